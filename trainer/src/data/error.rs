@@ -1,0 +1,179 @@
+//! What can be wrong with a data set: errors that stop the loading, and warnings that do not.
+
+use std::{fmt, io, path::PathBuf};
+
+use thiserror::Error;
+
+/// How a data set must lie on disk, for error messages.
+const LAYOUT: &str = "expected one sub-folder a class, such as DIR/cats/1.png and DIR/dogs/1.jpg";
+
+/// Why a data set was not loaded.
+#[derive(Debug, Error)]
+pub enum DataError {
+    /// There is nothing at the path.
+    #[error("{} does not exist", .path.display())]
+    NotFound {
+        /// The path that was asked for.
+        path: PathBuf,
+    },
+    /// The path is a file.
+    #[error("{} is a file, not a folder{}", .path.display(), unpack_hint(.path))]
+    NotAFolder {
+        /// The path that was asked for.
+        path: PathBuf,
+    },
+    /// A folder could not be read.
+    #[error("cannot read {}: {source}", .path.display())]
+    Io {
+        /// The folder.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The folder has no sub-folder.
+    #[error("{} has no class folders: it holds {found}; {LAYOUT}", .path.display())]
+    NoClasses {
+        /// The data set's folder.
+        path: PathBuf,
+        /// What it holds instead.
+        found: String,
+    },
+    /// A class folder whose name cannot be a class name.
+    #[error("the folder {} has a name that is not valid Unicode; rename it, since folder names are class names", .path.display())]
+    ClassName {
+        /// The class folder.
+        path: PathBuf,
+    },
+    /// A class folder without an image.
+    #[error("class \"{class}\" is empty: {} holds {found}, and PNG, JPEG or WebP images are wanted; add some or remove the folder", .path.display())]
+    EmptyClass {
+        /// The class.
+        class: String,
+        /// Its folder.
+        path: PathBuf,
+        /// What it holds instead.
+        found: String,
+    },
+    /// A class folder with images of which none can be read.
+    #[error("none of the {total} images of class \"{class}\" can be read; the first, {}: {reason}", .first.display())]
+    ClassUnreadable {
+        /// The class.
+        class: String,
+        /// The number of its images.
+        total: usize,
+        /// Its first image.
+        first: PathBuf,
+        /// What is wrong with that one.
+        reason: String,
+    },
+    /// More than half of all images cannot be read: this is no accident of one file.
+    #[error("{unreadable} of {total} images cannot be read; the first, {}: {reason}", .first.display())]
+    TooManyUnreadable {
+        /// The number of images that cannot be read.
+        unreadable: usize,
+        /// The number of images.
+        total: usize,
+        /// The first of them.
+        first: PathBuf,
+        /// What is wrong with that one.
+        reason: String,
+    },
+    /// The images do not fit in memory at the size that the transform asks for.
+    #[error(
+        "{total} images of {size}×{size} with {channels} channels do not fit in memory; choose a smaller size"
+    )]
+    TooLarge {
+        /// The number of images.
+        total: usize,
+        /// Their size in pixels.
+        size: usize,
+        /// Their channels.
+        channels: usize,
+    },
+    /// A setting of the transform that has no meaning.
+    #[error("bad data setting: {0}")]
+    Transform(String),
+}
+
+/// Something about a data set that is worth a line but does not stop the loading.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Warning {
+    /// An image, or a folder inside a class folder, was skipped.
+    Unreadable {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Images that lie beside the class folders, not in one, are left out.
+    OutsideClasses {
+        /// The data set's folder.
+        path: PathBuf,
+        /// How many.
+        count: usize,
+    },
+    /// Files that are no images by their name are left out.
+    OtherFiles {
+        /// How many, in all class folders together.
+        count: usize,
+        /// The first of them.
+        example: PathBuf,
+    },
+    /// The "classes" are called train, val, test: most likely the folder of one of them was meant.
+    LooksLikeSplits {
+        /// The data set's folder.
+        path: PathBuf,
+        /// The name of the sub-folder that was most likely meant.
+        meant: String,
+    },
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable { path, reason } => write!(f, "skipped {}: {reason}", path.display()),
+            Self::OutsideClasses { path, count } => {
+                write!(
+                    f,
+                    "left out {} directly in {}, outside any class folder",
+                    counted(*count, "image"),
+                    path.display()
+                )
+            }
+            Self::OtherFiles { count, example } => {
+                let files = counted(*count, "file");
+                write!(
+                    f,
+                    "left out {files} not named .png, .jpg, .jpeg or .webp, such as {}",
+                    example.display()
+                )
+            }
+            Self::LooksLikeSplits { path, meant } => {
+                let (path, meant_path) = (path.display(), path.join(meant));
+                write!(
+                    f,
+                    "the class folders of {path} are named like parts of a data set; was {} meant?",
+                    meant_path.display()
+                )
+            }
+        }
+    }
+}
+
+/// `1 image`, `2 images`.
+pub(super) fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+/// What to do with an archive that was given in the place of a folder.
+fn unpack_hint(path: &std::path::Path) -> &'static str {
+    let extension = path
+        .extension()
+        .and_then(|e| e.to_str())
+        .unwrap_or_default()
+        .to_ascii_lowercase();
+    match extension.as_str() {
+        "zip" | "tar" | "tgz" | "gz" | "xz" | "zst" | "bz2" | "7z" | "rar" => "; unpack it first",
+        _ => "",
+    }
+}
