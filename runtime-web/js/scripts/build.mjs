@@ -1,0 +1,49 @@
+// Compiles src/ to dist/. A runtime that has not been built yet (the WebGPU one takes minutes) is stood in for by a
+// module that exports nothing, which the engine reports as a refused device, so that the CPU build is usable meanwhile.
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const placeholder = "// Not built: `cargo xtask wasm` writes the real module here.\nexport {};\n";
+
+const kinds = ["cpu", "webgpu"];
+for (const kind of kinds) {
+  const folder = join(root, "wasm", kind);
+  const glue = join(folder, `freeguide_${kind}.js`);
+  const wasm = join(folder, `freeguide_${kind}_bg.wasm`);
+  if (!existsSync(wasm) && !(existsSync(glue) && readFileSync(glue, "utf8") !== placeholder)) {
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(glue, placeholder);
+    console.warn(`freeguide: the ${kind} runtime is not built yet; the package will report that device as refused`);
+  }
+}
+
+// What only the build knows: the version, which package.json alone says, and how large the runtimes are, which a
+// server that compresses does not tell.
+const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+const sizes = Object.fromEntries(
+  kinds.map((kind) => {
+    const wasm = join(root, "wasm", kind, `freeguide_${kind}_bg.wasm`);
+    return [kind, existsSync(wasm) ? statSync(wasm).size : 0];
+  }),
+);
+writeFileSync(
+  join(root, "src", "built.ts"),
+  `// Written by scripts/build.mjs.
+
+/** Version of this package. */
+export const version: string = ${JSON.stringify(version)};
+
+/** Bytes of each runtime's WebAssembly file, 0 where it was not built. */
+export const runtimeBytes: Readonly<Record<"cpu" | "webgpu", number>> = ${JSON.stringify(sizes)};
+`,
+);
+
+rmSync(join(root, "dist"), { recursive: true, force: true });
+const compiler = join(dirname(createRequire(import.meta.url).resolve("typescript/package.json")), "bin", "tsc");
+const { status, error } = spawnSync(process.execPath, [compiler, "--project", join(root, "tsconfig.json")], { stdio: "inherit" });
+if (error) throw error;
+process.exit(status ?? 1);

@@ -1,0 +1,52 @@
+/**
+ * What the wasm crate exports (`runtime-web/src`), the same in the CPU and in the WebGPU build. Every fallible call
+ * throws or rejects with an `Error` that has a string property `code`; a Rust panic is a `WebAssembly.RuntimeError`.
+ */
+export interface Boundary {
+  default(input?: { module_or_path: WebAssembly.Module | BufferSource }): Promise<unknown>;
+  Device: { open(): Promise<WasmDevice> };
+  Loader: new (configJson: string, device: WasmDevice) => WasmLoader;
+}
+
+export interface WasmDevice {
+  /** For people: `CPU (WebAssembly SIMD)`, or the adapter's name. */
+  readonly name: string;
+  /** Rejects with code `self-test` when the device computes wrongly. */
+  selfTest(): Promise<void>;
+  free(): void;
+}
+
+/** Builds a model file by file; nothing half-loaded ever escapes. */
+export interface WasmLoader {
+  /** JSON: `[{ "name", "bytes", "sha256" }]`, in loading order. */
+  files(): string;
+  begin(name: string): void;
+  push(chunk: Uint8Array): void;
+  /** Verifies length, SHA-256, tensor names, shapes, dtypes and finiteness. */
+  end(): void;
+  /** Consumes the loader. */
+  finish(): WasmModel;
+  free(): void;
+}
+
+export interface WasmModel {
+  /** Normalised config.json. */
+  readonly config: string;
+  /** JSON: `{ "steps", "nfe" }`. */
+  plan(requestJson: string): string;
+  sample(requestJson: string): WasmRun;
+  free(): void;
+}
+
+export interface WasmRun {
+  readonly steps: number;
+  /** Finished steps. */
+  readonly step: number;
+  /** Network evaluations for one image, of the whole run. */
+  readonly nfe: number;
+  /** One step; on WebGPU resolves once the work is queued. */
+  advance(): Promise<void>;
+  /** RGBA8, image after image, row-major; after the last step `denoised` is the result. */
+  images(kind: "denoised" | "latent"): Promise<Uint8Array>;
+  free(): void;
+}

@@ -1,0 +1,114 @@
+import * as cpuGlue from "../wasm/cpu/freeguide_cpu.js";
+import * as webgpuGlue from "../wasm/webgpu/freeguide_webgpu.js";
+import type { Boundary } from "./boundary.js";
+import { runtimeBytes } from "./built.js";
+import { download } from "./download.js";
+import { DeviceError } from "./errors.js";
+
+/** One of the two builds of the wasm crate. */
+export interface Build {
+  readonly kind: "cpu" | "webgpu";
+  /**
+   * Instantiates the build, or hands out the instance there is. `onBytes` hears of every piece of the download; total
+   * is undefined where it is not known.
+   */
+  start(signal: AbortSignal, onBytes: (loaded: number, total: number | undefined, file: string) => void): Promise<Boundary>;
+  /** Says that the instance crashed: the next start makes a fresh one. */
+  abandon(): void;
+}
+
+/** Both builds. The few kilobytes of glue are imported with the engine; the wasm files only once they are started. */
+export interface Builds {
+  readonly cpu: Build;
+  readonly webgpu: Build;
+}
+
+class WasmBuild implements Build {
+  readonly kind: "cpu" | "webgpu";
+  readonly #wasm: () => URL;
+  #glue: Boundary;
+  #started = false;
+  #generation = 0;
+
+  constructor(kind: "cpu" | "webgpu", glue: unknown, wasm: () => URL) {
+    this.kind = kind;
+    this.#glue = glue as Boundary;
+    this.#wasm = wasm;
+  }
+
+  async start(
+    signal: AbortSignal,
+    onBytes: (loaded: number, total: number | undefined, file: string) => void,
+  ): Promise<Boundary> {
+    if (this.#started) return this.#glue;
+    if (!("default" in this.#glue)) {
+      throw new DeviceError(`the ${this.kind} runtime is not part of this build of freeguide`);
+    }
+    const glue = this.#generation === 0 ? this.#glue : await this.#freshGlue();
+    const module = await compile(this.#wasm(), runtimeBytes[this.kind], signal, onBytes);
+    await glue.default({ module_or_path: module });
+    this.#glue = glue;
+    this.#started = true;
+    return glue;
+  }
+
+  abandon(): void {
+    this.#started = false;
+    this.#generation += 1;
+  }
+
+  /**
+   * wasm-bindgen keeps its instance in the module, so that a fresh instance takes a fresh module. A worker never gets
+   * here, since it dies with its instance; a page that runs on its own thread does, and where a bundler moved the file
+   * it has to be reloaded.
+   */
+  async #freshGlue(): Promise<Boundary> {
+    const path = `../wasm/${this.kind}/freeguide_${this.kind}.js?instance=${this.#generation}`;
+    const url = new URL(path, import.meta.url).href;
+    try {
+      return (await import(/* @vite-ignore */ /* webpackIgnore: true */ url)) as Boundary;
+    } catch (cause) {
+      throw new DeviceError("the runtime crashed earlier and cannot be started again here; reload the page", { cause });
+    }
+  }
+}
+
+async function compile(
+  url: URL,
+  bytes: number,
+  signal: AbortSignal,
+  onBytes: (loaded: number, total: number | undefined, file: string) => void,
+): Promise<WebAssembly.Module> {
+  const file = url.pathname.split("/").pop() ?? "";
+  const source = await download(url, signal);
+  const total = bytes > 0 ? bytes : source.bytes;
+  let loaded = 0;
+  onBytes(0, total, file);
+  const counted = source.stream.pipeThrough(
+    new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>({
+      transform(chunk, controller) {
+        loaded += chunk.length;
+        onBytes(loaded, total, file);
+        controller.enqueue(chunk);
+      },
+    }),
+  );
+  const response = new Response(counted, { headers: { "Content-Type": "application/wasm" } });
+  // Compiles while it downloads, where that exists.
+  return typeof WebAssembly.compileStreaming === "function"
+    ? WebAssembly.compileStreaming(response)
+    : WebAssembly.compile(await response.arrayBuffer());
+}
+
+/** The builds that ship with this package. */
+export function packagedBuilds(): Builds {
+  // The addresses are written out so that bundlers find the files.
+  return {
+    cpu: new WasmBuild("cpu", cpuGlue, () => new URL("../wasm/cpu/freeguide_cpu_bg.wasm", import.meta.url)),
+    webgpu: new WasmBuild(
+      "webgpu",
+      webgpuGlue,
+      () => new URL("../wasm/webgpu/freeguide_webgpu_bg.wasm", import.meta.url),
+    ),
+  };
+}

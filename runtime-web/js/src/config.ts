@@ -1,0 +1,64 @@
+/** A bundle's `config.json`, as the runtime normalised it. */
+export interface ModelConfig {
+  /** Version of the bundle format; 1. */
+  readonly format_version: number;
+  /** The program that wrote the bundle, for instance `freeguide 0.1.0`. */
+  readonly written_by: string;
+  /** Name of the model. */
+  readonly name: string;
+  readonly image: {
+    /** Width and height of an image, in pixels. */
+    readonly size: number;
+    /** Colour channels that the network works on. */
+    readonly channels: number;
+  };
+  /** Class names; a class's id is its place in this list. */
+  readonly classes: readonly string[];
+  /** The network's kind and its own settings. */
+  readonly network: { readonly kind: string; readonly [setting: string]: unknown };
+  /** The noise schedule and what the network predicts. */
+  readonly diffusion: {
+    /** `epsilon` or `v`. */
+    readonly target: string;
+    /** λ of pure noise, in nats. */
+    readonly log_snr_min: number;
+    /** λ of a clean image, in nats. */
+    readonly log_snr_max: number;
+    readonly [setting: string]: unknown;
+  };
+  /** What `sample()` uses where an option is left out. */
+  readonly sampling: {
+    readonly sampler: Sampler;
+    readonly steps: number;
+    /** Guidance strength w (not the scale s = 1 + w). */
+    readonly guidance: number;
+    readonly clip: boolean;
+    readonly variance_interpolation: number;
+    readonly [setting: string]: unknown;
+  };
+  /** The weights files, in loading order. */
+  readonly weights: readonly { readonly file: string; readonly bytes: number; readonly sha256: string }[];
+  /** Where the model comes from. */
+  readonly provenance: Provenance;
+}
+
+/** Where a model comes from and what may be done with it. Every field may be missing from a foreign bundle. */
+export interface Provenance {
+  readonly dataset?: string;
+  readonly license?: string;
+  readonly attribution?: string;
+  readonly recipe?: string;
+  /** Optimizer steps. */
+  readonly steps?: number;
+  readonly images_seen?: number;
+  /** Probability that training replaced the class by the null class. */
+  readonly p_uncond?: number;
+  readonly ema_decay?: number;
+  /** Number of weights. */
+  readonly parameters?: number;
+  readonly metrics?: { readonly [name: string]: unknown };
+  readonly [field: string]: unknown;
+}
+
+/** `ddim` (deterministic) or `ancestral` (Algorithm 2 of the paper, fresh noise at every step). */
+export type Sampler = "ddim" | "ancestral";

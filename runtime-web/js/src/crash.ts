@@ -1,0 +1,42 @@
+import { asFreeguideError, PoisonedError } from "./errors.js";
+
+/**
+ * Watches one wasm instance. A panic inside an asynchronous call traps in a task of its own, so the promise of that
+ * call never settles: whoever hears of the trap (an uncaught error event) trips the watch, and every guarded call
+ * rejects.
+ */
+export class CrashWatch {
+  #error: PoisonedError | undefined;
+  readonly #waiting = new Set<(error: PoisonedError) => void>();
+
+  /** The crash, once there was one. */
+  get error(): PoisonedError | undefined {
+    return this.#error;
+  }
+
+  trip(message: string): void {
+    if (this.#error) return;
+    this.#error = new PoisonedError(`the runtime crashed: ${message}`);
+    for (const reject of this.#waiting) reject(this.#error);
+    this.#waiting.clear();
+  }
+
+  /** Runs a call into the instance. Rejects with one of our errors; a crash trips the watch. */
+  async guard<T>(call: () => T | Promise<T>): Promise<T> {
+    if (this.#error) throw this.#error;
+    let reject: ((error: PoisonedError) => void) | undefined;
+    const crashed = new Promise<never>((_, fail) => {
+      reject = fail;
+      this.#waiting.add(fail);
+    });
+    try {
+      return await Promise.race([call(), crashed]);
+    } catch (thrown) {
+      const error = asFreeguideError(thrown);
+      if (error instanceof PoisonedError) this.#error ??= error;
+      throw error;
+    } finally {
+      if (reject) this.#waiting.delete(reject);
+    }
+  }
+}

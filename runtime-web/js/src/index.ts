@@ -1,0 +1,40 @@
+/**
+ * freeguide: classifier-free guided diffusion on the visitor's own machine.
+ *
+ * ```ts
+ * const model = await loadModel("/models/emoji16/", { onProgress });
+ * for await (const { images } of model.sample({ classes: ["food-drink", 3], guidance: 2, seed: 7 })) draw(images);
+ * model.dispose();
+ * ```
+ *
+ * @packageDocumentation
+ */
+export { version } from "./built.js";
+export { clearCachedWeights, listCachedWeights, type CachedFile } from "./cache.js";
+export type { ModelConfig, Provenance, Sampler } from "./config.js";
+export {
+  AbortedError,
+  BundleError,
+  DeviceError,
+  DisposedError,
+  FreeguideError,
+  InputError,
+  NetworkError,
+  PoisonedError,
+  SelfTestError,
+  type ErrorCode,
+} from "./errors.js";
+export { loadModel } from "./load.js";
+export type { Model } from "./model.js";
+export type { ClassChoice, DrawOptions, GenerateOptions, Preview, SampleOptions } from "./options.js";
+export { pngText, pngWithText, type PictureSettings } from "./png.js";
+export type {
+  DeviceInfo,
+  DeviceOption,
+  LoadOptions,
+  LoadProgress,
+  Picture,
+  Plan,
+  RefusedDevice,
+  SampleStep,
+} from "./types.js";

@@ -1,0 +1,104 @@
+import { DeviceError } from "./errors.js";
+import type { FromEngine, ToEngine } from "./protocol.js";
+
+/** The way to an engine, in a worker or on this thread. */
+export interface Link {
+  readonly thread: "worker" | "caller";
+  post(message: ToEngine): void;
+  /** Sets who hears. Called once, before the first `post`. */
+  listen(onMessage: (message: FromEngine) => void, onBroken: (reason: string) => void): void;
+  /** Ends the engine at once; idempotent. */
+  close(): void;
+}
+
+/** Starts the worker's file. Rejects where the page may not start it (policy, `file:` address, other origin). */
+async function workerLink(): Promise<Link> {
+  const worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module", name: "freeguide" });
+  try {
+    await new Promise<void>((resolve, reject) => {
+      worker.onmessage = () => resolve(); // its first word is hello
+      worker.onerror = (event) => {
+        event.preventDefault();
+        reject(new DeviceError(`the worker did not start: ${event.message || "its file could not be loaded"}`));
+      };
+    });
+  } catch (thrown) {
+    worker.terminate();
+    throw thrown;
+  }
+  return {
+    thread: "worker",
+    post: (message) => worker.postMessage(message),
+    listen(onMessage, onBroken) {
+      worker.onmessage = ({ data }: MessageEvent<FromEngine>) => onMessage(data);
+      // The worker hears of its own uncaught errors and says what they mean; here they only have to stay visible.
+      worker.onerror = null;
+      worker.onmessageerror = () => onBroken("a message from the worker could not be read");
+    },
+    close: () => worker.terminate(),
+  };
+}
+
+/** Runs the engine on this thread. */
+async function callerLink(): Promise<Link> {
+  const [{ Engine }, { packagedBuilds }] = await Promise.all([import("./engine.js"), import("./builds.js")]);
+  const builds = sharedBuilds ?? packagedBuilds();
+  sharedBuilds = builds;
+  return engineLink((post) => new Engine(builds, post));
+}
+
+// One wasm instance a build serves every model of this thread: the glue module keeps only one.
+let sharedBuilds: import("./builds.js").Builds | undefined;
+
+/** A link to an engine on this thread; messages arrive in tasks of their own, as they would from a worker. */
+export function engineLink(
+  make: (post: (message: FromEngine) => void) => {
+    receive(message: ToEngine): void;
+    crashed(message: string): void;
+    close(): void;
+  },
+): Link {
+  let listener: ((message: FromEngine) => void) | undefined;
+  let closed = false;
+  const engine = make((message) => {
+    queueMicrotask(() => {
+      if (!closed) listener?.(message);
+    });
+  });
+  // A panic inside an asynchronous call surfaces as an uncaught error of the page. Node ends the process on one.
+  const onError = (event: Event): void => {
+    const { error } = event as ErrorEvent;
+    if (error instanceof WebAssembly.RuntimeError && error.stack?.includes("freeguide")) engine.crashed(error.message);
+  };
+  const target = globalThis as Partial<Pick<EventTarget, "addEventListener" | "removeEventListener">>;
+  target.addEventListener?.("error", onError);
+  return {
+    thread: "caller",
+    post(message) {
+      queueMicrotask(() => {
+        if (!closed) engine.receive(message);
+      });
+    },
+    listen(onMessage) {
+      listener = onMessage;
+    },
+    close() {
+      if (closed) return;
+      closed = true;
+      target.removeEventListener?.("error", onError);
+      engine.close();
+    },
+  };
+}
+
+/** A worker where one is wanted and can be started, else this thread. */
+export async function openLink(worker: boolean): Promise<Link> {
+  if (worker && typeof Worker === "function") {
+    try {
+      return await workerLink();
+    } catch {
+      // The thread is said in `model.device.thread`.
+    }
+  }
+  return callerLink();
+}

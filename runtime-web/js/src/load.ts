@@ -1,0 +1,70 @@
+import type { ModelConfig } from "./config.js";
+import { AbortedError, FreeguideError, InputError, messageOf } from "./errors.js";
+import { openLink, type Link } from "./link.js";
+import { Model } from "./model.js";
+import { baseUrl } from "./platform.js";
+import type { Loaded } from "./protocol.js";
+import { Session } from "./session.js";
+import type { LoadOptions } from "./types.js";
+
+/** The address of a bundle's folder, absolute and with a slash at its end. */
+export function bundleUrl(url: string | URL, base = baseUrl()): string {
+  let absolute;
+  try {
+    absolute = new URL(url, base);
+  } catch (cause) {
+    throw new InputError(`${JSON.stringify(String(url))} is not an address: ${messageOf(cause)}`, { detail: "url", cause });
+  }
+  absolute.hash = "";
+  absolute.pathname = absolute.pathname.replace(/\/config\.json$/, "/");
+  if (!absolute.pathname.endsWith("/")) absolute.pathname += "/";
+  return absolute.href;
+}
+
+/**
+ * Loads a bundle: the folder at `url` (relative to the page; in Node to the working directory), which any static host
+ * can serve. Runs in a worker of its own where one can be started.
+ *
+ * Rejects with `NetworkError` (a file could not be fetched), `BundleError` (damaged, incomplete, or of a newer format;
+ * nothing half-loaded is ever used), `DeviceError` or `SelfTestError` (no device works), `AbortedError`, `InputError`.
+ */
+export async function loadModel(url: string | URL, options: LoadOptions = {}): Promise<Model> {
+  return loadModelOver(openLink, url, options);
+}
+
+/** `loadModel` over a given way to an engine. */
+export async function loadModelOver(
+  open: (worker: boolean) => Promise<Link>,
+  url: string | URL,
+  options: LoadOptions = {},
+): Promise<Model> {
+  const { device = "auto", onProgress, signal, cache = true, worker = true } = options;
+  if (device !== "auto" && device !== "cpu" && device !== "webgpu") {
+    throw new InputError(`device must be auto, cpu or webgpu, not ${JSON.stringify(device)}`, { detail: "device" });
+  }
+  const absolute = bundleUrl(url);
+  const aborted = (): AbortedError => new AbortedError("loading was aborted", { cause: signal?.reason });
+  if (signal?.aborted) throw aborted();
+
+  const session = new Session(await open(worker));
+  const onAbort = (): void => session.end(aborted());
+  signal?.addEventListener("abort", onAbort, { once: true });
+  try {
+    if (signal?.aborted) throw aborted(); // while the worker started
+    const loaded = await session.call<Loaded>({ type: "load", url: absolute, device, cache }, (progress) => {
+      try {
+        onProgress?.(progress);
+      } catch (thrown) {
+        queueMicrotask(() => {
+          throw thrown;
+        });
+      }
+    });
+    return new Model(session, JSON.parse(loaded.config) as ModelConfig, { ...loaded.device, thread: session.thread });
+  } catch (thrown) {
+    if (thrown instanceof FreeguideError) session.end(thrown);
+    throw thrown;
+  } finally {
+    signal?.removeEventListener("abort", onAbort);
+  }
+}

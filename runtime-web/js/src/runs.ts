@@ -1,0 +1,112 @@
+import type { WasmModel, WasmRun } from "./boundary.js";
+import type { CrashWatch } from "./crash.js";
+import type { Preview } from "./options.js";
+import { yieldToEvents } from "./platform.js";
+import { STEPS_AHEAD, type WireStep } from "./protocol.js";
+
+/** What a run tells about itself. */
+export interface RunEvents {
+  step(id: number, step: WireStep): void;
+  fail(id: number, error: unknown): void;
+}
+
+interface Job {
+  readonly id: number;
+  readonly request: string;
+  readonly preview: Preview;
+  run: WasmRun | undefined;
+  /** Steps that the consumer has room for. */
+  credit: number;
+  cancelled: boolean;
+}
+
+/**
+ * Runs the steps of one model, one at a time, oldest run first; the others queue. A run whose consumer does not take its
+ * steps gives way to the next one, so that a run started in the middle of another's loop does not wait forever.
+ */
+export class Runs {
+  readonly #model: WasmModel;
+  readonly #watch: CrashWatch;
+  readonly #events: RunEvents;
+  readonly #jobs: Job[] = [];
+  #busy = false;
+
+  constructor(model: WasmModel, watch: CrashWatch, events: RunEvents) {
+    this.#model = model;
+    this.#watch = watch;
+    this.#events = events;
+  }
+
+  add(id: number, request: string, preview: Preview): void {
+    this.#jobs.push({ id, request, preview, run: undefined, credit: STEPS_AHEAD, cancelled: false });
+    void this.#pump();
+  }
+
+  /** The consumer took a step. */
+  more(id: number): void {
+    const job = this.#jobs.find((candidate) => candidate.id === id);
+    if (!job) return;
+    job.credit += 1;
+    void this.#pump();
+  }
+
+  /** Ends a run after the step it is in. */
+  cancel(id: number): void {
+    const job = this.#jobs.find((candidate) => candidate.id === id);
+    if (!job) return;
+    job.cancelled = true;
+    void this.#pump();
+  }
+
+  /** Ends every run; resolves once the runtime is not in use any more. */
+  async cancelAll(): Promise<void> {
+    for (const job of this.#jobs) job.cancelled = true;
+    while (this.#busy) await yieldToEvents();
+    await this.#pump();
+  }
+
+  async #pump(): Promise<void> {
+    if (this.#busy) return;
+    this.#busy = true;
+    try {
+      for (;;) {
+        // Only here, between steps, is no call into the runtime under way, so that a run may be freed.
+        for (const job of this.#jobs.filter(({ cancelled }) => cancelled)) this.#drop(job);
+        const job = this.#jobs.find(({ credit }) => credit > 0);
+        if (!job) return;
+        await this.#advance(job);
+        await yieldToEvents();
+      }
+    } finally {
+      this.#busy = false;
+    }
+  }
+
+  #drop(job: Job): void {
+    this.#jobs.splice(this.#jobs.indexOf(job), 1);
+    if (!this.#watch.error) job.run?.free();
+  }
+
+  async #advance(job: Job): Promise<void> {
+    try {
+      const run = (job.run ??= await this.#watch.guard(() => this.#model.sample(job.request)));
+      const begun = performance.now();
+      await this.#watch.guard(() => run.advance());
+      const { step, steps, nfe } = run;
+      const last = step >= steps;
+      let pixels: Uint8Array | null = null;
+      if (!job.cancelled && (last || job.preview !== "none")) {
+        const kind = last || job.preview === "none" ? "denoised" : job.preview;
+        pixels = await this.#watch.guard(() => run.images(kind));
+      }
+      job.credit -= 1;
+      if (!job.cancelled) {
+        this.#events.step(job.id, { step, steps, nfe, milliseconds: performance.now() - begun, pixels });
+      }
+      if (last) this.#drop(job);
+    } catch (thrown) {
+      this.#drop(job);
+      this.#events.fail(job.id, thrown);
+    }
+  }
+}

@@ -1,0 +1,162 @@
+import assert from "node:assert/strict";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { pathToFileURL } from "node:url";
+import { BundleError, DeviceError, InputError, NetworkError, PoisonedError } from "../dist/index.js";
+import { bundleUrl } from "../dist/load.js";
+import { FakeError } from "./fake-boundary.mjs";
+import { bundle, config, eventually, fakeBuild, loadFake, serve, weights } from "./helpers.mjs";
+
+test("a bundle loads, with progress over all its bytes", async (t) => {
+  const { url } = await serve(t, bundle);
+  const seen = [];
+  const model = await loadFake(`${url}/m`, { device: "cpu", onProgress: (progress) => seen.push(progress) });
+  assert.deepEqual(model.config, config);
+  assert.equal(model.device.kind, "cpu");
+  assert.equal(model.device.thread, "caller");
+  assert.deepEqual(model.device.refused, []);
+  assert.deepEqual([...new Set(seen.map(({ phase }) => phase))], ["runtime", "self-test", "weights", "ready"]);
+  const ofWeights = seen.filter(({ phase }) => phase === "weights");
+  assert.ok(ofWeights.every(({ total }) => total === weights.length));
+  assert.equal(ofWeights.at(-1).loaded, weights.length);
+  model.dispose();
+});
+
+test("progress counts bytes over several files", async (t) => {
+  const split = {
+    ...config,
+    weights: ["a", "b"].map((file) => ({ file, bytes: weights.length, sha256: config.weights[0].sha256 })),
+  };
+  const { url, asked } = await serve(t, { "/m/config.json": JSON.stringify(split), "/m/a": weights, "/m/b": weights });
+  const seen = [];
+  await loadFake(`${url}/m/`, { device: "cpu", onProgress: (progress) => seen.push(progress) });
+  const last = seen.filter(({ phase }) => phase === "weights").at(-1);
+  assert.deepEqual([last.loaded, last.total, last.file], [2 * weights.length, 2 * weights.length, "b"]);
+  assert.deepEqual(asked, ["/m/config.json", "/m/a", "/m/b"]);
+});
+
+test("a file: address works where files can be read", async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), "freeguide-"));
+  t.after(() => rm(folder, { recursive: true }));
+  await writeFile(join(folder, "config.json"), JSON.stringify(config));
+  await writeFile(join(folder, "model.safetensors"), weights);
+  const model = await loadFake(pathToFileURL(folder), { device: "cpu" });
+  assert.equal(model.config.name, "fake");
+  await assert.rejects(loadFake(pathToFileURL(join(folder, "nowhere")), { device: "cpu" }), NetworkError);
+});
+
+test("addresses of bundles", () => {
+  assert.equal(bundleUrl("models/x", "https://h/p/"), "https://h/p/models/x/");
+  assert.equal(bundleUrl("https://h/x/config.json"), "https://h/x/");
+  assert.equal(bundleUrl("../x/#a", "https://h/p/q/"), "https://h/p/x/");
+  assert.throws(() => bundleUrl("http://[", "https://h/"), InputError);
+});
+
+test("what is broken is refused with its kind, and nothing is kept", async (t) => {
+  const cases = [
+    [{}, NetworkError, "404"],
+    [{ "/m/config.json": "<!doctype html>" }, BundleError, "bad-json"],
+    [{ "/m/config.json": JSON.stringify({ ...config, format_version: 9 }) }, BundleError, "newer-version"],
+    [{ ...bundle, "/m/model.safetensors": undefined }, NetworkError, "404"],
+    [{ ...bundle, "/m/model.safetensors": weights.slice(1) }, BundleError, "wrong-length"],
+    [{ ...bundle, "/m/model.safetensors": weights.map((byte) => byte ^ 1) }, BundleError, "wrong-hash"],
+    [
+      {
+        ...bundle,
+        "/m/model.safetensors": (_, response) => {
+          response.writeHead(200, { "Content-Length": weights.length });
+          response.write(weights.slice(0, 1000), () => response.destroy());
+        },
+      },
+      NetworkError,
+      undefined,
+    ],
+  ];
+  for (const [files, kind, detail] of cases) {
+    const { url } = await serve(t, files);
+    const cpu = fakeBuild("cpu");
+    await assert.rejects(loadFake(`${url}/m`, { device: "cpu" }, { cpu }), (error) => {
+      assert.ok(error instanceof kind, `${error.name} for ${kind.name}: ${error.message}`);
+      assert.equal(error.detail, detail);
+      return true;
+    });
+    await eventually(() => cpu.ledger.devices === 0 && cpu.ledger.loaders === 0 && cpu.ledger.models === 0, "freeing");
+  }
+});
+
+test("a load is aborted before, during and in the middle of a download", async (t) => {
+  const { url } = await serve(t, {
+    ...bundle,
+    "/slow/config.json": () => {},
+    "/m2/config.json": JSON.stringify(config),
+    "/m2/model.safetensors": (_, response) => {
+      response.writeHead(200, { "Content-Length": weights.length });
+      response.write(weights.slice(0, 1000));
+    },
+  });
+  const isAbort = (error) => error.code === "aborted" && error.name === "AbortError" && error.cause === "reason";
+  await assert.rejects(loadFake(`${url}/m`, { signal: AbortSignal.abort("reason") }), isAbort);
+
+  const early = new AbortController();
+  const load = loadFake(`${url}/slow`, { device: "cpu", signal: early.signal });
+  setTimeout(() => early.abort("reason"), 20);
+  await assert.rejects(load, isAbort);
+
+  const late = new AbortController();
+  const cpu = fakeBuild("cpu");
+  const onProgress = ({ phase, loaded }) => phase === "weights" && loaded > 0 && late.abort("reason");
+  await assert.rejects(loadFake(`${url}/m2`, { device: "cpu", signal: late.signal, onProgress }, { cpu }), isAbort);
+  await eventually(() => cpu.ledger.devices === 0 && cpu.ledger.loaders === 0, "freeing");
+});
+
+test("auto says why a device was refused and goes on", async (t) => {
+  const { url } = await serve(t, bundle);
+  const withGpu = async (gpu, webgpuOptions, device = "auto") => {
+    const before = Object.getOwnPropertyDescriptor(globalThis, "navigator");
+    Object.defineProperty(globalThis, "navigator", { value: { gpu }, configurable: true });
+    try {
+      const webgpu = fakeBuild("webgpu", webgpuOptions);
+      const model = await loadFake(`${url}/m`, { device }, { webgpu });
+      return { model, webgpu };
+    } finally {
+      if (before) Object.defineProperty(globalThis, "navigator", before);
+      else delete globalThis.navigator;
+    }
+  };
+  const real = { requestAdapter: async () => ({ info: { vendor: "nvidia", architecture: "hopper" } }) };
+
+  const none = await withGpu(undefined);
+  assert.equal(none.model.device.kind, "cpu");
+  assert.match(none.model.device.refused[0].reason, /no WebGPU/);
+  assert.equal(none.webgpu.starts, 0, "the runtime is not fetched without an adapter");
+
+  assert.match((await withGpu({ requestAdapter: async () => null })).model.device.refused[0].reason, /no adapter/);
+  for (const adapter of [
+    { info: { isFallbackAdapter: true } },
+    { isFallbackAdapter: true, info: {} },
+    { info: { vendor: "google", architecture: "swiftshader" } },
+    { info: { description: "llvmpipe (LLVM 15)" } },
+  ]) {
+    const { model, webgpu } = await withGpu({ requestAdapter: async () => adapter });
+    assert.equal(model.device.kind, "cpu");
+    assert.match(model.device.refused[0].reason, /software/);
+    assert.equal(webgpu.starts, 0);
+    assert.equal((await withGpu({ requestAdapter: async () => adapter }, {}, "webgpu")).model.device.kind, "webgpu");
+  }
+
+  assert.equal((await withGpu(real)).model.device.kind, "webgpu");
+  const wrong = await withGpu(real, { failSelfTest: new FakeError("self-test", "off by 3") });
+  assert.equal(wrong.model.device.kind, "cpu");
+  assert.deepEqual(wrong.model.device.refused, [{ kind: "webgpu", code: "self-test", reason: "off by 3" }]);
+  assert.equal(wrong.webgpu.ledger.devices, 0);
+  const panicked = await withGpu(real, { failSelfTest: new WebAssembly.RuntimeError("unreachable") });
+  assert.equal(panicked.model.device.refused[0].code, "poisoned");
+  assert.equal(panicked.webgpu.abandoned, 1);
+
+  await assert.rejects(withGpu(undefined, {}, "webgpu"), DeviceError);
+  await assert.rejects(withGpu(real, { failOpen: new FakeError("device", "no") }, "webgpu"), DeviceError);
+  await assert.rejects(withGpu(real, { failOpen: new WebAssembly.RuntimeError("x") }, "webgpu"), PoisonedError);
+  await assert.rejects(loadFake(`${url}/m`, { device: "tpu" }), InputError);
+});

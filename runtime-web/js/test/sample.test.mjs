@@ -1,0 +1,214 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { DeviceError, DisposedError, InputError, PoisonedError } from "../dist/index.js";
+import { bundle, eventually, fakeBuild, loadFake, serve } from "./helpers.mjs";
+
+async function fakeModel(t, options) {
+  const { url } = await serve(t, bundle);
+  const cpu = fakeBuild("cpu", options);
+  const engines = [];
+  const model = await loadFake(`${url}/m`, { device: "cpu" }, { cpu, engines });
+  t.after(() => model.dispose());
+  return { model, ledger: cpu.ledger, cpu, engine: engines[0], url };
+}
+
+test("steps come in order and the last one is what generate gives", async (t) => {
+  const { model, ledger } = await fakeModel(t);
+  const options = { classes: ["cat", 1, null], guidance: 2, steps: 5, seed: 7 };
+  const steps = [];
+  for await (const step of model.sample(options)) steps.push(step);
+  assert.deepEqual(steps.map(({ step }) => step), [1, 2, 3, 4, 5]);
+  assert.ok(steps.every(({ images, nfe, steps: all }) => images.length === 3 && nfe === 10 && all === 5));
+  assert.ok(steps.every(({ milliseconds }) => milliseconds >= 0));
+  const [first] = steps[4].images;
+  assert.deepEqual([first.width, first.height, first.data.length], [4, 4, 64]);
+  assert.ok(first.data instanceof Uint8ClampedArray);
+  assert.equal(first.data.buffer.byteLength, 64, "an image has memory of its own");
+
+  const images = await model.generate(options);
+  assert.deepEqual(images, steps[4].images);
+  await eventually(() => ledger.runs === 0, "freeing the runs");
+});
+
+test("previews: none shows only the result", async (t) => {
+  const { model } = await fakeModel(t);
+  const counts = [];
+  for await (const { images } of model.sample({ classes: [0], steps: 4, preview: "none" })) counts.push(images.length);
+  assert.deepEqual(counts, [0, 0, 0, 1]);
+  const last = async (preview) => {
+    let images;
+    for await (const step of model.sample({ classes: [0], steps: 4, preview })) images = step.images;
+    return images;
+  };
+  assert.deepEqual(await last("latent"), await last("denoised"));
+});
+
+test("options reach the runtime under its names", async (t) => {
+  const { model, ledger } = await fakeModel(t);
+  await model.generate({
+    classes: [null, 2],
+    guidance: 1.5,
+    steps: 3,
+    sampler: "ancestral",
+    seed: 2 ** 53 - 1,
+    firstImage: 4,
+    clip: false,
+    varianceInterpolation: 0.2,
+  });
+  const { ids, ...request } = ledger.requests[0];
+  assert.deepEqual(request, {
+    classes: [null, 2],
+    guidance: 1.5,
+    steps: 3,
+    sampler: "ancestral",
+    seed: 9007199254740991,
+    first_image: 4,
+    clip: false,
+    variance_interpolation: 0.2,
+  });
+});
+
+test("plan counts network evaluations", async (t) => {
+  const { model } = await fakeModel(t);
+  assert.deepEqual(await model.plan({ classes: [0], steps: 32, guidance: 2 }), { steps: 32, nfe: 64 });
+  assert.deepEqual(await model.plan({ classes: [0], steps: 32, guidance: 0 }), { steps: 32, nfe: 32 });
+});
+
+test("bad options are refused by name", async (t) => {
+  const { model } = await fakeModel(t);
+  const bad = [
+    [{}, "classes"],
+    [{ classes: [] }, "classes"],
+    [{ classes: [1.5] }, "classes[0]"],
+    [{ classes: [0, {}] }, "classes[1]"],
+    [{ classes: [0], seed: -1 }, "seed"],
+    [{ classes: [0], seed: 2 ** 53 }, "seed"],
+    [{ classes: [0], seed: "7" }, "seed"],
+    [{ classes: [0], seed: 0.5 }, "seed"],
+    [{ classes: [0], guidance: NaN }, "guidance"],
+    [{ classes: [0], steps: 0 }, "steps"],
+    [{ classes: [0], firstImage: -1 }, "firstImage"],
+    [{ classes: [0], clip: 1 }, "clip"],
+    [{ classes: [0], varianceInterpolation: 2 }, "varianceInterpolation"],
+    [{ classes: [0], preview: "yes" }, "preview"],
+    [{ classes: [0], guidence: 2 }, "guidence"],
+    [{ classes: ["unicorn"] }, "classes"],
+  ];
+  for (const [options, detail] of bad) {
+    await assert.rejects(model.sample(options).next(), (error) => {
+      assert.ok(error instanceof InputError, `${error.name}: ${error.message}`);
+      assert.equal(error.detail, detail);
+      return true;
+    });
+  }
+  assert.equal((await model.generate({ classes: [0] })).length, 1, "the model still works");
+});
+
+test("leaving the loop stops the run", async (t) => {
+  const { model, ledger } = await fakeModel(t, { stepMilliseconds: 1 });
+  for await (const { step } of model.sample({ classes: [0], steps: 1000 })) if (step === 3) break;
+  await eventually(() => ledger.runs === 0, "freeing the run");
+  const { steps } = ledger;
+  assert.ok(steps < 10, `${steps} steps were run`);
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  assert.equal(ledger.steps, steps, "nothing runs on");
+});
+
+test("a signal stops a run before it starts, while it waits, and in the middle", async (t) => {
+  const { model, ledger } = await fakeModel(t, { stepMilliseconds: 1 });
+  const isAbort = (error) => error.code === "aborted" && error.name === "AbortError" && error.cause === "enough";
+  await assert.rejects(model.generate({ classes: [0], signal: AbortSignal.abort("enough") }), isAbort);
+  assert.equal(ledger.steps, 0);
+
+  const control = new AbortController();
+  const run = model.sample({ classes: [0], steps: 1000, signal: control.signal });
+  await run.next();
+  const pending = run.next().then(() => run.next()).then(() => run.next());
+  control.abort("enough");
+  await assert.rejects(pending, isAbort);
+  assert.deepEqual(await run.next(), { done: true, value: undefined });
+  await eventually(() => ledger.runs === 0, "freeing the run");
+  const { steps } = ledger;
+
+  const queued = new AbortController();
+  const long = model.generate({ classes: [0], steps: 20 });
+  const waiting = model.generate({ classes: [0], steps: 20, signal: queued.signal });
+  queued.abort("enough");
+  await assert.rejects(waiting, isAbort);
+  await long;
+  assert.equal(ledger.steps, steps + 20, "the queued run never ran");
+});
+
+test("runs take turns, never two steps at once, and a stalled one gives way", async (t) => {
+  const { model, ledger } = await fakeModel(t);
+  await Promise.all([1, 2, 3].map((seed) => model.generate({ classes: [0], steps: 6, seed })));
+  assert.equal(ledger.overlap, false);
+
+  const order = [];
+  for await (const { step } of model.sample({ classes: [0], steps: 6 })) {
+    order.push(`outer ${step}`);
+    if (step === 2) order.push(`inner ${(await model.generate({ classes: [1], steps: 3 })).length}`);
+  }
+  assert.deepEqual(order, ["outer 1", "outer 2", "inner 1", "outer 3", "outer 4", "outer 5", "outer 6"]);
+});
+
+test("the engine stays a bounded number of steps ahead of its consumer", async (t) => {
+  const { model, ledger } = await fakeModel(t);
+  const run = model.sample({ classes: [0], steps: 100 });
+  await run.next();
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  assert.ok(ledger.steps <= 3, `${ledger.steps} steps were run`);
+  await run.return();
+});
+
+test("a crash poisons the model, and a new load works", async (t) => {
+  const { model, cpu, url } = await fakeModel(t, { panicAtStep: 2 });
+  const run = model.sample({ classes: [0], steps: 4 });
+  await run.next();
+  const also = model.generate({ classes: [0] });
+  await assert.rejects(run.next(), PoisonedError);
+  await assert.rejects(also, PoisonedError);
+  await assert.rejects(model.plan({ classes: [0] }), PoisonedError);
+  await assert.rejects(model.generate({ classes: [0] }), { code: "poisoned" });
+  assert.equal(cpu.abandoned, 1);
+  model.dispose();
+  const again = await loadFake(`${url}/m`, { device: "cpu" });
+  assert.equal((await again.generate({ classes: [0] })).length, 1);
+});
+
+test("a trap in a task of its own rejects the call that would never settle", async (t) => {
+  let hang;
+  const hung = new Promise((resolve) => (hang = resolve));
+  const { model, engine } = await fakeModel(t, { hangAtStep: 1, onHang: hang });
+  const pending = model.generate({ classes: [0] });
+  await hung;
+  engine.crashed("unreachable");
+  await assert.rejects(pending, PoisonedError);
+  await assert.rejects(model.plan({ classes: [0] }), PoisonedError);
+});
+
+test("a lost device ends the run and not the model's promises", async (t) => {
+  const { model } = await fakeModel(t, { lostAtStep: 2 });
+  await assert.rejects(model.generate({ classes: [0] }), DeviceError);
+  assert.equal((await model.plan({ classes: [0], steps: 2 })).steps, 2);
+});
+
+test("dispose is idempotent, rejects what is pending, and frees everything", async (t) => {
+  const { model, ledger } = await fakeModel(t, { stepMilliseconds: 1 });
+  const run = model.sample({ classes: [0], steps: 1000 });
+  await run.next();
+  const pending = model.generate({ classes: [0] });
+  model.dispose();
+  model.dispose();
+  await assert.rejects(pending, DisposedError);
+  await assert.rejects(run.next(), DisposedError);
+  await assert.rejects(model.generate({ classes: [0] }), DisposedError);
+  await eventually(() => ledger.runs === 0 && ledger.models === 0 && ledger.devices === 0, "freeing");
+});
+
+test("using", async (t) => {
+  const { model, ledger } = await fakeModel(t);
+  model[Symbol.dispose]();
+  await model[Symbol.asyncDispose]();
+  await eventually(() => ledger.models === 0, "freeing");
+});
