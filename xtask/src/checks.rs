@@ -1,0 +1,230 @@
+//! `cargo xtask test`: every check of the project, with a summary.
+
+use std::io::{BufRead, BufReader};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use crate::sh::{Sh, cargo, freeguide, root, say};
+use crate::tools::{self, npm, npm_ci};
+use crate::wasm::{self, Build};
+use crate::{Checks, site};
+
+/// Runs what was asked for, all of it where nothing was, and goes on after a failure wherever the
+/// next check does not need what failed.
+pub fn run(mut wanted: Checks) -> Result<ExitCode> {
+    if !(wanted.native || wanted.js || wanted.browser || wanted.lint) {
+        wanted = Checks {
+            native: true,
+            js: true,
+            browser: true,
+            lint: false,
+        };
+    }
+    let mut report = Report::default();
+    if wanted.native || wanted.lint {
+        report.check("format", &[], format);
+    }
+    if wanted.lint {
+        report.check("clippy", &[], clippy);
+    }
+    if wanted.native {
+        report.check("warnings", &[], warnings);
+        report.check("native tests", &[], native);
+    }
+    if wanted.js || wanted.browser {
+        report.check("wasm cpu", &[], || {
+            wasm::build_all(&[Build::Cpu])?;
+            wasm::install(Build::Cpu)
+        });
+    }
+    if wanted.js {
+        report.check("JavaScript tests", &["wasm cpu"], javascript);
+    }
+    if wanted.browser {
+        report.check("wasm webgpu", &[], || wasm::build_all(&[Build::WebGpu]));
+        let site = root().join("target/test-site");
+        let all = ["wasm cpu", "wasm webgpu"];
+        report.check("site", &all, || site::build(&site, &Build::ALL));
+        report.check("browser tests", &["site"], browser);
+    }
+    Ok(report.print())
+}
+
+fn format() -> Result<()> {
+    tools::rustfmt()?;
+    cargo().args("fmt --all --check").run()
+}
+
+/// Clippy on what runs natively. It compiles the metadata of all dependencies for itself.
+fn clippy() -> Result<()> {
+    cargo()
+        .args("clippy --release --locked --all-targets -- --deny warnings")
+        .run()
+}
+
+/// Compiles all tests and fails where the compiler warns of our own code. A compiler flag that
+/// denies warnings would compile every dependency again.
+fn warnings() -> Result<()> {
+    let mut running = cargo()
+        .args("test --release --locked --no-run --message-format json-diagnostic-rendered-ansi")
+        .piped()?;
+    let mut count = 0;
+    for line in BufReader::new(running.child.stdout.take().expect("piped")).lines() {
+        let line = line.context("cannot read cargo's output")?;
+        let Ok(message) = serde_json::from_str::<Value>(&line) else {
+            continue;
+        };
+        if let Some(rendered) = message["message"]["rendered"].as_str() {
+            eprint!("{rendered}");
+            count += u32::from(message["message"]["level"] == "warning");
+        }
+    }
+    running.wait()?;
+    if count > 0 {
+        bail!("{count} compiler warnings, see above");
+    }
+    Ok(())
+}
+
+fn native() -> Result<()> {
+    cargo().args("test --release --locked --no-fail-fast").run()
+}
+
+/// Type checks and unit tests of the package and of the page.
+fn javascript() -> Result<()> {
+    for folder in [tools::js(), tools::www()] {
+        npm_ci(&folder)?;
+        npm(&folder).args("run build").run()?;
+        npm(&folder).args("run --if-present typecheck").run()?;
+        npm(&folder).args("run --if-present test").run()?;
+    }
+    Ok(())
+}
+
+/// The site in a real browser, against the native command's images.
+fn browser() -> Result<()> {
+    let chromium = tools::chromium()?;
+    let tests = tools::browser_tests();
+    npm_ci(&tests)?;
+    cargo().args("build --release --locked").run()?;
+    let test: Sh = npm(&tests).arg("test");
+    test.env("CHROMIUM", chromium)
+        .env("FREEGUIDE", freeguide())
+        .env("FREEGUIDE_SITE", root().join("target/test-site"))
+        .run()
+}
+
+/// What ran, and how it went.
+#[derive(Default)]
+struct Report {
+    checks: Vec<Check>,
+}
+
+struct Check {
+    name: &'static str,
+    took: Duration,
+    outcome: Outcome,
+}
+
+enum Outcome {
+    Passed,
+    Failed(String),
+    /// What it needs has failed.
+    Skipped(&'static str),
+}
+
+impl Report {
+    /// Runs a check, unless one that it needs has not passed.
+    fn check(&mut self, name: &'static str, needs: &[&str], run: impl FnOnce() -> Result<()>) {
+        let start = Instant::now();
+        let broken = self
+            .checks
+            .iter()
+            .find(|check| needs.contains(&check.name) && !matches!(check.outcome, Outcome::Passed));
+        let outcome = if let Some(broken) = broken {
+            Outcome::Skipped(broken.name)
+        } else {
+            say(&format!("── {name}"));
+            match run() {
+                Ok(()) => Outcome::Passed,
+                Err(error) => {
+                    say(&format!("{name} FAILED: {error:#}"));
+                    Outcome::Failed(format!("{error:#}"))
+                }
+            }
+        };
+        self.checks.push(Check {
+            name,
+            took: start.elapsed(),
+            outcome,
+        });
+    }
+
+    /// Prints the summary; its last line counts.
+    fn print(&self) -> ExitCode {
+        let (mut passed, mut failed, mut skipped) = (0, 0, 0);
+        println!("\nSummary");
+        for check in &self.checks {
+            let seconds = check.took.as_secs_f64();
+            let (word, why) = match &check.outcome {
+                Outcome::Passed => {
+                    passed += 1;
+                    ("ok", String::new())
+                }
+                Outcome::Failed(error) => {
+                    failed += 1;
+                    (
+                        "FAILED",
+                        error.lines().next().unwrap_or_default().to_owned(),
+                    )
+                }
+                Outcome::Skipped(needed) => {
+                    skipped += 1;
+                    ("skipped", format!("{needed} has not passed"))
+                }
+            };
+            println!(
+                "{}",
+                format!("  {word:<8} {:<18} {seconds:>7.1} s  {why}", check.name).trim_end()
+            );
+        }
+        let skipped_too = if skipped > 0 {
+            format!(", {skipped} skipped")
+        } else {
+            String::new()
+        };
+        println!("checks: {passed} passed, {failed} failed{skipped_too}");
+        if failed == 0 {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_skips_only_what_needs_it() {
+        let mut report = Report::default();
+        report.check("a", &[], || bail!("broken"));
+        report.check("b", &["a"], || unreachable!("its need has failed"));
+        report.check("c", &["b"], || unreachable!("its need was skipped"));
+        report.check("d", &[], || Ok(()));
+        let words = report.checks.iter().map(|check| match check.outcome {
+            Outcome::Passed => "passed",
+            Outcome::Failed(_) => "failed",
+            Outcome::Skipped(_) => "skipped",
+        });
+        assert_eq!(
+            words.collect::<Vec<_>>(),
+            ["failed", "skipped", "skipped", "passed"]
+        );
+        assert_eq!(report.print(), ExitCode::FAILURE);
+    }
+}

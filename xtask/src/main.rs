@@ -1,0 +1,156 @@
+//! `cargo xtask …`: the developer's and the newcomer's commands.
+//!
+//! Every command does the set-up it needs, says in one line what it installs, and is quiet about
+//! what is already there, so that nothing else has to be typed first.
+
+mod checks;
+mod demo;
+mod emoji64;
+mod server;
+mod sh;
+mod site;
+mod tools;
+mod wasm;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
+
+/// freeguide's commands for developers and newcomers. Each does the set-up it needs.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Build everything and serve the page with the models in models/
+    ///
+    /// The page is up as soon as the CPU build is ready; the WebGPU build, which takes several
+    /// times as long, compiles in the background and is added to the running page. Stop with
+    /// Ctrl-C. A second run finds what the first one built.
+    Demo {
+        /// The port to serve on; the next free one is taken where another program has it
+        #[arg(long, default_value_t = 8080, value_name = "N")]
+        port: u16,
+        /// Build for the CPU alone: much faster to build, slower to draw
+        #[arg(long)]
+        no_webgpu: bool,
+    },
+    /// Run every test: format, native, JavaScript and in a real browser
+    ///
+    /// Without an option everything runs but clippy. With options, only what they name. The exit
+    /// code is 0 only where all that ran has passed.
+    Test(Checks),
+    /// Compile the WebAssembly runtime into runtime-web/js/wasm/ and print its sizes
+    Wasm {
+        /// Build only this one of the two
+        #[arg(long, value_enum)]
+        only: Option<wasm::Build>,
+    },
+    /// Build the static site: the page, the runtime and the models, for any static host
+    Site {
+        /// The folder to write; what was in it is replaced
+        #[arg(long, default_value = "dist/site", value_name = "DIR")]
+        out: PathBuf,
+        /// Leave the WebGPU runtime out
+        #[arg(long)]
+        only_cpu: bool,
+    },
+    /// Make a data set to train on
+    Data {
+        #[command(subcommand)]
+        set: DataSet,
+    },
+    /// Install the tools and packages that the other commands need, and do nothing else
+    Setup,
+}
+
+/// What `cargo xtask test` runs.
+#[derive(Args, Clone, Copy, Debug, Default)]
+struct Checks {
+    /// Format, compiler warnings and the native tests of all crates
+    #[arg(long)]
+    native: bool,
+    /// Type checks and unit tests of the TypeScript package and the page
+    #[arg(long)]
+    js: bool,
+    /// The page in headless Chromium, on the CPU build and on WebGPU
+    #[arg(long)]
+    browser: bool,
+    /// Format and clippy with warnings as errors; compiles the dependencies a second time
+    #[arg(long)]
+    lint: bool,
+}
+
+#[derive(Subcommand)]
+enum DataSet {
+    /// 3,812 emoji, 64×64 on white, in nine class folders
+    ///
+    /// The images are those of the npm packages emoji-datasource-google 16.0.0 (Noto Emoji by
+    /// Google, Apache License 2.0) and emoji-datasource-twitter 16.0.0 (Twemoji by Twitter and
+    /// contributors, CC-BY 4.0), which npm downloads into target/data-cache. One folder a category
+    /// (activities, animals-nature, flags, …), one file <style>-<n>-<name>.png an emoji and style;
+    /// skin-tone variants are left out. What is trained on them may ship if both are named.
+    Emoji64 {
+        /// The folder to write the class folders into
+        dir: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<ExitCode> {
+    match command {
+        Command::Demo { port, no_webgpu } => demo::run(port, !no_webgpu)?,
+        Command::Test(checks) => return checks::run(checks),
+        Command::Wasm { only } => {
+            let builds = only.map_or(wasm::Build::ALL.to_vec(), |one| vec![one]);
+            wasm::build_all(&builds)?;
+            builds.iter().try_for_each(|&build| wasm::install(build))?;
+            wasm::print_sizes(&builds)?;
+        }
+        Command::Site { out, only_cpu } => {
+            let builds = if only_cpu {
+                &wasm::Build::ALL[..1]
+            } else {
+                &wasm::Build::ALL[..]
+            };
+            wasm::build_all(builds)?;
+            let out = std::path::absolute(out)?;
+            site::build(&out, builds)?;
+            println!(
+                "{} is ready for any static host, at any path.",
+                out.display()
+            );
+        }
+        Command::Data {
+            set: DataSet::Emoji64 { dir },
+        } => emoji64::make(&dir)?,
+        Command::Setup => tools::all()?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,55 @@
+//! The tools and packages that building and testing need. Each function makes sure of one, is
+//! quiet where it is there already, says in one line what it installs, and where it cannot
+//! install, fails with one line that names the tool and the command.
+
+mod chromium;
+mod node;
+mod rust;
+mod system;
+mod wasm_opt;
+
+pub use chromium::chromium;
+pub use node::{npm, npm_ci};
+pub use rust::{rustfmt, wasm_bindgen, wasm_target};
+pub use wasm_opt::wasm_opt;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+use crate::sh::{root, say};
+
+/// The TypeScript package.
+pub fn js() -> PathBuf {
+    root().join("runtime-web/js")
+}
+
+/// The page.
+pub fn www() -> PathBuf {
+    root().join("www")
+}
+
+/// The tests in a browser.
+pub fn browser_tests() -> PathBuf {
+    root().join("tests/browser")
+}
+
+/// All of them, for `cargo xtask setup`.
+pub fn all() -> Result<()> {
+    wasm_target()?;
+    rustfmt()?;
+    let bindgen = wasm_bindgen()?;
+    let optimiser = wasm_opt();
+    for package in [js(), www(), browser_tests()] {
+        npm_ci(&package)?;
+    }
+    let chromium = chromium()?;
+    let name = |path: &Path| path.display().to_string();
+    say(&format!(
+        "ready: {}, {}, {}",
+        name(&bindgen),
+        optimiser.map_or("no wasm-opt".to_owned(), |path| name(&path)),
+        name(&chromium)
+    ));
+    Ok(())
+}

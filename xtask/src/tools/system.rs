@@ -1,0 +1,135 @@
+//! The machine's own package manager.
+
+use std::io::{self, IsTerminal};
+
+use anyhow::{Context, Result, bail};
+
+use crate::sh::{Sh, say, sh, which};
+
+/// What one package manager calls its command, and how it is told not to ask.
+struct Manager {
+    program: &'static str,
+    /// Brings the lists of packages up to date first, where an install does not do so itself.
+    update: Option<&'static str>,
+    install: &'static str,
+    /// Homebrew installs for the user and refuses to run as root.
+    needs_root: bool,
+}
+
+const MANAGERS: [Manager; 6] = [
+    Manager {
+        program: "apt-get",
+        update: Some("-qq update"),
+        install: "-qq install --yes --no-install-recommends",
+        needs_root: true,
+    },
+    Manager {
+        program: "dnf",
+        update: None,
+        install: "--assumeyes install",
+        needs_root: true,
+    },
+    Manager {
+        program: "pacman",
+        update: None,
+        install: "-S --noconfirm",
+        needs_root: true,
+    },
+    Manager {
+        program: "zypper",
+        update: None,
+        install: "--non-interactive install",
+        needs_root: true,
+    },
+    Manager {
+        program: "apk",
+        update: None,
+        install: "add",
+        needs_root: true,
+    },
+    Manager {
+        program: "brew",
+        update: None,
+        install: "install",
+        needs_root: false,
+    },
+];
+
+/// A package by the names it has where the names differ.
+pub struct Package {
+    pub usual: &'static str,
+    /// Homebrew's arguments.
+    pub brew: &'static str,
+}
+
+/// Installs a package with the package manager of this machine.
+///
+/// # Errors
+/// One line with the command that a person would type, where there is no package manager, it may
+/// not be run, or it fails.
+pub fn install(package: &Package) -> Result<()> {
+    let Some(manager) = MANAGERS
+        .iter()
+        .find(|manager| which(manager.program).is_some())
+    else {
+        bail!(
+            "no package manager known here; install {} by hand",
+            package.usual
+        );
+    };
+    let names = if manager.program == "brew" {
+        package.brew
+    } else {
+        package.usual
+    };
+    let by_hand = {
+        let sudo = if manager.needs_root { "sudo " } else { "" };
+        let install = manager.install.replace("-qq ", "");
+        format!("{sudo}{} {install} {names}", manager.program)
+    };
+    let Some(prefix) = privileges(manager) else {
+        bail!("it needs root's rights: {by_hand}");
+    };
+    let command = |args: &str| -> Sh {
+        let start = match prefix {
+            Prefix::None => sh(manager.program),
+            Prefix::Sudo => sh("sudo").ask().arg(manager.program),
+            Prefix::SilentSudo => sh("sudo").arg("-n").arg(manager.program),
+        };
+        start.args(args).env("DEBIAN_FRONTEND", "noninteractive")
+    };
+    say(&by_hand);
+    if let Some(update) = manager.update {
+        // A broken third-party list fails an update; what we want may still be installable.
+        let _ = command(update).quietly();
+    }
+    command(&format!("{} {names}", manager.install))
+        .quietly()
+        .with_context(|| by_hand)
+}
+
+#[derive(Clone, Copy)]
+enum Prefix {
+    None,
+    /// May ask for a password at the terminal.
+    Sudo,
+    /// Fails rather than ask.
+    SilentSudo,
+}
+
+/// How the package manager gets the rights it needs, if it can.
+fn privileges(manager: &Manager) -> Option<Prefix> {
+    let is_root = sh("id").arg("-u").read().is_ok_and(|id| id == "0");
+    if !manager.needs_root || is_root {
+        return Some(Prefix::None);
+    }
+    which("sudo")?;
+    if io::stdin().is_terminal() && io::stderr().is_terminal() {
+        return Some(Prefix::Sudo);
+    }
+    sh("sudo")
+        .args("-n true")
+        .quietly()
+        .is_ok()
+        .then_some(Prefix::SilentSudo)
+}

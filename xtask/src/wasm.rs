@@ -1,0 +1,303 @@
+//! The WebAssembly runtime in its two builds, from cargo to runtime-web/js/wasm/.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::UNIX_EPOCH;
+
+use anyhow::{Context, Result, anyhow};
+use clap::ValueEnum;
+
+use crate::sh::{cargo, copy_dir, replace_dir, root, say, sh};
+use crate::tools;
+
+/// One of the runtime's two builds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Build {
+    /// burn's CPU kernels on WebAssembly SIMD
+    Cpu,
+    /// WebGPU
+    #[value(name = "webgpu")]
+    WebGpu,
+}
+
+impl Build {
+    /// Both, the quicker one first.
+    pub const ALL: [Build; 2] = [Build::Cpu, Build::WebGpu];
+
+    /// The crate's feature, and the name of every folder and file of this build.
+    pub fn name(self) -> &'static str {
+        match self {
+            Build::Cpu => "cpu",
+            Build::WebGpu => "webgpu",
+        }
+    }
+
+    /// Kernels run in wasm on the CPU build, so it is built for speed; on WebGPU they are shaders
+    /// and the file's size is what a visitor waits for.
+    fn optimisation(self) -> &'static str {
+        match self {
+            Build::Cpu => "-O3",
+            Build::WebGpu => "-Oz",
+        }
+    }
+
+    /// Its own target folder: a change of features would rebuild burn in a shared one.
+    fn target(self) -> PathBuf {
+        root().join("target").join(format!("wasm-{}", self.name()))
+    }
+
+    fn compiled(self) -> PathBuf {
+        self.target()
+            .join("wasm32-unknown-unknown/wasm/freeguide_web.wasm")
+    }
+
+    /// The finished files, of which the TypeScript package gets a copy.
+    fn package(self) -> PathBuf {
+        self.target().join("package")
+    }
+
+    /// Where the TypeScript package has its copy.
+    fn installed(self) -> PathBuf {
+        tools::js().join("wasm").join(self.name())
+    }
+
+    fn wasm_file(self) -> PathBuf {
+        self.package()
+            .join(format!("freeguide_{}_bg.wasm", self.name()))
+    }
+
+    /// Whether a build lies ready that is younger than every source it was made of.
+    pub fn is_fresh(self) -> bool {
+        let age = |path: &Path| fs::metadata(path).and_then(|about| about.modified()).ok();
+        let (Some(built), Ok(sources)) = (
+            age(&self.wasm_file()),
+            fs::read_to_string(self.compiled().with_extension("d")),
+        ) else {
+            return false;
+        };
+        let lock = root().join("Cargo.lock");
+        sources_in(&sources)
+            .chain([lock])
+            .all(|path| age(&path).is_some_and(|age| age < built))
+    }
+}
+
+/// The sources in the rule that cargo writes beside what it makes: "made: source source …", with a
+/// backslash before a space in a name.
+fn sources_in(rule: &str) -> impl Iterator<Item = PathBuf> {
+    let sources = rule
+        .split_once(": ")
+        .map_or("", |(_, sources)| sources.trim_end());
+    let sources = sources.replace("\\ ", "\0");
+    let sources: Vec<_> = sources
+        .split(' ')
+        .map(|path| path.replace('\0', " ").into())
+        .collect();
+    sources.into_iter()
+}
+
+/// WebAssembly features that rustc's output has and an older wasm-opt must be told of.
+const WASM_FEATURES: &str = "--enable-simd --enable-bulk-memory --enable-sign-ext \
+     --enable-nontrapping-float-to-int --enable-mutable-globals --enable-reference-types \
+     --enable-multivalue";
+
+/// Makes the builds, one after the other; tools are fetched while cargo is at the first.
+pub fn build_all(builds: &[Build]) -> Result<()> {
+    tools::wasm_target()?;
+    thread::scope(|scope| {
+        let tools = scope.spawn(Tools::get);
+        let mut tools = Some(tools);
+        let mut ready = None;
+        for &build in builds {
+            compile(build)?;
+            if let Some(running) = tools.take() {
+                ready = Some(
+                    running
+                        .join()
+                        .map_err(|_| anyhow!("fetching the tools panicked"))??,
+                );
+            }
+            finish(build, ready.as_ref().expect("fetched with the first build"))?;
+        }
+        Ok(())
+    })
+}
+
+/// What makes a package of cargo's output.
+pub struct Tools {
+    bindgen: PathBuf,
+    optimiser: Option<PathBuf>,
+}
+
+impl Tools {
+    pub fn get() -> Result<Tools> {
+        Ok(Tools {
+            bindgen: tools::wasm_bindgen()?,
+            optimiser: tools::wasm_opt(),
+        })
+    }
+}
+
+/// Cargo's part.
+pub fn compile(build: Build) -> Result<()> {
+    cargo()
+        .args("build --package freeguide-web --profile wasm --target wasm32-unknown-unknown")
+        .args("--locked --features")
+        .arg(build.name())
+        .arg("--target-dir")
+        .arg(build.target())
+        // These would replace the flags of the next line.
+        .env_remove("RUSTFLAGS")
+        .env_remove("CARGO_ENCODED_RUSTFLAGS")
+        .env(
+            "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS",
+            "-C target-feature=+simd128 --cfg getrandom_backend=\"wasm_js\"",
+        )
+        .run()
+        .with_context(|| format!("the {} build of the runtime", build.name()))
+}
+
+/// The rest: JavaScript glue and optimiser. What was made before stays until all is done.
+pub fn finish(build: Build, tools: &Tools) -> Result<()> {
+    let compiled = build.compiled();
+    let wanted = stamp(build, tools)?;
+    let stamp_file = build.target().join("packaged");
+    let done = build.wasm_file().is_file()
+        && fs::read_to_string(&stamp_file).is_ok_and(|was| was == wanted);
+    if done {
+        return Ok(());
+    }
+    let name = format!("freeguide_{}", build.name());
+    let new = build.target().join("package.new");
+    let _ = fs::remove_dir_all(&new);
+    sh(&tools.bindgen)
+        .args("--target web --out-name")
+        .arg(&name)
+        .arg("--out-dir")
+        .arg(&new)
+        .arg(&compiled)
+        .quietly()?;
+    if let Some(optimiser) = &tools.optimiser {
+        say(&format!(
+            "wasm-opt {} on the {} build",
+            build.optimisation(),
+            build.name()
+        ));
+        optimise(build, optimiser, &new.join(format!("{name}_bg.wasm")));
+    }
+    replace_dir(&new, &build.package())?;
+    fs::write(stamp_file, wanted)?;
+    Ok(())
+}
+
+/// Gives the TypeScript package a copy of a build.
+pub fn install(build: Build) -> Result<()> {
+    let place = build.installed();
+    let new = place.with_extension("new");
+    let _ = fs::remove_dir_all(&new);
+    copy_dir(&build.package(), &new)?;
+    replace_dir(&new, &place)
+}
+
+/// Leaves a build out of the TypeScript package, which then takes that device for refused.
+pub fn withdraw(build: Build) -> Result<()> {
+    let place = build.installed();
+    if place.exists() {
+        fs::remove_dir_all(&place).with_context(|| format!("cannot remove {}", place.display()))?;
+    }
+    Ok(())
+}
+
+/// Optimises a file in place; where that fails the file stays as it is, which works too.
+fn optimise(build: Build, optimiser: &Path, file: &Path) {
+    let smaller = file.with_extension("opt");
+    let done = sh(optimiser)
+        .arg(build.optimisation())
+        .args(WASM_FEATURES)
+        .arg(file)
+        .arg("--output")
+        .arg(&smaller)
+        .quietly()
+        .and_then(|()| Ok(fs::rename(&smaller, file)?));
+    if let Err(error) = done {
+        say(&format!("the runtime stays unoptimised: {error:#}"));
+        let _ = fs::remove_file(smaller);
+    }
+}
+
+/// What the packaged files depend on: cargo's file and the tools.
+fn stamp(build: Build, tools: &Tools) -> Result<String> {
+    let path = build.compiled();
+    let about = fs::metadata(&path).with_context(|| format!("no {}", path.display()))?;
+    let modified = about
+        .modified()?
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_nanos();
+    let version = |tool: &Path| sh(tool).arg("--version").read().unwrap_or_default();
+    Ok(format!(
+        "{} {modified} {} {} {}",
+        about.len(),
+        version(&tools.bindgen),
+        tools.optimiser.as_deref().map(version).unwrap_or_default(),
+        build.optimisation(),
+    ))
+}
+
+/// Prints what each build weighs: as it is, and as a host sends it.
+pub fn print_sizes(builds: &[Build]) -> Result<()> {
+    // Node has both compressors, and is needed for the rest anyhow.
+    const WEIGH: &str = "
+        const { readFileSync } = require('node:fs'), zlib = require('node:zlib');
+        const raw = readFileSync(process.argv[1]);
+        const gzip = zlib.gzipSync(raw, { level: 9 });
+        const brotli = zlib.brotliCompressSync(raw);
+        console.log(raw.length, gzip.length, brotli.length);";
+    let lines = thread::scope(|scope| {
+        let weighing: Vec<_> = builds
+            .iter()
+            .map(|&build| {
+                scope.spawn(move || {
+                    sh("node")
+                        .arg("-e")
+                        .arg(WEIGH)
+                        .arg(build.wasm_file())
+                        .read()
+                })
+            })
+            .collect();
+        let lines = weighing
+            .into_iter()
+            .map(|line| line.join().expect("does not panic"));
+        lines.collect::<Result<Vec<_>>>()
+    })?;
+    println!("{:<8} {:>10} {:>10} {:>10}", "MB", "raw", "gzip", "brotli");
+    for (build, line) in builds.iter().zip(lines) {
+        print!("{:<8}", build.name());
+        for bytes in line.split(' ') {
+            let bytes: f64 = bytes.parse().context("node printed no sizes")?;
+            print!(" {:>10.2}", bytes / 1e6);
+        }
+        println!();
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sources_are_read_out_of_cargos_rule() {
+        let rule = "/a/web.wasm: /a/src/lib.rs /a/my\\ own/x.rs\n";
+        let found: Vec<_> = sources_in(rule).collect();
+        assert_eq!(
+            found,
+            [
+                PathBuf::from("/a/src/lib.rs"),
+                PathBuf::from("/a/my own/x.rs")
+            ]
+        );
+    }
+}
