@@ -143,7 +143,7 @@ impl Tools {
 pub fn compile(build: Build) -> Result<()> {
     cargo()
         .args("build --package freeguide-web --profile wasm --target wasm32-unknown-unknown")
-        .args("--locked --features")
+        .arg("--features")
         .arg(build.name())
         .arg("--target-dir")
         .arg(build.target())

@@ -5,10 +5,10 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
-use crate::sh::{Sh, root, say, sh};
+use crate::sh::{Sh, root, say, sh, which};
 
-/// The oldest Node that Vite and the tests run on.
-const OLDEST_NODE: u32 = 20;
+/// The oldest Node that Vite runs on, major and minor.
+const OLDEST_NODE: (u32, u32) = (20, 19);
 
 /// An `npm` command in a folder, with its advertisements off.
 pub fn npm(folder: &Path) -> Sh {
@@ -40,19 +40,27 @@ pub fn npm_ci(folder: &Path) -> Result<()> {
 
 /// Fails with one line where Node is missing or too old.
 fn node() -> Result<()> {
-    let how = format!("install Node {OLDEST_NODE} or newer with npm: https://nodejs.org");
-    let Ok(version) = sh("node").arg("--version").read() else {
+    let (major, minor) = OLDEST_NODE;
+    let how = format!("install Node {major}.{minor} or newer with npm: https://nodejs.org");
+    let Ok(printed) = sh("node").arg("--version").read() else {
         bail!("Node is missing: {how}");
     };
-    match major(&version) {
-        Some(major) if major >= OLDEST_NODE => Ok(()),
-        _ => bail!("Node {version} is too old: {how}"),
+    if version(&printed).is_none_or(|found| found < OLDEST_NODE) {
+        bail!("Node {printed} is too old: {how}");
     }
+    if which("npm").is_none() {
+        bail!("npm is missing: {how}");
+    }
+    Ok(())
 }
 
-/// 20 of "v20.20.2".
-fn major(version: &str) -> Option<u32> {
-    version.strip_prefix('v')?.split('.').next()?.parse().ok()
+/// Major and minor of "v20.19.2".
+fn version(printed: &str) -> Option<(u32, u32)> {
+    let mut numbers = printed
+        .strip_prefix('v')?
+        .split('.')
+        .map(|number| number.parse().ok());
+    Some((numbers.next()??, numbers.next()??))
 }
 
 #[cfg(test)]
@@ -60,8 +68,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn node_prints_its_major_version() {
-        assert_eq!(major("v20.20.2"), Some(20));
-        assert_eq!(major("20"), None);
+    fn node_prints_its_version() {
+        assert_eq!(version("v20.19.2"), Some((20, 19)));
+        assert_eq!(version("20"), None);
+        assert_eq!(version("vx.1"), None);
     }
 }

@@ -82,13 +82,17 @@ pub fn install(package: &Package) -> Result<()> {
     } else {
         package.usual
     };
-    let by_hand = {
-        let sudo = if manager.needs_root { "sudo " } else { "" };
-        let install = manager.install.replace("-qq ", "");
-        format!("{sudo}{} {install} {names}", manager.program)
+    let is_root = sh("id").arg("-u").read().is_ok_and(|id| id == "0");
+    let sudo = if manager.needs_root && !is_root {
+        "sudo "
+    } else {
+        ""
     };
-    let Some(prefix) = privileges(manager) else {
-        bail!("it needs root's rights: {by_hand}");
+    let install = manager.install.replace("-qq ", "");
+    let by_hand = format!("{sudo}{} {install} {names}", manager.program);
+    let prefix = match sudo {
+        "" => Prefix::None,
+        _ => privileges().with_context(|| format!("root's rights are needed: {by_hand}"))?,
     };
     let command = |args: &str| -> Sh {
         let start = match prefix {
@@ -117,12 +121,8 @@ enum Prefix {
     SilentSudo,
 }
 
-/// How the package manager gets the rights it needs, if it can.
-fn privileges(manager: &Manager) -> Option<Prefix> {
-    let is_root = sh("id").arg("-u").read().is_ok_and(|id| id == "0");
-    if !manager.needs_root || is_root {
-        return Some(Prefix::None);
-    }
+/// How this user gets root's rights, if so.
+fn privileges() -> Option<Prefix> {
     which("sudo")?;
     if io::stdin().is_terminal() && io::stderr().is_terminal() {
         return Some(Prefix::Sudo);
