@@ -1,7 +1,10 @@
 //! The loss curve of a run as a picture.
 
 use plotters::{
-    coord::ranged1d::{DefaultFormatting, KeyPointHint, Ranged},
+    coord::{
+        Shift,
+        ranged1d::{DefaultFormatting, KeyPointHint, Ranged},
+    },
     prelude::*,
     style::{
         register_font,
@@ -33,17 +36,6 @@ const TRAINING: RGBColor = RGBColor(37, 99, 235);
 const TRAINING_RAW: RGBColor = RGBColor(200, 216, 250);
 const VALIDATION: RGBColor = RGBColor(234, 88, 12);
 
-/// What a loss curve shows.
-#[derive(Clone, Copy, Debug)]
-pub struct LossCurve<'a> {
-    /// The headline.
-    pub title: &'a str,
-    /// (step, loss) of training, in the order of the steps. Values that are not finite leave a gap.
-    pub training: &'a [(u64, f32)],
-    /// (step, loss) on images that are not trained on, in the order of the steps. May be empty.
-    pub validation: &'a [(u64, f32)],
-}
-
 /// Why a loss curve was not drawn.
 #[derive(Debug, Error)]
 pub enum LossCurveError {
@@ -61,135 +53,141 @@ pub enum LossCurveError {
 /// A point in the coordinates of the picture: the step, and the loss or its logarithm.
 type Point = (f64, f64);
 
-impl LossCurve<'_> {
-    /// Draws the curve as PNG, 1200×675 pixels: the raw training loss faint, its average strong, validation in a second
-    /// colour. The loss axis is logarithmic where the averaged loss spans more than a factor of six.
-    ///
-    /// # Errors
-    /// If there is no finite loss, or drawing fails.
-    pub fn to_png(self) -> Result<Vec<u8>, LossCurveError> {
-        let (width, height) = (WIDTH * OVERSAMPLING, HEIGHT * OVERSAMPLING);
-        let mut large = vec![255; width * height * 3];
-        {
-            let area = BitMapBackend::with_buffer(&mut large, (width as u32, height as u32))
-                .into_drawing_area();
-            self.draw(&area)?;
-            area.present().map_err(draw_error)?;
-        }
-        Ok(encode_png(&shrink(&large), WIDTH, HEIGHT, 3, None)?)
+/// Draws a loss curve as PNG, 1200×675 pixels: the raw training loss faint, its average strong, validation in a second
+/// colour. The loss axis is logarithmic where the averaged loss spans more than a factor of six.
+///
+/// `training` and `validation` are (step, loss) in the order of the steps; `validation`, the loss on images that are
+/// not trained on, may be empty. Values that are not finite are left out.
+///
+/// # Errors
+/// If there is no finite loss, or drawing fails.
+pub fn draw(
+    title: &str,
+    training: &[(u64, f32)],
+    validation: &[(u64, f32)],
+) -> Result<Vec<u8>, LossCurveError> {
+    let (width, height) = (WIDTH * OVERSAMPLING, HEIGHT * OVERSAMPLING);
+    let mut large = vec![255; width * height * 3];
+    {
+        let area = BitMapBackend::with_buffer(&mut large, (width as u32, height as u32))
+            .into_drawing_area();
+        paint(&area, title, &finite(training), &finite(validation))?;
+        area.present().map_err(draw_error)?;
     }
+    Ok(encode_png(&shrink(&large), WIDTH, HEIGHT, 3, None)?)
+}
 
-    fn draw(
-        self,
-        area: &DrawingArea<BitMapBackend<'_>, plotters::coord::Shift>,
-    ) -> Result<(), LossCurveError> {
-        register_font(FONT, FontStyle::Normal, dejavu::sans::regular())
-            .map_err(|_| LossCurveError::Draw("the embedded font is damaged".into()))?;
-        let raw = finite(self.training);
-        let validation = finite(self.validation);
-        let smooth = smoothed(&raw);
-        let shown: Vec<Point> = smooth.iter().chain(&validation).copied().collect();
-        let axis = Axis::fit(&shown, &raw).ok_or(LossCurveError::Empty)?;
-        let last_step = raw
-            .iter()
-            .chain(&validation)
-            .map(|p| p.0)
-            .fold(1.0, f64::max);
-        let place = |points: &[Point]| -> Vec<Point> {
-            points.iter().map(|p| (p.0, axis.place(p.1))).collect()
-        };
+/// Paints the whole picture, enlarged.
+fn paint(
+    area: &DrawingArea<BitMapBackend<'_>, Shift>,
+    title: &str,
+    raw: &[Point],
+    validation: &[Point],
+) -> Result<(), LossCurveError> {
+    register_font(FONT, FontStyle::Normal, dejavu::sans::regular())
+        .map_err(|_| LossCurveError::Draw("the embedded font is damaged".into()))?;
 
-        let px = |pixels: f64| (pixels * OVERSAMPLING as f64).round() as u32;
-        let font = |size: f64, color: RGBColor| {
-            (FONT, size * OVERSAMPLING as f64).into_font().color(&color)
-        };
-        area.fill(&WHITE).map_err(draw_error)?;
-        area.draw(&Text::new(
-            self.title.to_owned(),
-            (px(84.0) as i32, px(20.0) as i32),
-            font(22.0, INK),
+    let smooth = smoothed(raw);
+    let shown: Vec<Point> = smooth.iter().chain(validation).copied().collect();
+    let axis = Axis::fit(&shown, raw).ok_or(LossCurveError::Empty)?;
+    let last_step = raw
+        .iter()
+        .chain(validation)
+        .map(|p| p.0)
+        .fold(1.0, f64::max);
+    let place = |points: &[Point]| -> Vec<Point> {
+        points.iter().map(|p| (p.0, axis.place(p.1))).collect()
+    };
+
+    let px = |pixels: f64| (pixels * OVERSAMPLING as f64).round() as u32;
+    let font =
+        |size: f64, color: RGBColor| (FONT, size * OVERSAMPLING as f64).into_font().color(&color);
+    area.fill(&WHITE).map_err(draw_error)?;
+    area.draw(&Text::new(
+        title.to_owned(),
+        (px(84.0) as i32, px(20.0) as i32),
+        font(22.0, INK),
+    ))
+    .map_err(draw_error)?;
+    let mut chart = ChartBuilder::on(area)
+        .margin_top(px(62.0))
+        .margin_right(px(36.0))
+        .margin_bottom(px(12.0))
+        .margin_left(px(14.0))
+        .x_label_area_size(px(56.0))
+        .y_label_area_size(px(70.0))
+        .build_cartesian_2d(
+            Scale {
+                range: 0.0..last_step,
+                ticks: linear_ticks(0.0, last_step, 9),
+            },
+            Scale {
+                range: axis.range(),
+                ticks: axis.ticks().iter().map(|&v| axis.place(v)).collect(),
+            },
+        )
+        .map_err(draw_error)?;
+    chart
+        .configure_mesh()
+        .max_light_lines(0)
+        .bold_line_style(MESH.stroke_width(px(1.0)))
+        .axis_style(FAINT_INK.stroke_width(px(1.0)))
+        .set_all_tick_mark_size(px(4.0))
+        .label_style(font(14.0, FAINT_INK))
+        .axis_desc_style(font(15.0, INK))
+        .x_desc("step")
+        .y_desc(axis.name())
+        .x_label_formatter(&|step| short_count(*step))
+        .y_label_formatter(&|place| axis.label(*place))
+        .draw()
+        .map_err(draw_error)?;
+
+    let raw_line = LineSeries::new(place(&envelope(raw)), TRAINING_RAW.stroke_width(px(1.0)));
+    chart.draw_series(raw_line).map_err(draw_error)?;
+    let smooth = place(&smooth);
+    chart
+        .draw_series(LineSeries::new(
+            smooth.clone(),
+            TRAINING.stroke_width(px(2.0)),
         ))
         .map_err(draw_error)?;
-        let mut chart = ChartBuilder::on(area)
-            .margin_top(px(62.0))
-            .margin_right(px(36.0))
-            .margin_bottom(px(12.0))
-            .margin_left(px(14.0))
-            .x_label_area_size(px(56.0))
-            .y_label_area_size(px(70.0))
-            .build_cartesian_2d(
-                Scale {
-                    range: 0.0..last_step,
-                    ticks: linear_ticks(0.0, last_step, 9),
-                },
-                Scale {
-                    range: axis.range(),
-                    ticks: axis.ticks().iter().map(|&v| axis.place(v)).collect(),
-                },
-            )
-            .map_err(draw_error)?;
+    if smooth.len() == 1 {
         chart
-            .configure_mesh()
-            .max_light_lines(0)
-            .bold_line_style(MESH.stroke_width(px(1.0)))
-            .axis_style(FAINT_INK.stroke_width(px(1.0)))
-            .set_all_tick_mark_size(px(4.0))
-            .label_style(font(14.0, FAINT_INK))
-            .axis_desc_style(font(15.0, INK))
-            .x_desc("step")
-            .y_desc(axis.name())
-            .x_label_formatter(&|step| short_count(*step))
-            .y_label_formatter(&|place| axis.label(*place))
-            .draw()
+            .draw_series([Circle::new(smooth[0], px(3.0), TRAINING.filled())])
             .map_err(draw_error)?;
-
-        let raw_line = LineSeries::new(place(&envelope(&raw)), TRAINING_RAW.stroke_width(px(1.0)));
-        chart.draw_series(raw_line).map_err(draw_error)?;
-        let smooth = place(&smooth);
-        chart
-            .draw_series(LineSeries::new(
-                smooth.clone(),
-                TRAINING.stroke_width(px(2.0)),
-            ))
-            .map_err(draw_error)?;
-        if smooth.len() == 1 {
-            chart
-                .draw_series([Circle::new(smooth[0], px(3.0), TRAINING.filled())])
-                .map_err(draw_error)?;
-        }
-        let validation = place(&validation);
-        let validation_line = LineSeries::new(validation.clone(), VALIDATION.stroke_width(px(2.0)));
-        chart.draw_series(validation_line).map_err(draw_error)?;
-        let dots = validation
-            .iter()
-            .map(|&point| Circle::new(point, px(3.0), VALIDATION.filled()));
-        chart.draw_series(dots).map_err(draw_error)?;
-
-        // The legend stands at the right of the headline, where no curve can run under it.
-        let mut right = px(WIDTH as f64 - 36.0) as i32;
-        for (label, color, show) in [
-            ("validation", VALIDATION, !validation.is_empty()),
-            ("training", TRAINING, !smooth.is_empty()),
-        ] {
-            if !show {
-                continue;
-            }
-            let style = font(15.0, INK).pos(Pos::new(HPos::Right, VPos::Center));
-            let (text_width, _) = area.estimate_text_size(label, &style).map_err(draw_error)?;
-            let middle = px(32.0) as i32;
-            area.draw(&Text::new(label.to_owned(), (right, middle), style))
-                .map_err(draw_error)?;
-            let end = right - text_width as i32 - px(8.0) as i32;
-            let start = end - px(26.0) as i32;
-            let key = PathElement::new(
-                vec![(start, middle), (end, middle)],
-                color.stroke_width(px(3.0)),
-            );
-            area.draw(&key).map_err(draw_error)?;
-            right = start - px(24.0) as i32;
-        }
-        Ok(())
     }
+    let validation = place(validation);
+    let validation_line = LineSeries::new(validation.clone(), VALIDATION.stroke_width(px(2.0)));
+    chart.draw_series(validation_line).map_err(draw_error)?;
+    let dots = validation
+        .iter()
+        .map(|&point| Circle::new(point, px(3.0), VALIDATION.filled()));
+    chart.draw_series(dots).map_err(draw_error)?;
+
+    // The legend stands at the right of the headline, where no curve can run under it.
+    let mut right = px(WIDTH as f64 - 36.0) as i32;
+    for (label, color, show) in [
+        ("validation", VALIDATION, !validation.is_empty()),
+        ("training", TRAINING, !smooth.is_empty()),
+    ] {
+        if !show {
+            continue;
+        }
+        let style = font(15.0, INK).pos(Pos::new(HPos::Right, VPos::Center));
+        let (text_width, _) = area.estimate_text_size(label, &style).map_err(draw_error)?;
+        let middle = px(32.0) as i32;
+        area.draw(&Text::new(label.to_owned(), (right, middle), style))
+            .map_err(draw_error)?;
+        let end = right - text_width as i32 - px(8.0) as i32;
+        let start = end - px(26.0) as i32;
+        let key = PathElement::new(
+            vec![(start, middle), (end, middle)],
+            color.stroke_width(px(3.0)),
+        );
+        area.draw(&key).map_err(draw_error)?;
+        right = start - px(24.0) as i32;
+    }
+    Ok(())
 }
 
 fn draw_error(error: impl std::fmt::Display) -> LossCurveError {
@@ -469,30 +467,12 @@ mod tests {
     fn both_series_are_drawn() {
         let training = falling(20_000, 1.0, 0.05);
         let validation: Vec<(u64, f32)> = (1..=10).map(|i| (i * 2000, 0.6 / i as f32)).collect();
-        let both = LossCurve {
-            title: "emoji16",
-            training: &training,
-            validation: &validation,
-        };
-        let pixels = decode(&both.to_png().unwrap());
-        assert!(
-            count(&pixels, TRAINING) > 500,
-            "{}",
-            count(&pixels, TRAINING)
-        );
+        let both = draw("emoji16 · training loss", &training, &validation).unwrap();
+        let pixels = decode(&both);
+        assert!(count(&pixels, TRAINING) > 500);
         assert!(count(&pixels, VALIDATION) > 500);
-        let alone = LossCurve {
-            validation: &[],
-            ..both
-        };
-        assert_eq!(count(&decode(&alone.to_png().unwrap()), VALIDATION), 0);
-        if let Some(folder) = std::env::var_os("FREEGUIDE_TEST_PICTURES") {
-            std::fs::write(
-                std::path::Path::new(&folder).join("loss-curve.png"),
-                both.to_png().unwrap(),
-            )
-            .unwrap();
-        }
+        let alone = draw("emoji16", &training, &[]).unwrap();
+        assert_eq!(count(&decode(&alone), VALIDATION), 0);
     }
 
     #[test]
@@ -506,31 +486,19 @@ mod tests {
             &[(1, 1e-30), (2, 1e30)],
             &[(u64::MAX, 0.1)],
         ];
-        for training in cases {
-            let curve = LossCurve {
-                title: "x",
-                training,
-                validation: &[],
-            };
-            assert!(curve.to_png().is_ok(), "{training:?}");
-            let curve = LossCurve {
-                title: "",
-                training: &[],
-                validation: training,
-            };
-            assert!(curve.to_png().is_ok(), "{training:?}");
+        for series in cases {
+            assert!(draw("x", series, &[]).is_ok(), "{series:?}");
+            assert!(draw("", &[], series).is_ok(), "{series:?}");
         }
     }
 
     #[test]
     fn nothing_to_draw_is_an_error() {
         for training in [&[][..], &[(1, f32::NAN)]] {
-            let curve = LossCurve {
-                title: "x",
-                training,
-                validation: &[],
-            };
-            assert!(matches!(curve.to_png(), Err(LossCurveError::Empty)));
+            assert!(matches!(
+                draw("x", training, &[]),
+                Err(LossCurveError::Empty)
+            ));
         }
     }
 

@@ -43,7 +43,7 @@ impl Progress {
         }
     }
 
-    /// Takes note of a finished step: the number of steps done so far, the loss of its batch and its learning rate.
+    /// Takes note of finished steps: how many are done so far, the mean loss since the last call and the learning rate.
     pub fn update(&mut self, step: u64, loss: f32, learning_rate: f64) {
         let now = self.meter.started.elapsed();
         self.meter.record(now, step, loss, learning_rate);
@@ -145,13 +145,14 @@ impl Meter {
 
     fn record(&mut self, now: Duration, step: u64, loss: f32, learning_rate: f64) {
         let seconds = now.saturating_sub(self.last).as_secs_f64();
+        let steps = step.saturating_sub(self.step) as f64;
         let fade = (-seconds / RATE_WINDOW).exp();
-        self.recent_steps = self.recent_steps * fade + step.saturating_sub(self.step) as f64;
+        self.recent_steps = self.recent_steps * fade + steps;
         self.recent_seconds = self.recent_seconds * fade + seconds;
         if loss.is_finite() {
-            let keep = 1.0 - 1.0 / LOSS_WINDOW;
-            self.loss_sum = self.loss_sum * keep + f64::from(loss);
-            self.loss_weight = self.loss_weight * keep + 1.0;
+            let keep = (-steps / LOSS_WINDOW).exp();
+            self.loss_sum = self.loss_sum * keep + f64::from(loss) * steps;
+            self.loss_weight = self.loss_weight * keep + steps;
         }
         (self.last, self.step, self.last_loss, self.learning_rate) =
             (now, step, loss, learning_rate);
