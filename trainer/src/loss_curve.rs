@@ -142,26 +142,27 @@ fn paint(
         .draw()
         .map_err(draw_error)?;
 
-    let raw_line = LineSeries::new(place(&envelope(raw)), TRAINING_RAW.stroke_width(px(1.0)));
-    chart.draw_series(raw_line).map_err(draw_error)?;
-    let smooth = place(&smooth);
-    chart
-        .draw_series(LineSeries::new(
-            smooth.clone(),
-            TRAINING.stroke_width(px(2.0)),
-        ))
-        .map_err(draw_error)?;
-    if smooth.len() == 1 {
-        chart
-            .draw_series([Circle::new(smooth[0], px(3.0), TRAINING.filled())])
-            .map_err(draw_error)?;
-    }
     let validation = place(validation);
-    let validation_line = LineSeries::new(validation.clone(), VALIDATION.stroke_width(px(2.0)));
-    chart.draw_series(validation_line).map_err(draw_error)?;
+    for (points, style) in [
+        (place(&envelope(raw)), TRAINING_RAW.stroke_width(px(1.0))),
+        (place(&smooth), TRAINING.stroke_width(px(2.0))),
+        (validation.clone(), VALIDATION.stroke_width(px(2.0))),
+    ] {
+        // Segment by segment: the library draws the corners of a thick polyline as spikes where it turns sharply.
+        let segments = points
+            .windows(2)
+            .map(|ends| PathElement::new(ends.to_vec(), style));
+        chart.draw_series(segments).map_err(draw_error)?;
+    }
+    let lonely = place(&smooth)
+        .into_iter()
+        .filter(|_| smooth.len() == 1)
+        .map(|point| (point, TRAINING));
     let dots = validation
-        .iter()
-        .map(|&point| Circle::new(point, px(3.0), VALIDATION.filled()));
+        .into_iter()
+        .map(|point| (point, VALIDATION))
+        .chain(lonely);
+    let dots = dots.map(|(point, color)| Circle::new(point, px(3.0), color.filled()));
     chart.draw_series(dots).map_err(draw_error)?;
 
     // The legend stands at the right of the headline, where no curve can run under it.
@@ -202,31 +203,32 @@ fn finite(points: &[(u64, f32)]) -> Vec<Point> {
         .collect()
 }
 
-/// An average over about a fiftieth of the points, forwards and backwards so that the curve does not lag, at no more
-/// places than can be seen.
+/// A running average, at no more places than can be seen. It reaches over a fiftieth of the points to both sides, and
+/// over less at the start, where the loss falls faster than it scatters.
 fn smoothed(points: &[Point]) -> Vec<Point> {
-    let keep = 1.0 - 1.0 / (points.len() as f64 / 50.0).max(1.0);
-    let pass = |values: &mut dyn Iterator<Item = f64>| -> Vec<(f64, f64)> {
-        let (mut sum, mut weight) = (0.0, 0.0);
-        values
-            .map(|value| {
-                (sum, weight) = (sum * keep + value, weight * keep + 1.0);
-                (sum, weight)
-            })
-            .collect()
-    };
-    let forwards = pass(&mut points.iter().map(|p| p.1));
-    let backwards = pass(&mut points.iter().rev().map(|p| p.1));
+    let losses: Vec<f64> = points.iter().map(|p| p.1).collect();
+    // Twice, since a single pass with a window of sharp edges lets single batches be seen as steps.
+    let smooth = box_average(&box_average(&losses));
     let stride = points.len().div_ceil(RESOLUTION).max(1);
     (0..points.len())
         .filter(|i| i % stride == 0 || i + 1 == points.len())
+        .map(|i| (points[i].0, smooth[i]))
+        .collect()
+}
+
+/// The mean of each value and its neighbours to both sides.
+fn box_average(values: &[f64]) -> Vec<f64> {
+    let reach = values.len() / 50;
+    let mut sums = vec![0.0];
+    sums.extend(values.iter().scan(0.0, |sum, value| {
+        *sum += value;
+        Some(*sum)
+    }));
+    (0..values.len())
         .map(|i| {
-            let (past, future) = (forwards[i], backwards[points.len() - 1 - i]);
-            // The point itself is in both.
-            (
-                points[i].0,
-                (past.0 + future.0 - points[i].1) / (past.1 + future.1 - 1.0),
-            )
+            let reach = reach.min(i / 4);
+            let (first, end) = (i - reach, (i + reach + 1).min(values.len()));
+            (sums[end] - sums[first]) / (end - first) as f64
         })
         .collect()
 }

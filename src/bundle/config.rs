@@ -1,0 +1,221 @@
+//! `config.json`.
+
+use std::collections::BTreeMap;
+
+use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
+
+use super::{BundleError, WEIGHTS_FILE};
+use crate::network::{UNet, UNetConfig};
+use crate::noise_level::LogSnrRange;
+use crate::prediction::Target;
+use crate::settings::SamplingDefaults;
+
+/// The version of the format that this code writes, and the newest that it reads.
+pub const FORMAT_VERSION: u64 = 1;
+/// What this code writes as `written_by`.
+pub const WRITTEN_BY: &str = concat!("freeguide ", env!("CARGO_PKG_VERSION"));
+
+/// `config.json`: everything about a model but its weights.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Version of the format.
+    pub format_version: u64,
+    /// The program that wrote the bundle.
+    pub written_by: String,
+    /// A short name, as in `models/emoji16`.
+    pub name: String,
+    /// What the model draws.
+    pub image: ImageShape,
+    /// Class names; their ids are their places. ∅ has the id that follows the last.
+    pub classes: Vec<String>,
+    /// The network.
+    pub network: Network,
+    /// The diffusion that it was trained for.
+    pub diffusion: Diffusion,
+    /// How it is sampled unless one asks otherwise.
+    #[serde(default)]
+    pub sampling: SamplingDefaults,
+    /// The weights files, in order.
+    pub weights: Vec<WeightsFile>,
+    /// Where the model comes from.
+    pub provenance: Provenance,
+}
+
+/// The images that a model draws.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImageShape {
+    /// Height and width in pixels.
+    pub size: usize,
+    /// 1 (grey) or 3 (red, green, blue).
+    pub channels: usize,
+}
+
+impl ImageShape {
+    /// `[channels, height, width]`.
+    pub fn dims(self) -> [usize; 3] {
+        [self.channels, self.size, self.size]
+    }
+}
+
+/// The network and its configuration.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Network {
+    /// The U-Net after ADM.
+    UNet(UNetConfig),
+}
+
+/// What the network predicts, over which noise levels.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Diffusion {
+    /// The prediction target.
+    pub target: Target,
+    /// The range of λ, in nats.
+    #[serde(default)]
+    pub log_snr: LogSnrRange,
+}
+
+/// A weights file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WeightsFile {
+    /// Its name within the bundle; no path.
+    pub file: String,
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// Its SHA-256, in lower-case hexadecimal digits.
+    pub sha256: String,
+}
+
+/// Where a model comes from.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Provenance {
+    /// The data set's name.
+    #[serde(default)]
+    pub dataset: String,
+    /// The licence that the model may be used under, or the data's terms.
+    #[serde(default)]
+    pub license: String,
+    /// Whom to name.
+    #[serde(default)]
+    pub attribution: String,
+    /// The recipe's name.
+    #[serde(default)]
+    pub recipe: String,
+    /// Training steps.
+    #[serde(default)]
+    pub steps: u64,
+    /// Images that training drew, with repetition.
+    #[serde(default)]
+    pub images_seen: u64,
+    /// The probability with which training replaced the class by ∅.
+    #[serde(default)]
+    pub p_uncond: f64,
+    /// The decay of the exponential moving average that the weights are.
+    #[serde(default)]
+    pub ema_decay: f64,
+    /// The number of parameters.
+    #[serde(default)]
+    pub parameters: u64,
+    /// Figures of merit, by name.
+    #[serde(default)]
+    pub metrics: BTreeMap<String, f64>,
+}
+
+impl Network {
+    /// Builds the network with fresh weights, for a configuration that has been checked.
+    pub fn init(&self, image: ImageShape, classes: usize, device: &Device) -> UNet {
+        let Self::UNet(config) = self;
+        config.init_for(image.size, image.channels, classes, device)
+    }
+}
+
+impl Config {
+    /// Reads and checks `config.json`.
+    ///
+    /// # Errors
+    ///
+    /// [`BundleError`]: bad JSON, an unknown, missing or senseless field, a newer version.
+    pub fn parse(json: &str) -> Result<Self, BundleError> {
+        // The version comes first: a newer format may have fields that this code cannot know.
+        let value: serde_json::Value = serde_json::from_str(json)
+            .map_err(|e| BundleError::BadJson { reason: e.to_string() })?;
+        if let Some(found) = value.get("format_version").and_then(|v| v.as_u64())
+            && found > FORMAT_VERSION
+        {
+            let written_by = value.get("written_by").and_then(|v| v.as_str());
+            return Err(BundleError::NewerVersion {
+                found,
+                supported: FORMAT_VERSION,
+                written_by: written_by.unwrap_or("an unnamed program").to_owned(),
+            });
+        }
+        // From the text again, not from the value, for the sake of line and column in the message.
+        let config: Self = serde_json::from_str(json)
+            .map_err(|e| BundleError::BadConfig { reason: e.to_string() })?;
+        config.validate()?;
+        Ok(config)
+    }
+
+    /// The configuration as it is written: indented, with a newline at the end.
+    pub fn to_json(&self) -> String {
+        // Neither a map with keys that are no strings nor a failing Serialize is in the types.
+        let mut json = serde_json::to_string_pretty(self).unwrap_or_default();
+        json.push('\n');
+        json
+    }
+
+    fn validate(&self) -> Result<(), BundleError> {
+        let bad = |reason: String| Err(BundleError::BadConfig { reason });
+        if self.format_version == 0 {
+            return bad("format_version is 0; the first is 1".to_owned());
+        }
+        if !(1..=4096).contains(&self.image.size) {
+            return bad(format!("image.size is {}, and must be from 1 to 4096", self.image.size));
+        }
+        if self.image.channels != 1 && self.image.channels != 3 {
+            return bad(format!("image.channels is {}, and must be 1 or 3", self.image.channels));
+        }
+        if self.classes.is_empty() || self.classes.len() > 100_000 {
+            return bad(format!("there are {} classes; from 1 to 100000 are possible", self.classes.len()));
+        }
+        let mut names: Vec<_> = self.classes.iter().collect();
+        names.sort();
+        if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+            return bad(format!("the class name {:?} stands twice", pair[0]));
+        }
+        if !self.diffusion.log_snr.is_valid() {
+            return bad("diffusion.log_snr needs finite numbers, min < max".to_owned());
+        }
+        let request = crate::settings::Request::new(vec![crate::settings::ClassName::Id(0)]);
+        if let Err(e) = request.plan(&self.classes, &self.sampling) {
+            return bad(format!("sampling: {e}"));
+        }
+        if self.weights.is_empty() {
+            return bad(format!("weights is empty; {WEIGHTS_FILE} is expected"));
+        }
+        for (i, file) in self.weights.iter().enumerate() {
+            // A name, not a path: a bundle must not reach outside its folder.
+            let safe = !file.file.is_empty()
+                && !file.file.starts_with('.')
+                && file.file.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
+            if !safe {
+                return bad(format!("weights: {:?} is not a plain file name", file.file));
+            }
+            if self.weights[..i].iter().any(|other| other.file == file.file) {
+                return bad(format!("weights: {} stands twice", file.file));
+            }
+            if file.sha256.len() != 64 || !file.sha256.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+                return bad(format!("weights: the SHA-256 of {} is not 64 lower-case hexadecimal digits", file.file));
+            }
+        }
+        let Network::UNet(network) = &self.network;
+        network.validate(self.image.size)?;
+        Ok(())
+    }
+}

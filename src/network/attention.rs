@@ -1,0 +1,48 @@
+//! Multi-head self-attention over the pixels of an image, as in ADM.
+
+use burn::module::Module;
+use burn::nn::{Initializer, Linear, LinearConfig};
+use burn::tensor::{Device, Tensor, activation::softmax};
+
+use super::{GroupNorm, UNetConfig};
+
+/// Self-attention with a residual connection, `head_channels` channels a head.
+#[derive(Module, Debug)]
+pub struct SelfAttention {
+    norm: GroupNorm,
+    /// Columns in the order query, key, value; within each, head after head.
+    qkv: Linear,
+    output: Linear,
+    heads: usize,
+}
+
+impl SelfAttention {
+    pub(super) fn new(config: &UNetConfig, channels: usize, device: &Device) -> Self {
+        Self {
+            norm: GroupNorm::new(config.norm_groups, channels, device),
+            qkv: LinearConfig::new(channels, 3 * channels).init(device),
+            output: LinearConfig::new(channels, channels)
+                .with_initializer(Initializer::Zeros)
+                .init(device),
+            heads: channels / config.head_channels,
+        }
+    }
+
+    /// `x` and the result: `[batch, channels, height, width]`.
+    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        let [batch, channels, height, width] = x.dims();
+        let (pixels, depth) = (height * width, channels / self.heads);
+        let tokens = self.norm.forward(x.clone()).reshape([batch, channels, pixels]);
+        let qkv = self.qkv.forward(tokens.swap_dims(1, 2));
+        // [batch, pixels, 3·heads, depth] → three of [batch, heads, pixels, depth]
+        let qkv = qkv.reshape([batch, pixels, 3 * self.heads, depth]).swap_dims(1, 2);
+        let part = |i: usize| qkv.clone().narrow(1, i * self.heads, self.heads);
+        // Each factor gets half of the 1/√depth, so that neither product overflows f16.
+        let scale = 1.0 / libm::sqrt(libm::sqrt(depth as f64));
+        let scores = (part(0) * scale).matmul(part(1).swap_dims(2, 3) * scale);
+        let mixed = softmax(scores, 3).matmul(part(2));
+        let mixed = mixed.swap_dims(1, 2).reshape([batch, pixels, channels]);
+        let output = self.output.forward(mixed).swap_dims(1, 2);
+        x + output.reshape([batch, channels, height, width])
+    }
+}

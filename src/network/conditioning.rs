@@ -1,0 +1,115 @@
+//! What the residual blocks are conditioned on: one embedding of λ and of the class.
+
+use burn::module::Module;
+use burn::nn::{Embedding, EmbeddingConfig, Linear, LinearConfig};
+use burn::tensor::{Device, Int, Tensor, TensorData, activation::silu};
+use serde::{Deserialize, Serialize};
+
+use super::NetworkError;
+
+/// How λ becomes the argument of the sinusoidal embedding:
+/// t = scale · (max − λ)/(max − min), 0 where the image is clean.
+///
+/// ADM's embedding was made for t from 0 to 1000, which the default keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogSnrEmbedding {
+    /// λ in nats at which t = scale.
+    pub min: f64,
+    /// λ in nats at which t = 0.
+    pub max: f64,
+    /// The range of t.
+    pub scale: f64,
+}
+
+impl Default for LogSnrEmbedding {
+    fn default() -> Self {
+        Self { min: -20.0, max: 20.0, scale: 1000.0 }
+    }
+}
+
+impl LogSnrEmbedding {
+    pub(super) fn validate(&self) -> Result<(), NetworkError> {
+        let finite = [self.min, self.max, self.scale].iter().all(|v| v.is_finite());
+        if finite && self.min < self.max && self.scale > 0.0 {
+            return Ok(());
+        }
+        Err(NetworkError::Field {
+            field: "log_snr_embedding",
+            value: format!("{self:?}"),
+            expected: "it needs finite numbers, min < max and scale > 0".to_owned(),
+        })
+    }
+
+    /// The sinusoidal embedding (Vaswani et al. 2017, as ADM orders it: cosines, then sines).
+    ///
+    /// # Shapes
+    ///
+    /// `log_snr`: `[batch]`; result: `[batch, channels]`, for an even number of channels.
+    fn embed(&self, log_snr: Tensor<1>, channels: usize) -> Tensor<2> {
+        let half = channels / 2;
+        let frequencies: Vec<f32> = (0..half)
+            .map(|i| libm::exp(-libm::log(10_000.0) * i as f64 / half as f64) as f32)
+            .collect();
+        let frequencies =
+            Tensor::<2>::from_data(TensorData::new(frequencies, [1, half]), &log_snr.device());
+        let t = (log_snr.neg() + self.max) * (self.scale / (self.max - self.min));
+        let angle = t.unsqueeze_dim::<2>(1) * frequencies;
+        Tensor::cat(vec![angle.clone().cos(), angle.sin()], 1)
+    }
+}
+
+/// The embedding of (λ, class): an MLP of the sinusoidal embedding of λ plus an embedding of the
+/// class, in which ∅ is the last entry.
+#[derive(Module, Debug)]
+pub struct Conditioning {
+    log_snr_in: Linear,
+    log_snr_out: Linear,
+    class: Embedding,
+    #[module(skip)]
+    log_snr_embedding: LogSnrEmbedding,
+}
+
+impl Conditioning {
+    pub(super) fn new(
+        base_channels: usize,
+        classes: usize,
+        log_snr_embedding: LogSnrEmbedding,
+        device: &Device,
+    ) -> Self {
+        let width = Self::width(base_channels);
+        Self {
+            log_snr_in: LinearConfig::new(base_channels, width).init(device),
+            log_snr_out: LinearConfig::new(width, width).init(device),
+            class: EmbeddingConfig::new(classes + 1, width).init(device),
+            log_snr_embedding,
+        }
+    }
+
+    /// Channels of the embedding: four times the base channels.
+    pub fn width(base_channels: usize) -> usize {
+        4 * base_channels
+    }
+
+    /// SiLU of the embedding, which is how every block uses it.
+    ///
+    /// # Shapes
+    ///
+    /// `log_snr`, `class`: `[batch]`; result: `[max(batch, 2), width]`. There are never fewer than
+    /// two rows, because products of a single row run on other kernels: on wgpu one that may use
+    /// subgroups where the browser has none (cubek #654), on a CPU one that adds up in another
+    /// order, so that an image would depend on its batch. A row that was added is a copy.
+    pub fn forward(&self, log_snr: Tensor<1>, class: Tensor<1, Int>) -> Tensor<2> {
+        let [batch] = log_snr.dims();
+        let (log_snr, class) = if batch == 1 {
+            (log_snr.repeat_dim(0, 2), class.repeat_dim(0, 2))
+        } else {
+            (log_snr, class)
+        };
+        let [base, _] = self.log_snr_in.weight.dims();
+        let time = self.log_snr_embedding.embed(log_snr, base);
+        let time = self.log_snr_out.forward(silu(self.log_snr_in.forward(time)));
+        let class = self.class.forward(class.unsqueeze_dim::<2>(1)).squeeze_dim::<2>(1);
+        silu(time + class)
+    }
+}

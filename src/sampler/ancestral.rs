@@ -1,0 +1,35 @@
+//! The paper's ancestral sampler (Ho & Salimans 2022, Algorithm 2, lines 5 to 6).
+
+use burn::tensor::Tensor;
+
+use crate::noise_level::LogSnr;
+use crate::prediction::Estimate;
+
+/// One step from λ_t = `from` to λ_{t+1} = `to`: z_{t+1} ~ N(μ, Var) with
+///
+/// - μ = e^{λ_t − λ_{t+1}} (α_{t+1}/α_t) z_t + (1 − e^{λ_t − λ_{t+1}}) α_{t+1} x̃
+/// - Var = (σ̃²)^{1−ν} (σ²_{t|t+1})^ν, σ̃² = (1 − e^{λ_t − λ_{t+1}}) σ²_{t+1},
+///   σ²_{t|t+1} = (1 − e^{λ_t − λ_{t+1}}) σ²_t
+///
+/// where `nu` is ν, from 0 (the smaller variance) to 1 (the larger).
+///
+/// # Shapes
+///
+/// `z`, `noise` and the result: `[batch, channels, height, width]`.
+pub fn ancestral_step(
+    z: Tensor<4>,
+    estimate: &Estimate,
+    from: LogSnr,
+    to: LogSnr,
+    nu: f64,
+    noise: Tensor<4>,
+) -> Tensor<4> {
+    let decay = libm::exp(from.0 - to.0);
+    // 1 − e^{λ_t − λ_{t+1}}, without cancellation where the levels are close.
+    let gain = -libm::expm1(from.0 - to.0);
+    let mean = z * (decay * to.alpha() / from.alpha()) + estimate.x.clone() * (gain * to.alpha());
+    let smaller = gain * to.sigma() * to.sigma();
+    let larger = gain * from.sigma() * from.sigma();
+    let deviation = libm::sqrt(libm::pow(smaller, 1.0 - nu) * libm::pow(larger, nu));
+    mean + noise * deviation
+}

@@ -1,0 +1,16 @@
+//! DDIM (Song, Meng & Ermon 2020) in the symbols of the guidance paper.
+
+use burn::tensor::Tensor;
+
+use crate::noise_level::LogSnr;
+use crate::prediction::Estimate;
+
+/// One step to λ_{t+1} = `to`: z_{t+1} = α_{t+1} x̃ + σ_{t+1} ε̂, where ε̂ is the noise that belongs
+/// to the clipped x̃. (It is not Algorithm 2 with its variance set to 0.)
+///
+/// # Shapes
+///
+/// The result, as the estimate: `[batch, channels, height, width]`.
+pub fn ddim_step(estimate: &Estimate, to: LogSnr) -> Tensor<4> {
+    estimate.x.clone() * to.alpha() + estimate.epsilon.clone() * to.sigma()
+}

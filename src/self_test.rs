@@ -1,0 +1,122 @@
+//! Does this device compute what it should?
+//!
+//! A browser's GPU can drop a kernel without an error: what is read back then is stale memory.
+//! So every device is put to a test with a known answer before it is trusted: a forward pass of
+//! a small U-Net that has every kind of layer.
+
+use burn::module::{Module, ModuleMapper, Param};
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use thiserror::Error;
+
+use crate::network::{UNet, UNetConfig};
+use crate::noise::{NoiseStream, Purpose};
+
+/// Why a device cannot be trusted.
+#[derive(Debug, Clone, PartialEq, Error)]
+pub enum SelfTestError {
+    /// The result could not be read back.
+    #[error("the device did not return the result of the self-test: {0}")]
+    Unreadable(String),
+    /// The result is wrong.
+    #[error("the device computes wrongly: the self-test is off by {difference} where {TOLERANCE} is allowed")]
+    Wrong {
+        /// The largest difference from the known answer; NaN or infinite where that came back.
+        difference: f32,
+    },
+}
+
+/// How far a device may be from the known answer, whose values are of the order of 1. Devices
+/// differ by their order of addition, some 1e-5 in f32.
+pub const TOLERANCE: f32 = 2e-3;
+
+/// Known answer: mean and mean square of the output, then every 37th value of it.
+///
+/// Computed by the CPU backend in f32; the parity tests hold the same network against PyTorch.
+const ANSWER: [f32; 13] = [0.0; 13];
+
+/// A small U-Net whose weights come from the counter-based generator.
+pub fn network(device: &Device) -> UNet {
+    UNetConfig::tiny().init(3, 2, device).map(&mut Fill { device: device.clone(), index: 0 })
+}
+
+/// Runs the self-test.
+///
+/// # Errors
+///
+/// [`SelfTestError`] where the device must not be used.
+pub async fn self_test(device: &Device) -> Result<(), SelfTestError> {
+    let found = measure(device).await?;
+    let difference = found
+        .iter()
+        .zip(ANSWER)
+        .map(|(found, answer)| (found - answer).abs())
+        // NaN must not lose against a number.
+        .fold(0.0f32, |worst, d| if d <= worst { worst } else { d });
+    if difference <= TOLERANCE { Ok(()) } else { Err(SelfTestError::Wrong { difference }) }
+}
+
+async fn measure(device: &Device) -> Result<Vec<f32>, SelfTestError> {
+    let shape = [2, 3, 8, 8];
+    let mut values = vec![0f32; shape.iter().product()];
+    NoiseStream::new(Purpose::Sampling, 0, 0, 0).fill_normal(&mut values);
+    let output = network(device).forward(
+        Tensor::from_data(TensorData::new(values, shape), device),
+        Tensor::from_floats([-1.5, 2.0], device),
+        Tensor::<1, Int>::from_ints([1, 2], device),
+    );
+    let data = output
+        .into_data_async()
+        .await
+        .map_err(|e| SelfTestError::Unreadable(format!("{e:?}")))?;
+    let values: Vec<f32> = data.iter::<f32>().collect();
+    let count = values.len() as f32;
+    let mean = values.iter().sum::<f32>() / count;
+    let square = values.iter().map(|v| v * v).sum::<f32>() / count;
+    Ok([mean, square].into_iter().chain(values.into_iter().step_by(37)).collect())
+}
+
+/// Fills parameters with small numbers, each from a stream of its own.
+struct Fill {
+    device: Device,
+    index: u64,
+}
+
+impl ModuleMapper for Fill {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let shape = param.lazy_shape();
+        let mut values = vec![0f32; shape.num_elements()];
+        self.index += 1;
+        NoiseStream::new(Purpose::Sampling, 0, self.index, 0).fill_normal(&mut values);
+        values.iter_mut().for_each(|v| *v *= 0.15);
+        Param::initialized(param.id, Tensor::from_data(TensorData::new(values, shape), &self.device))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The futures of the CPU backend are ready at once.
+    fn block_on<T>(future: impl Future<Output = T>) -> T {
+        let mut future = std::pin::pin!(future);
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        loop {
+            if let std::task::Poll::Ready(value) = future.as_mut().poll(&mut context) {
+                return value;
+            }
+        }
+    }
+
+    #[test]
+    fn the_cpu_passes() {
+        let found = block_on(measure(&Device::flex())).unwrap();
+        assert_eq!(block_on(self_test(&Device::flex())), Ok(()), "{found:?}");
+    }
+
+    #[test]
+    fn the_answer_would_show_a_dropped_kernel() {
+        // Stale or zero memory is far from the answer.
+        let far = ANSWER.iter().fold(0f32, |worst, v| worst.max(v.abs()));
+        assert!(far > 100.0 * TOLERANCE);
+    }
+}

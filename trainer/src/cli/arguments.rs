@@ -1,0 +1,192 @@
+//! What can be typed, and the help that explains it.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use freeguide::sampler::Solver;
+
+use crate::export::DType;
+
+const STEPS: &str = "\
+From a folder of images to a page:
+  freeguide train  --recipe models/recipes/emoji16.toml --data DIR --out runs/mine
+  freeguide export --run runs/mine --out models/mine
+  freeguide sample --model models/mine --class NAME --guidance 2 --out grid.png
+  cargo xtask demo                       # the page, with every model in models/
+
+Guidance w is the paper's: 0 is the plain conditional model, -1 the unconditional one. Tools that
+print a scale s use s = 1 + w.
+
+Exit codes: 0 success, 1 failure, 2 bad usage.";
+
+/// Train, sample, export and serve diffusion models with classifier-free guidance.
+#[derive(Debug, Parser)]
+#[command(name = "freeguide", version, about, after_help = STEPS, propagate_version = true)]
+#[command(subcommand_required = true, arg_required_else_help = true)]
+pub struct Arguments {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    Train(Train),
+    Sample(Sample),
+    Export(Export),
+    Inspect(Inspect),
+    Devices(Devices),
+    Serve(Serve),
+}
+
+/// Train a model on a folder of labelled images.
+///
+/// The data set is a folder with one sub-folder a class, of PNG, JPEG and WebP images in any size.
+/// The run folder holds the recipe as it was run, metrics (metrics.jsonl), the loss curve
+/// (loss.png), sample grids (samples/) and the last two checkpoints. Ctrl-C saves a checkpoint and
+/// leaves; a run that was killed goes on from its last checkpoint with --resume, and ends as if
+/// nothing had happened.
+#[derive(Debug, Args)]
+pub struct Train {
+    /// The recipe, a TOML file; those that ship are in models/recipes.
+    #[arg(long, value_name = "FILE")]
+    pub recipe: PathBuf,
+    /// The data set: a folder with one sub-folder of images for each class.
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+    /// The run folder.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Change a value of the recipe, such as train.batch=64; may be given several times.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Go on with the run in --out from its last checkpoint.
+    #[arg(long)]
+    pub resume: bool,
+    #[command(flatten)]
+    pub device: Device,
+    /// The seed of everything random, in place of the recipe's.
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Print nothing but warnings and errors.
+    #[arg(long)]
+    pub quiet: bool,
+}
+
+/// Draw images from a model.
+///
+/// Image k of a seed is the same whatever --count and --batch are: its noise is keyed by the seed,
+/// by k and by the step. Every PNG carries the settings that made it, as text under the keyword
+/// "freeguide".
+#[derive(Debug, Args)]
+pub struct Sample {
+    /// The bundle, a folder such as models/emoji16.
+    #[arg(long, value_name = "DIR")]
+    pub model: PathBuf,
+    /// A class by name or id, or `none` for the unconditional model. Given several times, the
+    /// images take turns; left out, every class does.
+    #[arg(long, value_name = "CLASS")]
+    pub class: Vec<String>,
+    /// Guidance strength w: 0 is the plain conditional model, more trades diversity for fidelity.
+    #[arg(long, value_name = "W", allow_negative_numbers = true)]
+    pub guidance: Option<f64>,
+    /// Sampling steps.
+    #[arg(long, value_name = "T")]
+    pub steps: Option<usize>,
+    /// The solver.
+    #[arg(long, value_name = "NAME", value_parser = solver)]
+    pub sampler: Option<Solver>,
+    /// The seed, from 0 to 2^53 - 1.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+    /// How many images.
+    #[arg(long, value_name = "N", default_value_t = 16)]
+    pub count: usize,
+    /// Index of the first image.
+    #[arg(long, value_name = "K", default_value_t = 0)]
+    pub first_image: u64,
+    /// Do not clip the estimate of the clean image to its range in every step.
+    #[arg(long)]
+    pub no_clip: bool,
+    /// The exponent between the two variances of the ancestral sampler, from 0 to 1.
+    #[arg(long, value_name = "NU")]
+    pub variance_interpolation: Option<f64>,
+    /// Images that are drawn at a time.
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=4096))]
+    pub batch: u16,
+    /// Where to: a PNG with all images on a grid or, where it ends in /, a folder that gets one
+    /// file an image (00000.png and so on).
+    #[arg(long, value_name = "PATH")]
+    pub out: String,
+    #[command(flatten)]
+    pub device: Device,
+    /// Print what was done as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Turn a run into a bundle: the files that the page, the package and `sample` load.
+///
+/// The weights are the exponential moving average of the last checkpoint. Files that are already
+/// in --out and are no weights, such as a model card, stay.
+#[derive(Debug, Args)]
+pub struct Export {
+    /// The run folder.
+    #[arg(long, value_name = "DIR")]
+    pub run: PathBuf,
+    /// The bundle folder.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// The type of the weights.
+    #[arg(long, value_enum, default_value_t = DType::F32)]
+    pub dtype: DType,
+    /// Print what was written as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Check a bundle and say what it holds.
+#[derive(Debug, Args)]
+pub struct Inspect {
+    /// The bundle.
+    #[arg(value_name = "DIR")]
+    pub model: PathBuf,
+    /// Print its configuration as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// List the devices that --device can name.
+#[derive(Debug, Args)]
+pub struct Devices {
+    /// As JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Serve a folder, such as a built site, over HTTP.
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// The folder.
+    #[arg(value_name = "DIR")]
+    pub dir: PathBuf,
+    /// The address to listen on.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    pub host: String,
+    /// The port; unless given, 8080 or the next that is free.
+    #[arg(long, value_name = "N")]
+    pub port: Option<u16>,
+}
+
+#[derive(Debug, Args)]
+pub struct Device {
+    /// Where to compute: auto, cpu or vulkan; see `freeguide devices`.
+    #[arg(long, value_name = "NAME", default_value = "auto")]
+    pub device: String,
+}
+
+fn solver(name: &str) -> Result<Solver, String> {
+    Solver::ALL.into_iter().find(|s| s.name() == name).ok_or_else(|| {
+        let known: Vec<_> = Solver::ALL.iter().map(|s| s.name()).collect();
+        format!("the samplers are {}", known.join(", "))
+    })
+}

@@ -1,0 +1,198 @@
+//! What the commands do.
+
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use freeguide::settings::{ClassName, Guidance, Request};
+use indicatif::{ProgressBar, ProgressStyle};
+use thiserror::Error;
+
+use super::arguments::{Devices, Export, Inspect, Sample, Serve, Train};
+use crate::data::ClassFolders;
+use crate::grid::Grid;
+use crate::recipe::Recipe;
+use crate::train::{Outcome, Training};
+use crate::{bundle_files, device, export, sample, serve};
+
+/// Arguments that can be understood but make no sense.
+#[derive(Debug, Error)]
+#[error("{0}")]
+pub struct Usage(String);
+
+pub fn train(arguments: &Train) -> Result<ExitCode> {
+    let mut recipe = Recipe::load(&arguments.recipe, &arguments.set)?;
+    if let Some(seed) = arguments.seed {
+        recipe.train.seed = seed;
+    }
+    let device = device::open(&arguments.device.device)?;
+    let dataset = ClassFolders::load(&arguments.data, &recipe.data, &mut |warning| {
+        eprintln!("warning: {warning}");
+    })?;
+    if !arguments.quiet {
+        eprintln!("{} images of {} classes:", dataset.len(), dataset.classes.len());
+        for (class, count) in dataset.classes.iter().zip(dataset.class_counts()) {
+            eprintln!("  {count:6}  {class}");
+        }
+    }
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&stop);
+    ctrlc::set_handler(move || {
+        // The second time somebody means it.
+        if flag.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+        eprintln!("saving a checkpoint; once more to leave without");
+    })
+    .context("cannot listen for Ctrl-C")?;
+    let name = recipe.name.clone();
+    let outcome = Training {
+        recipe,
+        dataset,
+        data_path: arguments.data.clone(),
+        out: arguments.out.clone(),
+        resume: arguments.resume,
+        device,
+        quiet: arguments.quiet,
+        stop,
+    }
+    .run()?;
+    if !arguments.quiet {
+        let out = arguments.out.display();
+        match outcome {
+            Outcome::Finished => eprintln!("done: freeguide export --run {out} --out models/{name}"),
+            Outcome::Stopped(step) => eprintln!("stopped at step {step}; the same command with --resume goes on"),
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+pub fn sample(arguments: &Sample) -> Result<ExitCode> {
+    if arguments.count == 0 {
+        return Err(Usage("--count is 0: there is nothing to draw".to_owned()).into());
+    }
+    let device = device::open(&arguments.device.device)?;
+    let model = bundle_files::open(&arguments.model, &device)
+        .with_context(|| arguments.model.display().to_string())?;
+    let names = &model.config().classes;
+    let classes: Vec<ClassName> = match arguments.class.as_slice() {
+        [] => (0..names.len() as u64).map(ClassName::Id).collect(),
+        given => given.iter().map(|text| class(text, names)).collect(),
+    };
+    let mut request = Request::new(classes.into_iter().cycle().take(arguments.count).collect());
+    request.guidance = arguments.guidance.map(Guidance::All);
+    request.steps = arguments.steps;
+    request.sampler = arguments.sampler;
+    request.seed = arguments.seed;
+    request.first_image = arguments.first_image;
+    request.clip = arguments.no_clip.then_some(false);
+    request.variance_interpolation = arguments.variance_interpolation;
+    let plan = model.plan(&request)?;
+
+    let bar = ProgressBar::new(0).with_style(
+        ProgressStyle::with_template("{bar:32} {pos}/{len} steps  {eta} left")
+            .unwrap_or_else(|_| ProgressStyle::default_bar()),
+    );
+    let begun = Instant::now();
+    let images = sample::draw(&model, &plan, usize::from(arguments.batch), &mut |done, all| {
+        bar.set_length(all as u64);
+        bar.set_position(done as u64);
+    })?;
+    bar.finish_and_clear();
+    let seconds = begun.elapsed().as_secs_f64();
+
+    let written = if arguments.out.ends_with('/') {
+        sample::write_files(&model, &plan, &images, Path::new(&arguments.out))?
+    } else {
+        let png = sample::sheet(&model, &plan, &images, &Grid::square(arguments.count, images.size))?;
+        if let Some(parent) = Path::new(&arguments.out).parent() {
+            fs::create_dir_all(parent).with_context(|| format!("cannot create the folder {}", parent.display()))?;
+        }
+        fs::write(&arguments.out, png).with_context(|| format!("cannot write {}", arguments.out))?;
+        vec![arguments.out.clone()]
+    };
+    if arguments.json {
+        let settings: Vec<_> = (0..arguments.count).map(|i| sample::settings(&model, &plan, i)).collect();
+        println!("{}", serde_json::json!({ "files": written, "images": settings, "seconds": seconds }));
+    } else {
+        eprintln!("{} images in {seconds:.1} s: {}", arguments.count, arguments.out);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A class as it is typed. A name wins over an id that looks the same.
+fn class(text: &str, names: &[String]) -> ClassName {
+    if names.iter().any(|name| name == text) {
+        ClassName::Name(text.to_owned())
+    } else if text == "none" {
+        ClassName::Unconditional
+    } else {
+        text.parse().map_or_else(|_| ClassName::Name(text.to_owned()), ClassName::Id)
+    }
+}
+
+pub fn export(arguments: &Export) -> Result<ExitCode> {
+    let exported = export::export(&arguments.run, &arguments.out, arguments.dtype)?;
+    if arguments.json {
+        println!("{}", serde_json::to_string(&exported)?);
+    } else {
+        eprintln!(
+            "{}: {} parameters after {} steps",
+            arguments.out.display(),
+            exported.parameters,
+            exported.steps
+        );
+        for (file, bytes) in &exported.files {
+            eprintln!("  {bytes:10}  {file}");
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+pub fn inspect(arguments: &Inspect) -> Result<ExitCode> {
+    let model = bundle_files::open(&arguments.model, &device::open("cpu")?)
+        .with_context(|| arguments.model.display().to_string())?;
+    let config = model.config();
+    if arguments.json {
+        print!("{}", config.to_json());
+        return Ok(ExitCode::SUCCESS);
+    }
+    let (image, origin) = (config.image, &config.provenance);
+    println!("{}: {}×{} pixels, {} channels, {} parameters", config.name, image.size, image.size, image.channels, origin.parameters);
+    println!("classes: {}", config.classes.join(", "));
+    println!("trained for {} steps on {} images seen, p_uncond {}, average over {}", origin.steps, origin.images_seen, origin.p_uncond, origin.ema_decay);
+    for (what, text) in [("data", &origin.dataset), ("licence", &origin.license), ("attribution", &origin.attribution)] {
+        if !text.is_empty() {
+            println!("{what}: {text}");
+        }
+    }
+    for file in &config.weights {
+        println!("{:>12}  {}  sha256 {}", file.bytes, file.file, file.sha256);
+    }
+    println!("every file is whole and every weight in its place");
+    Ok(ExitCode::SUCCESS)
+}
+
+pub fn devices(arguments: &Devices) -> Result<ExitCode> {
+    let found = device::list();
+    if arguments.json {
+        println!("{}", serde_json::to_string(&found)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    for device in found {
+        match device.unavailable {
+            None => println!("{:8} {}", device.name, device.description),
+            Some(reason) => println!("{:8} not available: {reason}", device.name),
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+pub fn serve(arguments: &Serve) -> Result<ExitCode> {
+    serve::serve(&arguments.dir, &arguments.host, arguments.port)?;
+    Ok(ExitCode::SUCCESS)
+}

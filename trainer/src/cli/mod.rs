@@ -1,0 +1,34 @@
+//! The command line.
+
+mod arguments;
+mod commands;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use freeguide::settings::RequestError;
+
+use arguments::{Arguments, Command};
+
+/// Runs the command. Exit code 2 is bad usage, 1 a failure, each with one line that says what
+/// and why.
+pub fn main() -> ExitCode {
+    // clap itself leaves with code 2 where the arguments cannot be understood.
+    let result = match Arguments::parse().command {
+        Command::Train(arguments) => commands::train(&arguments),
+        Command::Sample(arguments) => commands::sample(&arguments),
+        Command::Export(arguments) => commands::export(&arguments),
+        Command::Inspect(arguments) => commands::inspect(&arguments),
+        Command::Devices(arguments) => commands::devices(&arguments),
+        Command::Serve(arguments) => commands::serve(&arguments),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            // What was asked for cannot be had, however often one tries: bad usage.
+            let usage = error.is::<RequestError>() || error.is::<commands::Usage>();
+            ExitCode::from(if usage { 2 } else { 1 })
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! The command `freeguide`: trains, samples, exports and serves guided diffusion models.
+
+mod bundle_files;
+mod cli;
+mod data;
+mod device;
+mod export;
+mod grid;
+mod loss_curve;
+mod png_text;
+mod progress;
+mod recipe;
+mod sample;
+mod serve;
+mod train;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

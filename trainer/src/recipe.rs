@@ -1,0 +1,198 @@
+//! Recipes: everything that decides how a model is trained, in one TOML file.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use freeguide::network::UNetConfig;
+use freeguide::noise_level::LogSnrRange;
+use freeguide::prediction::Target;
+use freeguide::settings::SamplingDefaults;
+use freeguide::training::{Levels, Objective, Weighting};
+use serde::{Deserialize, Serialize};
+
+use crate::data::Transform;
+
+/// A recipe. Every field is documented; unknown ones are refused.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// A short name: the bundle's unless one is given.
+    pub name: String,
+    /// How images become the network's input.
+    pub data: Transform,
+    /// The U-Net.
+    pub network: UNetConfig,
+    /// What the network predicts, over which noise levels.
+    pub diffusion: DiffusionRecipe,
+    /// How long and how fast.
+    pub train: TrainRecipe,
+    /// How the model is sampled unless one asks otherwise; also for the sample grids of training.
+    #[serde(default)]
+    pub sampling: SamplingDefaults,
+    /// What the bundle will say about the data.
+    #[serde(default)]
+    pub provenance: ProvenanceRecipe,
+}
+
+/// `[diffusion]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DiffusionRecipe {
+    /// `"v"` or `"epsilon"` (the paper's).
+    #[serde(default)]
+    pub target: Target,
+    /// The range of λ = log α²/σ², in nats: `{ min = -20, max = 20 }` in the paper.
+    #[serde(default)]
+    pub log_snr: LogSnrRange,
+    /// The probability with which training replaces the class by ∅: 0.1 or 0.2 in the paper.
+    pub p_uncond: f64,
+    /// `"stratified"` or `"uniform"` (the paper's).
+    #[serde(default)]
+    pub levels: Levels,
+    /// `"uniform"` (the paper's) or `"min-snr"`.
+    #[serde(default)]
+    pub weighting: Weighting,
+}
+
+/// `[train]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainRecipe {
+    /// Optimiser steps.
+    pub steps: u64,
+    /// Images a step.
+    pub batch: usize,
+    /// The highest learning rate of AdamW.
+    pub learning_rate: f64,
+    /// Steps over which the learning rate rises from 0.
+    #[serde(default)]
+    pub warmup: u64,
+    /// The learning rate of the last step, as a fraction of the highest, reached along a cosine;
+    /// 1 keeps it constant.
+    #[serde(default = "default_final_rate")]
+    pub final_rate: f64,
+    /// AdamW's decoupled weight decay.
+    #[serde(default)]
+    pub weight_decay: f64,
+    /// AdamW's β₁ and β₂.
+    #[serde(default = "default_betas")]
+    pub betas: [f64; 2],
+    /// The global norm to which gradients are clipped.
+    #[serde(default = "default_clip_norm")]
+    pub clip_norm: f64,
+    /// The decay of the exponential moving average whose weights are exported.
+    pub ema_decay: f64,
+    /// Steps between checkpoints.
+    pub checkpoint_every: u64,
+    /// Steps between sample grids and loss curves.
+    pub sample_every: u64,
+    /// The seed of everything random.
+    #[serde(default)]
+    pub seed: u64,
+}
+
+fn default_final_rate() -> f64 {
+    1.0
+}
+fn default_betas() -> [f64; 2] {
+    [0.9, 0.999]
+}
+fn default_clip_norm() -> f64 {
+    1.0
+}
+
+/// `[provenance]`
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProvenanceRecipe {
+    /// The data set's name and where it comes from.
+    #[serde(default)]
+    pub dataset: String,
+    /// The licence that the model may be used under, or the data's terms.
+    #[serde(default)]
+    pub license: String,
+    /// Whom to name.
+    #[serde(default)]
+    pub attribution: String,
+}
+
+impl Recipe {
+    /// Reads a recipe and applies `--set section.key=value` to it.
+    pub fn load(path: &Path, set: &[String]) -> Result<Self> {
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("cannot read the recipe {}", path.display()))?;
+        Self::parse(&text, set).with_context(|| format!("the recipe {}", path.display()))
+    }
+
+    /// As [`load`](Self::load), from the text.
+    pub fn parse(text: &str, set: &[String]) -> Result<Self> {
+        let mut table: toml::Table = text.parse()?;
+        for assignment in set {
+            assign(&mut table, assignment)?;
+        }
+        // Through text again, so that messages show the line that they mean.
+        let recipe: Self = toml::from_str(&if set.is_empty() { text.to_owned() } else { table.to_string() })?;
+        recipe.validate()?;
+        Ok(recipe)
+    }
+
+    /// The recipe as TOML.
+    pub fn to_toml(&self) -> Result<String> {
+        Ok(toml::to_string(self)?)
+    }
+
+    fn validate(&self) -> Result<()> {
+        self.data.validate()?;
+        self.network.validate(self.data.size as usize)?;
+        let check = |ok: bool, what: &str| if ok { Ok(()) } else { bail!("{what}") };
+        let (d, t) = (&self.diffusion, &self.train);
+        check(d.log_snr.is_valid(), "diffusion.log_snr needs finite numbers, min < max")?;
+        check((0.0..=1.0).contains(&d.p_uncond), "diffusion.p_uncond is a probability, from 0 to 1")?;
+        check((1..=u64::from(u32::MAX)).contains(&t.steps), "train.steps must be at least 1")?;
+        check((1..=65_536).contains(&t.batch), "train.batch must be from 1 to 65536")?;
+        check(t.learning_rate > 0.0 && t.learning_rate < 1.0, "train.learning_rate must be above 0 and below 1")?;
+        check((0.0..=1.0).contains(&t.final_rate), "train.final_rate must be from 0 to 1")?;
+        check((0.0..1.0).contains(&t.ema_decay), "train.ema_decay must be from 0 up to, not including, 1")?;
+        check(t.betas.iter().all(|b| (0.0..1.0).contains(b)), "train.betas must be from 0 up to, not including, 1")?;
+        check(t.clip_norm > 0.0, "train.clip_norm must be above 0")?;
+        check(t.weight_decay >= 0.0, "train.weight_decay must not be negative")?;
+        check(t.checkpoint_every > 0 && t.sample_every > 0, "train.checkpoint_every and train.sample_every must be at least 1")?;
+        check(t.seed <= freeguide::noise::MAX_SEED, "train.seed must be at most 2^53 - 1")?;
+        Ok(())
+    }
+
+    /// The training objective.
+    pub fn objective(&self) -> Objective {
+        let d = &self.diffusion;
+        Objective {
+            target: d.target,
+            log_snr: d.log_snr,
+            p_uncond: d.p_uncond,
+            levels: d.levels,
+            weighting: d.weighting,
+        }
+    }
+}
+
+/// `section.key=value`, where the value is TOML or, failing that, a string.
+fn assign(table: &mut toml::Table, assignment: &str) -> Result<()> {
+    let Some((path, value)) = assignment.split_once('=') else {
+        bail!("--set {assignment}: write it as section.key=value, for instance train.batch=64");
+    };
+    let value = format!("value = {value}")
+        .parse::<toml::Table>()
+        .ok()
+        .and_then(|mut t| t.remove("value"))
+        .unwrap_or_else(|| toml::Value::String(value.to_owned()));
+    let mut keys: Vec<&str> = path.split('.').collect();
+    let last = keys.pop().unwrap_or_default();
+    let mut at = table;
+    for key in keys {
+        at = match at.entry(key).or_insert_with(|| toml::Value::Table(toml::Table::new())) {
+            toml::Value::Table(table) => table,
+            _ => bail!("--set {assignment}: {key} is a value, not a section"),
+        };
+    }
+    at.insert(last.to_owned(), value);
+    Ok(())
+}

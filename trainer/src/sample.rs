@@ -1,0 +1,138 @@
+//! Drawing images from a model.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use burn::tensor::Tensor;
+use freeguide::bundle::{Model, WRITTEN_BY};
+use freeguide::pixels::to_interleaved;
+use freeguide::settings::{ClassName, Plan, Request};
+use serde::Serialize;
+
+use crate::grid::Grid;
+use crate::png_text::{KEYWORD, encode_png};
+
+/// The settings that made an image, which its PNG carries as text: the same keys as those that
+/// the web page writes.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ImageSettings<'a> {
+    /// The bundle's name.
+    pub model: &'a str,
+    /// The class's name, or null for the unconditional model.
+    pub class: Option<&'a str>,
+    /// w.
+    pub guidance: f64,
+    /// T.
+    pub steps: usize,
+    /// The solver.
+    pub sampler: &'static str,
+    /// The seed.
+    pub seed: u64,
+    /// The index of the image, which its noise is keyed by.
+    pub image: u64,
+    /// Whether x̃ was clipped.
+    pub clip: bool,
+    /// ν of the ancestral sampler.
+    pub variance_interpolation: f64,
+    /// The program.
+    pub freeguide: &'static str,
+}
+
+/// Images, one after another, each `[height, width, channels]` as bytes.
+pub struct Images {
+    /// All pixels.
+    pub pixels: Vec<u8>,
+    /// Height and width.
+    pub size: usize,
+    /// 1 or 3.
+    pub channels: usize,
+}
+
+impl Images {
+    fn image(&self, index: usize) -> &[u8] {
+        let len = self.size * self.size * self.channels;
+        &self.pixels[index * len..(index + 1) * len]
+    }
+}
+
+/// Draws a plan's images, `batch` at a time; `progress` hears of every step, as (steps done,
+/// steps in all).
+pub fn draw(model: &Model, plan: &Plan, batch: usize, progress: &mut dyn FnMut(usize, usize)) -> Result<Images> {
+    let shape = model.config().image.dims();
+    let images = plan.classes.len();
+    let batches = images.div_ceil(batch);
+    let mut pixels = Vec::new();
+    for at in (0..images).step_by(batch) {
+        let end = (at + batch).min(images);
+        let part = Plan {
+            classes: plan.classes[at..end].to_vec(),
+            guidance: plan.guidance[at..end].to_vec(),
+            first_image: plan.first_image + at as u64,
+            ..plan.clone()
+        };
+        let mut run = model.run(part);
+        while run.advance() {
+            progress(at / batch * plan.steps + run.step(), batches * plan.steps);
+        }
+        pixels.extend(to_interleaved(&values(run.denoised())?, shape));
+    }
+    Ok(Images { pixels, size: shape[1], channels: shape[0] })
+}
+
+fn values(tensor: Tensor<4>) -> Result<Vec<f32>> {
+    let data = tensor.try_into_data().context("the device failed")?;
+    Ok(data.iter::<f32>().collect())
+}
+
+/// The settings of image `index` of a plan.
+pub fn settings<'a>(model: &'a Model, plan: &Plan, index: usize) -> ImageSettings<'a> {
+    ImageSettings {
+        model: &model.config().name,
+        class: plan.classes[index].map(|id| model.config().classes[id as usize].as_str()),
+        guidance: plan.guidance[index],
+        steps: plan.steps,
+        sampler: plan.sampler.name(),
+        seed: plan.seed,
+        image: plan.first_image + index as u64,
+        clip: plan.clip,
+        variance_interpolation: plan.variance_interpolation,
+        freeguide: WRITTEN_BY,
+    }
+}
+
+/// Writes the images into the folder `out`, as 00000.png and so on by their index.
+pub fn write_files(model: &Model, plan: &Plan, images: &Images, out: &Path) -> Result<Vec<String>> {
+    fs::create_dir_all(out).with_context(|| format!("cannot create the folder {}", out.display()))?;
+    let mut written = Vec::new();
+    for index in 0..plan.classes.len() {
+        let settings = settings(model, plan, index);
+        let text = serde_json::to_string(&settings)?;
+        let png = encode_png(images.image(index), images.size, images.size, images.channels, Some((KEYWORD, &text)))?;
+        let path = out.join(format!("{:05}.png", settings.image));
+        fs::write(&path, png).with_context(|| format!("cannot write {}", path.display()))?;
+        written.push(path.display().to_string());
+    }
+    Ok(written)
+}
+
+/// All images on one PNG, which carries the settings of each.
+pub fn sheet(model: &Model, plan: &Plan, images: &Images, grid: &Grid) -> Result<Vec<u8>> {
+    let settings: Vec<_> = (0..plan.classes.len()).map(|i| settings(model, plan, i)).collect();
+    let text = serde_json::to_string(&settings)?;
+    let sheet = grid.lay_out(&images.pixels, images.size, images.channels);
+    Ok(encode_png(&sheet.pixels, sheet.width, sheet.height, 3, Some((KEYWORD, &text)))?)
+}
+
+/// The grid that training shows: a row a class, `columns` images of each, with the model's own
+/// settings. The same seed at every step of a training shows the same images as they mature.
+pub fn class_grid(model: &Model, columns: usize, seed: u64) -> Result<Vec<u8>> {
+    let classes = model.config().classes.len();
+    let mut request = Request::new(
+        (0..classes).flat_map(|id| std::iter::repeat_n(ClassName::Id(id as u64), columns)).collect(),
+    );
+    request.seed = seed;
+    let plan = model.plan(&request)?;
+    let images = draw(model, &plan, 24, &mut |_, _| {})?;
+    sheet(model, &plan, &images, &Grid::new(columns, images.size))
+}

@@ -1,0 +1,168 @@
+//! The run folder: everything that a training leaves behind and goes on from.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+
+use crate::recipe::Recipe;
+
+/// The files of a run.
+///
+/// ```text
+/// recipe.toml     the recipe as it was run, with every --set and every default
+/// run.json        data set, classes, versions
+/// metrics.jsonl   a line every few steps
+/// loss.png        the loss curve
+/// samples/        a grid of samples at intervals
+/// checkpoints/    the last two
+/// ```
+#[derive(Debug, Clone)]
+pub struct RunFolder(PathBuf);
+
+/// `run.json`: what a resumed training must agree with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunInfo {
+    /// The program.
+    pub written_by: String,
+    /// Where the data was.
+    pub data: PathBuf,
+    /// SHA-256 of the decoded images and labels.
+    pub data_fingerprint: String,
+    /// Class names by id.
+    pub classes: Vec<String>,
+    /// Images of each class.
+    pub class_counts: Vec<usize>,
+    /// Parameters of the network.
+    pub parameters: u64,
+}
+
+/// One line of `metrics.jsonl`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Metric {
+    /// Steps taken.
+    pub step: u64,
+    /// The mean loss since the line before.
+    pub loss: f64,
+    /// The rate of this step.
+    pub learning_rate: f64,
+    /// The global norm of the gradient, before clipping.
+    pub gradient_norm: f64,
+    /// Since the line before.
+    pub images_per_second: f64,
+}
+
+impl RunFolder {
+    /// The folder at `path`.
+    pub fn new(path: &Path) -> Self {
+        Self(path.to_owned())
+    }
+
+    /// Begins a run: the folder is made and described.
+    pub fn create(&self, recipe: &Recipe, info: &RunInfo) -> Result<()> {
+        fs::create_dir_all(self.samples())
+            .with_context(|| format!("cannot create the run folder {}", self.0.display()))?;
+        self.describe(recipe, info)
+    }
+
+    /// Writes `recipe.toml` and `run.json`.
+    pub fn describe(&self, recipe: &Recipe, info: &RunInfo) -> Result<()> {
+        self.put("recipe.toml", recipe.to_toml()?.as_bytes())?;
+        self.put("run.json", &serde_json::to_vec_pretty(info)?)
+    }
+
+    /// Whether a training has begun here.
+    pub fn is_begun(&self) -> bool {
+        self.0.join("run.json").exists() || self.checkpoints().exists()
+    }
+
+    /// The recipe that the run was started with.
+    pub fn recipe(&self) -> Result<Recipe> {
+        Recipe::load(&self.0.join("recipe.toml"), &[])
+    }
+
+    /// What the run was started on.
+    pub fn info(&self) -> Result<RunInfo> {
+        let path = self.0.join("run.json");
+        let text = fs::read_to_string(&path)
+            .with_context(|| format!("{} is not a run folder: cannot read {}", self.0.display(), path.display()))?;
+        serde_json::from_str(&text).with_context(|| format!("{} cannot be understood", path.display()))
+    }
+
+    /// Refuses to go on with a recipe or with data that would make another model.
+    pub fn check_resumable(&self, recipe: &Recipe, info: &RunInfo) -> Result<()> {
+        let (old, was) = (self.recipe()?, self.info()?);
+        if was.data_fingerprint != info.data_fingerprint {
+            bail!("the data set is not the one that this run was started on; train into another --out");
+        }
+        for (section, same) in [
+            ("data", old.data == recipe.data),
+            ("network", old.network == recipe.network),
+            ("diffusion", old.diffusion == recipe.diffusion),
+        ] {
+            if !same {
+                bail!("[{section}] of the recipe is not what this run was started with; train into another --out");
+            }
+        }
+        if (old.train.seed, old.train.batch) != (recipe.train.seed, recipe.train.batch) {
+            bail!("train.seed and train.batch cannot change within a run; train into another --out");
+        }
+        Ok(())
+    }
+
+    /// The folder of checkpoints.
+    pub fn checkpoints(&self) -> PathBuf {
+        self.0.join("checkpoints")
+    }
+
+    /// The folder of sample grids.
+    pub fn samples(&self) -> PathBuf {
+        self.0.join("samples")
+    }
+
+    /// Writes a file of the run, whole or not at all.
+    pub fn put(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        let path = self.0.join(name);
+        let part = path.with_extension("part");
+        fs::write(&part, bytes)
+            .and_then(|()| fs::rename(&part, &path))
+            .with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    /// The metrics up to and including `step`. Lines after it, of steps that are to be repeated,
+    /// are cut off the file, and so is a line that was torn by a kill.
+    pub fn rewind_metrics(&self, step: u64) -> Result<Vec<Metric>> {
+        let path = self.metrics_path();
+        let mut kept = Vec::new();
+        if let Ok(file) = File::open(&path) {
+            for line in BufReader::new(file).lines() {
+                match serde_json::from_str::<Metric>(&line?) {
+                    Ok(metric) if metric.step <= step => kept.push(metric),
+                    _ => break,
+                }
+            }
+        }
+        let lines = kept.iter().map(|m| Ok(serde_json::to_string(m)? + "\n")).collect::<Result<String>>()?;
+        self.put("metrics.jsonl", lines.as_bytes())?;
+        Ok(kept)
+    }
+
+    /// Appends a line to the metrics.
+    pub fn log(&self, metric: &Metric) -> Result<()> {
+        let line = serde_json::to_string(metric)? + "\n";
+        let path = self.metrics_path();
+        OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .and_then(|mut file| file.write_all(line.as_bytes()))
+            .with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    fn metrics_path(&self) -> PathBuf {
+        self.0.join("metrics.jsonl")
+    }
+}
