@@ -142,11 +142,10 @@ fn paint(
         .draw()
         .map_err(draw_error)?;
 
-    let validation = place(validation);
     for (points, style) in [
         (place(&envelope(raw)), TRAINING_RAW.stroke_width(px(1.0))),
         (place(&smooth), TRAINING.stroke_width(px(2.0))),
-        (validation.clone(), VALIDATION.stroke_width(px(2.0))),
+        (place(validation), VALIDATION.stroke_width(px(2.0))),
     ] {
         // Segment by segment: the library draws the corners of a thick polyline as spikes where it turns sharply.
         let segments = points
@@ -154,16 +153,14 @@ fn paint(
             .map(|ends| PathElement::new(ends.to_vec(), style));
         chart.draw_series(segments).map_err(draw_error)?;
     }
-    let lonely = place(&smooth)
-        .into_iter()
-        .filter(|_| smooth.len() == 1)
-        .map(|point| (point, TRAINING));
-    let dots = validation
-        .into_iter()
-        .map(|point| (point, VALIDATION))
-        .chain(lonely);
-    let dots = dots.map(|(point, color)| Circle::new(point, px(3.0), color.filled()));
-    chart.draw_series(dots).map_err(draw_error)?;
+    // A single point has no line to be seen by.
+    let single = if smooth.len() == 1 { &smooth[..] } else { &[] };
+    for (points, color) in [(single, TRAINING), (validation, VALIDATION)] {
+        let dots = place(points)
+            .into_iter()
+            .map(|point| Circle::new(point, px(3.0), color.filled()));
+        chart.draw_series(dots).map_err(draw_error)?;
+    }
 
     // The legend stands at the right of the headline, where no curve can run under it.
     let mut right = px(WIDTH as f64 - 36.0) as i32;
