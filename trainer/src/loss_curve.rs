@@ -36,6 +36,17 @@ const TRAINING: RGBColor = RGBColor(37, 99, 235);
 const TRAINING_RAW: RGBColor = RGBColor(200, 216, 250);
 const VALIDATION: RGBColor = RGBColor(234, 88, 12);
 
+/// What a loss curve shows.
+#[derive(Clone, Copy, Debug)]
+pub struct LossCurve<'a> {
+    /// The headline.
+    pub title: &'a str,
+    /// (step, loss) of training, in the order of the steps. Values that are not finite are left out.
+    pub training: &'a [(u64, f32)],
+    /// (step, loss) on images that are not trained on, in the order of the steps. May be empty.
+    pub validation: &'a [(u64, f32)],
+}
+
 /// Why a loss curve was not drawn.
 #[derive(Debug, Error)]
 pub enum LossCurveError {
@@ -53,28 +64,29 @@ pub enum LossCurveError {
 /// A point in the coordinates of the picture: the step, and the loss or its logarithm.
 type Point = (f64, f64);
 
-/// Draws a loss curve as PNG, 1200×675 pixels: the raw training loss faint, its average strong, validation in a second
-/// colour. The loss axis is logarithmic where the averaged loss spans more than a factor of six.
-///
-/// `training` and `validation` are (step, loss) in the order of the steps; `validation`, the loss on images that are
-/// not trained on, may be empty. Values that are not finite are left out.
-///
-/// # Errors
-/// If there is no finite loss, or drawing fails.
-pub fn draw(
-    title: &str,
-    training: &[(u64, f32)],
-    validation: &[(u64, f32)],
-) -> Result<Vec<u8>, LossCurveError> {
-    let (width, height) = (WIDTH * OVERSAMPLING, HEIGHT * OVERSAMPLING);
-    let mut large = vec![255; width * height * 3];
-    {
-        let area = BitMapBackend::with_buffer(&mut large, (width as u32, height as u32))
-            .into_drawing_area();
-        paint(&area, title, &finite(training), &finite(validation))?;
-        area.present().map_err(draw_error)?;
+impl LossCurve<'_> {
+    /// Draws the curve as PNG, 1200×675 pixels: the raw training loss faint, its average strong,
+    /// validation in a second colour. The loss axis is logarithmic where the averaged loss spans
+    /// more than a factor of six.
+    ///
+    /// # Errors
+    /// If there is no finite loss, or drawing fails.
+    pub fn to_png(self) -> Result<Vec<u8>, LossCurveError> {
+        let (width, height) = (WIDTH * OVERSAMPLING, HEIGHT * OVERSAMPLING);
+        let mut large = vec![255; width * height * 3];
+        {
+            let area = BitMapBackend::with_buffer(&mut large, (width as u32, height as u32))
+                .into_drawing_area();
+            paint(
+                &area,
+                self.title,
+                &finite(self.training),
+                &finite(self.validation),
+            )?;
+            area.present().map_err(draw_error)?;
+        }
+        Ok(encode_png(&shrink(&large), WIDTH, HEIGHT, 3, None)?)
     }
-    Ok(encode_png(&shrink(&large), WIDTH, HEIGHT, 3, None)?)
 }
 
 /// Paints the whole picture, enlarged.
@@ -433,6 +445,19 @@ fn shrink(large: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn draw(
+        title: &str,
+        training: &[(u64, f32)],
+        validation: &[(u64, f32)],
+    ) -> Result<Vec<u8>, LossCurveError> {
+        LossCurve {
+            title,
+            training,
+            validation,
+        }
+        .to_png()
+    }
 
     /// A loss that falls from `from` to `to`, with reproducible noise.
     fn falling(steps: u64, from: f64, to: f64) -> Vec<(u64, f32)> {
