@@ -35,14 +35,9 @@ pub struct Dataset {
 }
 
 impl Dataset {
-    /// The number of images, `N`.
+    /// The number of images, `N`, at least 1 for a data set that was loaded.
     pub fn len(&self) -> usize {
         self.labels.len()
-    }
-
-    /// Whether there is no image. A loaded data set never is empty.
-    pub fn is_empty(&self) -> bool {
-        self.labels.is_empty()
     }
 
     /// The number of values in one image, `H · W · C`.
@@ -149,7 +144,6 @@ mod tests {
     fn counts_and_slices_by_image() {
         let data = dataset();
         assert_eq!(data.len(), 2);
-        assert!(!data.is_empty());
         assert_eq!(data.class_counts(), [1, 0, 1]);
         assert_eq!(data.image(1), (12..24).collect::<Vec<u8>>());
     }

@@ -65,6 +65,7 @@ fn default_background() -> [u8; 3] {
 
 impl Transform {
     /// A transform to `size × size` with every other setting at its default.
+    #[cfg(test)]
     pub fn new(size: u32) -> Self {
         Self {
             size,
