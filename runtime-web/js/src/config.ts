@@ -9,7 +9,7 @@ export interface ModelConfig {
   readonly image: {
     /** Width and height of an image, in pixels. */
     readonly size: number;
-    /** Colour channels that the network works on. */
+    /** Colour channels that the network works on: 1 (grey) or 3. Pictures are RGBA all the same. */
     readonly channels: number;
   };
   /** Class names; a class's id is its place in this list. */
@@ -20,10 +20,8 @@ export interface ModelConfig {
   readonly diffusion: {
     /** `epsilon` or `v`. */
     readonly target: string;
-    /** λ of pure noise, in nats. */
-    readonly log_snr_min: number;
-    /** λ of a clean image, in nats. */
-    readonly log_snr_max: number;
+    /** The range of λ, in nats: `min` is pure noise, `max` a clean image. */
+    readonly log_snr: { readonly min: number; readonly max: number };
     readonly [setting: string]: unknown;
   };
   /** What `sample()` uses where an option is left out. */

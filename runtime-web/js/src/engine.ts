@@ -102,6 +102,7 @@ export class Engine {
         this.#watch = watch;
       },
     });
+    device.catch(() => {}); // awaited below
     let configJson;
     try {
       configJson = await downloadText(new URL("config.json", base), signal);

@@ -8,8 +8,11 @@ export type ClassChoice = number | string | null;
 export interface DrawOptions {
   /** One entry an image: an id, a name, or `null` for the unconditional model. */
   classes: readonly ClassChoice[];
-  /** Guidance strength w: 0 is the conditional model, −1 the unconditional one. Other tools print a scale s = 1 + w. */
-  guidance?: number;
+  /**
+   * Guidance strength w, one for all images or one for each: 0 is the conditional model, −1 the unconditional one. Other
+   * tools print a scale s = 1 + w.
+   */
+  guidance?: number | readonly number[];
   /** Sampling steps T, at least 1. */
   steps?: number;
   sampler?: Sampler;
@@ -96,7 +99,9 @@ export function requestJson(options: DrawOptions, also: readonly string[] = []):
       refuse(`classes[${at}]`, choice, "a class id (an integer from 0), a class name or null");
     }
   });
-  if (guidance !== undefined && !Number.isFinite(guidance)) refuse("guidance", guidance, "a finite number");
+  for (const w of Array.isArray(guidance) ? (guidance as readonly unknown[]) : [guidance]) {
+    if (guidance !== undefined && !Number.isFinite(w)) refuse("guidance", w, "a finite number, or one for each image");
+  }
   if (sampler !== undefined && typeof sampler !== "string") refuse("sampler", sampler, "the name of a sampler");
   if (clip !== undefined && typeof clip !== "boolean") refuse("clip", clip, "true or false");
   if (varianceInterpolation !== undefined && !(varianceInterpolation >= 0 && varianceInterpolation <= 1)) {

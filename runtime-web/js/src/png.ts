@@ -18,9 +18,12 @@ export interface PictureSettings {
   seed: number;
   /** Number of the image within the seed. */
   image: number;
-  /** Version of freeguide that drew it. */
+  /** Whether x̃ was clipped to [−1, 1]. */
+  clip: boolean;
+  /** ν of the ancestral sampler. */
+  variance_interpolation: number;
+  /** The program that drew it, for instance `freeguide 0.1.0`. */
   freeguide: string;
-  [more: string]: unknown;
 }
 
 const KEYWORD = "freeguide";
@@ -69,8 +72,11 @@ function textChunk(text: string): Uint8Array {
   return chunk;
 }
 
-/** The same PNG with `settings` in it, for instance on what `canvas.toBlob` made. Throws `TypeError` if it is no PNG. */
-export function pngWithText(png: Uint8Array, settings: PictureSettings | Record<string, unknown>): Uint8Array<ArrayBuffer> {
+/**
+ * The same PNG with `settings` in it, for instance what `canvas.toBlob` made; a list where it shows several pictures.
+ * Throws `TypeError` if it is no PNG.
+ */
+export function pngWithText(png: Uint8Array, settings: PictureSettings | readonly PictureSettings[]): Uint8Array<ArrayBuffer> {
   let header: Chunk | undefined;
   for (const chunk of chunksOf(png)) {
     header = chunk;
@@ -85,8 +91,11 @@ export function pngWithText(png: Uint8Array, settings: PictureSettings | Record<
   return out;
 }
 
-/** The settings that a PNG carries, or undefined. Throws `TypeError` if it is no PNG. */
-export function pngText(png: Uint8Array): Record<string, unknown> | undefined {
+/**
+ * The settings that a PNG carries, one entry a picture that it shows, or undefined. They were written by whoever made
+ * the file: any field may be missing. Throws `TypeError` if it is no PNG.
+ */
+export function pngText(png: Uint8Array): Partial<PictureSettings>[] | undefined {
   const decoder = new TextDecoder();
   for (const { type, data } of chunksOf(png)) {
     if (type !== "iTXt") continue;
@@ -95,8 +104,14 @@ export function pngText(png: Uint8Array): Record<string, unknown> | undefined {
     // fields: keyword, "" (compression flag 0), "" (method 0), language, translated keyword, text; the two zero bytes
     // of the flags are separators of their own.
     if (keyword !== KEYWORD || compressed !== "") continue;
-    const value: unknown = JSON.parse(fields.slice(5).join("\0"));
-    if (typeof value === "object" && value !== null) return value as Record<string, unknown>;
+    let value: unknown;
+    try {
+      value = JSON.parse(fields.slice(5).join("\0"));
+    } catch {
+      return undefined; // somebody else's chunk of the same name
+    }
+    const pictures = (Array.isArray(value) ? value : [value]) as unknown[];
+    return pictures.filter((each): each is Partial<PictureSettings> => typeof each === "object" && each !== null);
   }
   return undefined;
 }

@@ -20,7 +20,7 @@ export const config = {
   image: { size: 4, channels: 3 },
   classes: ["cat", "dog", "fish"],
   network: { kind: "none" },
-  diffusion: { target: "v", log_snr_min: -20, log_snr_max: 20 },
+  diffusion: { target: "v", log_snr: { min: -20, max: 20 } },
   sampling: { sampler: "ddim", steps: 8, guidance: 2, clip: true, variance_interpolation: 0.3 },
   weights: [{ file: "model.safetensors", bytes: weights.length, sha256: fakeSum(weights) }],
   provenance: {},

@@ -30,14 +30,15 @@ const png = Buffer.concat([
   chunk("IDAT", deflateSync(Buffer.from([0, 1, 2, 3, 4]))),
   chunk("IEND", Buffer.alloc(0)),
 ]);
-const settings = { model: "emoji16", class: "food-drink", guidance: 2, steps: 32, sampler: "ddim", seed: 7, image: 3, freeguide: "0.1.0" };
+const settings = { model: "emoji16", class: "food-drink", guidance: 2, steps: 32, sampler: "ddim", seed: 7, image: 3, clip: true, variance_interpolation: 0.3, freeguide: "freeguide 0.1.0" };
 
 test("settings go into the file and come out again", () => {
   const marked = pngWithText(png, settings);
-  assert.deepEqual(pngText(marked), settings);
+  assert.deepEqual(pngText(marked), [settings]);
   assert.equal(pngText(png), undefined);
   const odd = { class: null, name: "naïve \0 ☃" };
-  assert.deepEqual(pngText(pngWithText(png, odd)), odd);
+  assert.deepEqual(pngText(pngWithText(png, odd)), [odd]);
+  assert.deepEqual(pngText(pngWithText(png, [settings, odd])), [settings, odd]);
 });
 
 test("the chunk is well formed and stands after the header", () => {

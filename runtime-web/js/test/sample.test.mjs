@@ -66,6 +66,8 @@ test("options reach the runtime under its names", async (t) => {
     clip: false,
     variance_interpolation: 0.2,
   });
+  await model.generate({ classes: [0, 1], guidance: [0, 3] });
+  assert.deepEqual(ledger.requests[1].guidance, [0, 3]);
 });
 
 test("plan counts network evaluations", async (t) => {
@@ -86,6 +88,7 @@ test("bad options are refused by name", async (t) => {
     [{ classes: [0], seed: "7" }, "seed"],
     [{ classes: [0], seed: 0.5 }, "seed"],
     [{ classes: [0], guidance: NaN }, "guidance"],
+    [{ classes: [0, 1], guidance: [1, Infinity] }, "guidance"],
     [{ classes: [0], steps: 0 }, "steps"],
     [{ classes: [0], firstImage: -1 }, "firstImage"],
     [{ classes: [0], clip: 1 }, "clip"],

@@ -1,0 +1,70 @@
+import { byId, make } from "./dom.js";
+import { enlargement, savePicture } from "./save.js";
+import { className, paint, type Tile } from "./sheet.js";
+import { showNumber } from "./settings.js";
+
+/** Frames in the strip that shows how a picture came out of noise. */
+const STRIP = 8;
+
+/** The window with one picture: large, how it came about, what it was drawn with, and its file. */
+export class Detail {
+  readonly #dialog = byId<HTMLDialogElement>("detail");
+  #tile: Tile | undefined;
+
+  constructor(onError: (error: unknown) => void) {
+    const save = (times: number): void => {
+      if (this.#tile) savePicture(this.#tile, times).catch(onError);
+    };
+    byId("detail-save").addEventListener("click", () => save(1));
+    byId("detail-save-large").addEventListener("click", () => save(enlargement(this.#tile?.canvas.width ?? 1)));
+    byId("detail-close").addEventListener("click", () => this.#dialog.close());
+    // A click beside the window closes it: the dialog itself has no padding.
+    this.#dialog.addEventListener("click", (event) => {
+      if (event.target === this.#dialog) this.#dialog.close();
+    });
+  }
+
+  get isOpen(): boolean {
+    return this.#dialog.open;
+  }
+
+  open(tile: Tile): void {
+    const picture = tile.frames.at(-1);
+    const { drawn } = tile;
+    if (!picture || !drawn) return;
+    this.#tile = tile;
+    const canvas = byId<HTMLCanvasElement>("detail-picture");
+    paint(canvas, picture);
+    canvas.setAttribute("aria-label", `${className(tile.class)}, drawn with guidance ${showNumber(drawn.guidance)}`);
+    byId("detail-title").textContent = className(tile.class);
+
+    const strip = byId("detail-strip");
+    const count = Math.min(STRIP, tile.frames.length);
+    strip.hidden = count < 2;
+    strip.replaceChildren(
+      ...Array.from({ length: count }, (_, at) => {
+        const frame = tile.frames[Math.round((at * (tile.frames.length - 1)) / Math.max(1, count - 1))];
+        const small = make("canvas");
+        if (frame) paint(small, frame);
+        return small;
+      }),
+    );
+
+    const facts: [string, string][] = [
+      ["guidance w", showNumber(drawn.guidance)],
+      ["seed", String(drawn.seed)],
+      ["image", String(drawn.image)],
+      ["sampler", `${drawn.sampler}, ${drawn.steps} steps`],
+      ["model", drawn.model],
+    ];
+    byId("detail-list").replaceChildren(
+      ...facts.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value))),
+    );
+    const times = enlargement(picture.width);
+    byId("detail-save").textContent = `Save ${picture.width} × ${picture.height}`;
+    const large = byId("detail-save-large");
+    large.hidden = times === 1;
+    large.textContent = `Save ${picture.width * times} × ${picture.height * times}`;
+    this.#dialog.showModal();
+  }
+}

@@ -1,0 +1,31 @@
+/** The element that index.html promises. */
+export function byId<T extends HTMLElement = HTMLElement>(id: string): T {
+  const element = document.getElementById(id);
+  if (!element) throw new Error(`index.html has no #${id}`);
+  return element as T;
+}
+
+/** Makes an element: properties are set, `data-` and `aria-` names become attributes. */
+export function make<K extends keyof HTMLElementTagNameMap>(
+  tag: K,
+  properties: Record<string, unknown> = {},
+  ...children: (Node | string)[]
+): HTMLElementTagNameMap[K] {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (name.includes("-")) element.setAttribute(name, String(value));
+    else Reflect.set(element, name, value);
+  }
+  element.append(...children);
+  return element;
+}
+
+/** The checked value of a group of radio buttons. */
+export function chosen(form: HTMLFormElement, name: string): string {
+  return (form.elements.namedItem(name) as RadioNodeList).value;
+}
+
+/** Checks the radio button with `value`, or none. */
+export function choose(form: HTMLFormElement, name: string, value: string): void {
+  (form.elements.namedItem(name) as RadioNodeList).value = value;
+}

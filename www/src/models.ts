@@ -1,0 +1,24 @@
+/** The bundles that ship beside the page, as models/index.json lists them. */
+export interface ShippedModel {
+  /** Folder inside models/. */
+  readonly folder: string;
+  readonly name: string;
+  readonly classes: number;
+  /** Pixels of an image's side. */
+  readonly size: number;
+}
+
+/** What ships; empty where the list is missing. */
+export async function shippedModels(): Promise<ShippedModel[]> {
+  try {
+    const response = await fetch("./models/index.json");
+    return response.ok ? ((await response.json()) as { models: ShippedModel[] }).models : [];
+  } catch {
+    return [];
+  }
+}
+
+/** The address of the bundle that `?model=` names: a folder that ships, or any address. */
+export function modelUrl(asked: string): string {
+  return /[/:]/.test(asked) ? asked : `./models/${encodeURIComponent(asked)}/`;
+}

@@ -1,0 +1,177 @@
+import type { ModelConfig, Picture, PictureSettings } from "freeguide";
+import { version } from "freeguide";
+import { byId, make } from "./dom.js";
+import { showNumber, SWEEP, SWEEP_ROWS, type Settings } from "./settings.js";
+
+/** One place on the sheet. */
+export interface Tile {
+  readonly figure: HTMLElement;
+  readonly canvas: HTMLCanvasElement;
+  /** Class name; null is the unconditional model. */
+  readonly class: string | null;
+  /** Number of the image within the seed. */
+  readonly image: number;
+  /** Number of the tile on the sheet, from 1. */
+  readonly number: number;
+  /** What the shown picture was drawn with; undefined until a run has finished a step. */
+  drawn: PictureSettings | undefined;
+  /** The picture after each step. */
+  frames: Picture[];
+}
+
+/** Tiles that are drawn in one run, since a run has one strength of guidance. */
+export interface Run {
+  guidance: number;
+  readonly tiles: Tile[];
+}
+
+/** Class and picture numbers as text. */
+export function className(name: string | null): string {
+  return name ?? "no class";
+}
+
+/** The grid of pictures. It is laid out anew only when its shape changes, so that pictures stay until they are replaced. */
+export class Sheet {
+  readonly #element = byId("sheet");
+  readonly #open: (tile: Tile) => void;
+  readonly #save: (tile: Tile) => void;
+  readonly #pick: (w: number) => void;
+  #shape = "";
+  #size = 1;
+  #columns = 1;
+  #rows = 1;
+  runs: Run[] = [];
+
+  /** `open` a tile's window, `save` its picture, `pick` the strength of a sweep's column. */
+  constructor({ open, save, pick }: { open(tile: Tile): void; save(tile: Tile): void; pick(w: number): void }) {
+    this.#open = open;
+    this.#save = save;
+    this.#pick = pick;
+    new ResizeObserver(() => this.#fit()).observe(byId("sheet").parentElement ?? document.body);
+  }
+
+  get tiles(): Tile[] {
+    return this.runs.flatMap(({ tiles }) => tiles);
+  }
+
+  get columns(): number {
+    return this.#columns;
+  }
+
+  /** Pixels of an image's side. */
+  get imageSize(): number {
+    return this.#size;
+  }
+
+  /** Makes places for what `settings` ask for. */
+  layOut(settings: Settings, config: ModelConfig): void {
+    const { count, view, classes, guidance } = settings;
+    const side = view === "sweep" ? Math.min(count, SWEEP_ROWS) : Math.round(Math.sqrt(count));
+    const strengths = view === "sweep" ? SWEEP : [guidance];
+    const shape = JSON.stringify([config.name, config.image.size, count, view, classes]);
+    if (shape === this.#shape) {
+      this.runs.forEach((run, at) => (run.guidance = strengths[at] ?? guidance));
+      return;
+    }
+    this.#shape = shape;
+    this.#size = config.image.size;
+    this.#columns = view === "sweep" ? SWEEP.length : side;
+    this.#rows = side;
+    const pictures = view === "sweep" ? side : count;
+    this.runs = strengths.map((strength, column) => ({
+      guidance: strength,
+      tiles: Array.from({ length: pictures }, (_, image) =>
+        this.#tile(classes[image % classes.length] ?? null, image, view === "sweep" ? image * SWEEP.length + column + 1 : image + 1),
+      ),
+    }));
+    this.#element.hidden = false;
+    this.#element.classList.toggle("sweep", view === "sweep");
+    const inOrder = this.tiles.sort((a, b) => a.number - b.number).map(({ figure }) => figure);
+    const heads = view === "sweep" ? SWEEP.map((w) => this.#head(w)) : [];
+    this.#element.replaceChildren(...heads, ...inOrder);
+    this.#fit();
+  }
+
+  #head(w: number): HTMLElement {
+    const title = `Draw a sheet with w = ${showNumber(w)}`;
+    const head = make("button", { type: "button", className: "head", title }, make("i", {}, "w"), ` = ${showNumber(w)}`);
+    head.addEventListener("click", () => this.#pick(w));
+    return head;
+  }
+
+  #tile(name: string | null, image: number, number: number): Tile {
+    const canvas = make("canvas", { width: this.#size, height: this.#size });
+    const open = make("button", { type: "button", className: "open" }, canvas);
+    const save = make("button", { type: "button", className: "save", tabIndex: -1, title: "Save as PNG", "aria-hidden": "true" }, "↓");
+    const figure = make("figure", { className: "tile" }, open, save, make("figcaption", {}, className(name)));
+    const tile: Tile = { figure, canvas, class: name, image, number, drawn: undefined, frames: [] };
+    open.addEventListener("click", () => this.#open(tile));
+    save.addEventListener("click", () => this.#save(tile));
+    this.label(tile);
+    fillWithNoise(canvas);
+    return tile;
+  }
+
+  /** Says what a tile shows, for those who do not see it. */
+  label({ figure, drawn, class: name, number }: Tile): void {
+    const what = `Picture ${number}, ${className(name)}`;
+    const words = drawn ? `${what}, guidance ${showNumber(drawn.guidance)}, seed ${drawn.seed}. Open` : `${what}, not drawn yet`;
+    figure.querySelector(".open")?.setAttribute("aria-label", words);
+    figure.classList.toggle("drawn", drawn !== undefined);
+  }
+
+  /** Tiles are whole multiples of an image's pixels on the screen, so that every pixel is a square of the same size. */
+  #fit(): void {
+    const stage = this.#element.parentElement;
+    if (!stage || this.#element.hidden) return;
+    const style = getComputedStyle(this.#element);
+    const gap = parseFloat(style.columnGap) || 0;
+    const ratio = window.devicePixelRatio || 1;
+    const tallest = parseFloat(style.getPropertyValue("--tallest")) || 10_000;
+    const wide = (stage.clientWidth - gap * (this.#columns - 1)) / this.#columns;
+    const high = (tallest - gap * (this.#rows - 1)) / this.#rows;
+    const exact = Math.max(24, Math.min(wide, high));
+    const times = Math.floor((exact * ratio) / this.#size);
+    const side = times >= 1 ? (times * this.#size) / ratio : exact;
+    this.#element.style.setProperty("--side", `${side}px`);
+    this.#element.style.setProperty("--columns", String(this.#columns));
+  }
+}
+
+/** The settings of a tile's picture as its PNG carries them. */
+export function pictureSettings(tile: Tile, guidance: number, settings: Settings, config: ModelConfig): PictureSettings {
+  return {
+    model: config.name,
+    class: tile.class,
+    guidance,
+    steps: settings.steps,
+    sampler: settings.sampler,
+    seed: settings.seed,
+    image: tile.image,
+    clip: config.sampling.clip,
+    variance_interpolation: config.sampling.variance_interpolation,
+    freeguide: `freeguide ${version}`,
+  };
+}
+
+/** Shows a picture in a tile. */
+export function paint(canvas: HTMLCanvasElement, picture: Picture): void {
+  canvas.width = picture.width;
+  canvas.height = picture.height;
+  canvas.getContext("2d")?.putImageData(picture as ImageData, 0, 0);
+}
+
+/** What every picture begins as. */
+function fillWithNoise(canvas: HTMLCanvasElement): void {
+  const context = canvas.getContext("2d");
+  if (!context) return;
+  const image = context.createImageData(canvas.width, canvas.height);
+  for (let at = 0; at < image.data.length; at += 4) {
+    for (let channel = 0; channel < 3; channel += 1) {
+      const gauss = Math.random() + Math.random() + Math.random() - 1.5;
+      image.data[at + channel] = 128 + gauss * 70;
+    }
+    image.data[at + 3] = 255;
+  }
+  context.putImageData(image, 0, 0);
+}

@@ -1,0 +1,147 @@
+import { AbortedError, type Model, type Preview } from "freeguide";
+import { paint, pictureSettings, type Run, type Sheet } from "./sheet.js";
+import { SWEEP_ROWS, type Settings } from "./settings.js";
+
+/** How a sheet is drawn. `show`: step by step. `swap`: the old pictures stay until the new ones are there. `draft`: the
+ * same with few steps, while a setting is still moving. */
+export type Manner = "show" | "swap" | "draft";
+
+/** What the studio tells the page. */
+export interface StudioEvents {
+  begin(manner: Manner): void;
+  /** After each step: of all steps of the sheet, and how long one took. */
+  step(done: number, all: number, milliseconds: number, nfe: number): void;
+  end(outcome: { manner: Manner; finished: boolean; milliseconds: number }): void;
+  fail(error: unknown): void;
+}
+
+interface Order {
+  settings: Settings;
+  manner: Manner;
+}
+
+/** Longest time that a draft should take, in milliseconds: a drag then still feels like one. */
+const DRAFT_BUDGET = 300;
+const LEAST_DRAFT_STEPS = 4;
+
+/** Draws sheets with one model, one at a time. A new order replaces the one that waits; drafts are left to finish. */
+export class Studio {
+  readonly #model: Model;
+  readonly #sheet: Sheet;
+  readonly #events: StudioEvents;
+  #next: Order | undefined;
+  #current: { manner: Manner; control: AbortController } | undefined;
+  #loop: Promise<void> | undefined;
+  /** Milliseconds of one step of one picture with two passes, a running mean; 0 until it is known. */
+  #cost = 0;
+  preview: Preview = "denoised";
+
+  constructor(model: Model, sheet: Sheet, events: StudioEvents) {
+    this.#model = model;
+    this.#sheet = sheet;
+    this.#events = events;
+  }
+
+  get busy(): boolean {
+    return this.#loop !== undefined;
+  }
+
+  order(settings: Settings, manner: Manner): void {
+    this.#next = { settings: structuredClone(settings), manner };
+    // A draft is short: it is left to finish, or a drag would abort each before it shows anything.
+    if (this.#current && !(this.#current.manner === "draft" && manner === "draft")) this.#current.control.abort();
+    this.#loop ??= this.#work();
+  }
+
+  /** Stops at once and forgets what waits. Resolves when nothing runs any more. */
+  async stop(): Promise<void> {
+    this.#next = undefined;
+    this.#current?.control.abort();
+    await this.#loop;
+  }
+
+  /** Expected milliseconds of a sheet; undefined until something was drawn. */
+  estimate({ count, steps, guidance, view }: Settings): number | undefined {
+    if (this.#cost === 0) return undefined;
+    const passes = view === "sweep" ? 5 : guidance === 0 || guidance === -1 ? 0.5 : 1;
+    return this.#cost * steps * passes * (view === "sweep" ? Math.min(count, SWEEP_ROWS) : count);
+  }
+
+  async #work(): Promise<void> {
+    while (this.#next) {
+      const { settings, manner } = this.#next;
+      this.#next = undefined;
+      const control = new AbortController();
+      this.#current = { manner, control };
+      const begun = performance.now();
+      let finished = false;
+      this.#events.begin(manner);
+      try {
+        await this.#draw(settings, manner, control.signal);
+        finished = true;
+      } catch (error) {
+        if (!(error instanceof AbortedError)) {
+          this.#next = undefined;
+          this.#events.fail(error);
+        }
+      }
+      this.#current = undefined;
+      // Before the end is told: whoever hears it may order the next sheet.
+      if (!this.#next) this.#loop = undefined;
+      this.#events.end({ manner, finished, milliseconds: performance.now() - begun });
+    }
+  }
+
+  async #draw(asked: Settings, manner: Manner, signal: AbortSignal): Promise<void> {
+    const settings = { ...asked };
+    if (manner === "draft") {
+      const whole = this.estimate(asked) ?? Infinity;
+      if (whole > DRAFT_BUDGET) {
+        const affordable = Math.floor((asked.steps * DRAFT_BUDGET) / whole);
+        settings.steps = Math.min(asked.steps, Math.max(LEAST_DRAFT_STEPS, affordable));
+      }
+    }
+    this.#sheet.layOut(settings, this.#model.config);
+    let done = 0;
+    const all = settings.steps * this.#sheet.runs.length;
+    for (const run of this.#sheet.runs) {
+      done = await this.#drawRun(run, settings, manner, signal, done, all);
+    }
+  }
+
+  async #drawRun(run: Run, settings: Settings, manner: Manner, signal: AbortSignal, before: number, all: number): Promise<number> {
+    const { tiles, guidance } = run;
+    const drawn = tiles.map((tile) => pictureSettings(tile, guidance, settings, this.#model.config));
+    const frames: (typeof tiles)[number]["frames"][] = tiles.map(() => []);
+    const quiet = manner !== "show";
+    let done = before;
+    const steps = this.#model.sample({
+      classes: tiles.map((tile) => tile.class),
+      guidance,
+      steps: settings.steps,
+      sampler: settings.sampler,
+      seed: settings.seed,
+      preview: manner === "draft" ? "none" : this.preview,
+      signal,
+    });
+    for await (const { step, steps: total, images, milliseconds, nfe } of steps) {
+      done += 1;
+      const passes = nfe / total / 2;
+      const cost = milliseconds / tiles.length / Math.min(1, passes);
+      // The first step also warms up caches and, on a GPU, compiles shaders.
+      if (step > 1) this.#cost = this.#cost === 0 ? cost : this.#cost * 0.9 + cost * 0.1;
+      const last = step === total;
+      images.forEach((picture, at) => frames[at]?.push(picture));
+      tiles.forEach((tile, at) => {
+        const picture = images[at];
+        if (!picture || (quiet && !last)) return;
+        tile.frames = frames[at] ?? [];
+        tile.drawn = drawn[at];
+        paint(tile.canvas, picture);
+        if (last || step === 1) this.#sheet.label(tile);
+      });
+      this.#events.step(done, all, milliseconds, nfe);
+    }
+    return done;
+  }
+}
