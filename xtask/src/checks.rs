@@ -93,14 +93,12 @@ fn native() -> Result<()> {
     cargo().args("test --release --no-fail-fast").run()
 }
 
-/// Type checks and unit tests of the package and of the page.
+/// Unit tests and type checks of the package, which they compile, and then of the page.
 fn javascript() -> Result<()> {
-    for folder in [tools::js(), tools::www()] {
-        npm_ci(&folder)?;
-        npm(&folder).args("run build").run()?;
-        npm(&folder).args("run --if-present test").run()?;
-    }
-    Ok(())
+    site::packages()?;
+    npm(&tools::js()).arg("test").run()?;
+    npm(&tools::www()).args("run check").run()?;
+    npm(&tools::www()).args("run --if-present test").run()
 }
 
 /// The site in a real browser, against the native command's images.
