@@ -1,7 +1,7 @@
 //! Training the joint network (Ho & Salimans 2022, Algorithm 1): what is drawn for a batch, and
 //! the loss.
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use crate::denoiser::Denoiser;

@@ -1,0 +1,32 @@
+//! freeguide's sampler for browsers.
+//!
+//! A thin skin over the library for JavaScript, in two builds with the same interface: `cpu` (burn
+//! flex with WebAssembly SIMD) and `webgpu` (burn wgpu). Everything that a page sees, such as the
+//! worker, the cache and the device that is chosen, is in the TypeScript package around it (`js/`).
+//!
+//! Whatever fails throws a JavaScript `Error` with a `code`. After a panic the instance is dead:
+//! the hook here leaves the message on the console, and the package takes care of the rest.
+
+mod device;
+mod error;
+mod loader;
+mod run;
+
+pub use device::Device;
+pub use loader::{Loader, Model};
+pub use run::Run;
+
+#[cfg(all(feature = "cpu", feature = "webgpu"))]
+compile_error!("the features `cpu` and `webgpu` are two builds, not one");
+#[cfg(not(any(feature = "cpu", feature = "webgpu")))]
+compile_error!("one of the features `cpu` and `webgpu` is needed");
+
+use wasm_bindgen::prelude::wasm_bindgen;
+
+/// Runs when the module is instantiated.
+#[wasm_bindgen(start)]
+fn start() {
+    std::panic::set_hook(Box::new(|panic| {
+        web_sys::console::error_1(&format!("freeguide: {panic}").into());
+    }));
+}

@@ -203,6 +203,6 @@ impl ModuleVisitor for Collector {
             DType::F32 => values.flat_map(f32::to_le_bytes).collect(),
             DType::F16 => values.flat_map(|v| f16::from_f32(v).to_le_bytes()).collect(),
         };
-        self.tensors.push(Stored { name: self.path.join("."), shape: data.shape.to_vec(), bytes });
+        self.tensors.push(Stored { name: self.path.join("."), shape: data.shape().to_vec(), bytes });
     }
 }

@@ -1,0 +1,117 @@
+//! Loading a bundle, and the model that comes of it.
+
+use freeguide::bundle;
+use freeguide::settings::Request;
+use serde_json::json;
+use wasm_bindgen::prelude::wasm_bindgen;
+
+use crate::device::Device;
+use crate::error::Failure;
+use crate::run::Run;
+
+/// Takes a bundle's bytes as they arrive. See the library's `bundle::Loader`, whose steps these
+/// are.
+#[wasm_bindgen]
+pub struct Loader {
+    inner: bundle::Loader,
+    device: Device,
+}
+
+#[wasm_bindgen]
+impl Loader {
+    /// Reads `config.json`.
+    ///
+    /// # Errors
+    ///
+    /// Code `bundle`, with the kind of error as `detail`.
+    #[wasm_bindgen(constructor)]
+    pub fn new(config_json: &str, device: &Device) -> Result<Loader, Failure> {
+        Ok(Self { inner: bundle::Loader::new(config_json, device.burn())?, device: device.clone() })
+    }
+
+    /// The weights files that are wanted, in order, as JSON: `[{ "name", "bytes", "sha256" }]`.
+    pub fn files(&self) -> String {
+        let files: Vec<_> = self
+            .inner
+            .files()
+            .iter()
+            .map(|f| json!({ "name": f.file, "bytes": f.bytes, "sha256": f.sha256 }))
+            .collect();
+        json!(files).to_string()
+    }
+
+    /// Begins the next file.
+    ///
+    /// # Errors
+    ///
+    /// Code `bundle`.
+    pub fn begin(&mut self, name: &str) -> Result<(), Failure> {
+        Ok(self.inner.begin(name)?)
+    }
+
+    /// Takes the next bytes of the file.
+    ///
+    /// # Errors
+    ///
+    /// Code `bundle`.
+    pub fn push(&mut self, chunk: &[u8]) -> Result<(), Failure> {
+        Ok(self.inner.push(chunk)?)
+    }
+
+    /// Ends the file; length and SHA-256 are checked.
+    ///
+    /// # Errors
+    ///
+    /// Code `bundle`.
+    pub fn end(&mut self) -> Result<(), Failure> {
+        Ok(self.inner.end()?)
+    }
+
+    /// The model. The loader is gone after this.
+    ///
+    /// # Errors
+    ///
+    /// Code `bundle`, where a file or a tensor is missing.
+    pub fn finish(self) -> Result<Model, Failure> {
+        Ok(Model { inner: self.inner.finish()?, device: self.device })
+    }
+}
+
+/// A model that has been loaded whole.
+#[wasm_bindgen]
+pub struct Model {
+    inner: bundle::Model,
+    device: Device,
+}
+
+#[wasm_bindgen]
+impl Model {
+    /// The bundle's configuration, as JSON.
+    #[wasm_bindgen(getter)]
+    pub fn config(&self) -> String {
+        self.inner.config().to_json()
+    }
+
+    /// Checks a request (JSON) and says what it costs: `{ "steps", "nfe" }`, where `nfe` counts
+    /// the network evaluations for the image that needs most.
+    ///
+    /// # Errors
+    ///
+    /// Code `input`.
+    pub fn plan(&self, request: &str) -> Result<String, Failure> {
+        let run = self.sample(request)?;
+        Ok(json!({ "steps": run.steps(), "nfe": run.nfe() }).to_string())
+    }
+
+    /// Begins a sampling; no step is taken yet.
+    ///
+    /// # Errors
+    ///
+    /// Code `input`, naming the field and what it may be.
+    pub fn sample(&self, request: &str) -> Result<Run, Failure> {
+        let request: Request = serde_json::from_str(request).map_err(Failure::input)?;
+        let plan = self.inner.plan(&request)?;
+        let shape = self.inner.config().image.dims();
+        Ok(Run::new(self.inner.run(plan), shape, self.device.clone()))
+    }
+}

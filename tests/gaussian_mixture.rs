@@ -1,0 +1,205 @@
+//! Samplers and guidance against exact mathematics: a mixture of Gaussians has an exact denoiser,
+//! conditional and unconditional, and so an exact answer for what must be drawn.
+
+mod common;
+
+use common::{Mixture, SHAPE, device, points};
+use freeguide::noise_level::{LogSnr, LogSnrRange};
+use freeguide::prediction::Target;
+use freeguide::sampler::{Run, Solver};
+use freeguide::settings::Plan;
+
+/// The paper's schedule, but for its last interval, a narrower range: f32 cannot tell ε at λ = 20.
+const RANGE: LogSnrRange = LogSnrRange { min: -14.0, max: 12.0 };
+
+fn sample(mixture: &Mixture, plan: Plan) -> Vec<[f64; 2]> {
+    let mut run = Run::new(mixture, plan, mixture.target, RANGE, SHAPE, &device());
+    while run.advance() {}
+    points(run.denoised())
+}
+
+fn plan(class: Option<u32>, count: usize, steps: usize, w: f64, solver: Solver) -> Plan {
+    Plan::new(vec![class; count], steps)
+        .with_guidance(w)
+        .with_seed(11)
+        .with_sampler(solver)
+        .with_clip(false)
+}
+
+/// Mean and standard deviation of every coordinate.
+fn moments(points: &[[f64; 2]]) -> [(f64, f64); 2] {
+    let n = points.len() as f64;
+    std::array::from_fn(|i| {
+        let mean = points.iter().map(|p| p[i]).sum::<f64>() / n;
+        let variance = points.iter().map(|p| (p[i] - mean).powi(2)).sum::<f64>() / n;
+        (mean, variance.sqrt())
+    })
+}
+
+/// The largest distance between two sets of points.
+fn distance(a: &[[f64; 2]], b: &[[f64; 2]]) -> f64 {
+    a.iter()
+        .zip(b)
+        .map(|(a, b)| (a[0] - b[0]).hypot(a[1] - b[1]))
+        .fold(0.0, f64::max)
+}
+
+/// Where the probability-flow ODE of the guided estimate leads from the same z_1, by the classical
+/// Runge–Kutta method in f64: dz/dλ = ½ α σ² x̃ − ½ σ α² ε̃, as α² = sigmoid(λ).
+fn exact_flow(mixture: &Mixture, class: usize, w: f64, start: &[[f64; 2]]) -> Vec<[f64; 2]> {
+    let slope = |z: [f64; 2], lambda: f64| -> [f64; 2] {
+        let level = LogSnr(lambda);
+        let (alpha, sigma) = (level.alpha(), level.sigma());
+        let x = mixture.guided(z, level, class, w);
+        std::array::from_fn(|i| {
+            let epsilon = (z[i] - alpha * x[i]) / sigma;
+            0.5 * alpha * sigma * (sigma * x[i] - alpha * epsilon)
+        })
+    };
+    let steps = 4000;
+    let h = (RANGE.max - RANGE.min) / f64::from(steps);
+    let along = |z: [f64; 2], k: [f64; 2], h: f64| [z[0] + h * k[0], z[1] + h * k[1]];
+    start
+        .iter()
+        .map(|&z| {
+            let mut z = z;
+            for step in 0..steps {
+                let l = RANGE.min + h * f64::from(step);
+                let k1 = slope(z, l);
+                let k2 = slope(along(z, k1, h / 2.0), l + h / 2.0);
+                let k3 = slope(along(z, k2, h / 2.0), l + h / 2.0);
+                let k4 = slope(along(z, k3, h), l + h);
+                (0..2).for_each(|i| z[i] += h / 6.0 * (k1[i] + 2.0 * k2[i] + 2.0 * k3[i] + k4[i]));
+            }
+            mixture.guided(z, LogSnr(RANGE.max), class, w)
+        })
+        .collect()
+}
+
+fn latents(mixture: &Mixture, plan: Plan) -> Vec<[f64; 2]> {
+    points(Run::new(mixture, plan, mixture.target, RANGE, SHAPE, &device()).latent())
+}
+
+#[test]
+fn the_ancestral_sampler_draws_the_class() {
+    let mixture = Mixture::three(Target::Epsilon);
+    for class in 0..3 {
+        let found = sample(&mixture, plan(Some(class as u32), 4000, 256, 0.0, Solver::Ancestral));
+        for (i, (mean, deviation)) in moments(&found).into_iter().enumerate() {
+            // Five standard errors; 256 steps leave a bias of the variance well below that.
+            let error = 5.0 * mixture.deviations[class] / 4000f64.sqrt();
+            assert!((mean - mixture.means[class][i]).abs() < error, "class {class}: mean {mean}");
+            assert!((deviation - mixture.deviations[class]).abs() < error, "class {class}: {deviation}");
+        }
+    }
+}
+
+#[test]
+fn without_a_class_both_samplers_draw_the_whole_mixture() {
+    let mixture = Mixture::three(Target::V);
+    let exact: [(f64, f64); 2] = std::array::from_fn(|i| {
+        let mean = mixture.means.iter().map(|m| m[i]).sum::<f64>() / 3.0;
+        let square: f64 = (0..3).map(|k| mixture.deviations[k].powi(2) + mixture.means[k][i].powi(2)).sum();
+        (mean, (square / 3.0 - mean * mean).sqrt())
+    });
+    for solver in Solver::ALL {
+        // By name, and as w = −1 of some class: the same model.
+        let by_name = sample(&mixture, plan(None, 4000, 256, 3.0, solver));
+        let by_strength = sample(&mixture, plan(Some(1), 4000, 256, -1.0, solver));
+        assert_eq!(by_name, by_strength);
+        for ((mean, deviation), (exact_mean, exact_deviation)) in moments(&by_name).into_iter().zip(exact) {
+            let error = 5.0 * exact_deviation / 4000f64.sqrt();
+            assert!((mean - exact_mean).abs() < error, "{solver:?}: {mean} for {exact_mean}");
+            assert!((deviation - exact_deviation).abs() < error, "{solver:?}: {deviation}");
+        }
+    }
+}
+
+#[test]
+fn guided_ddim_follows_the_flow_with_first_order() {
+    for target in [Target::Epsilon, Target::V] {
+        let mixture = Mixture::three(target);
+        for w in [0.0, 1.0, 3.0] {
+            let plan = |steps| plan(Some(0), 64, steps, w, Solver::Ddim);
+            let exact = exact_flow(&mixture, 0, w, &latents(&mixture, plan(1)));
+            let errors = [64, 128, 256].map(|steps| distance(&sample(&mixture, plan(steps)), &exact));
+            for pair in errors.windows(2) {
+                let ratio = pair[0] / pair[1];
+                assert!((1.7..2.4).contains(&ratio), "{target:?} w {w}: {errors:?}");
+            }
+            assert!(errors[2] < 0.02, "{target:?} w {w}: {errors:?}");
+        }
+    }
+}
+
+#[test]
+fn guidance_moves_samples_away_from_the_other_classes() {
+    let mixture = Mixture::three(Target::V);
+    let spread = |w: f64| {
+        let found = sample(&mixture, plan(Some(0), 2000, 64, w, Solver::Ddim));
+        let [(x, dx), (_, dy)] = moments(&found);
+        (x, dx * dy)
+    };
+    let (plain, guided, strong) = (spread(0.0), spread(1.0), spread(4.0));
+    // Class 0 lies at the right of the other two: fidelity up, diversity down.
+    assert!(plain.0 < guided.0 && guided.0 < strong.0, "{plain:?} {guided:?} {strong:?}");
+    assert!(plain.1 > guided.1 && guided.1 > strong.1, "{plain:?} {guided:?} {strong:?}");
+}
+
+#[test]
+fn both_targets_are_one_model() {
+    let drawn = [Target::Epsilon, Target::V].map(|target| {
+        sample(&Mixture::three(target), plan(Some(2), 16, 32, 2.0, Solver::Ddim))
+    });
+    assert!(distance(&drawn[0], &drawn[1]) < 1e-3);
+}
+
+#[test]
+fn variance_interpolation_is_between_its_ends() {
+    // With few steps the two variances differ visibly.
+    let mixture = Mixture::three(Target::V);
+    let spread = |nu: f64| {
+        let mut plan = plan(Some(0), 4000, 12, 0.0, Solver::Ancestral);
+        plan.variance_interpolation = nu;
+        moments(&sample(&mixture, plan))[0].1
+    };
+    let (low, middle, high) = (spread(0.0), spread(0.5), spread(1.0));
+    assert!(low < middle && middle < high, "{low} {middle} {high}");
+}
+
+#[test]
+fn an_image_does_not_depend_on_its_batch() {
+    let mixture = Mixture::three(Target::V);
+    for solver in Solver::ALL {
+        let all = sample(&mixture, plan(Some(1), 8, 16, 2.0, solver));
+        let mut one = plan(Some(1), 1, 16, 2.0, solver);
+        one.first_image = 5;
+        assert_eq!(sample(&mixture, one), all[5..6]);
+    }
+}
+
+#[test]
+fn clipping_keeps_every_estimate_in_range() {
+    let mut mixture = Mixture::three(Target::Epsilon);
+    mixture.means[0] = [1.5, 0.0];
+    let mut clipped = plan(Some(0), 8, 16, 4.0, Solver::Ddim);
+    clipped.clip = true;
+    let mut run = Run::new(&mixture, clipped, Target::Epsilon, RANGE, SHAPE, &device());
+    while run.advance() {
+        assert!(points(run.denoised()).iter().flatten().all(|v| v.abs() <= 1.0));
+    }
+}
+
+#[test]
+fn a_run_can_be_looked_at_and_left_between_any_two_steps() {
+    let mixture = Mixture::three(Target::V);
+    let mut run = Run::new(&mixture, plan(Some(0), 2, 5, 1.0, Solver::Ddim), Target::V, RANGE, SHAPE, &device());
+    assert_eq!((run.step(), run.steps(), run.evaluations(0)), (0, 5, 10));
+    let mut seen = Vec::new();
+    while run.advance() {
+        seen.push(points(run.latent()));
+    }
+    assert!(run.is_done() && !run.advance());
+    assert_eq!(run.step(), 5);
+    assert!(seen.windows(2).take(3).all(|w| w[0] != w[1]));
+}
