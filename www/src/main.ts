@@ -1,37 +1,38 @@
 import "./style.css";
 import { loadModel, pngText, type DeviceOption, type Model } from "freeguide";
-import { byId, choose, chosen, make } from "./dom.js";
 import { ClassChips } from "./classes.js";
+import { Controls } from "./controls.js";
 import { Detail } from "./detail.js";
+import { byId, make } from "./dom.js";
+import { setUpKeyboard } from "./keyboard.js";
 import { Loading } from "./loading.js";
 import { modelUrl, shippedModels } from "./models.js";
+import { complain, say, time, toast } from "./notice.js";
 import { hideProblem, showProblem } from "./problem.js";
 import { showProvenance } from "./provenance.js";
 import { Rail } from "./rail.js";
+import { sheetOf } from "./restore.js";
 import { savePicture, saveSheet } from "./save.js";
 import { Scrubber } from "./scrubber.js";
-import { COUNTS, defaultSettings, MOST_STEPS, parseSeed, randomSeed, readSettings, writeSettings, type Settings } from "./settings.js";
+import { randomSeed, readSettings, writeSettings, type Settings } from "./settings.js";
 import { Sheet } from "./sheet.js";
 import { Studio, type Manner } from "./studio.js";
 import { setUpTheme } from "./theme.js";
 import { Wordmark } from "./wordmark.js";
 
 const form = byId<HTMLFormElement>("console");
-const seedField = byId<HTMLInputElement>("seed");
-const stepsField = byId<HTMLInputElement>("steps");
 const live = byId<HTMLInputElement>("live");
 const drawButton = byId<HTMLButtonElement>("draw");
 const stopButton = byId<HTMLButtonElement>("stop");
 
 const loading = new Loading();
-const fail = (error: unknown): void => toast(error instanceof Error ? error.message : String(error));
-const detail = new Detail(fail);
+const detail = new Detail(complain);
 const sheet = new Sheet({
   open: (tile) => (tile.drawn ? detail.open(tile) : draw("show")),
-  save: (tile) => void savePicture(tile).catch(fail),
+  save: (tile) => void savePicture(tile).catch(complain),
   pick(w) {
     rail.value = w;
-    choose(form, "view", "sheet");
+    controls.view = "sheet";
     draw("show");
   },
 });
@@ -40,11 +41,12 @@ const chips = new ClassChips(() => changed());
 const rail = new Rail(
   () => {
     // A sweep has its own strengths: whoever moves the rail wants to see one.
-    choose(form, "view", "sheet");
+    controls.view = "sheet";
     changed("draft");
   },
   () => changed(),
 );
+const controls = new Controls(chips, rail);
 
 let model: Model | undefined;
 let studio: Studio | undefined;
@@ -55,34 +57,7 @@ let settling: number | undefined;
 
 const query = (): URLSearchParams => new URLSearchParams(location.search);
 
-// --- settings -----------------------------------------------------------------------------------------------------
-
-/** What the controls say. A field that holds nonsense is put right. */
-function read(): Settings {
-  const seed = parseSeed(seedField.value) ?? 0;
-  const steps = Math.min(MOST_STEPS, Math.max(1, Math.round(Number(stepsField.value) || 1)));
-  seedField.value = String(seed);
-  stepsField.value = String(steps);
-  return {
-    classes: chips.value,
-    guidance: rail.value,
-    steps,
-    sampler: chosen(form, "sampler") === "ancestral" ? "ancestral" : "ddim",
-    seed,
-    count: Number(chosen(form, "count")),
-    view: chosen(form, "view") === "sweep" ? "sweep" : "sheet",
-  };
-}
-
-function write(settings: Settings): void {
-  chips.value = settings.classes;
-  rail.value = settings.guidance;
-  stepsField.value = String(settings.steps);
-  seedField.value = String(settings.seed);
-  choose(form, "sampler", settings.sampler);
-  choose(form, "count", String(settings.count));
-  choose(form, "view", settings.view);
-}
+// --- drawing ------------------------------------------------------------------------------------------------------
 
 function remember(settings: Settings): void {
   const search = writeSettings(settings, query()).toString();
@@ -94,7 +69,7 @@ function remember(settings: Settings): void {
 function changed(manner: Manner = "swap"): void {
   window.clearTimeout(settling);
   if (!studio) return;
-  const settings = read();
+  const settings = controls.read();
   if (manner !== "draft") remember(settings);
   if (!live.checked) {
     drawButton.classList.add("stale");
@@ -109,28 +84,12 @@ function changed(manner: Manner = "swap"): void {
   }
 }
 
-// --- drawing ------------------------------------------------------------------------------------------------------
-
 function draw(manner: Manner): void {
   window.clearTimeout(settling);
   if (!studio) return;
-  const settings = read();
+  const settings = controls.read();
   remember(settings);
   studio.order(settings, manner);
-}
-
-function say(words: string): void {
-  byId("status").textContent = words;
-}
-
-let toastTimer: number | undefined;
-function toast(words: string): void {
-  const box = byId("toast");
-  box.textContent = words;
-  box.hidden = false;
-  window.clearTimeout(toastTimer);
-  toastTimer = window.setTimeout(() => (box.hidden = true), 3500);
-  say(words);
 }
 
 function showBusy(busy: boolean): void {
@@ -142,20 +101,20 @@ function showBusy(busy: boolean): void {
   document.body.classList.toggle("busy", busy);
 }
 
-function time(milliseconds: number): string {
-  return milliseconds < 1000 ? `${milliseconds.toFixed(milliseconds < 10 ? 1 : 0)} ms` : `${(milliseconds / 1000).toFixed(1)} s`;
-}
-
 function startStudio(loaded: Model): Studio {
   let doneSteps = 0;
   let allSteps = 0;
   let meanStep = 0;
+  let drafting = false;
+  let busySoon: number | undefined;
   const made = new Studio(loaded, sheet, {
     begin(manner) {
       doneSteps = 0;
       meanStep = 0;
-      if (manner === "draft") return;
-      showBusy(true);
+      drafting = manner === "draft";
+      if (drafting) return;
+      // A redraw that takes no time shall not make the button flicker.
+      busySoon = window.setTimeout(() => showBusy(true), manner === "show" ? 0 : 300);
       drawButton.classList.remove("stale");
       scrubber.begin();
       if (manner === "show") say("Drawing");
@@ -166,11 +125,12 @@ function startStudio(loaded: Model): Studio {
       meanStep += (milliseconds - meanStep) / done;
       byId("meter-step").textContent = time(meanStep);
       byId("meter-nfe").textContent = String(nfe);
-      scrubber.progress(done, all);
+      if (!drafting) scrubber.progress(done, all);
     },
     end({ manner, finished, milliseconds }) {
       if (manner === "draft") return;
-      showBusy(made.busy);
+      window.clearTimeout(busySoon);
+      showBusy(false);
       scrubber.end();
       if (!finished) {
         if (!made.busy) say(`Stopped after ${doneSteps} of ${allSteps} steps`);
@@ -179,11 +139,11 @@ function startStudio(loaded: Model): Studio {
       byId("meter-total").textContent = time(milliseconds);
       const tiles = sheet.tiles.length;
       say(`Drew ${tiles} ${tiles === 1 ? "picture" : "pictures"} in ${time(milliseconds)}`);
-      if (!liveWasChosen) live.checked = (made.estimate(read()) ?? Infinity) < 2000;
+      if (!liveWasChosen) live.checked = (made.estimate(controls.read()) ?? Infinity) < 2000;
     },
     fail: (error) => broken(error),
   });
-  made.preview = chosen(form, "preview") === "latent" ? "latent" : "denoised";
+  made.preview = controls.preview;
   return made;
 }
 
@@ -217,8 +177,7 @@ async function open(): Promise<void> {
   hideProblem();
   byId("sheet").hidden = true;
   byId("time").hidden = true;
-  drawButton.disabled = true;
-  form.inert = true;
+  controls.enabled = false;
   loading.begin();
   const device = byId<HTMLSelectElement>("device-option").value as DeviceOption;
   try {
@@ -246,7 +205,7 @@ function settle(loaded: Model): void {
   loading.end();
   chips.offer(config.classes);
   const { settings, unknown } = readSettings(query(), config);
-  write(settings);
+  controls.write(settings);
   if (unknown.length > 0) toast(`This model does not know ${unknown.join(", ")}.`);
   byId("model-name").textContent = byId("model-pick").hidden ? config.name : "";
   byId("meter-device").textContent = device.name;
@@ -255,8 +214,7 @@ function settle(loaded: Model): void {
   byId("refused-words").textContent = device.refused.map(({ reason }) => `${reason}.`).join(" ");
   showProvenance(config);
   studio = startStudio(loaded);
-  drawButton.disabled = false;
-  form.inert = false;
+  controls.enabled = true;
   sheet.layOut(settings, config);
   byId("time").hidden = false;
   draw("show");
@@ -280,29 +238,16 @@ async function offerModels(): Promise<void> {
   });
 }
 
-/** Takes the settings out of a picture that was saved here or by `freeguide sample`. */
+/** Takes over the settings of a picture that was saved here or by `freeguide sample`. */
 async function restore(file: File): Promise<void> {
   const pictures = pngText(new Uint8Array(await file.arrayBuffer()));
-  const first = pictures?.[0];
-  if (!pictures || !first || !model) {
+  if (!model || !pictures || pictures.length === 0) {
     toast("This picture carries no settings of freeguide.");
     return;
   }
-  const was = defaultSettings(model.config);
-  const asked = new URLSearchParams({
-    w: String(first.guidance ?? was.guidance),
-    steps: String(first.steps ?? was.steps),
-    sampler: String(first.sampler ?? was.sampler),
-    seed: String(first.seed ?? was.seed),
-  });
-  for (const picture of pictures) asked.append("class", String(picture.class ?? "none"));
-  const { settings, unknown } = readSettings(asked, model.config);
-  // The smallest sheet that has all of them.
-  const most = Math.max(...pictures.map(({ image }) => Number(image) || 0));
-  settings.count = COUNTS.find((count) => count > most) ?? 16;
-  if (first.model !== model.config.name) unknown.push(`model “${String(first.model)}”`);
+  const { settings, unknown } = sheetOf(pictures, model.config);
   toast(unknown.length > 0 ? `This model does not know ${unknown.join(", ")}.` : "Took the settings of the picture.");
-  write(settings);
+  controls.write(settings);
   draw("show");
 }
 
@@ -325,15 +270,14 @@ live.addEventListener("change", () => {
   liveWasChosen = true;
   if (live.checked) changed();
 });
-for (const field of [seedField, stepsField]) field.addEventListener("change", () => changed());
-for (const id of ["count", "sampler", "view"]) byId(id).addEventListener("change", () => changed());
+controls.onChange(() => changed());
 byId("preview").addEventListener("change", () => {
-  if (studio) studio.preview = chosen(form, "preview") === "latent" ? "latent" : "denoised";
+  if (studio) studio.preview = controls.preview;
   draw("show");
 });
-byId("save-sheet").addEventListener("click", () => void saveSheet(sheet).catch(fail));
+byId("save-sheet").addEventListener("click", () => void saveSheet(sheet).catch(complain));
 byId("copy-link").addEventListener("click", async () => {
-  remember(read());
+  remember(controls.read());
   try {
     await navigator.clipboard.writeText(location.href);
     toast("Link copied: it draws this sheet again.");
@@ -343,21 +287,15 @@ byId("copy-link").addEventListener("click", async () => {
 });
 
 function roll(): void {
-  seedField.value = String(randomSeed());
+  controls.seed = randomSeed();
   draw("show");
 }
 
-document.addEventListener("keydown", (event) => {
-  if (event.defaultPrevented || event.altKey || event.ctrlKey || event.metaKey || detail.isOpen) return;
-  const target = event.target as HTMLElement;
-  const acts = target.closest("button, a, select, summary") !== null;
-  const types = target.closest("input:not([type=range], [type=radio], [type=checkbox])") !== null;
-  if (event.key === "Escape") void studio?.stop();
-  else if (event.key === "Enter" && !acts && !form.contains(target)) draw("show");
-  else if (event.key === "Enter" && target instanceof HTMLInputElement && !types) {
-    event.preventDefault(); // a radio button or a switch submits nothing by itself in every browser
-    draw("show");
-  } else if (event.key.toLowerCase() === "r" && !types) roll();
+setUpKeyboard({
+  draw: () => draw("show"),
+  stop: () => void studio?.stop(),
+  roll,
+  blocked: () => detail.isOpen,
 });
 
 document.addEventListener("dragover", (event) => event.preventDefault());

@@ -20,7 +20,7 @@ const advice: Record<ErrorCode, string> = {
   "self-test": "It was asked something with a known answer and got it wrong, so it is not used. The CPU will do.",
   input: "Change them and draw again.",
   disposed: "Load it again to go on.",
-  poisoned: "The pictures so far are safe to save. Loading the model again starts a fresh runtime.",
+  poisoned: "Loading the model again starts a fresh one.",
 };
 
 /** Says in words what went wrong, and offers what may help. */

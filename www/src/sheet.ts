@@ -68,6 +68,7 @@ export class Sheet {
     const { count, view, classes, guidance } = settings;
     const side = view === "sweep" ? Math.min(count, SWEEP_ROWS) : Math.round(Math.sqrt(count));
     const strengths = view === "sweep" ? SWEEP : [guidance];
+    this.#element.hidden = false;
     const shape = JSON.stringify([config.name, config.image.size, count, view, classes]);
     if (shape === this.#shape) {
       this.runs.forEach((run, at) => (run.guidance = strengths[at] ?? guidance));
@@ -84,7 +85,6 @@ export class Sheet {
         this.#tile(classes[image % classes.length] ?? null, image, view === "sweep" ? image * SWEEP.length + column + 1 : image + 1),
       ),
     }));
-    this.#element.hidden = false;
     this.#element.classList.toggle("sweep", view === "sweep");
     const inOrder = this.tiles.sort((a, b) => a.number - b.number).map(({ figure }) => figure);
     const heads = view === "sweep" ? SWEEP.map((w) => this.#head(w)) : [];
