@@ -1,0 +1,94 @@
+// WebGPU on a software adapter: correct and slow, so a tiny model and few steps.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { launch } from "./browser.mjs";
+import { serve } from "./server.mjs";
+import { difference, drawNatively, packageFolder, site, TOLERANCE, tinyModel } from "./setup.mjs";
+
+let browser;
+let server;
+
+before(async () => {
+  browser = await launch({ webgpu: true });
+  const blank = (_, response) => response.writeHead(200, { "Content-Type": "text/html" }).end("<!doctype html>");
+  server = await serve({ "/js/": packageFolder, "/tiny/": tinyModel, "/site/": site }, { "/": blank });
+});
+after(async () => {
+  await browser?.close();
+  await server?.close();
+});
+
+test("there is an adapter to test with", async () => {
+  const page = await browser.newPage();
+  await page.goto(server.url);
+  const found = await page.evaluate(async () => (await navigator.gpu?.requestAdapter())?.info?.architecture ?? "an adapter");
+  assert.ok(found);
+  assert.notEqual(await page.evaluate(async () => await navigator.gpu?.requestAdapter()), null);
+  await page.close();
+});
+
+test("auto leaves a software adapter alone and says why, without fetching its runtime", async () => {
+  const page = await browser.newPage();
+  const asked = [];
+  page.on("request", (request) => asked.push(request.url()));
+  await page.goto(server.url);
+  const device = await page.evaluate(async () => {
+    const { loadModel } = await import("/js/dist/index.js");
+    const model = await loadModel("/tiny/", { device: "auto" });
+    await model.generate({ classes: [0], steps: 1 });
+    return model.device;
+  });
+  assert.equal(device.kind, "cpu");
+  assert.match(device.refused[0].reason, /software/);
+  assert.deepEqual(asked.filter((url) => url.includes("webgpu_bg.wasm")), []);
+  await page.close();
+});
+
+test("on WebGPU the pictures are the native ones, at every step", async () => {
+  const requests = [
+    { classes: [0, 1], guidance: 2, steps: 4, seed: 7 },
+    { classes: [1], guidance: 0, steps: 3, seed: 8 },
+    { classes: [0], guidance: 1, steps: 3, seed: 9, sampler: "ancestral" },
+  ];
+  const page = await browser.newPage();
+  await page.goto(server.url);
+  const { kind, name, drawn, previews } = await page.evaluate(async (all) => {
+    const { loadModel } = await import("/js/dist/index.js");
+    const model = await loadModel("/tiny/", { device: "webgpu" });
+    const drawn = [];
+    const previews = [];
+    for (const request of all) {
+      let last;
+      for await (const { images } of model.sample(request)) {
+        previews.push(images.length);
+        last = images;
+      }
+      drawn.push(last.map(({ data }) => [...data]));
+    }
+    model.dispose();
+    return { ...model.device, drawn, previews };
+  }, requests);
+  assert.equal(kind, "webgpu");
+  assert.ok(name);
+  assert.equal(previews.length, 10);
+  assert.ok(previews.every((count) => count > 0));
+  for (const [at, { classes, ...request }] of requests.entries()) {
+    const native = await drawNatively({ model: tinyModel, classes, count: classes.length, ...request });
+    native.forEach(({ pixels }, image) => {
+      const most = difference(drawn[at][image], pixels);
+      assert.ok(most <= TOLERANCE, `${JSON.stringify(request)}: picture ${image} differs by ${most}`);
+    });
+  }
+  await page.close();
+});
+
+test("the page draws on WebGPU when it is told to", async () => {
+  const page = await browser.newPage();
+  const errors = [];
+  page.on("pageerror", (error) => errors.push(error.message));
+  await page.goto(`${server.url}/site/?device=webgpu&model=${encodeURIComponent(`${server.url}/tiny/`)}&steps=2&n=1`);
+  await page.waitForFunction(() => /^Drew/.test(document.getElementById("status").textContent), undefined, { timeout: 180_000 });
+  assert.equal(await page.getAttribute("#meter-device", "data-kind"), "webgpu");
+  assert.deepEqual(errors, []);
+  await page.close();
+});
