@@ -87,7 +87,7 @@ impl ModuleMapper for Fill {
         let mut values = vec![0f32; shape.num_elements()];
         self.index += 1;
         NoiseStream::new(Purpose::Sampling, 0, self.index, 0).fill_normal(&mut values);
-        values.iter_mut().for_each(|v| *v *= 0.15);
+        values.iter_mut().for_each(|v| *v *= 0.25);
         Param::initialized(param.id, Tensor::from_data(TensorData::new(values, shape), &self.device))
     }
 }

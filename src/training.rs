@@ -182,6 +182,7 @@ pub fn flips(seed: u64, step: u32, batch: usize) -> Vec<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use burn::tensor::Device;
 
     fn objective() -> Objective {
         Objective {

@@ -18,6 +18,7 @@ use half::f16;
 use safetensors::{Dtype, tensor::TensorView};
 use sha2::{Digest, Sha256};
 
+use crate::files::{create_folder, write_atomic};
 use crate::recipe::Recipe;
 use crate::train::{Checkpoint, RunFolder, RunInfo};
 
@@ -147,13 +148,9 @@ pub fn write_weights(network: &UNet, dtype: DType, config: &mut Config) -> Resul
 /// that is replaced stays usable until the new one is complete. Other files, such as a model
 /// card, stay; weights of a bundle that was there before go.
 fn install(out: &Path, files: &[(String, Vec<u8>)]) -> Result<()> {
-    fs::create_dir_all(out).with_context(|| format!("cannot create the folder {}", out.display()))?;
+    create_folder(out)?;
     for (name, bytes) in files {
-        let path = out.join(name);
-        let part = out.join(format!(".{name}.part"));
-        fs::write(&part, bytes)
-            .and_then(|()| fs::rename(&part, &path))
-            .with_context(|| format!("cannot write {}", path.display()))?;
+        write_atomic(&out.join(name), bytes)?;
     }
     for entry in fs::read_dir(out)? {
         let path = entry?.path();

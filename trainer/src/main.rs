@@ -5,6 +5,7 @@ mod cli;
 mod data;
 mod device;
 mod export;
+mod files;
 mod grid;
 mod loss_curve;
 mod png_text;

@@ -1,6 +1,5 @@
 //! Drawing images from a model.
 
-use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -10,6 +9,7 @@ use freeguide::pixels::to_interleaved;
 use freeguide::settings::{ClassName, Plan, Request};
 use serde::Serialize;
 
+use crate::files::{create_folder, write_atomic};
 use crate::grid::Grid;
 use crate::png_text::{KEYWORD, encode_png};
 
@@ -103,14 +103,14 @@ pub fn settings<'a>(model: &'a Model, plan: &Plan, index: usize) -> ImageSetting
 
 /// Writes the images into the folder `out`, as 00000.png and so on by their index.
 pub fn write_files(model: &Model, plan: &Plan, images: &Images, out: &Path) -> Result<Vec<String>> {
-    fs::create_dir_all(out).with_context(|| format!("cannot create the folder {}", out.display()))?;
+    create_folder(out)?;
     let mut written = Vec::new();
     for index in 0..plan.classes.len() {
         let settings = settings(model, plan, index);
         let text = serde_json::to_string(&settings)?;
         let png = encode_png(images.image(index), images.size, images.size, images.channels, Some((KEYWORD, &text)))?;
         let path = out.join(format!("{:05}.png", settings.image));
-        fs::write(&path, png).with_context(|| format!("cannot write {}", path.display()))?;
+        write_atomic(&path, &png)?;
         written.push(path.display().to_string());
     }
     Ok(written)

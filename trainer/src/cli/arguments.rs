@@ -144,12 +144,12 @@ pub struct Export {
     pub json: bool,
 }
 
-/// Check a bundle and say what it holds.
+/// Check a bundle and say what it holds, or print the settings that a PNG carries.
 #[derive(Debug, Args)]
 pub struct Inspect {
-    /// The bundle.
-    #[arg(value_name = "DIR")]
-    pub model: PathBuf,
+    /// The bundle's folder, or a PNG that `sample` or the page made.
+    #[arg(value_name = "PATH")]
+    pub path: PathBuf,
     /// Print its configuration as JSON.
     #[arg(long)]
     pub json: bool,

@@ -7,14 +7,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use freeguide::settings::{ClassName, Guidance, Request};
 use indicatif::{ProgressBar, ProgressStyle};
 use thiserror::Error;
 
 use super::arguments::{Devices, Export, Inspect, Sample, Serve, Train};
 use crate::data::ClassFolders;
+use crate::files::{create_folder, write_atomic};
 use crate::grid::Grid;
+use crate::png_text::{KEYWORD, read_text};
 use crate::recipe::Recipe;
 use crate::train::{Outcome, Training};
 use crate::{bundle_files, device, export, sample, serve};
@@ -110,9 +112,9 @@ pub fn sample(arguments: &Sample) -> Result<ExitCode> {
     } else {
         let png = sample::sheet(&model, &plan, &images, &Grid::square(arguments.count, images.size))?;
         if let Some(parent) = Path::new(&arguments.out).parent() {
-            fs::create_dir_all(parent).with_context(|| format!("cannot create the folder {}", parent.display()))?;
+            create_folder(parent)?;
         }
-        fs::write(&arguments.out, png).with_context(|| format!("cannot write {}", arguments.out))?;
+        write_atomic(Path::new(&arguments.out), &png)?;
         vec![arguments.out.clone()]
     };
     if arguments.json {
@@ -154,8 +156,11 @@ pub fn export(arguments: &Export) -> Result<ExitCode> {
 }
 
 pub fn inspect(arguments: &Inspect) -> Result<ExitCode> {
-    let model = bundle_files::open(&arguments.model, &device::open("cpu")?)
-        .with_context(|| arguments.model.display().to_string())?;
+    if arguments.path.is_file() {
+        return inspect_picture(&arguments.path);
+    }
+    let model = bundle_files::open(&arguments.path, &device::open("cpu")?)
+        .with_context(|| arguments.path.display().to_string())?;
     let config = model.config();
     if arguments.json {
         print!("{}", config.to_json());
@@ -174,6 +179,16 @@ pub fn inspect(arguments: &Inspect) -> Result<ExitCode> {
         println!("{:>12}  {}  sha256 {}", file.bytes, file.file, file.sha256);
     }
     println!("every file is whole and every weight in its place");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn inspect_picture(path: &Path) -> Result<ExitCode> {
+    let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let text = read_text(&bytes, KEYWORD).with_context(|| path.display().to_string())?;
+    match text {
+        Some(settings) => println!("{settings}"),
+        None => bail!("{} carries no settings: it was not made by freeguide, or they were removed", path.display()),
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
+use crate::files::{create_folder, write_atomic};
 use crate::recipe::Recipe;
 
 /// The files of a run.
@@ -63,8 +64,7 @@ impl RunFolder {
 
     /// Begins a run: the folder is made and described.
     pub fn create(&self, recipe: &Recipe, info: &RunInfo) -> Result<()> {
-        fs::create_dir_all(self.samples())
-            .with_context(|| format!("cannot create the run folder {}", self.0.display()))?;
+        create_folder(&self.samples())?;
         self.describe(recipe, info)
     }
 
@@ -125,11 +125,7 @@ impl RunFolder {
 
     /// Writes a file of the run, whole or not at all.
     pub fn put(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        let path = self.0.join(name);
-        let part = path.with_extension("part");
-        fs::write(&part, bytes)
-            .and_then(|()| fs::rename(&part, &path))
-            .with_context(|| format!("cannot write {}", path.display()))
+        write_atomic(&self.0.join(name), bytes)
     }
 
     /// The metrics up to and including `step`. Lines after it, of steps that are to be repeated,
