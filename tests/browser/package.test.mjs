@@ -5,23 +5,29 @@ import { after, before, test } from "node:test";
 import { pathToFileURL } from "node:url";
 import { launch } from "./browser.mjs";
 import { serve } from "./server.mjs";
-import { difference, drawNatively, packageFolder, TOLERANCE, tinyModel } from "./setup.mjs";
+import { difference, drawNatively, freeguide, packageFolder, TOLERANCE } from "./setup.mjs";
+import { tinyModel } from "./tiny.mjs";
 
 let browser;
+let tiny;
 let config;
 let weights;
 
 before(async () => {
+  tiny = await tinyModel(freeguide);
   browser = await launch();
-  config = JSON.parse(await readFile(`${tinyModel}/config.json`, "utf8"));
-  weights = await readFile(`${tinyModel}/${config.weights[0].file}`);
+  config = JSON.parse(await readFile(`${tiny.folder}/config.json`, "utf8"));
+  weights = await readFile(`${tiny.folder}/${config.weights[0].file}`);
 });
-after(() => browser?.close());
+after(async () => {
+  await browser?.close();
+  await tiny?.remove();
+});
 
 /** An empty page that can import the package from `/js/`, with `/tiny/` as a bundle. */
 async function open(t, routes = {}) {
   const blank = (_, response) => response.writeHead(200, { "Content-Type": "text/html" }).end("<!doctype html>");
-  const server = await serve({ "/js/": packageFolder, "/tiny/": tinyModel }, { "/": blank, ...routes });
+  const server = await serve({ "/js/": packageFolder, "/tiny/": tiny.folder }, { "/": blank, ...routes });
   const profile = await browser.newContext();
   t.after(async () => {
     await profile.close();
@@ -40,7 +46,7 @@ const requests = [
 ];
 
 async function nativePixels({ classes, ...request }) {
-  const pictures = await drawNatively({ model: tinyModel, classes, count: classes.length, ...request });
+  const pictures = await drawNatively({ model: tiny.folder, classes, count: classes.length, ...request });
   return pictures.map(({ pixels }) => pixels);
 }
 
@@ -90,7 +96,7 @@ test("on the calling thread too, where no worker can be started", async (t) => {
 
 test("in Node too", async () => {
   const { loadModel } = await import(pathToFileURL(`${packageFolder}/dist/index.js`));
-  const model = await loadModel(pathToFileURL(tinyModel), { device: "auto" });
+  const model = await loadModel(pathToFileURL(tiny.folder), { device: "auto" });
   assert.equal(model.device.kind, "cpu");
   assert.match(model.device.refused[0].reason, /no WebGPU/);
   const images = await model.generate(requests[0]);

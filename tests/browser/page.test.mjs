@@ -5,8 +5,9 @@ import { after, before, test } from "node:test";
 import { launch } from "./browser.mjs";
 import { decodePng } from "./png.mjs";
 import { serve } from "./server.mjs";
-import { difference, drawNatively, shippedModel, shippedName, site, TOLERANCE } from "./setup.mjs";
+import { difference, drawNatively, shipped, site, TOLERANCE } from "./setup.mjs";
 
+const { name: shippedName, folder: shippedModel } = shipped();
 let browser;
 let server;
 

@@ -16,24 +16,19 @@ export const site = fromRoot(process.env.FREEGUIDE_SITE ?? process.env.SITE ?? "
 export const packageFolder = fromRoot("runtime-web/js");
 /** The native command. */
 export const freeguide = fromRoot(process.env.FREEGUIDE ?? "target/release/freeguide");
-/** A bundle small enough for a software GPU. */
-export const tinyModel = fromRoot(process.env.TINY_MODEL ?? "tests/fixtures/tiny-model");
-/** The bundle that the page opens first, and its folder. */
-export const shippedName = firstModel();
-export const shippedModel = join(site, "models", shippedName);
+/** The bundle that the page opens first: its name and its folder. */
+export function shipped() {
+  const index = join(site, "models/index.json");
+  const { models } = JSON.parse(readFileSync(index, "utf8"));
+  if (models.length === 0) throw new Error(`${index} lists no model: the page's tests need one that ships`);
+  return { name: models[0].folder, folder: join(site, "models", models[0].folder) };
+}
 
 /**
  * The largest difference of a channel, of 255, between the same picture from two devices: both compute in 32-bit floats,
  * in another order, and a value beside a rounding edge may fall to either side of it.
  */
 export const TOLERANCE = 2;
-
-function firstModel() {
-  const index = join(site, "models/index.json");
-  const { models } = JSON.parse(readFileSync(index, "utf8"));
-  if (models.length === 0) throw new Error(`${index} lists no model: the page's tests need one that ships`);
-  return models[0].folder;
-}
 
 /** Pictures of the native command: decoded RGBA pixels and the settings that the files carry. */
 export async function drawNatively({ model, classes, guidance, steps, sampler = "ddim", seed, count, first = 0 }) {

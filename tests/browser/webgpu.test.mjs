@@ -3,19 +3,23 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { launch } from "./browser.mjs";
 import { serve } from "./server.mjs";
-import { difference, drawNatively, packageFolder, site, TOLERANCE, tinyModel } from "./setup.mjs";
+import { difference, drawNatively, freeguide, packageFolder, site, TOLERANCE } from "./setup.mjs";
+import { tinyModel } from "./tiny.mjs";
 
 let browser;
+let tiny;
 let server;
 
 before(async () => {
+  tiny = await tinyModel(freeguide);
   browser = await launch({ webgpu: true });
   const blank = (_, response) => response.writeHead(200, { "Content-Type": "text/html" }).end("<!doctype html>");
-  server = await serve({ "/js/": packageFolder, "/tiny/": tinyModel, "/site/": site }, { "/": blank });
+  server = await serve({ "/js/": packageFolder, "/tiny/": tiny.folder, "/site/": site }, { "/": blank });
 });
 after(async () => {
   await browser?.close();
   await server?.close();
+  await tiny?.remove();
 });
 
 test("there is an adapter to test with", async () => {
@@ -73,7 +77,7 @@ test("on WebGPU the pictures are the native ones, at every step", async () => {
   assert.equal(previews.length, 10);
   assert.ok(previews.every((count) => count > 0));
   for (const [at, { classes, ...request }] of requests.entries()) {
-    const native = await drawNatively({ model: tinyModel, classes, count: classes.length, ...request });
+    const native = await drawNatively({ model: tiny.folder, classes, count: classes.length, ...request });
     native.forEach(({ pixels }, image) => {
       const most = difference(drawn[at][image], pixels);
       assert.ok(most <= TOLERANCE, `${JSON.stringify(request)}: picture ${image} differs by ${most}`);

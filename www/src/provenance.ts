@@ -7,7 +7,7 @@ function count(value: number): string {
     [1e6, "M"],
     [1e3, "k"],
   ];
-  for (const [size, unit] of units) if (value >= size) return `${(value / size).toPrecision(2)} ${unit}`;
+  for (const [size, unit] of units) if (value >= size) return `${(value / size).toFixed(value < 10 * size ? 1 : 0)} ${unit}`;
   return String(value);
 }
 

@@ -129,7 +129,9 @@ export class Sheet {
     const ratio = window.devicePixelRatio || 1;
     const tallest = parseFloat(style.getPropertyValue("--tallest")) || 10_000;
     const wide = (stage.clientWidth - gap * (this.#columns - 1)) / this.#columns;
-    const high = (tallest - gap * (this.#rows - 1)) / this.#rows;
+    const head = this.#element.querySelector<HTMLElement>(".head");
+    const room = tallest - (head ? head.offsetHeight + gap : 0);
+    const high = (room - gap * (this.#rows - 1)) / this.#rows;
     const exact = Math.max(24, Math.min(wide, high));
     const times = Math.floor((exact * ratio) / this.#size);
     const side = times >= 1 ? (times * this.#size) / ratio : exact;
