@@ -71,7 +71,12 @@ impl GuidedRows {
     /// # Shapes
     ///
     /// `z` and the result: `[images, channels, height, width]`.
-    pub fn predict<D: Denoiser + ?Sized>(&self, denoiser: &D, z: &Tensor<4>, log_snr: f64) -> Tensor<4> {
+    pub fn predict<D: Denoiser + ?Sized>(
+        &self,
+        denoiser: &D,
+        z: &Tensor<4>,
+        log_snr: f64,
+    ) -> Tensor<4> {
         let device = z.device();
         let count = self.len();
         let class = Tensor::<1, Int>::from_data(
@@ -103,7 +108,12 @@ impl GuidedRows {
         if guided == self.images {
             own + change
         } else {
-            own.select_assign(0, self.guided_indices(&device), change, burn::tensor::IndexingUpdateOp::Add)
+            own.select_assign(
+                0,
+                self.guided_indices(&device),
+                change,
+                burn::tensor::IndexingUpdateOp::Add,
+            )
         }
     }
 
@@ -141,7 +151,9 @@ mod tests {
         }
         fn predict(&self, z: Tensor<4>, _: Tensor<1>, class: Tensor<1, Int>) -> Tensor<4> {
             let ids = class.clone().into_data_as::<i32>();
-            self.0.borrow_mut().push(ids.as_slice::<i32>().unwrap().to_vec());
+            self.0
+                .borrow_mut()
+                .push(ids.as_slice::<i32>().unwrap().to_vec());
             z.zeros_like() + class.float().reshape([-1, 1, 1, 1])
         }
     }
@@ -149,8 +161,13 @@ mod tests {
     fn predict(classes: &[Class], w: &[f64]) -> (Vec<f32>, Vec<i32>) {
         let echo = Echo(RefCell::default());
         let z = Tensor::<4>::zeros([classes.len(), 1, 1, 1], &Device::flex());
-        let out = GuidedRows::new(classes, w, 9).predict(&echo, &z, 0.0).into_data();
-        (out.as_slice::<f32>().unwrap().to_vec(), echo.0.take().remove(0))
+        let out = GuidedRows::new(classes, w, 9)
+            .predict(&echo, &z, 0.0)
+            .into_data();
+        (
+            out.as_slice::<f32>().unwrap().to_vec(),
+            echo.0.take().remove(0),
+        )
     }
 
     #[test]
@@ -163,7 +180,10 @@ mod tests {
 
     #[test]
     fn rows_without_effect_are_not_run() {
-        assert_eq!(predict(&[Some(2), Some(4)], &[0.0, 0.0]), (vec![2.0, 4.0], vec![2, 4]));
+        assert_eq!(
+            predict(&[Some(2), Some(4)], &[0.0, 0.0]),
+            (vec![2.0, 4.0], vec![2, 4])
+        );
         assert_eq!(predict(&[Some(2)], &[-1.0]), (vec![9.0], vec![9]));
         assert_eq!(predict(&[None], &[5.0]), (vec![9.0], vec![9]));
     }

@@ -13,7 +13,12 @@ pub fn byte(value: f32) -> u8 {
 pub fn to_rgba(values: &[f32], shape: [usize; 3]) -> Vec<u8> {
     let mut out = Vec::with_capacity(values.len() / shape[0].max(1) * 4);
     each_pixel(values, shape, |pixel| {
-        out.extend_from_slice(&[pixel[0], pixel[pixel.len() / 2], pixel[pixel.len() - 1], 255]);
+        out.extend_from_slice(&[
+            pixel[0],
+            pixel[pixel.len() / 2],
+            pixel[pixel.len() - 1],
+            255,
+        ]);
     });
     out
 }
@@ -44,7 +49,10 @@ mod tests {
 
     #[test]
     fn bytes_round_and_clip() {
-        assert_eq!([-1.0, 1.0, 0.0, -9.0, 9.0, f32::NAN].map(byte), [0, 255, 128, 0, 255, 0]);
+        assert_eq!(
+            [-1.0, 1.0, 0.0, -9.0, 9.0, f32::NAN].map(byte),
+            [0, 255, 128, 0, 255, 0]
+        );
         // Every byte survives the way to a value and back.
         assert!((0..=255u8).all(|b| byte(f32::from(b) / 127.5 - 1.0) == b));
     }
@@ -52,8 +60,17 @@ mod tests {
     #[test]
     fn planes_become_pixels() {
         let colour = [-1.0, 1.0, 0.0, 0.0, 1.0, -1.0];
-        assert_eq!(to_interleaved(&colour, [3, 1, 2]), [0, 128, 255, 255, 128, 0]);
-        assert_eq!(to_rgba(&colour, [3, 1, 2]), [0, 128, 255, 255, 255, 128, 0, 255]);
-        assert_eq!(to_rgba(&[1.0, -1.0], [1, 2, 1]), [255, 255, 255, 255, 0, 0, 0, 255]);
+        assert_eq!(
+            to_interleaved(&colour, [3, 1, 2]),
+            [0, 128, 255, 255, 128, 0]
+        );
+        assert_eq!(
+            to_rgba(&colour, [3, 1, 2]),
+            [0, 128, 255, 255, 255, 128, 0, 255]
+        );
+        assert_eq!(
+            to_rgba(&[1.0, -1.0], [1, 2, 1]),
+            [255, 255, 255, 255, 0, 0, 0, 255]
+        );
     }
 }

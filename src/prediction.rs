@@ -91,12 +91,18 @@ mod tests {
             let z = x.clone() * level.alpha() + e.clone() * level.sigma();
             for target in [Target::Epsilon, Target::V] {
                 for clip in [false, true] {
-                    let truth =
-                        target.of(x.clone(), e.clone(), scalar(level.alpha()), scalar(level.sigma()));
+                    let truth = target.of(
+                        x.clone(),
+                        e.clone(),
+                        scalar(level.alpha()),
+                        scalar(level.sigma()),
+                    );
                     let read = target.read(truth, &z, level, clip);
                     let tolerance = Tolerance::<f32>::absolute(2e-5);
                     read.x.into_data().assert_approx_eq(&x.to_data(), tolerance);
-                    read.epsilon.into_data().assert_approx_eq(&e.to_data(), tolerance);
+                    read.epsilon
+                        .into_data()
+                        .assert_approx_eq(&e.to_data(), tolerance);
                 }
             }
         }

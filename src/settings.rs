@@ -134,7 +134,9 @@ pub enum RequestError {
         expected: String,
     },
     /// As many strengths as images are needed.
-    #[error("{strengths} guidance strengths were given for {images} images: give one, or one for each")]
+    #[error(
+        "{strengths} guidance strengths were given for {images} images: give one, or one for each"
+    )]
     GuidanceCount {
         /// How many were given.
         strengths: usize,
@@ -216,19 +218,21 @@ pub fn resolve_class(class: &ClassName, names: &[String]) -> Result<Class, Reque
         ClassName::Id(id) => usize::try_from(*id).ok().filter(|&id| id < names.len()),
         ClassName::Name(name) => names.iter().position(|n| n == name),
     };
-    found.map(|id| Some(id as u32)).ok_or_else(|| RequestError::UnknownClass {
-        asked: match class {
-            ClassName::Name(name) => format!("\"{name}\""),
-            ClassName::Id(id) => id.to_string(),
-            ClassName::Unconditional => "null".to_owned(),
-        },
-        known: names
-            .iter()
-            .enumerate()
-            .map(|(id, name)| format!("{id} {name}"))
-            .collect::<Vec<_>>()
-            .join(", "),
-    })
+    found
+        .map(|id| Some(id as u32))
+        .ok_or_else(|| RequestError::UnknownClass {
+            asked: match class {
+                ClassName::Name(name) => format!("\"{name}\""),
+                ClassName::Id(id) => id.to_string(),
+                ClassName::Unconditional => "null".to_owned(),
+            },
+            known: names
+                .iter()
+                .enumerate()
+                .map(|(id, name)| format!("{id} {name}"))
+                .collect::<Vec<_>>()
+                .join(", "),
+        })
 }
 
 impl Request {
@@ -251,16 +255,29 @@ impl Request {
     /// # Errors
     ///
     /// [`RequestError`] names the field and what it may be.
-    pub fn plan(&self, names: &[String], defaults: &SamplingDefaults) -> Result<Plan, RequestError> {
+    pub fn plan(
+        &self,
+        names: &[String],
+        defaults: &SamplingDefaults,
+    ) -> Result<Plan, RequestError> {
         let range = |field, value: &dyn ToString, expected: String, ok: bool| {
             if ok {
                 Ok(())
             } else {
-                Err(RequestError::OutOfRange { field, value: value.to_string(), expected })
+                Err(RequestError::OutOfRange {
+                    field,
+                    value: value.to_string(),
+                    expected,
+                })
             }
         };
         let images = self.classes.len();
-        range("the number of classes", &images, format!("from 1 to {MAX_IMAGES}, one for each image"), (1..=MAX_IMAGES).contains(&images))?;
+        range(
+            "the number of classes",
+            &images,
+            format!("from 1 to {MAX_IMAGES}, one for each image"),
+            (1..=MAX_IMAGES).contains(&images),
+        )?;
         let classes = self
             .classes
             .iter()
@@ -271,18 +288,48 @@ impl Request {
             Some(Guidance::All(w)) => vec![*w; images],
             Some(Guidance::Each(w)) if w.len() == images => w.clone(),
             Some(Guidance::Each(w)) => {
-                return Err(RequestError::GuidanceCount { strengths: w.len(), images });
+                return Err(RequestError::GuidanceCount {
+                    strengths: w.len(),
+                    images,
+                });
             }
         };
         for w in &guidance {
-            range("guidance", w, format!("a number from −{MAX_GUIDANCE} to {MAX_GUIDANCE}"), w.abs() <= MAX_GUIDANCE)?;
+            range(
+                "guidance",
+                w,
+                format!("a number from −{MAX_GUIDANCE} to {MAX_GUIDANCE}"),
+                w.abs() <= MAX_GUIDANCE,
+            )?;
         }
         let steps = self.steps.unwrap_or(defaults.steps);
-        range("steps", &steps, format!("from 1 to {MAX_STEPS}"), (1..=MAX_STEPS).contains(&steps))?;
-        range("seed", &self.seed, format!("from 0 to {MAX_SEED}"), self.seed <= MAX_SEED)?;
-        range("first_image", &self.first_image, format!("from 0 to {MAX_SEED}"), self.first_image <= MAX_SEED)?;
-        let nu = self.variance_interpolation.unwrap_or(defaults.variance_interpolation);
-        range("variance_interpolation", &nu, "from 0 to 1".to_owned(), (0.0..=1.0).contains(&nu))?;
+        range(
+            "steps",
+            &steps,
+            format!("from 1 to {MAX_STEPS}"),
+            (1..=MAX_STEPS).contains(&steps),
+        )?;
+        range(
+            "seed",
+            &self.seed,
+            format!("from 0 to {MAX_SEED}"),
+            self.seed <= MAX_SEED,
+        )?;
+        range(
+            "first_image",
+            &self.first_image,
+            format!("from 0 to {MAX_SEED}"),
+            self.first_image <= MAX_SEED,
+        )?;
+        let nu = self
+            .variance_interpolation
+            .unwrap_or(defaults.variance_interpolation);
+        range(
+            "variance_interpolation",
+            &nu,
+            "from 0 to 1".to_owned(),
+            (0.0..=1.0).contains(&nu),
+        )?;
         Ok(Plan {
             classes,
             guidance,
@@ -306,12 +353,15 @@ mod tests {
 
     fn plan(json: &str) -> Result<Plan, String> {
         let request: Request = serde_json::from_str(json).map_err(|e| e.to_string())?;
-        request.plan(&names(), &SamplingDefaults::default()).map_err(|e| e.to_string())
+        request
+            .plan(&names(), &SamplingDefaults::default())
+            .map_err(|e| e.to_string())
     }
 
     #[test]
     fn classes_are_ids_names_or_null() {
-        let plan = plan(r#"{"classes": [1, "cat", null], "guidance": [0, 1.5, 2], "seed": 7}"#).unwrap();
+        let plan =
+            plan(r#"{"classes": [1, "cat", null], "guidance": [0, 1.5, 2], "seed": 7}"#).unwrap();
         assert_eq!(plan.classes, [Some(1), Some(0), None]);
         assert_eq!(plan.guidance, [0.0, 1.5, 2.0]);
         assert_eq!((plan.steps, plan.seed), (32, 7));
@@ -320,11 +370,16 @@ mod tests {
     #[test]
     fn every_bad_request_says_what_would_do() {
         let error = |json: &str| plan(json).unwrap_err();
-        assert_eq!(error(r#"{"classes": ["cow"]}"#), "there is no class \"cow\"; the classes are 0 cat, 1 dog");
+        assert_eq!(
+            error(r#"{"classes": ["cow"]}"#),
+            "there is no class \"cow\"; the classes are 0 cat, 1 dog"
+        );
         assert!(error(r#"{"classes": [2]}"#).contains("no class 2"));
         assert!(error(r#"{"classes": []}"#).contains("one for each image"));
         assert!(error(r#"{"classes": [0], "steps": 0}"#).contains("steps is 0"));
-        assert!(error(r#"{"classes": [0], "seed": 9007199254740992}"#).contains("9007199254740991"));
+        assert!(
+            error(r#"{"classes": [0], "seed": 9007199254740992}"#).contains("9007199254740991")
+        );
         assert!(error(r#"{"classes": [0], "guidance": 1e9}"#).contains("guidance is 1000000000"));
         assert!(error(r#"{"classes": [0], "guidance": [1, 2]}"#).contains("for 1 images"));
         assert!(error(r#"{"classes": [0], "variance_interpolation": 2}"#).contains("from 0 to 1"));

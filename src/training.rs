@@ -104,11 +104,21 @@ impl Objective {
             .collect();
         let classes = labels
             .iter()
-            .map(|&label| if drop.uniform() < self.p_uncond { null } else { label })
+            .map(|&label| {
+                if drop.uniform() < self.p_uncond {
+                    null
+                } else {
+                    label
+                }
+            })
             .collect();
         let mut noise = vec![0f32; labels.len() * values];
         stream(stream::NOISE).fill_normal(&mut noise);
-        Draw { log_snr, classes, noise }
+        Draw {
+            log_snr,
+            classes,
+            noise,
+        }
     }
 
     /// The weighted mean squared error of the prediction for images `x` of shape
@@ -151,12 +161,18 @@ pub struct Order {
 impl Order {
     /// An order of `images` images.
     pub fn new(seed: u64, images: usize) -> Self {
-        Self { seed, epoch: None, permutation: (0..images).collect() }
+        Self {
+            seed,
+            epoch: None,
+            permutation: (0..images).collect(),
+        }
     }
 
     /// The images of a step; a batch may reach from one epoch into the next.
     pub fn batch(&mut self, step: u64, batch: usize) -> Vec<usize> {
-        (0..batch as u64).map(|k| self.image(step * batch as u64 + k)).collect()
+        (0..batch as u64)
+            .map(|k| self.image(step * batch as u64 + k))
+            .collect()
     }
 
     fn image(&mut self, position: u64) -> usize {
@@ -178,7 +194,6 @@ pub fn flips(seed: u64, step: u32, batch: usize) -> Vec<bool> {
     (0..batch).map(|_| stream.uniform() < 0.5).collect()
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -199,15 +214,24 @@ mod tests {
         let labels = vec![3; 20_000];
         let draw = objective().draw(1, 0, &labels, 9, 1);
         let dropped = draw.classes.iter().filter(|&&c| c == 9).count() as f64 / 20_000.0;
-        assert!((dropped - 0.2).abs() < 5.0 * (0.16f64 / 20_000.0).sqrt(), "{dropped}");
+        assert!(
+            (dropped - 0.2).abs() < 5.0 * (0.16f64 / 20_000.0).sqrt(),
+            "{dropped}"
+        );
         assert!(draw.classes.iter().all(|&c| c == 9 || c == 3));
     }
 
     #[test]
     fn a_step_is_drawn_again_as_it_was() {
         let labels = [0, 1, 2];
-        assert_eq!(objective().draw(1, 5, &labels, 3, 12), objective().draw(1, 5, &labels, 3, 12));
-        assert_ne!(objective().draw(1, 5, &labels, 3, 12), objective().draw(1, 6, &labels, 3, 12));
+        assert_eq!(
+            objective().draw(1, 5, &labels, 3, 12),
+            objective().draw(1, 5, &labels, 3, 12)
+        );
+        assert_ne!(
+            objective().draw(1, 5, &labels, 3, 12),
+            objective().draw(1, 6, &labels, 3, 12)
+        );
     }
 
     #[test]
@@ -246,10 +270,16 @@ mod tests {
         let device = Device::flex();
         let x = Tensor::<4>::full([512, 1, 4, 4], 0.5, &device);
         for (target, expected) in [(Target::Epsilon, 1.0), (Target::V, 0.5 * (1.0 + 0.25))] {
-            let objective = Objective { target, ..objective() };
+            let objective = Objective {
+                target,
+                ..objective()
+            };
             let draw = objective.draw(2, 0, &[0; 512], 1, 16);
             let loss = objective.loss(&Zero, x.clone(), draw).into_scalar::<f32>();
-            assert!((f64::from(loss) - expected).abs() < 0.05, "{target:?} {loss}");
+            assert!(
+                (f64::from(loss) - expected).abs() < 0.05,
+                "{target:?} {loss}"
+            );
         }
     }
 

@@ -143,8 +143,10 @@ impl Config {
     /// [`BundleError`]: bad JSON, an unknown, missing or senseless field, a newer version.
     pub fn parse(json: &str) -> Result<Self, BundleError> {
         // The version comes first: a newer format may have fields that this code cannot know.
-        let value: serde_json::Value = serde_json::from_str(json)
-            .map_err(|e| BundleError::BadJson { reason: e.to_string() })?;
+        let value: serde_json::Value =
+            serde_json::from_str(json).map_err(|e| BundleError::BadJson {
+                reason: e.to_string(),
+            })?;
         if let Some(found) = value.get("format_version").and_then(|v| v.as_u64())
             && found > FORMAT_VERSION
         {
@@ -156,8 +158,9 @@ impl Config {
             });
         }
         // From the text again, not from the value, for the sake of line and column in the message.
-        let config: Self = serde_json::from_str(json)
-            .map_err(|e| BundleError::BadConfig { reason: e.to_string() })?;
+        let config: Self = serde_json::from_str(json).map_err(|e| BundleError::BadConfig {
+            reason: e.to_string(),
+        })?;
         config.validate()?;
         Ok(config)
     }
@@ -176,13 +179,22 @@ impl Config {
             return bad("format_version is 0; the first is 1".to_owned());
         }
         if !(1..=4096).contains(&self.image.size) {
-            return bad(format!("image.size is {}, and must be from 1 to 4096", self.image.size));
+            return bad(format!(
+                "image.size is {}, and must be from 1 to 4096",
+                self.image.size
+            ));
         }
         if self.image.channels != 1 && self.image.channels != 3 {
-            return bad(format!("image.channels is {}, and must be 1 or 3", self.image.channels));
+            return bad(format!(
+                "image.channels is {}, and must be 1 or 3",
+                self.image.channels
+            ));
         }
         if self.classes.is_empty() || self.classes.len() > 100_000 {
-            return bad(format!("there are {} classes; from 1 to 100000 are possible", self.classes.len()));
+            return bad(format!(
+                "there are {} classes; from 1 to 100000 are possible",
+                self.classes.len()
+            ));
         }
         let mut names: Vec<_> = self.classes.iter().collect();
         names.sort();
@@ -203,15 +215,29 @@ impl Config {
             // A name, not a path: a bundle must not reach outside its folder.
             let safe = !file.file.is_empty()
                 && !file.file.starts_with('.')
-                && file.file.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
+                && file
+                    .file
+                    .chars()
+                    .all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
             if !safe {
                 return bad(format!("weights: {:?} is not a plain file name", file.file));
             }
-            if self.weights[..i].iter().any(|other| other.file == file.file) {
+            if self.weights[..i]
+                .iter()
+                .any(|other| other.file == file.file)
+            {
                 return bad(format!("weights: {} stands twice", file.file));
             }
-            if file.sha256.len() != 64 || !file.sha256.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
-                return bad(format!("weights: the SHA-256 of {} is not 64 lower-case hexadecimal digits", file.file));
+            if file.sha256.len() != 64
+                || !file
+                    .sha256
+                    .bytes()
+                    .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+            {
+                return bad(format!(
+                    "weights: the SHA-256 of {} is not 64 lower-case hexadecimal digits",
+                    file.file
+                ));
             }
         }
         let Network::UNet(network) = &self.network;

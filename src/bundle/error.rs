@@ -59,7 +59,9 @@ pub enum BundleError {
     #[error("config.json describes a network that cannot be built: {0}")]
     Network(#[from] NetworkError),
     /// A weights file is longer or shorter than `config.json` says.
-    #[error("{file} has {found} bytes where config.json says {expected}: the download was cut off or the file was changed")]
+    #[error(
+        "{file} has {found} bytes where config.json says {expected}: the download was cut off or the file was changed"
+    )]
     Length {
         /// The file's name.
         file: String,

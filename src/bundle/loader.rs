@@ -22,7 +22,11 @@ pub struct Model {
 impl Model {
     /// A model of a network in hand, for instance one that is being trained.
     pub fn new(config: Config, network: UNet, device: Device) -> Self {
-        Self { config, network, device }
+        Self {
+            config,
+            network,
+            device,
+        }
     }
 
     /// The bundle's configuration.
@@ -83,8 +87,13 @@ impl Loader {
     /// [`BundleError`], as [`Config::parse`].
     pub fn new(config_json: &str, device: &Device) -> Result<Self, BundleError> {
         let config = Config::parse(config_json)?;
-        let network = config.network.init(config.image, config.classes.len(), device);
-        let expected = parameters(&network).into_iter().map(|p| (p.name, p.shape)).collect();
+        let network = config
+            .network
+            .init(config.image, config.classes.len(), device);
+        let expected = parameters(&network)
+            .into_iter()
+            .map(|p| (p.name, p.shape))
+            .collect();
         Ok(Self {
             config,
             device: device.clone(),
@@ -114,15 +123,25 @@ impl Loader {
     pub fn begin(&mut self, name: &str) -> Result<(), BundleError> {
         let due = match &self.current {
             Some(open) => Err(format!("the end of {}", open.file())),
-            None => self.config.weights.get(self.done).ok_or_else(|| "no further file".to_owned()),
+            None => self
+                .config
+                .weights
+                .get(self.done)
+                .ok_or_else(|| "no further file".to_owned()),
         };
         match due {
             Ok(file) if file.file == name => {
                 self.current = Some(FileReader::new(file.clone()));
                 Ok(())
             }
-            Ok(file) => Err(BundleError::Order { expected: file.file.clone(), found: name.to_owned() }),
-            Err(expected) => Err(BundleError::Order { expected, found: name.to_owned() }),
+            Ok(file) => Err(BundleError::Order {
+                expected: file.file.clone(),
+                found: name.to_owned(),
+            }),
+            Err(expected) => Err(BundleError::Order {
+                expected,
+                found: name.to_owned(),
+            }),
         }
     }
 
@@ -141,7 +160,9 @@ impl Loader {
         let file = reader.file().to_owned();
         let (expected, loaded) = (&self.expected, &mut self.loaded);
         let (classes, device) = (self.config.classes.len(), &self.device);
-        reader.push(chunk, &mut |tensor| accept(tensor, &file, classes, expected, loaded, device))
+        reader.push(chunk, &mut |tensor| {
+            accept(tensor, &file, classes, expected, loaded, device)
+        })
     }
 
     /// Ends the file: its length and its SHA-256 are checked.
@@ -168,10 +189,15 @@ impl Loader {
     /// [`BundleError::MissingFile`] and [`BundleError::MissingTensor`].
     pub fn finish(self) -> Result<Model, BundleError> {
         if let Some(file) = self.config.weights.get(self.done) {
-            return Err(BundleError::MissingFile { file: file.file.clone() });
+            return Err(BundleError::MissingFile {
+                file: file.file.clone(),
+            });
         }
-        let mut missing: Vec<_> =
-            self.expected.keys().filter(|name| !self.loaded.contains_key(*name)).collect();
+        let mut missing: Vec<_> = self
+            .expected
+            .keys()
+            .filter(|name| !self.loaded.contains_key(*name))
+            .collect();
         missing.sort();
         if let Some(first) = missing.first() {
             return Err(BundleError::MissingTensor {
@@ -179,9 +205,16 @@ impl Loader {
                 missing: missing.len(),
             });
         }
-        let mut mapper = Installer { path: Vec::new(), tensors: self.loaded };
+        let mut mapper = Installer {
+            path: Vec::new(),
+            tensors: self.loaded,
+        };
         let network = self.network.map(&mut mapper);
-        Ok(Model { config: self.config, network, device: self.device })
+        Ok(Model {
+            config: self.config,
+            network,
+            device: self.device,
+        })
     }
 }
 
@@ -194,19 +227,36 @@ fn accept(
     loaded: &mut BTreeMap<String, Tensor<1>>,
     device: &Device,
 ) -> Result<(), BundleError> {
-    let ReadTensor { name, shape, values } = tensor;
+    let ReadTensor {
+        name,
+        shape,
+        values,
+    } = tensor;
     let Some(wanted) = expected.get(&name).filter(|_| !loaded.contains_key(&name)) else {
-        return Err(BundleError::UnknownTensor { file: file.to_owned(), tensor: name });
+        return Err(BundleError::UnknownTensor {
+            file: file.to_owned(),
+            tensor: name,
+        });
     };
     if *wanted != shape {
         // The commonest misfit has a plainer name: a class too many or too few.
         if name == "conditioning.class.weight" && shape.len() == 2 && shape[1] == wanted[1] {
-            return Err(BundleError::ClassCount { named: classes, trained: shape[0].saturating_sub(1) });
+            return Err(BundleError::ClassCount {
+                named: classes,
+                trained: shape[0].saturating_sub(1),
+            });
         }
-        return Err(BundleError::Shape { tensor: name, expected: wanted.clone(), found: shape });
+        return Err(BundleError::Shape {
+            tensor: name,
+            expected: wanted.clone(),
+            found: shape,
+        });
     }
     let count = values.len();
-    loaded.insert(name, Tensor::from_data(TensorData::new(values, [count]), device));
+    loaded.insert(
+        name,
+        Tensor::from_data(TensorData::new(values, [count]), device),
+    );
     Ok(())
 }
 

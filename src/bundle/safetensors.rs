@@ -70,7 +70,13 @@ pub(super) struct FileReader {
 
 impl FileReader {
     pub(super) fn new(file: WeightsFile) -> Self {
-        Self { file, seen: 0, hash: Sha256::new(), state: State::Length, buffer: Vec::new() }
+        Self {
+            file,
+            seen: 0,
+            hash: Sha256::new(),
+            state: State::Length,
+            buffer: Vec::new(),
+        }
     }
 
     pub(super) fn file(&self) -> &str {
@@ -78,7 +84,10 @@ impl FileReader {
     }
 
     fn bad<T>(&self, reason: impl Into<String>) -> Result<T, BundleError> {
-        Err(BundleError::BadWeights { file: self.file.file.clone(), reason: reason.into() })
+        Err(BundleError::BadWeights {
+            file: self.file.file.clone(),
+            reason: reason.into(),
+        })
     }
 
     /// How many bytes complete what is being read now.
@@ -119,13 +128,20 @@ impl FileReader {
                 sink(tensor)?;
             }
         }
-        if chunk.is_empty() { Ok(()) } else { self.bad("there are bytes after the last tensor") }
+        if chunk.is_empty() {
+            Ok(())
+        } else {
+            self.bad("there are bytes after the last tensor")
+        }
     }
 
     fn complete(&mut self, part: Vec<u8>) -> Result<Option<ReadTensor>, BundleError> {
         match &mut self.state {
             State::Length => {
-                let length = part.iter().rev().fold(0u64, |n, &b| (n << 8) | u64::from(b));
+                let length = part
+                    .iter()
+                    .rev()
+                    .fold(0u64, |n, &b| (n << 8) | u64::from(b));
                 if length > MAX_HEADER_BYTES || length + 8 > self.file.bytes {
                     return self.bad(format!("its header claims {length} bytes"));
                 }
@@ -168,7 +184,12 @@ impl FileReader {
             let dtype = match entry.dtype.as_str() {
                 "F32" => DType::F32,
                 "F16" => DType::F16,
-                other => return Err(BundleError::DType { tensor: name, found: other.to_owned() }),
+                other => {
+                    return Err(BundleError::DType {
+                        tensor: name,
+                        found: other.to_owned(),
+                    });
+                }
             };
             let [start, end] = entry.data_offsets;
             let bytes = entry
@@ -176,10 +197,17 @@ impl FileReader {
                 .iter()
                 .try_fold(dtype.bytes() as u64, |n, &d| n.checked_mul(d as u64));
             if start != at || end < start || bytes != Some(end - start) {
-                return self.bad(format!("the bytes of {name} do not fit its shape and the tensor before it"));
+                return self.bad(format!(
+                    "the bytes of {name} do not fit its shape and the tensor before it"
+                ));
             }
             at = end;
-            pending.push(Pending { name, shape: entry.shape, dtype, bytes: (end - start) as usize });
+            pending.push(Pending {
+                name,
+                shape: entry.shape,
+                dtype,
+                bytes: (end - start) as usize,
+            });
         }
         if 8 + header.len() as u64 + at != self.file.bytes {
             return self.bad("its tensors do not fill it");
@@ -198,7 +226,11 @@ impl FileReader {
         }
         let found = hex(&self.hash.finalize());
         if found != self.file.sha256 {
-            return Err(BundleError::Hash { file: self.file.file, expected: self.file.sha256, found });
+            return Err(BundleError::Hash {
+                file: self.file.file,
+                expected: self.file.sha256,
+                found,
+            });
         }
         Ok(())
     }
@@ -206,13 +238,25 @@ impl FileReader {
 
 fn decode(tensor: Pending, bytes: &[u8]) -> Result<ReadTensor, BundleError> {
     let values: Vec<f32> = match tensor.dtype {
-        DType::F32 => bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect(),
-        DType::F16 => bytes.chunks_exact(2).map(|b| f16::from_le_bytes([b[0], b[1]]).to_f32()).collect(),
+        DType::F32 => bytes
+            .chunks_exact(4)
+            .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+            .collect(),
+        DType::F16 => bytes
+            .chunks_exact(2)
+            .map(|b| f16::from_le_bytes([b[0], b[1]]).to_f32())
+            .collect(),
     };
     if values.iter().all(|v| v.is_finite()) {
-        Ok(ReadTensor { name: tensor.name, shape: tensor.shape, values })
+        Ok(ReadTensor {
+            name: tensor.name,
+            shape: tensor.shape,
+            values,
+        })
     } else {
-        Err(BundleError::NotFinite { tensor: tensor.name })
+        Err(BundleError::NotFinite {
+            tensor: tensor.name,
+        })
     }
 }
 

@@ -32,10 +32,15 @@ impl SelfAttention {
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let [batch, channels, height, width] = x.dims();
         let (pixels, depth) = (height * width, channels / self.heads);
-        let tokens = self.norm.forward(x.clone()).reshape([batch, channels, pixels]);
+        let tokens = self
+            .norm
+            .forward(x.clone())
+            .reshape([batch, channels, pixels]);
         let qkv = self.qkv.forward(tokens.swap_dims(1, 2));
         // [batch, pixels, 3·heads, depth] → three of [batch, heads, pixels, depth]
-        let qkv = qkv.reshape([batch, pixels, 3 * self.heads, depth]).swap_dims(1, 2);
+        let qkv = qkv
+            .reshape([batch, pixels, 3 * self.heads, depth])
+            .swap_dims(1, 2);
         let part = |i: usize| qkv.clone().narrow(1, i * self.heads, self.heads);
         // Each factor gets half of the 1/√depth, so that neither product overflows f16.
         let scale = 1.0 / libm::sqrt(libm::sqrt(depth as f64));

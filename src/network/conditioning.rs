@@ -24,13 +24,19 @@ pub struct LogSnrEmbedding {
 
 impl Default for LogSnrEmbedding {
     fn default() -> Self {
-        Self { min: -20.0, max: 20.0, scale: 1000.0 }
+        Self {
+            min: -20.0,
+            max: 20.0,
+            scale: 1000.0,
+        }
     }
 }
 
 impl LogSnrEmbedding {
     pub(super) fn validate(&self) -> Result<(), NetworkError> {
-        let finite = [self.min, self.max, self.scale].iter().all(|v| v.is_finite());
+        let finite = [self.min, self.max, self.scale]
+            .iter()
+            .all(|v| v.is_finite());
         if finite && self.min < self.max && self.scale > 0.0 {
             return Ok(());
         }
@@ -108,8 +114,13 @@ impl Conditioning {
         };
         let [base, _] = self.log_snr_in.weight.dims();
         let time = self.log_snr_embedding.embed(log_snr, base);
-        let time = self.log_snr_out.forward(silu(self.log_snr_in.forward(time)));
-        let class = self.class.forward(class.unsqueeze_dim::<2>(1)).squeeze_dim::<2>(1);
+        let time = self
+            .log_snr_out
+            .forward(silu(self.log_snr_in.forward(time)));
+        let class = self
+            .class
+            .forward(class.unsqueeze_dim::<2>(1))
+            .squeeze_dim::<2>(1);
         silu(time + class)
     }
 }

@@ -101,35 +101,71 @@ impl UNetConfig {
         };
         let stages = self.channel_multipliers.len();
         if !(1..=4096).contains(&self.base_channels) {
-            return field("base_channels", &self.base_channels, "it must be from 1 to 4096");
+            return field(
+                "base_channels",
+                &self.base_channels,
+                "it must be from 1 to 4096",
+            );
         }
-        if !(1..=8).contains(&stages) || self.channel_multipliers.iter().any(|m| !(1..=64).contains(m)) {
+        if !(1..=8).contains(&stages)
+            || self
+                .channel_multipliers
+                .iter()
+                .any(|m| !(1..=64).contains(m))
+        {
             let value = format!("{:?}", self.channel_multipliers);
-            return field("channel_multipliers", &value, "it must have from 1 to 8 entries from 1 to 64");
+            return field(
+                "channel_multipliers",
+                &value,
+                "it must have from 1 to 8 entries from 1 to 64",
+            );
         }
         if !(1..=32).contains(&self.residual_blocks) {
-            return field("residual_blocks", &self.residual_blocks, "it must be from 1 to 32");
+            return field(
+                "residual_blocks",
+                &self.residual_blocks,
+                "it must be from 1 to 32",
+            );
         }
         if !(0.0..1.0).contains(&self.dropout) {
-            return field("dropout", &self.dropout, "it must be from 0 up to, not including, 1");
+            return field(
+                "dropout",
+                &self.dropout,
+                "it must be from 0 up to, not including, 1",
+            );
         }
-        let widths: Vec<_> = self.channel_multipliers.iter().map(|m| m * self.base_channels).collect();
+        let widths: Vec<_> = self
+            .channel_multipliers
+            .iter()
+            .map(|m| m * self.base_channels)
+            .collect();
         if self.norm_groups == 0 || widths.iter().any(|w| w % self.norm_groups != 0) {
             let expected = format!("it must divide the channels of every stage, {widths:?}");
             return field("norm_groups", &self.norm_groups, &expected);
         }
         if self.base_channels % 2 != 0 {
-            return field("base_channels", &self.base_channels, "it must be even, for sines and cosines");
+            return field(
+                "base_channels",
+                &self.base_channels,
+                "it must be even, for sines and cosines",
+            );
         }
         let multiple = 1 << (stages - 1);
         if size == 0 || size % multiple != 0 {
-            return Err(NetworkError::ImageSize { size, stages, multiple });
+            return Err(NetworkError::ImageSize {
+                size,
+                stages,
+                multiple,
+            });
         }
         for (stage, &width) in widths.iter().enumerate() {
             let attends = self.attention_resolutions.contains(&(size >> stage));
             let middle = stage == stages - 1;
             if (attends || middle) && (self.head_channels == 0 || width % self.head_channels != 0) {
-                let expected = format!("it must divide the {width} channels of the stage at {} pixels", size >> stage);
+                let expected = format!(
+                    "it must divide the {width} channels of the stage at {} pixels",
+                    size >> stage
+                );
                 return field("head_channels", &self.head_channels, &expected);
             }
         }
@@ -139,7 +175,11 @@ impl UNetConfig {
             .find(|&&r| !(0..stages).any(|stage| size >> stage == r))
         {
             let sizes: Vec<_> = (0..stages).map(|stage| size >> stage).collect();
-            return field("attention_resolutions", odd, &format!("the stages of this network are at {sizes:?} pixels"));
+            return field(
+                "attention_resolutions",
+                odd,
+                &format!("the stages of this network are at {sizes:?} pixels"),
+            );
         }
         self.log_snr_embedding.validate()
     }

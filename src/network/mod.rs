@@ -2,8 +2,8 @@
 //! ran, conditioned on λ and on the class with ∅ as one more class.
 
 mod attention;
-mod config;
 mod conditioning;
+mod config;
 mod group_norm;
 mod residual;
 mod unet;

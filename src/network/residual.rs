@@ -68,7 +68,8 @@ impl ResidualBlock {
             norm_out: GroupNorm::new(config.norm_groups, output, device),
             dropout: DropoutConfig::new(config.dropout).init(),
             conv_out: zero_conv3x3([output, output], device),
-            skip: (input != output).then(|| Conv2dConfig::new([input, output], [1, 1]).init(device)),
+            skip: (input != output)
+                .then(|| Conv2dConfig::new([input, output], [1, 1]).init(device)),
             resample,
         }
     }

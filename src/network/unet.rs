@@ -79,8 +79,11 @@ impl UNet {
         classes: usize,
         device: &Device,
     ) -> Self {
-        let widths: Vec<usize> =
-            config.channel_multipliers.iter().map(|m| m * config.base_channels).collect();
+        let widths: Vec<usize> = config
+            .channel_multipliers
+            .iter()
+            .map(|m| m * config.base_channels)
+            .collect();
         let last = widths.len() - 1;
         let attends = |stage: usize| config.attention_resolutions.contains(&(size >> stage));
         // Widths of the activations that the way up will see, the latest last.

@@ -40,7 +40,9 @@ impl<D: Denoiser> Run<D> {
         shape: [usize; 3],
         device: &Device,
     ) -> Self {
-        let images: Vec<u64> = (0..plan.classes.len() as u64).map(|k| plan.first_image + k).collect();
+        let images: Vec<u64> = (0..plan.classes.len() as u64)
+            .map(|k| plan.first_image + k)
+            .collect();
         let rows = GuidedRows::new(&plan.classes, &plan.guidance, denoiser.classes() as u32);
         let z = sampling_noise(plan.seed, &images, 0, shape, device);
         Self {
@@ -78,7 +80,8 @@ impl<D: Denoiser> Run<D> {
             Solver::Ddim => ddim_step(estimate, to),
             Solver::Ancestral => {
                 let step = self.step as u32 + 1;
-                let noise = sampling_noise(self.plan.seed, &self.images, step, self.shape, &self.device);
+                let noise =
+                    sampling_noise(self.plan.seed, &self.images, step, self.shape, &self.device);
                 let nu = self.plan.variance_interpolation;
                 ancestral_step(self.z.clone(), estimate, from, to, nu, noise)
             }

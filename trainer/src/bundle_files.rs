@@ -16,7 +16,8 @@ const CHUNK: usize = 1 << 20;
 ///
 /// [`BundleError`], for every way in which it can be broken.
 pub fn open(folder: &Path, device: &Device) -> Result<Model, BundleError> {
-    let json = fs::read_to_string(folder.join(CONFIG_FILE)).map_err(|e| failure(CONFIG_FILE, &e))?;
+    let json =
+        fs::read_to_string(folder.join(CONFIG_FILE)).map_err(|e| failure(CONFIG_FILE, &e))?;
     let mut loader = Loader::new(&json, device)?;
     let mut chunk = vec![0; CHUNK];
     for weights in loader.files().to_vec() {
@@ -38,6 +39,9 @@ fn failure(file: &str, error: &std::io::Error) -> BundleError {
     let file = file.to_owned();
     match error.kind() {
         ErrorKind::NotFound => BundleError::MissingFile { file },
-        _ => BundleError::Unreadable { file, reason: error.to_string() },
+        _ => BundleError::Unreadable {
+            file,
+            reason: error.to_string(),
+        },
     }
 }

@@ -42,7 +42,9 @@ pub fn open(name: &str) -> Result<Device> {
             None if vulkan::is_gpu() => vulkan::open(),
             _ => Ok(Device::flex()),
         },
-        other => bail!("there is no device {other:?}; `freeguide devices` lists those that there are"),
+        other => {
+            bail!("there is no device {other:?}; `freeguide devices` lists those that there are")
+        }
     }
 }
 
@@ -63,14 +65,24 @@ mod vulkan {
         std::panic::set_hook(hook);
         match found {
             Ok(identity) => Ok(identity.unwrap_or_else(|| "an unnamed adapter".to_owned())),
-            Err(_) => Err("no Vulkan adapter was found: is a driver installed (try vulkaninfo)?".to_owned()),
+            Err(_) => Err(
+                "no Vulkan adapter was found: is a driver installed (try vulkaninfo)?".to_owned(),
+            ),
         }
     }
 
     pub(super) fn found() -> Found {
         match identity() {
-            Ok(identity) => Found { name: "vulkan", description: format!("GPU through Vulkan: {identity}"), unavailable: None },
-            Err(reason) => Found { name: "vulkan", description: "GPU through Vulkan".to_owned(), unavailable: Some(reason) },
+            Ok(identity) => Found {
+                name: "vulkan",
+                description: format!("GPU through Vulkan: {identity}"),
+                unavailable: None,
+            },
+            Err(reason) => Found {
+                name: "vulkan",
+                description: "GPU through Vulkan".to_owned(),
+                unavailable: Some(reason),
+            },
         }
     }
 
@@ -78,7 +90,9 @@ mod vulkan {
     pub(super) fn is_gpu() -> bool {
         identity().is_ok_and(|name| {
             let name = name.to_lowercase();
-            !["swiftshader", "llvmpipe", "lavapipe"].iter().any(|s| name.contains(s))
+            !["swiftshader", "llvmpipe", "lavapipe"]
+                .iter()
+                .any(|s| name.contains(s))
         })
     }
 
@@ -97,7 +111,11 @@ mod vulkan {
     const REASON: &str = "this freeguide was built without it; build it with `cargo build --release -p freeguide-trainer --features vulkan`";
 
     pub(super) fn found() -> Found {
-        Found { name: "vulkan", description: "GPU through Vulkan".to_owned(), unavailable: Some(REASON.to_owned()) }
+        Found {
+            name: "vulkan",
+            description: "GPU through Vulkan".to_owned(),
+            unavailable: Some(REASON.to_owned()),
+        }
     }
 
     pub(super) fn is_gpu() -> bool {

@@ -48,10 +48,16 @@ pub fn config(recipe: &Recipe, info: &RunInfo, steps: u64) -> Config {
         format_version: FORMAT_VERSION,
         written_by: WRITTEN_BY.to_owned(),
         name: recipe.name.clone(),
-        image: ImageShape { size: recipe.data.size as usize, channels: recipe.data.channels as usize },
+        image: ImageShape {
+            size: recipe.data.size as usize,
+            channels: recipe.data.channels as usize,
+        },
         classes: info.classes.clone(),
         network: Network::UNet(recipe.network.clone()),
-        diffusion: Diffusion { target: recipe.diffusion.target, log_snr: recipe.diffusion.log_snr },
+        diffusion: Diffusion {
+            target: recipe.diffusion.target,
+            log_snr: recipe.diffusion.log_snr,
+        },
         sampling: recipe.sampling.clone(),
         weights: Vec::new(),
         provenance: Provenance {
@@ -84,7 +90,10 @@ pub fn export(run: &Path, out: &Path, dtype: DType) -> Result<Exported> {
     let mut report = |line: String| eprintln!("warning: {line}");
     let found = Checkpoint::load_latest(&folder.checkpoints(), &like, &optimizer, &mut report)?;
     let Some(checkpoint) = found else {
-        bail!("{} holds no checkpoint yet: train longer, or with a smaller train.checkpoint_every", run.display());
+        bail!(
+            "{} holds no checkpoint yet: train longer, or with a smaller train.checkpoint_every",
+            run.display()
+        );
     };
     let mut config = config(&recipe, &info, checkpoint.step);
     let mut files = write_weights(&checkpoint.average, dtype, &mut config)?;
@@ -93,13 +102,24 @@ pub fn export(run: &Path, out: &Path, dtype: DType) -> Result<Exported> {
     Ok(Exported {
         steps: checkpoint.step,
         parameters: info.parameters,
-        files: files.into_iter().map(|(name, bytes)| (name, bytes.len() as u64)).collect(),
+        files: files
+            .into_iter()
+            .map(|(name, bytes)| (name, bytes.len() as u64))
+            .collect(),
     })
 }
 
 /// Serialises the weights, in shards where they are large, and lists them in `config`.
-pub fn write_weights(network: &UNet, dtype: DType, config: &mut Config) -> Result<Vec<(String, Vec<u8>)>> {
-    let mut collector = Collector { path: Vec::new(), dtype, tensors: Vec::new() };
+pub fn write_weights(
+    network: &UNet,
+    dtype: DType,
+    config: &mut Config,
+) -> Result<Vec<(String, Vec<u8>)>> {
+    let mut collector = Collector {
+        path: Vec::new(),
+        dtype,
+        tensors: Vec::new(),
+    };
     network.visit(&mut collector);
     let mut shards: Vec<Vec<Stored>> = vec![Vec::new()];
     let mut filled = 0;
@@ -124,7 +144,12 @@ pub fn write_weights(network: &UNet, dtype: DType, config: &mut Config) -> Resul
         };
         let views = shard
             .iter()
-            .map(|t| Ok((t.name.as_str(), TensorView::new(dtype.stored(), t.shape.clone(), &t.bytes)?)))
+            .map(|t| {
+                Ok((
+                    t.name.as_str(),
+                    TensorView::new(dtype.stored(), t.shape.clone(), &t.bytes)?,
+                ))
+            })
             .collect::<Result<Vec<_>>>()?;
         let bytes = safetensors::serialize(views, None)?;
         places.extend(shard.iter().map(|t| (t.name.clone(), name.clone())));
@@ -138,8 +163,12 @@ pub fn write_weights(network: &UNet, dtype: DType, config: &mut Config) -> Resul
     if count > 1 {
         // What other programs look for beside shards; our own loader needs config.json alone.
         let total: u64 = config.weights.iter().map(|w| w.bytes).sum();
-        let index = serde_json::json!({ "metadata": { "total_size": total }, "weight_map": places });
-        files.push(("model.safetensors.index.json".to_owned(), serde_json::to_vec_pretty(&index)?));
+        let index =
+            serde_json::json!({ "metadata": { "total_size": total }, "weight_map": places });
+        files.push((
+            "model.safetensors.index.json".to_owned(),
+            serde_json::to_vec_pretty(&index)?,
+        ));
     }
     Ok(files)
 }
@@ -154,10 +183,15 @@ fn install(out: &Path, files: &[(String, Vec<u8>)]) -> Result<()> {
     }
     for entry in fs::read_dir(out)? {
         let path = entry?.path();
-        let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-        let weights = name.starts_with("model") && (name.ends_with(".safetensors") || name.ends_with(".safetensors.index.json"));
+        let name = path
+            .file_name()
+            .map(|n| n.to_string_lossy().into_owned())
+            .unwrap_or_default();
+        let weights = name.starts_with("model")
+            && (name.ends_with(".safetensors") || name.ends_with(".safetensors.index.json"));
         if weights && !files.iter().any(|(written, _)| *written == name) {
-            fs::remove_file(&path).with_context(|| format!("cannot remove the old {}", path.display()))?;
+            fs::remove_file(&path)
+                .with_context(|| format!("cannot remove the old {}", path.display()))?;
         }
     }
     Ok(())
@@ -198,8 +232,14 @@ impl ModuleVisitor for Collector {
         let values = data.iter::<f32>();
         let bytes = match self.dtype {
             DType::F32 => values.flat_map(f32::to_le_bytes).collect(),
-            DType::F16 => values.flat_map(|v| f16::from_f32(v).to_le_bytes()).collect(),
+            DType::F16 => values
+                .flat_map(|v| f16::from_f32(v).to_le_bytes())
+                .collect(),
         };
-        self.tensors.push(Stored { name: self.path.join("."), shape: data.shape().to_vec(), bytes });
+        self.tensors.push(Stored {
+            name: self.path.join("."),
+            shape: data.shape().to_vec(),
+            bytes,
+        });
     }
 }

@@ -10,7 +10,10 @@ use anyhow::{Context, Result};
 /// there before is there until then.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
     let put = || {
-        let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder = path
+            .parent()
+            .filter(|p| !p.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
         let mut builder = tempfile::Builder::new();
         builder.prefix(".freeguide-");
         // A temporary file is for its owner alone by default; this one is to be served to others.
@@ -43,6 +46,11 @@ mod tests {
         assert_eq!(fs::read(&path).unwrap(), b"two");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
         let missing = folder.path().join("no/such/a.txt");
-        assert!(write_atomic(&missing, b"").unwrap_err().to_string().contains("no/such/a.txt"));
+        assert!(
+            write_atomic(&missing, b"")
+                .unwrap_err()
+                .to_string()
+                .contains("no/such/a.txt")
+        );
     }
 }

@@ -131,7 +131,11 @@ impl Recipe {
             assign(&mut table, assignment)?;
         }
         // Through text again, so that messages show the line that they mean.
-        let recipe: Self = toml::from_str(&if set.is_empty() { text.to_owned() } else { table.to_string() })?;
+        let recipe: Self = toml::from_str(&if set.is_empty() {
+            text.to_owned()
+        } else {
+            table.to_string()
+        })?;
         recipe.validate()?;
         Ok(recipe)
     }
@@ -146,18 +150,51 @@ impl Recipe {
         self.network.validate(self.data.size as usize)?;
         let check = |ok: bool, what: &str| if ok { Ok(()) } else { bail!("{what}") };
         let (d, t) = (&self.diffusion, &self.train);
-        check(d.log_snr.is_valid(), "diffusion.log_snr needs finite numbers, min < max")?;
-        check((0.0..=1.0).contains(&d.p_uncond), "diffusion.p_uncond is a probability, from 0 to 1")?;
-        check((1..=u64::from(u32::MAX)).contains(&t.steps), "train.steps must be at least 1")?;
-        check((1..=65_536).contains(&t.batch), "train.batch must be from 1 to 65536")?;
-        check(t.learning_rate > 0.0 && t.learning_rate < 1.0, "train.learning_rate must be above 0 and below 1")?;
-        check((0.0..=1.0).contains(&t.final_rate), "train.final_rate must be from 0 to 1")?;
-        check((0.0..1.0).contains(&t.ema_decay), "train.ema_decay must be from 0 up to, not including, 1")?;
-        check(t.betas.iter().all(|b| (0.0..1.0).contains(b)), "train.betas must be from 0 up to, not including, 1")?;
+        check(
+            d.log_snr.is_valid(),
+            "diffusion.log_snr needs finite numbers, min < max",
+        )?;
+        check(
+            (0.0..=1.0).contains(&d.p_uncond),
+            "diffusion.p_uncond is a probability, from 0 to 1",
+        )?;
+        check(
+            (1..=u64::from(u32::MAX)).contains(&t.steps),
+            "train.steps must be at least 1",
+        )?;
+        check(
+            (1..=65_536).contains(&t.batch),
+            "train.batch must be from 1 to 65536",
+        )?;
+        check(
+            t.learning_rate > 0.0 && t.learning_rate < 1.0,
+            "train.learning_rate must be above 0 and below 1",
+        )?;
+        check(
+            (0.0..=1.0).contains(&t.final_rate),
+            "train.final_rate must be from 0 to 1",
+        )?;
+        check(
+            (0.0..1.0).contains(&t.ema_decay),
+            "train.ema_decay must be from 0 up to, not including, 1",
+        )?;
+        check(
+            t.betas.iter().all(|b| (0.0..1.0).contains(b)),
+            "train.betas must be from 0 up to, not including, 1",
+        )?;
         check(t.clip_norm > 0.0, "train.clip_norm must be above 0")?;
-        check(t.weight_decay >= 0.0, "train.weight_decay must not be negative")?;
-        check(t.checkpoint_every > 0 && t.sample_every > 0, "train.checkpoint_every and train.sample_every must be at least 1")?;
-        check(t.seed <= freeguide::noise::MAX_SEED, "train.seed must be at most 2^53 - 1")?;
+        check(
+            t.weight_decay >= 0.0,
+            "train.weight_decay must not be negative",
+        )?;
+        check(
+            t.checkpoint_every > 0 && t.sample_every > 0,
+            "train.checkpoint_every and train.sample_every must be at least 1",
+        )?;
+        check(
+            t.seed <= freeguide::noise::MAX_SEED,
+            "train.seed must be at most 2^53 - 1",
+        )?;
         Ok(())
     }
 
@@ -188,7 +225,10 @@ fn assign(table: &mut toml::Table, assignment: &str) -> Result<()> {
     let last = keys.pop().unwrap_or_default();
     let mut at = table;
     for key in keys {
-        at = match at.entry(key).or_insert_with(|| toml::Value::Table(toml::Table::new())) {
+        at = match at
+            .entry(key)
+            .or_insert_with(|| toml::Value::Table(toml::Table::new()))
+        {
             toml::Value::Table(table) => table,
             _ => bail!("--set {assignment}: {key} is a value, not a section"),
         };

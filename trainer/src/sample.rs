@@ -58,7 +58,12 @@ impl Images {
 
 /// Draws a plan's images, `batch` at a time; `progress` hears of every step, as (steps done,
 /// steps in all).
-pub fn draw(model: &Model, plan: &Plan, batch: usize, progress: &mut dyn FnMut(usize, usize)) -> Result<Images> {
+pub fn draw(
+    model: &Model,
+    plan: &Plan,
+    batch: usize,
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<Images> {
     let shape = model.config().image.dims();
     let images = plan.classes.len();
     let batches = images.div_ceil(batch);
@@ -77,7 +82,11 @@ pub fn draw(model: &Model, plan: &Plan, batch: usize, progress: &mut dyn FnMut(u
         }
         pixels.extend(to_interleaved(&values(run.denoised())?, shape));
     }
-    Ok(Images { pixels, size: shape[1], channels: shape[0] })
+    Ok(Images {
+        pixels,
+        size: shape[1],
+        channels: shape[0],
+    })
 }
 
 fn values(tensor: Tensor<4>) -> Result<Vec<f32>> {
@@ -108,7 +117,13 @@ pub fn write_files(model: &Model, plan: &Plan, images: &Images, out: &Path) -> R
     for index in 0..plan.classes.len() {
         let settings = settings(model, plan, index);
         let text = serde_json::to_string(&settings)?;
-        let png = encode_png(images.image(index), images.size, images.size, images.channels, Some((KEYWORD, &text)))?;
+        let png = encode_png(
+            images.image(index),
+            images.size,
+            images.size,
+            images.channels,
+            Some((KEYWORD, &text)),
+        )?;
         let path = out.join(format!("{:05}.png", settings.image));
         write_atomic(&path, &png)?;
         written.push(path.display().to_string());
@@ -118,10 +133,18 @@ pub fn write_files(model: &Model, plan: &Plan, images: &Images, out: &Path) -> R
 
 /// All images on one PNG, which carries the settings of each.
 pub fn sheet(model: &Model, plan: &Plan, images: &Images, grid: &Grid) -> Result<Vec<u8>> {
-    let settings: Vec<_> = (0..plan.classes.len()).map(|i| settings(model, plan, i)).collect();
+    let settings: Vec<_> = (0..plan.classes.len())
+        .map(|i| settings(model, plan, i))
+        .collect();
     let text = serde_json::to_string(&settings)?;
     let sheet = grid.lay_out(&images.pixels, images.size, images.channels);
-    Ok(encode_png(&sheet.pixels, sheet.width, sheet.height, 3, Some((KEYWORD, &text)))?)
+    Ok(encode_png(
+        &sheet.pixels,
+        sheet.width,
+        sheet.height,
+        3,
+        Some((KEYWORD, &text)),
+    )?)
 }
 
 /// The grid that training shows: a row a class, `columns` images of each, with the model's own
@@ -129,7 +152,9 @@ pub fn sheet(model: &Model, plan: &Plan, images: &Images, grid: &Grid) -> Result
 pub fn class_grid(model: &Model, columns: usize, seed: u64) -> Result<Vec<u8>> {
     let classes = model.config().classes.len();
     let mut request = Request::new(
-        (0..classes).flat_map(|id| std::iter::repeat_n(ClassName::Id(id as u64), columns)).collect(),
+        (0..classes)
+            .flat_map(|id| std::iter::repeat_n(ClassName::Id(id as u64), columns))
+            .collect(),
     );
     request.seed = seed;
     let plan = model.plan(&request)?;

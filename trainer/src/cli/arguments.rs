@@ -185,8 +185,11 @@ pub struct Device {
 }
 
 fn solver(name: &str) -> Result<Solver, String> {
-    Solver::ALL.into_iter().find(|s| s.name() == name).ok_or_else(|| {
-        let known: Vec<_> = Solver::ALL.iter().map(|s| s.name()).collect();
-        format!("the samplers are {}", known.join(", "))
-    })
+    Solver::ALL
+        .into_iter()
+        .find(|s| s.name() == name)
+        .ok_or_else(|| {
+            let known: Vec<_> = Solver::ALL.iter().map(|s| s.name()).collect();
+            format!("the samplers are {}", known.join(", "))
+        })
 }

@@ -36,7 +36,11 @@ pub fn train(arguments: &Train) -> Result<ExitCode> {
         eprintln!("warning: {warning}");
     })?;
     if !arguments.quiet {
-        eprintln!("{} images of {} classes:", dataset.len(), dataset.classes.len());
+        eprintln!(
+            "{} images of {} classes:",
+            dataset.len(),
+            dataset.classes.len()
+        );
         for (class, count) in dataset.classes.iter().zip(dataset.class_counts()) {
             eprintln!("  {count:6}  {class}");
         }
@@ -66,8 +70,12 @@ pub fn train(arguments: &Train) -> Result<ExitCode> {
     if !arguments.quiet {
         let out = arguments.out.display();
         match outcome {
-            Outcome::Finished => eprintln!("done: freeguide export --run {out} --out models/{name}"),
-            Outcome::Stopped(step) => eprintln!("stopped at step {step}; the same command with --resume goes on"),
+            Outcome::Finished => {
+                eprintln!("done: freeguide export --run {out} --out models/{name}")
+            }
+            Outcome::Stopped(step) => {
+                eprintln!("stopped at step {step}; the same command with --resume goes on")
+            }
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -100,17 +108,27 @@ pub fn sample(arguments: &Sample) -> Result<ExitCode> {
             .unwrap_or_else(|_| ProgressStyle::default_bar()),
     );
     let begun = Instant::now();
-    let images = sample::draw(&model, &plan, usize::from(arguments.batch), &mut |done, all| {
-        bar.set_length(all as u64);
-        bar.set_position(done as u64);
-    })?;
+    let images = sample::draw(
+        &model,
+        &plan,
+        usize::from(arguments.batch),
+        &mut |done, all| {
+            bar.set_length(all as u64);
+            bar.set_position(done as u64);
+        },
+    )?;
     bar.finish_and_clear();
     let seconds = begun.elapsed().as_secs_f64();
 
     let written = if arguments.out.ends_with('/') {
         sample::write_files(&model, &plan, &images, Path::new(&arguments.out))?
     } else {
-        let png = sample::sheet(&model, &plan, &images, &Grid::square(arguments.count, images.size))?;
+        let png = sample::sheet(
+            &model,
+            &plan,
+            &images,
+            &Grid::square(arguments.count, images.size),
+        )?;
         if let Some(parent) = Path::new(&arguments.out).parent() {
             create_folder(parent)?;
         }
@@ -118,10 +136,18 @@ pub fn sample(arguments: &Sample) -> Result<ExitCode> {
         vec![arguments.out.clone()]
     };
     if arguments.json {
-        let settings: Vec<_> = (0..arguments.count).map(|i| sample::settings(&model, &plan, i)).collect();
-        println!("{}", serde_json::json!({ "files": written, "images": settings, "seconds": seconds }));
+        let settings: Vec<_> = (0..arguments.count)
+            .map(|i| sample::settings(&model, &plan, i))
+            .collect();
+        println!(
+            "{}",
+            serde_json::json!({ "files": written, "images": settings, "seconds": seconds })
+        );
     } else {
-        eprintln!("{} images in {seconds:.1} s: {}", arguments.count, arguments.out);
+        eprintln!(
+            "{} images in {seconds:.1} s: {}",
+            arguments.count, arguments.out
+        );
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -133,7 +159,8 @@ fn class(text: &str, names: &[String]) -> ClassName {
     } else if text == "none" {
         ClassName::Unconditional
     } else {
-        text.parse().map_or_else(|_| ClassName::Name(text.to_owned()), ClassName::Id)
+        text.parse()
+            .map_or_else(|_| ClassName::Name(text.to_owned()), ClassName::Id)
     }
 }
 
@@ -167,10 +194,20 @@ pub fn inspect(arguments: &Inspect) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let (image, origin) = (config.image, &config.provenance);
-    println!("{}: {}×{} pixels, {} channels, {} parameters", config.name, image.size, image.size, image.channels, origin.parameters);
+    println!(
+        "{}: {}×{} pixels, {} channels, {} parameters",
+        config.name, image.size, image.size, image.channels, origin.parameters
+    );
     println!("classes: {}", config.classes.join(", "));
-    println!("trained for {} steps on {} images seen, p_uncond {}, average over {}", origin.steps, origin.images_seen, origin.p_uncond, origin.ema_decay);
-    for (what, text) in [("data", &origin.dataset), ("licence", &origin.license), ("attribution", &origin.attribution)] {
+    println!(
+        "trained for {} steps on {} images seen, p_uncond {}, average over {}",
+        origin.steps, origin.images_seen, origin.p_uncond, origin.ema_decay
+    );
+    for (what, text) in [
+        ("data", &origin.dataset),
+        ("licence", &origin.license),
+        ("attribution", &origin.attribution),
+    ] {
         if !text.is_empty() {
             println!("{what}: {text}");
         }
@@ -187,7 +224,10 @@ fn inspect_picture(path: &Path) -> Result<ExitCode> {
     let text = read_text(&bytes, KEYWORD).with_context(|| path.display().to_string())?;
     match text {
         Some(settings) => println!("{settings}"),
-        None => bail!("{} carries no settings: it was not made by freeguide, or they were removed", path.display()),
+        None => bail!(
+            "{} carries no settings: it was not made by freeguide, or they were removed",
+            path.display()
+        ),
     }
     Ok(ExitCode::SUCCESS)
 }

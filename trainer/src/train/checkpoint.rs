@@ -73,7 +73,10 @@ impl Checkpoint {
             write(&part.join(file), &bytes)?;
             files.insert(file.to_owned(), FileState::of(&bytes));
         }
-        let state = serde_json::to_vec_pretty(&State { step: self.step, files })?;
+        let state = serde_json::to_vec_pretty(&State {
+            step: self.step,
+            files,
+        })?;
         write(&part.join(STATE), &state)?;
         remove(&whole)?;
         fs::rename(&part, &whole)
@@ -122,8 +125,12 @@ impl Checkpoint {
         };
         Ok(Self {
             step: state.step,
-            network: like.clone().try_load_record(ModuleRecord::from_bytes(take(NETWORK)?)?)?,
-            average: like.valid().try_load_record(ModuleRecord::from_bytes(take(AVERAGE)?)?)?,
+            network: like
+                .clone()
+                .try_load_record(ModuleRecord::from_bytes(take(NETWORK)?)?)?,
+            average: like
+                .valid()
+                .try_load_record(ModuleRecord::from_bytes(take(AVERAGE)?)?)?,
             optimizer: optimizer.clone().from_bytes(take(OPTIMIZER)?)?,
         })
     }
@@ -131,7 +138,10 @@ impl Checkpoint {
 
 impl FileState {
     fn of(bytes: &[u8]) -> Self {
-        Self { bytes: bytes.len() as u64, sha256: hex(&Sha256::digest(bytes)) }
+        Self {
+            bytes: bytes.len() as u64,
+            sha256: hex(&Sha256::digest(bytes)),
+        }
     }
 }
 

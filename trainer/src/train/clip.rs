@@ -12,14 +12,21 @@ pub fn clip_global_norm<M: Module>(
     gradients: GradientsParams,
     limit: f64,
 ) -> (GradientsParams, Option<Tensor<1>>) {
-    let mut norm = SquaredNorm { gradients: &gradients, sum: None };
+    let mut norm = SquaredNorm {
+        gradients: &gradients,
+        sum: None,
+    };
     module.visit(&mut norm);
     let Some(norm) = norm.sum.map(Tensor::sqrt) else {
         return (gradients, None);
     };
     // limit / max(norm, limit): 1 where the norm is within the limit.
     let factor = norm.clone().clamp_min(limit).recip() * limit;
-    let mut scale = Scale { from: gradients, to: GradientsParams::new(), factor };
+    let mut scale = Scale {
+        from: gradients,
+        to: GradientsParams::new(),
+        factor,
+    };
     module.visit(&mut scale);
     (scale.to, Some(norm))
 }
@@ -77,8 +84,14 @@ mod tests {
             assert!((norm.unwrap().into_scalar::<f32>() - 26f32.sqrt()).abs() < 1e-5);
             let weight = clipped.get::<2>(layer.weight.id).unwrap().into_data();
             let weight = weight.as_slice::<f32>().unwrap();
-            assert!((f64::from(weight[0]) - 3.0 * expected).abs() < 1e-5, "{weight:?}");
-            assert!((f64::from(weight[1]) - 4.0 * expected).abs() < 1e-5, "{weight:?}");
+            assert!(
+                (f64::from(weight[0]) - 3.0 * expected).abs() < 1e-5,
+                "{weight:?}"
+            );
+            assert!(
+                (f64::from(weight[1]) - 4.0 * expected).abs() < 1e-5,
+                "{weight:?}"
+            );
         }
     }
 }

@@ -16,7 +16,10 @@ pub struct Ema {
 impl Ema {
     /// An average that starts at the weights as they are.
     pub fn new(network: &UNet, decay: f64) -> Self {
-        Self { network: network.valid(), decay }
+        Self {
+            network: network.valid(),
+            decay,
+        }
     }
 
     /// Goes on from an average that was saved.
@@ -32,7 +35,10 @@ impl Ema {
         let decay = self.decay.min((1.0 + step as f64) / (10.0 + step as f64));
         let mut collector = Weights(GradientsParams::new());
         network.visit(&mut collector);
-        self.network = self.network.clone().map(&mut Mix { weights: collector.0, decay });
+        self.network = self.network.clone().map(&mut Mix {
+            weights: collector.0,
+            decay,
+        });
     }
 }
 

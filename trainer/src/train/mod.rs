@@ -100,7 +100,11 @@ impl Training {
             }
             if last || state.step % train.sample_every == 0 {
                 self.show(&folder, &state, &metrics)?;
-                progress.message(format!("step {}: samples and loss curve in {}", state.step, self.out.display()));
+                progress.message(format!(
+                    "step {}: samples and loss curve in {}",
+                    state.step,
+                    self.out.display()
+                ));
                 window.since = Instant::now();
             }
             if stopping && !last {
@@ -120,7 +124,12 @@ impl Training {
         device.seed(recipe.train.seed);
         let network = recipe
             .network
-            .init_for(recipe.data.size as usize, recipe.data.channels as usize, self.dataset.classes.len(), &device)
+            .init_for(
+                recipe.data.size as usize,
+                recipe.data.channels as usize,
+                self.dataset.classes.len(),
+                &device,
+            )
             .materialize();
         let info = RunInfo {
             written_by: WRITTEN_BY.to_owned(),
@@ -140,7 +149,10 @@ impl Training {
 
         if !self.resume {
             if folder.is_begun() {
-                bail!("{} already holds a training: go on with --resume, or choose another --out", self.out.display());
+                bail!(
+                    "{} already holds a training: go on with --resume, or choose another --out",
+                    self.out.display()
+                );
             }
             folder.create(recipe, &info)?;
         } else {
@@ -150,16 +162,23 @@ impl Training {
             folder.check_resumable(recipe, &info)?;
             folder.describe(recipe, &info)?;
             let mut report = |line: String| eprintln!("warning: {line}");
-            let found = Checkpoint::load_latest(&folder.checkpoints(), &network, &optimizer, &mut report)?;
+            let found =
+                Checkpoint::load_latest(&folder.checkpoints(), &network, &optimizer, &mut report)?;
             if let Some(checkpoint) = found {
                 let metrics = folder.rewind_metrics(checkpoint.step)?;
                 eprintln!("going on from step {}", checkpoint.step);
                 return Ok((State::resume(checkpoint, recipe.train.ema_decay), metrics));
             }
-            eprintln!("no checkpoint yet in {}: starting from the beginning", self.out.display());
+            eprintln!(
+                "no checkpoint yet in {}: starting from the beginning",
+                self.out.display()
+            );
         }
         folder.rewind_metrics(0)?;
-        Ok((State::fresh(network, optimizer, recipe.train.ema_decay), Vec::new()))
+        Ok((
+            State::fresh(network, optimizer, recipe.train.ema_decay),
+            Vec::new(),
+        ))
     }
 
     /// One step of Algorithm 1. Returns the loss and the norm of the gradient, still on the
@@ -181,7 +200,10 @@ impl Training {
         };
         self.dataset.fill_batch(batch, &flips, values);
         let (size, channels) = (self.dataset.size, self.dataset.channels);
-        let x = Tensor::<4>::from_data(TensorData::new(values.clone(), [batch.len(), channels, size, size]), &device);
+        let x = Tensor::<4>::from_data(
+            TensorData::new(values.clone(), [batch.len(), channels, size, size]),
+            &device,
+        );
         let labels: Vec<u32> = batch.iter().map(|&i| self.dataset.labels[i]).collect();
         let null = self.dataset.classes.len() as u32;
         let draw = objective.draw(seed, step, &labels, null, self.dataset.image_len());
@@ -190,7 +212,8 @@ impl Training {
 
         let loss = objective.loss(&state.network, x, draw);
         let gradients = GradientsParams::from_grads(loss.backward(), &state.network);
-        let (gradients, norm) = clip::clip_global_norm(&state.network, gradients, self.recipe.train.clip_norm);
+        let (gradients, norm) =
+            clip::clip_global_norm(&state.network, gradients, self.recipe.train.clip_norm);
         state.network = state.optimizer.step(rate, state.network.clone(), gradients);
         state.average.update(&state.network, state.step + 1);
         (loss.inner(), norm)
@@ -200,12 +223,20 @@ impl Training {
     fn show(&self, folder: &RunFolder, state: &State, metrics: &[Metric]) -> Result<()> {
         let recipe = &self.recipe;
         let config = export::config(recipe, &folder.info()?, state.step);
-        let model = freeguide::bundle::Model::new(config, state.average.network.clone(), self.device.clone());
+        let model = freeguide::bundle::Model::new(
+            config,
+            state.average.network.clone(),
+            self.device.clone(),
+        );
         let png = sample::class_grid(&model, 8, recipe.train.seed)?;
         folder.put(&format!("samples/step-{:08}.png", state.step), &png)?;
         let losses: Vec<(u64, f32)> = metrics.iter().map(|m| (m.step, m.loss as f32)).collect();
         let title = format!("{} · training loss", recipe.name);
-        let curve = LossCurve { title: &title, training: &losses, validation: &[] };
+        let curve = LossCurve {
+            title: &title,
+            training: &losses,
+            validation: &[],
+        };
         folder.put("loss.png", &curve.to_png()?)
     }
 }
@@ -220,7 +251,12 @@ struct State {
 
 impl State {
     fn fresh(network: UNet, optimizer: ModuleOptimizer, decay: f64) -> Self {
-        Self { step: 0, average: Ema::new(&network, decay), network, optimizer }
+        Self {
+            step: 0,
+            average: Ema::new(&network, decay),
+            network,
+            optimizer,
+        }
     }
 
     fn resume(checkpoint: Checkpoint, decay: f64) -> Self {
@@ -239,7 +275,9 @@ impl State {
             average: self.average.network.clone(),
             optimizer: self.optimizer.clone(),
         };
-        checkpoint.save(&folder.checkpoints()).context("cannot save a checkpoint; the one before it is untouched")
+        checkpoint
+            .save(&folder.checkpoints())
+            .context("cannot save a checkpoint; the one before it is untouched")
     }
 }
 
@@ -252,7 +290,11 @@ struct Window {
 
 impl Window {
     fn new() -> Self {
-        Self { losses: Vec::new(), norm: None, since: Instant::now() }
+        Self {
+            losses: Vec::new(),
+            norm: None,
+            since: Instant::now(),
+        }
     }
 
     fn add(&mut self, loss: Tensor<1>, norm: Option<Tensor<1>>) {

@@ -87,16 +87,24 @@ impl RunFolder {
     /// What the run was started on.
     pub fn info(&self) -> Result<RunInfo> {
         let path = self.0.join("run.json");
-        let text = fs::read_to_string(&path)
-            .with_context(|| format!("{} is not a run folder: cannot read {}", self.0.display(), path.display()))?;
-        serde_json::from_str(&text).with_context(|| format!("{} cannot be understood", path.display()))
+        let text = fs::read_to_string(&path).with_context(|| {
+            format!(
+                "{} is not a run folder: cannot read {}",
+                self.0.display(),
+                path.display()
+            )
+        })?;
+        serde_json::from_str(&text)
+            .with_context(|| format!("{} cannot be understood", path.display()))
     }
 
     /// Refuses to go on with a recipe or with data that would make another model.
     pub fn check_resumable(&self, recipe: &Recipe, info: &RunInfo) -> Result<()> {
         let (old, was) = (self.recipe()?, self.info()?);
         if was.data_fingerprint != info.data_fingerprint {
-            bail!("the data set is not the one that this run was started on; train into another --out");
+            bail!(
+                "the data set is not the one that this run was started on; train into another --out"
+            );
         }
         for (section, same) in [
             ("data", old.data == recipe.data),
@@ -104,11 +112,15 @@ impl RunFolder {
             ("diffusion", old.diffusion == recipe.diffusion),
         ] {
             if !same {
-                bail!("[{section}] of the recipe is not what this run was started with; train into another --out");
+                bail!(
+                    "[{section}] of the recipe is not what this run was started with; train into another --out"
+                );
             }
         }
         if (old.train.seed, old.train.batch) != (recipe.train.seed, recipe.train.batch) {
-            bail!("train.seed and train.batch cannot change within a run; train into another --out");
+            bail!(
+                "train.seed and train.batch cannot change within a run; train into another --out"
+            );
         }
         Ok(())
     }
@@ -141,7 +153,10 @@ impl RunFolder {
                 }
             }
         }
-        let lines = kept.iter().map(|m| Ok(serde_json::to_string(m)? + "\n")).collect::<Result<String>>()?;
+        let lines = kept
+            .iter()
+            .map(|m| Ok(serde_json::to_string(m)? + "\n"))
+            .collect::<Result<String>>()?;
         self.put("metrics.jsonl", lines.as_bytes())?;
         Ok(kept)
     }
