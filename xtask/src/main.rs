@@ -46,7 +46,10 @@ enum Command {
     /// Without an option everything runs but clippy. With options, only what they name. The exit
     /// code is 0 only where all that ran has passed.
     Test(Checks),
-    /// Compile the WebAssembly runtime into runtime-web/js/wasm/ and print its sizes
+    /// Compile the runtime and the TypeScript package around it, and print the runtime's sizes
+    ///
+    /// runtime-web/js/ is then ready to be used: the compiled package in dist/, the WebAssembly
+    /// files in wasm/.
     Wasm {
         /// Build only this one of the two
         #[arg(long, value_enum)]
@@ -120,6 +123,7 @@ fn run(command: Command) -> Result<ExitCode> {
             let builds = only.map_or(wasm::Build::ALL.to_vec(), |one| vec![one]);
             wasm::build_all(&builds)?;
             builds.iter().try_for_each(|&build| wasm::install(build))?;
+            site::package()?;
             wasm::print_sizes(&builds)?;
         }
         Command::Site { out, only_cpu } => {

@@ -13,7 +13,6 @@ use crate::wasm::{self, Build};
 /// and writes all that a static host needs to `out`: page, runtime, and the bundles of models/.
 /// Nothing in it depends on where it is served.
 pub fn build(out: &Path, builds: &[Build]) -> Result<()> {
-    packages()?;
     for build in Build::ALL {
         if builds.contains(&build) {
             wasm::install(build)?;
@@ -24,14 +23,21 @@ pub fn build(out: &Path, builds: &[Build]) -> Result<()> {
     if !has_bundle()? {
         say("models/ has no bundle: the page will have nothing to draw with");
     }
+    package()?;
+    npm_ci(&tools::www())?;
     say("building the page");
     let new = out.with_extension("new");
-    npm(&tools::js()).args("run build").quietly()?;
     npm(&tools::www())
         .args("run build -- --emptyOutDir --outDir")
         .arg(&new)
         .quietly()?;
     replace_dir(&new, out)
+}
+
+/// Builds the TypeScript package around the runtime that it has.
+pub fn package() -> Result<()> {
+    npm_ci(&tools::js())?;
+    npm(&tools::js()).args("run build").quietly()
 }
 
 /// Installs what the package and the page are built with.
