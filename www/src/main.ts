@@ -51,6 +51,8 @@ const controls = new Controls(chips, rail);
 let model: Model | undefined;
 let studio: Studio | undefined;
 let loadControl: AbortController | undefined;
+/** What the address calls the model: said in every link, since another one may ship first some day. */
+let modelAsked = "";
 /** Whether the visitor has decided about `live`; until then the speed of the device does. */
 let liveWasChosen = false;
 let settling: number | undefined;
@@ -60,7 +62,9 @@ const query = (): URLSearchParams => new URLSearchParams(location.search);
 // --- drawing ------------------------------------------------------------------------------------------------------
 
 function remember(settings: Settings): void {
-  const search = writeSettings(settings, query()).toString();
+  const before = query();
+  before.set("model", modelAsked);
+  const search = writeSettings(settings, before).toString();
   // Browsers limit how often the address may change: what a drag passes over is not worth it.
   history.replaceState(null, "", `?${search}`);
 }
@@ -182,6 +186,7 @@ async function open(): Promise<void> {
   const device = byId<HTMLSelectElement>("device-option").value as DeviceOption;
   try {
     const asked = query().get("model") ?? (await shippedModels())[0]?.folder;
+    modelAsked = asked ?? "";
     if (asked === undefined) throw new Error("no model ships with this page; name one with ?model=ADDRESS");
     const loaded = await loadModel(modelUrl(asked), {
       device,
