@@ -58,15 +58,21 @@ pub async fn self_test(device: &Device) -> Result<(), SelfTestError> {
     if difference <= TOLERANCE { Ok(()) } else { Err(SelfTestError::Wrong { difference }) }
 }
 
-async fn measure(device: &Device) -> Result<Vec<f32>, SelfTestError> {
+/// The input of the self-test: z `[2, 3, 8, 8]`, λ `[2]` and the classes `[2]`, the second of them ∅.
+pub fn input(device: &Device) -> (Tensor<4>, Tensor<1>, Tensor<1, Int>) {
     let shape = [2, 3, 8, 8];
     let mut values = vec![0f32; shape.iter().product()];
     NoiseStream::new(Purpose::Sampling, 0, 0, 0).fill_normal(&mut values);
-    let output = network(device).forward(
+    (
         Tensor::from_data(TensorData::new(values, shape), device),
         Tensor::from_floats([-1.5, 2.0], device),
-        Tensor::<1, Int>::from_ints([1, 2], device),
-    );
+        Tensor::from_ints([1, 2], device),
+    )
+}
+
+async fn measure(device: &Device) -> Result<Vec<f32>, SelfTestError> {
+    let (z, log_snr, class) = input(device);
+    let output = network(device).forward(z, log_snr, class);
     let data = output
         .into_data_async()
         .await

@@ -1,0 +1,354 @@
+//! The U-Net, its gradients and the training loss against PyTorch, which computed the fixtures in
+//! 64-bit floats: tests/pytorch/README.md says how, and what was measured.
+//!
+//! `cargo test --release --test pytorch_parity -- --nocapture` prints the errors.
+
+#[path = "common/fixture.rs"]
+mod fixture;
+
+use std::collections::BTreeMap;
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::tensor::{Device, Gradients, Int, Tensor};
+use fixture::Fixture;
+use freeguide::network::UNet;
+use freeguide::noise_level::{LogSnr, LogSnrRange};
+use freeguide::prediction::Target;
+use freeguide::self_test;
+use freeguide::training::{Draw, Levels, Objective, Weighting};
+use safetensors::{Dtype, tensor::TensorView};
+use serde_json::{Value, json};
+
+/// The networks of make_unet_fixture.py.
+const NETWORKS: [&str; 4] = ["attention", "heads", "plain", "single"];
+
+/// How far an output, of the order of 1, may be from PyTorch's.
+const FORWARD_TOLERANCE: f64 = 2e-5;
+/// How far a gradient may be from PyTorch's, of the largest number in the same tensor.
+const GRADIENT_TOLERANCE: f64 = 1e-4;
+/// How far a loss may be from PyTorch's, relatively.
+const LOSS_TOLERANCE: f64 = 1e-5;
+
+fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().iter::<f32>().collect()
+}
+
+/// The largest difference; NaN where there is one.
+fn difference(found: &[f32], expected: &[f32]) -> f64 {
+    assert_eq!(found.len(), expected.len());
+    let differences = found.iter().zip(expected).map(|(f, e)| f64::from((f - e).abs()));
+    differences.fold(0.0, |worst, d| if d <= worst { worst } else { d })
+}
+
+/// The largest difference, of the largest number expected.
+fn relative(found: &[f32], expected: &[f32]) -> f64 {
+    let largest = expected.iter().fold(0f32, |worst, e| worst.max(e.abs()));
+    assert!(largest > 0.0, "a tensor of zeros says nothing");
+    difference(found, expected) / f64::from(largest)
+}
+
+/// z, λ and the classes.
+type Input = (Tensor<4>, Tensor<1>, Tensor<1, Int>);
+
+/// One row of a batch.
+fn row((z, log_snr, class): &Input, i: usize) -> Input {
+    (z.clone().narrow(0, i, 1), log_snr.clone().narrow(0, i, 1), class.clone().narrow(0, i, 1))
+}
+
+#[test]
+fn the_output_is_pytorchs() {
+    let device = Device::flex();
+    for name in NETWORKS {
+        let fixture = Fixture::open(name);
+        let network = fixture.network(&device, |_| {});
+        let (z, log_snr, class) = fixture.input(&device);
+        let output = values(network.forward(z, log_snr, class));
+        let error = difference(&output, &fixture.values("output"));
+        println!("{name}: output off by {error:.1e}");
+        assert!(error <= FORWARD_TOLERANCE, "{name}: {error}");
+    }
+}
+
+/// A single row takes other ways: the conditioning is padded, products have fewer rows.
+#[test]
+fn the_output_of_every_row_alone_is_pytorchs() {
+    let device = Device::flex();
+    for name in NETWORKS {
+        let fixture = Fixture::open(name);
+        let network = fixture.network(&device, |_| {});
+        let input = fixture.input(&device);
+        let expected = fixture.tensor::<4>("output", &device);
+        for i in 0..expected.dims()[0] {
+            let (z, log_snr, class) = row(&input, i);
+            let output = values(network.forward(z, log_snr, class));
+            let error = difference(&output, &values(expected.clone().narrow(0, i, 1)));
+            println!("{name}: row {i} off by {error:.1e}");
+            assert!(error <= FORWARD_TOLERANCE, "{name}, row {i}: {error}");
+        }
+    }
+}
+
+/// PyTorch evaluates without dropout, and so must a network that has been loaded.
+#[test]
+fn dropout_rests_outside_of_training() {
+    let device = Device::flex();
+    let fixture = Fixture::open("attention");
+    let network = fixture.network(&device, |config| config["dropout"] = 0.5.into());
+    let (z, log_snr, class) = fixture.input(&device);
+    let output = values(network.forward(z, log_snr, class));
+    let error = difference(&output, &fixture.values("output"));
+    assert!(error <= FORWARD_TOLERANCE, "{error}");
+}
+
+/// The comparison sees what does not show in the shapes of the parameters.
+#[test]
+fn another_network_is_told_apart() {
+    let device = Device::flex();
+    let fixture = Fixture::open("heads");
+    let changes: [(&str, Value); 4] = [
+        ("head_channels", 2.into()),
+        ("norm_groups", 4.into()),
+        ("log_snr_embedding", json!({ "min": -15.0, "max": 12.0, "scale": 61.0 })),
+        ("log_snr_embedding", json!({ "min": -15.0, "max": 12.1, "scale": 60.0 })),
+    ];
+    for (field, value) in changes {
+        let network = fixture.network(&device, |config| config[field] = value.clone());
+        let (z, log_snr, class) = fixture.input(&device);
+        let output = values(network.forward(z, log_snr, class));
+        let error = difference(&output, &fixture.values("output"));
+        println!("{field} = {value}: output off by {error:.1e}");
+        assert!(error > 20.0 * FORWARD_TOLERANCE, "{field} = {value}: {error}");
+    }
+}
+
+/// Makes every parameter one that gradients are kept for.
+struct Track;
+
+impl ModuleMapper for Track {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        param.set_require_grad(true)
+    }
+}
+
+/// The gradient of every parameter, by its name in a bundle.
+struct Collect<'a> {
+    gradients: &'a Gradients,
+    path: Vec<String>,
+    found: BTreeMap<String, Vec<f32>>,
+}
+
+impl ModuleVisitor for Collect<'_> {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let name = self.path.join(".");
+        match param.val().grad(self.gradients) {
+            Some(gradient) => self.found.insert(name, values(gradient)),
+            None => panic!("{name} has no gradient"),
+        };
+    }
+}
+
+fn of_parameters(network: &UNet, gradients: &Gradients) -> BTreeMap<String, Vec<f32>> {
+    let mut collect = Collect { gradients, path: Vec::new(), found: BTreeMap::new() };
+    network.visit(&mut collect);
+    collect.found
+}
+
+/// The gradients of one loss.
+struct Gradient {
+    parameters: BTreeMap<String, Vec<f32>>,
+    z: Vec<f32>,
+}
+
+/// Σ cotangent · output, and its gradients.
+fn backward(
+    network: &UNet,
+    (z, log_snr, class): Input,
+    cotangent: Tensor<4>,
+) -> (f64, Gradient) {
+    let z = z.require_grad();
+    let loss = (network.forward(z.clone(), log_snr, class) * cotangent).sum();
+    let found = loss.backward();
+    let of_z = values(z.grad(&found).expect("z has no gradient"));
+    let gradient = Gradient { parameters: of_parameters(network, &found), z: of_z };
+    (f64::from(loss.into_scalar::<f32>()), gradient)
+}
+
+/// Compares every gradient with PyTorch's; returns the largest error and whose it is.
+fn check_gradients(fixture: &Fixture, found: &Gradient) -> (f64, String) {
+    let names = fixture.parameters();
+    assert!(names.len() > 50);
+    assert_eq!(names.len(), found.parameters.len());
+    let mut worst = (relative(&found.z, &fixture.values("gradient.z")), "z".to_owned());
+    for name in names {
+        let expected = fixture.values(&format!("gradient.weight.{name}"));
+        let error = relative(&found.parameters[&name], &expected);
+        assert!(error <= GRADIENT_TOLERANCE, "{name}: {error}");
+        if error > worst.0 {
+            worst = (error, name);
+        }
+    }
+    assert!(worst.0 <= GRADIENT_TOLERANCE, "{worst:?}");
+    worst
+}
+
+#[test]
+fn the_gradients_are_pytorchs() {
+    let device = Device::flex().autodiff();
+    for name in NETWORKS {
+        let fixture = Fixture::open(name);
+        let network = fixture.network(&device, |_| {}).map(&mut Track);
+        let cotangent = fixture.tensor("cotangent", &device);
+        let (loss, found) = backward(&network, fixture.input(&device), cotangent);
+        let expected = f64::from(fixture.values("loss")[0]);
+        let error = (loss - expected).abs() / expected.abs().max(1.0);
+        assert!(error <= GRADIENT_TOLERANCE, "{name}: {loss}, not {expected}");
+        let (error, of) = check_gradients(&fixture, &found);
+        println!("{name}: gradients off by {error:.1e} of the largest, at worst ({of})");
+    }
+}
+
+/// The loss is a sum over rows, so the gradients of the rows alone add up to those of the batch.
+#[test]
+fn the_gradients_of_every_row_alone_are_pytorchs() {
+    let device = Device::flex().autodiff();
+    for name in NETWORKS {
+        let fixture = Fixture::open(name);
+        let network = fixture.network(&device, |_| {}).map(&mut Track);
+        let input = fixture.input(&device);
+        let cotangent = fixture.tensor::<4>("cotangent", &device);
+        let mut total = Gradient { parameters: BTreeMap::new(), z: Vec::new() };
+        for i in 0..cotangent.dims()[0] {
+            let of_row = cotangent.clone().narrow(0, i, 1);
+            let (_, found) = backward(&network, row(&input, i), of_row);
+            total.z.extend(found.z);
+            for (name, gradient) in found.parameters {
+                let sum = total.parameters.entry(name).or_insert_with(|| vec![0.0; gradient.len()]);
+                sum.iter_mut().zip(gradient).for_each(|(sum, g)| *sum += g);
+            }
+        }
+        let (error, of) = check_gradients(&fixture, &total);
+        println!("{name}: gradients of rows off by {error:.1e} of the largest, at worst ({of})");
+    }
+}
+
+#[test]
+fn the_training_losses_are_pytorchs() {
+    let device = Device::flex().autodiff();
+    let kinds = [
+        ("epsilon.uniform", Target::Epsilon, Weighting::Uniform),
+        ("epsilon.min-snr", Target::Epsilon, Weighting::MinSnr),
+        ("v.uniform", Target::V, Weighting::Uniform),
+        ("v.min-snr", Target::V, Weighting::MinSnr),
+    ];
+    for name in NETWORKS {
+        let fixture = Fixture::open(name);
+        let network = fixture.network(&device, |_| {}).map(&mut Track);
+        for (kind, target, weighting) in kinds {
+            let objective = Objective {
+                target,
+                log_snr: LogSnrRange::PAPER,
+                p_uncond: 0.1,
+                levels: Levels::Stratified,
+                weighting,
+            };
+            let levels = fixture.values("log_snr");
+            let draw = Draw {
+                log_snr: levels.into_iter().map(|l| LogSnr(f64::from(l))).collect(),
+                classes: fixture.classes(),
+                noise: fixture.values("training.noise"),
+            };
+            let loss = objective.loss(&network, fixture.tensor("training.x", &device), draw);
+            let found = of_parameters(&network, &loss.backward());
+            let expected = |what| fixture.values(&format!("training.{kind}.{what}"));
+            let error = relative(&values(loss), &expected("loss"));
+            let of_class = relative(&found["conditioning.class.weight"], &expected("gradient"));
+            println!("{name}: {kind} loss off by {error:.1e}, its gradient by {of_class:.1e}");
+            assert!(error <= LOSS_TOLERANCE, "{name}, {kind}: {error}");
+            assert!(of_class <= GRADIENT_TOLERANCE, "{name}, {kind}: {of_class}");
+        }
+    }
+}
+
+#[test]
+fn the_self_tests_network_is_pytorchs() {
+    let device = Device::flex();
+    let fixture = Fixture::open("self_test");
+    let (z, log_snr, class) = self_test::input(&device);
+    let stale = "the self-test has changed: make its fixture again (tests/pytorch/README.md)";
+    assert_eq!(values(z.clone()), fixture.values("z"), "{stale}");
+    assert_eq!(values(log_snr.clone()), fixture.values("log_snr"), "{stale}");
+    assert_eq!(class.to_data().iter::<u32>().collect::<Vec<_>>(), fixture.classes(), "{stale}");
+    let output = values(self_test::network(&device).forward(z, log_snr, class));
+    let expected = fixture.values("output");
+    let error = difference(&output, &expected);
+    println!("self-test: output off by {error:.1e}");
+    assert!(error <= 1e-5, "{error}; or {stale}");
+}
+
+/// Every parameter as the bytes of a tensor.
+#[derive(Default)]
+struct Write {
+    path: Vec<String>,
+    tensors: Vec<(String, Dtype, Vec<usize>, Vec<u8>)>,
+}
+
+impl Write {
+    fn push<const D: usize>(&mut self, name: &str, tensor: Tensor<D>) {
+        let shape = tensor.dims().to_vec();
+        let bytes = values(tensor).into_iter().flat_map(f32::to_le_bytes).collect();
+        self.tensors.push((name.to_owned(), Dtype::F32, shape, bytes));
+    }
+}
+
+impl ModuleVisitor for Write {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let name = format!("weight.{}", self.path.join("."));
+        self.push(&name, param.val());
+    }
+}
+
+/// Writes what PyTorch needs to compute the self-test's fixture.
+#[test]
+#[ignore = "writes a file: see tests/pytorch/README.md"]
+fn write_the_self_tests_network() {
+    let device = Device::flex();
+    let (z, log_snr, class) = self_test::input(&device);
+    let size = z.dims()[2];
+    let mut write = Write::default();
+    self_test::network(&device).visit(&mut write);
+    write.push("z", z);
+    write.push("log_snr", log_snr);
+    let classes: Vec<u8> = class.to_data().iter::<i32>().flat_map(i32::to_le_bytes).collect();
+    write.tensors.push(("class".to_owned(), Dtype::I32, class.dims().to_vec(), classes));
+    let views = write.tensors.iter().map(|(name, dtype, shape, bytes)| {
+        (name, TensorView::new(*dtype, shape.clone(), bytes).unwrap())
+    });
+    let mut network = serde_json::to_value(freeguide::network::UNetConfig::tiny()).unwrap();
+    network["kind"] = "unet".into();
+    let config = json!({
+        "image": { "size": size, "channels": 3 },
+        "classes": 2,
+        "network": network,
+    });
+    let metadata = [("config".to_owned(), config.to_string())].into();
+    let file = safetensors::serialize(views, Some(metadata)).unwrap();
+    let path = concat!(env!("CARGO_TARGET_TMPDIR"), "/self_test_network.safetensors");
+    std::fs::write(path, file).unwrap();
+    println!("{path}");
+}
