@@ -1,5 +1,7 @@
 //! What one asks of a model: classes, strength, steps, solver, seed.
 
+use std::fmt::Debug;
+
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -260,13 +262,14 @@ impl Request {
         names: &[String],
         defaults: &SamplingDefaults,
     ) -> Result<Plan, RequestError> {
-        let range = |field, value: &dyn ToString, expected: String, ok: bool| {
+        let range = |field, value: &dyn Debug, expected: String, ok: bool| {
             if ok {
                 Ok(())
             } else {
                 Err(RequestError::OutOfRange {
                     field,
-                    value: value.to_string(),
+                    // As Debug writes it: 1e300, not three hundred digits.
+                    value: format!("{value:?}"),
                     expected,
                 })
             }
@@ -318,8 +321,8 @@ impl Request {
         range(
             "first_image",
             &self.first_image,
-            format!("from 0 to {MAX_SEED}"),
-            self.first_image <= MAX_SEED,
+            format!("from 0 to {MAX_SEED}, and so must be the index of the last image"),
+            self.first_image <= MAX_SEED - (images as u64 - 1),
         )?;
         let nu = self
             .variance_interpolation
@@ -379,6 +382,10 @@ mod tests {
         assert!(error(r#"{"classes": [0], "steps": 0}"#).contains("steps is 0"));
         assert!(
             error(r#"{"classes": [0], "seed": 9007199254740992}"#).contains("9007199254740991")
+        );
+        assert!(
+            error(r#"{"classes": [0, 1], "first_image": 9007199254740991}"#)
+                .contains("first_image is 9007199254740991")
         );
         assert!(error(r#"{"classes": [0], "guidance": 1e9}"#).contains("guidance is 1000000000"));
         assert!(error(r#"{"classes": [0], "guidance": [1, 2]}"#).contains("for 1 images"));

@@ -196,6 +196,9 @@ impl Config {
                 self.classes.len()
             ));
         }
+        if let Some(id) = self.classes.iter().position(String::is_empty) {
+            return bad(format!("the name of class {id} is empty"));
+        }
         let mut names: Vec<_> = self.classes.iter().collect();
         names.sort();
         if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {

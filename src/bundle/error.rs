@@ -57,7 +57,7 @@ pub enum BundleError {
     },
     /// The network cannot be built.
     #[error("config.json describes a network that cannot be built: {0}")]
-    Network(#[from] NetworkError),
+    Network(NetworkError),
     /// A weights file is longer or shorter than `config.json` says.
     #[error(
         "{file} has {found} bytes where config.json says {expected}: the download was cut off or the file was changed"
@@ -96,10 +96,18 @@ pub enum BundleError {
         /// How many are.
         missing: usize,
     },
-    /// A file holds a tensor that the network has no place for, or one twice.
+    /// A file holds a tensor that the network has no place for.
     #[error("{file} holds a tensor {tensor} that this network has no place for")]
     UnknownTensor {
         /// The file's name.
+        file: String,
+        /// The tensor's name.
+        tensor: String,
+    },
+    /// A tensor stands twice, in one file or in two.
+    #[error("{file} holds the tensor {tensor}, which has come before")]
+    DuplicateTensor {
+        /// The name of the second file, or of the only one.
         file: String,
         /// The tensor's name.
         tensor: String,
@@ -138,6 +146,13 @@ pub enum BundleError {
     },
 }
 
+impl From<NetworkError> for BundleError {
+    fn from(error: NetworkError) -> Self {
+        // Part of the message, and so no `source`, which whoever prints a chain would print again.
+        Self::Network(error)
+    }
+}
+
 impl BundleError {
     /// A short, stable name of the kind of error, for programs.
     pub fn kind(&self) -> &'static str {
@@ -154,6 +169,7 @@ impl BundleError {
             Self::BadWeights { .. } => "bad-weights",
             Self::MissingTensor { .. } => "missing-tensor",
             Self::UnknownTensor { .. } => "unknown-tensor",
+            Self::DuplicateTensor { .. } => "duplicate-tensor",
             Self::Shape { .. } => "shape",
             Self::DType { .. } => "dtype",
             Self::NotFinite { .. } => "not-finite",

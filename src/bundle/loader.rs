@@ -67,7 +67,7 @@ impl Model {
 /// [`finish`](Self::finish).
 ///
 /// Every tensor goes to the device as soon as its last byte is there, so no file is ever held
-/// whole.
+/// whole. The first error is final: whatever is called after it answers with it again.
 #[derive(Debug)]
 pub struct Loader {
     config: Config,
@@ -77,6 +77,7 @@ pub struct Loader {
     loaded: BTreeMap<String, Tensor<1>>,
     done: usize,
     current: Option<FileReader>,
+    failed: Option<BundleError>,
 }
 
 impl Loader {
@@ -102,6 +103,7 @@ impl Loader {
             loaded: BTreeMap::new(),
             done: 0,
             current: None,
+            failed: None,
         })
     }
 
@@ -121,6 +123,10 @@ impl Loader {
     ///
     /// [`BundleError::Order`] where another file is due.
     pub fn begin(&mut self, name: &str) -> Result<(), BundleError> {
+        self.unless_failed(|loader| loader.begin_file(name))
+    }
+
+    fn begin_file(&mut self, name: &str) -> Result<(), BundleError> {
         let due = match &self.current {
             Some(open) => Err(format!("the end of {}", open.file())),
             None => self
@@ -151,6 +157,10 @@ impl Loader {
     ///
     /// [`BundleError`], as soon as the bytes show that the file is not the one it should be.
     pub fn push(&mut self, chunk: &[u8]) -> Result<(), BundleError> {
+        self.unless_failed(|loader| loader.read(chunk))
+    }
+
+    fn read(&mut self, chunk: &[u8]) -> Result<(), BundleError> {
         let Some(reader) = &mut self.current else {
             return Err(BundleError::Order {
                 expected: "the beginning of a file".to_owned(),
@@ -171,6 +181,10 @@ impl Loader {
     ///
     /// [`BundleError::Length`] and [`BundleError::Hash`].
     pub fn end(&mut self) -> Result<(), BundleError> {
+        self.unless_failed(Self::end_file)
+    }
+
+    fn end_file(&mut self) -> Result<(), BundleError> {
         match self.current.take() {
             Some(reader) => reader.end(),
             None => Err(BundleError::Order {
@@ -182,12 +196,30 @@ impl Loader {
         Ok(())
     }
 
+    /// Does one thing more, or answers with the error that came before. What a damaged file has
+    /// left in `loaded` never gets into a model.
+    fn unless_failed(
+        &mut self,
+        act: impl FnOnce(&mut Self) -> Result<(), BundleError>,
+    ) -> Result<(), BundleError> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        let result = act(self);
+        self.failed = result.as_ref().err().cloned();
+        result
+    }
+
     /// The model, once every file has come.
     ///
     /// # Errors
     ///
-    /// [`BundleError::MissingFile`] and [`BundleError::MissingTensor`].
+    /// [`BundleError::MissingFile`], [`BundleError::MissingTensor`] and the error that came before,
+    /// if one did.
     pub fn finish(self) -> Result<Model, BundleError> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
         if let Some(file) = self.config.weights.get(self.done) {
             return Err(BundleError::MissingFile {
                 file: file.file.clone(),
@@ -232,9 +264,16 @@ fn accept(
         shape,
         values,
     } = tensor;
-    let Some(wanted) = expected.get(&name).filter(|_| !loaded.contains_key(&name)) else {
+    let file = || file.to_owned();
+    if loaded.contains_key(&name) {
+        return Err(BundleError::DuplicateTensor {
+            file: file(),
+            tensor: name,
+        });
+    }
+    let Some(wanted) = expected.get(&name) else {
         return Err(BundleError::UnknownTensor {
-            file: file.to_owned(),
+            file: file(),
             tensor: name,
         });
     };

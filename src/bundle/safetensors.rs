@@ -2,9 +2,11 @@
 //! tensors one after another. The file is never held whole.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use half::f16;
 use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
 use sha2::{Digest, Sha256};
 
 use super::{BundleError, WeightsFile};
@@ -40,6 +42,37 @@ struct Entry {
     dtype: String,
     shape: Vec<usize>,
     data_offsets: [u64; 2],
+}
+
+/// The header's entries. Of a name that stands twice, JSON readers keep the last and say nothing;
+/// this one remembers it.
+#[derive(Default)]
+struct Entries {
+    by_name: BTreeMap<String, serde_json::Value>,
+    duplicate: Option<String>,
+}
+
+impl<'de> Deserialize<'de> for Entries {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Entries::default())
+    }
+}
+
+impl<'de> Visitor<'de> for Entries {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object with an entry for each tensor")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Self, A::Error> {
+        while let Some((name, value)) = map.next_entry::<String, serde_json::Value>()? {
+            if self.by_name.insert(name.clone(), value).is_some() {
+                self.duplicate = Some(name);
+            }
+        }
+        Ok(self)
+    }
 }
 
 #[derive(Debug)]
@@ -163,12 +196,18 @@ impl FileReader {
 
     /// The tensors in the order of their bytes, which must follow one another without a gap.
     fn parse_header(&self, header: &[u8]) -> Result<Vec<Pending>, BundleError> {
-        let entries: BTreeMap<String, serde_json::Value> = match serde_json::from_slice(header) {
+        let entries: Entries = match serde_json::from_slice(header) {
             Ok(entries) => entries,
-            Err(e) => return self.bad(format!("its header is not JSON: {e}")),
+            Err(e) => return self.bad(format!("its header cannot be understood: {e}")),
         };
+        if let Some(tensor) = entries.duplicate {
+            return Err(BundleError::DuplicateTensor {
+                file: self.file.file.clone(),
+                tensor,
+            });
+        }
         let mut found = Vec::new();
-        for (name, value) in entries {
+        for (name, value) in entries.by_name {
             if name == "__metadata__" {
                 continue;
             }
@@ -178,6 +217,8 @@ impl FileReader {
             }
         }
         found.sort_by_key(|(_, entry)| entry.data_offsets);
+        // What the tensors may take: no claim of the header leads beyond the length in config.json.
+        let room = self.file.bytes - 8 - header.len() as u64;
         let mut at = 0;
         let mut pending = Vec::new();
         for (name, entry) in found {
@@ -195,22 +236,27 @@ impl FileReader {
             let bytes = entry
                 .shape
                 .iter()
-                .try_fold(dtype.bytes() as u64, |n, &d| n.checked_mul(d as u64));
-            if start != at || end < start || bytes != Some(end - start) {
-                return self.bad(format!(
-                    "the bytes of {name} do not fit its shape and the tensor before it"
-                ));
+                .try_fold(dtype.bytes(), |n, &d| n.checked_mul(d))
+                .filter(|&bytes| start.checked_add(bytes as u64) == Some(end));
+            match bytes {
+                Some(bytes) if start == at && end <= room => pending.push(Pending {
+                    name,
+                    shape: entry.shape,
+                    dtype,
+                    bytes,
+                }),
+                _ => {
+                    return self.bad(format!(
+                        "the bytes {start} to {end} of {name} do not fit its shape, the tensor before it or the file"
+                    ));
+                }
             }
             at = end;
-            pending.push(Pending {
-                name,
-                shape: entry.shape,
-                dtype,
-                bytes: (end - start) as usize,
-            });
         }
-        if 8 + header.len() as u64 + at != self.file.bytes {
-            return self.bad("its tensors do not fill it");
+        if at != room {
+            return self.bad(format!(
+                "its tensors take {at} bytes where there are {room}"
+            ));
         }
         Ok(pending)
     }
