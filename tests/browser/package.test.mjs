@@ -164,6 +164,39 @@ test("a load and a run are aborted, and the worker goes away", async (t) => {
   assert.equal(page.workers().length, 0);
 });
 
+test("a runtime that does not arrive whole is an error like any other", async (t) => {
+  const path = "/js/wasm/cpu/freeguide_cpu_bg.wasm";
+  const wasm = await readFile(`${packageFolder}/wasm/cpu/freeguide_cpu_bg.wasm`);
+  let answer;
+  const page = await open(t, { [path]: (_, response) => answer(response) });
+  const load = (abort) =>
+    page.evaluate(async (abort) => {
+      const { loadModel } = await import("/js/dist/index.js");
+      const control = new AbortController();
+      const onProgress = ({ phase, loaded }) => abort && phase === "runtime" && loaded > 0 && control.abort();
+      return await loadModel("/tiny/", { device: "cpu", onProgress, signal: control.signal }).then(
+        () => "loaded",
+        ({ code }) => code,
+      );
+    }, abort);
+  answer = (response) => response.writeHead(404).end();
+  assert.equal(await load(false), "network");
+  answer = (response) => {
+    response.writeHead(200, { "Content-Length": wasm.length });
+    response.write(wasm.subarray(0, 10_000), () => response.destroy());
+  };
+  assert.equal(await load(false), "network");
+  answer = (response) => response.end(wasm.subarray(0, 10_000));
+  assert.equal(await load(false), "device");
+  answer = (response) => {
+    response.writeHead(200, { "Content-Length": wasm.length });
+    response.write(wasm.subarray(0, 10_000));
+  };
+  assert.equal(await load(true), "aborted");
+  answer = (response) => response.end(wasm);
+  assert.equal(await load(false), "loaded");
+});
+
 test("every kind of damage is refused with its name", async (t) => {
   const text = JSON.stringify(config);
   const name = config.weights[0].file;

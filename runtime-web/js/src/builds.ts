@@ -2,8 +2,8 @@ import * as cpuGlue from "../wasm/cpu/freeguide_cpu.js";
 import * as webgpuGlue from "../wasm/webgpu/freeguide_webgpu.js";
 import type { Boundary } from "./boundary.js";
 import { runtimeBytes } from "./built.js";
-import { download } from "./download.js";
-import { DeviceError } from "./errors.js";
+import { download, drain } from "./download.js";
+import { DeviceError, messageOf } from "./errors.js";
 
 /** One of the two builds of the wasm crate. */
 export interface Build {
@@ -83,21 +83,35 @@ async function compile(
   const source = await download(url, signal);
   const total = bytes > 0 ? bytes : source.bytes;
   let loaded = 0;
+  let interrupted: unknown;
   onBytes(0, total, file);
-  const counted = source.stream.pipeThrough(
-    new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>({
-      transform(chunk, controller) {
+  const body = new ReadableStream<Uint8Array>({
+    start(controller) {
+      const take = (chunk: Uint8Array): void => {
         loaded += chunk.length;
         onBytes(loaded, total, file);
         controller.enqueue(chunk);
-      },
-    }),
-  );
-  const response = new Response(counted, { headers: { "Content-Type": "application/wasm" } });
-  // Compiles while it downloads, where that exists.
-  return typeof WebAssembly.compileStreaming === "function"
-    ? WebAssembly.compileStreaming(response)
-    : WebAssembly.compile(await response.arrayBuffer());
+      };
+      drain(url, source, signal, take).then(
+        () => controller.close(),
+        (thrown: unknown) => {
+          interrupted = thrown;
+          controller.error(thrown);
+        },
+      );
+    },
+  });
+  const response = new Response(body, { headers: { "Content-Type": "application/wasm" } });
+  try {
+    // Compiles while it downloads, where that exists.
+    return await (typeof WebAssembly.compileStreaming === "function"
+      ? WebAssembly.compileStreaming(response)
+      : WebAssembly.compile(await response.arrayBuffer()));
+  } catch (cause) {
+    // Compilers report a broken stream in words of their own.
+    if (interrupted) throw interrupted;
+    throw new DeviceError(`this browser cannot compile ${file}: ${messageOf(cause)}`, { cause });
+  }
 }
 
 /** The builds that ship with this package. */
