@@ -9,6 +9,7 @@ mod emoji64;
 mod server;
 mod sh;
 mod site;
+mod table_exports;
 mod tools;
 mod wasm;
 

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, anyhow};
 use clap::ValueEnum;
 
 use crate::sh::{cargo, copy_dir, replace_dir, root, say, sh};
-use crate::tools;
+use crate::{table_exports, tools};
 
 /// One of the runtime's two builds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -219,12 +219,20 @@ fn optimise(build: Build, optimiser: &Path, file: &Path) {
         .arg("--output")
         .arg(&smaller)
         .quietly()
-        .and_then(|()| Ok(fs::rename(&smaller, file)?));
+        .and_then(|()| {
+            let mut optimised = fs::read(&smaller)?;
+            table_exports::repair(&fs::read(file)?, &mut optimised)?;
+            fs::write(&smaller, optimised)?;
+            Ok(fs::rename(&smaller, file)?)
+        });
     if let Err(error) = done {
         say(&format!("the runtime stays unoptimised: {error:#}"));
         let _ = fs::remove_file(smaller);
     }
 }
+
+/// Counts the changes of [`finish`]: packages that an older one made are made again.
+const PACKAGING: u32 = 2;
 
 /// What the packaged files depend on: cargo's file and the tools.
 fn stamp(build: Build, tools: &Tools) -> Result<String> {
@@ -237,7 +245,7 @@ fn stamp(build: Build, tools: &Tools) -> Result<String> {
         .as_nanos();
     let version = |tool: &Path| sh(tool).arg("--version").read().unwrap_or_default();
     Ok(format!(
-        "{} {modified} {} {} {}",
+        "{PACKAGING} {} {modified} {} {} {}",
         about.len(),
         version(&tools.bindgen),
         tools.optimiser.as_deref().map(version).unwrap_or_default(),
