@@ -4,6 +4,8 @@ use anyhow::{Result, bail};
 use burn::tensor::Device;
 use serde::Serialize;
 
+use crate::usage::Usage;
+
 /// A device that `--device` can name.
 #[derive(Debug, Clone, Serialize)]
 pub struct Found {
@@ -42,9 +44,10 @@ pub fn open(name: &str) -> Result<Device> {
             None if vulkan::is_gpu() => vulkan::open(),
             _ => Ok(Device::flex()),
         },
-        other => {
-            bail!("there is no device {other:?}; `freeguide devices` lists those that there are")
-        }
+        other => Err(Usage(format!(
+            "there is no device {other:?}; `freeguide devices` lists those that there are"
+        ))
+        .into()),
     }
 }
 

@@ -8,12 +8,15 @@ mod export;
 mod files;
 mod grid;
 mod loss_curve;
+mod output;
 mod png_text;
 mod progress;
 mod recipe;
 mod sample;
 mod serve;
+mod spelling;
 mod train;
+mod usage;
 
 use std::process::ExitCode;
 

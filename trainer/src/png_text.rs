@@ -27,10 +27,10 @@ pub enum PngError {
     #[error("a picture of {0} channels cannot be written; grey (1) and RGB (3) can")]
     Channels(usize),
     /// The encoder refused, for instance for a keyword that is empty or longer than 79 characters.
-    #[error("cannot write the PNG: {0}")]
+    #[error("cannot write the PNG")]
     Encode(#[from] png::EncodingError),
     /// The bytes are no readable PNG.
-    #[error("cannot read the PNG: {0}")]
+    #[error("cannot read the PNG")]
     Decode(#[from] png::DecodingError),
 }
 

@@ -2,15 +2,17 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use freeguide::network::UNetConfig;
 use freeguide::noise_level::LogSnrRange;
 use freeguide::prediction::Target;
-use freeguide::settings::SamplingDefaults;
+use freeguide::settings::{ClassName, Request, SamplingDefaults};
 use freeguide::training::{Levels, Objective, Weighting};
 use serde::{Deserialize, Serialize};
 
 use crate::data::Transform;
+use crate::spelling::nearest;
+use crate::usage::Usage;
 
 /// A recipe. Every field is documented; unknown ones are refused.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -121,21 +123,39 @@ impl Recipe {
     pub fn load(path: &Path, set: &[String]) -> Result<Self> {
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("cannot read the recipe {}", path.display()))?;
-        Self::parse(&text, set).with_context(|| format!("the recipe {}", path.display()))
+        Self::parse(&text, set).map_err(|error| match error.is::<Usage>() {
+            true => error,
+            false => error.context(format!("the recipe {}", path.display())),
+        })
     }
 
     /// As [`load`](Self::load), from the text.
+    ///
+    /// # Errors
+    ///
+    /// [`Usage`] where the recipe is good and what was set is not.
     pub fn parse(text: &str, set: &[String]) -> Result<Self> {
-        let mut table: toml::Table = text.parse()?;
+        if set.is_empty() {
+            return Self::read(text);
+        }
+        let mut table: toml::Table = text.parse().map_err(|e| explain(&e, text))?;
         for assignment in set {
             assign(&mut table, assignment)?;
         }
-        // Through text again, so that messages show the line that they mean.
-        let recipe: Self = toml::from_str(&if set.is_empty() {
-            text.to_owned()
-        } else {
-            table.to_string()
-        })?;
+        Self::read(&table.to_string()).map_err(|error| match Self::read(text) {
+            // Lines of the changed text mean nothing to anybody: what was set is named instead.
+            Ok(_) => Usage(format!(
+                "--set {}: {}",
+                set.join(" --set "),
+                error.root_cause()
+            ))
+            .into(),
+            Err(error) => error,
+        })
+    }
+
+    fn read(text: &str) -> Result<Self> {
+        let recipe: Self = toml::from_str(text).map_err(|e| explain(&e, text))?;
         recipe.validate()?;
         Ok(recipe)
     }
@@ -146,21 +166,29 @@ impl Recipe {
     }
 
     fn validate(&self) -> Result<()> {
+        let check = |ok: bool, what: &str| if ok { Ok(()) } else { bail!("{what}") };
+        check(
+            !self.name.trim().is_empty()
+                && !self
+                    .name
+                    .contains(|c: char| "/\\".contains(c) || c.is_control()),
+            "name must be a name: not empty, and without slashes or line breaks",
+        )?;
         self.data.validate()?;
         self.network.validate(self.data.size as usize)?;
-        let check = |ok: bool, what: &str| if ok { Ok(()) } else { bail!("{what}") };
         let (d, t) = (&self.diffusion, &self.train);
+        let within = |number: f64, limits: std::ops::RangeInclusive<f64>| limits.contains(&number);
         check(
             d.log_snr.is_valid(),
             "diffusion.log_snr needs finite numbers, min < max",
         )?;
         check(
-            (0.0..=1.0).contains(&d.p_uncond),
+            within(d.p_uncond, 0.0..=1.0),
             "diffusion.p_uncond is a probability, from 0 to 1",
         )?;
         check(
             (1..=u64::from(u32::MAX)).contains(&t.steps),
-            "train.steps must be at least 1",
+            "train.steps must be from 1 to 4294967295",
         )?;
         check(
             (1..=65_536).contains(&t.batch),
@@ -171,7 +199,7 @@ impl Recipe {
             "train.learning_rate must be above 0 and below 1",
         )?;
         check(
-            (0.0..=1.0).contains(&t.final_rate),
+            within(t.final_rate, 0.0..=1.0),
             "train.final_rate must be from 0 to 1",
         )?;
         check(
@@ -182,10 +210,13 @@ impl Recipe {
             t.betas.iter().all(|b| (0.0..1.0).contains(b)),
             "train.betas must be from 0 up to, not including, 1",
         )?;
-        check(t.clip_norm > 0.0, "train.clip_norm must be above 0")?;
         check(
-            t.weight_decay >= 0.0,
-            "train.weight_decay must not be negative",
+            t.clip_norm > 0.0 && t.clip_norm <= 1e9,
+            "train.clip_norm must be above 0, and at most 1e9, which clips nothing",
+        )?;
+        check(
+            within(t.weight_decay, 0.0..=100.0),
+            "train.weight_decay must be from 0 to 100",
         )?;
         check(
             t.checkpoint_every > 0 && t.sample_every > 0,
@@ -195,6 +226,12 @@ impl Recipe {
             t.seed <= freeguide::noise::MAX_SEED,
             "train.seed must be at most 2^53 - 1",
         )?;
+        // The defaults are good if a request that asks for nothing is.
+        let request = Request::new(vec![ClassName::Unconditional]);
+        request
+            .plan(&[], &self.sampling)
+            .context("[sampling]")
+            .map_err(|e| anyhow!("{e:#}"))?;
         Ok(())
     }
 
@@ -211,10 +248,37 @@ impl Recipe {
     }
 }
 
+/// A reader's error as one line: where, what and, for a key that there is not, which one was meant.
+fn explain(error: &toml::de::Error, text: &str) -> anyhow::Error {
+    let message = error.message().trim().replace('\n', ", ");
+    let mut quoted = message.split('`').skip(1).step_by(2);
+    let meant = match (message.starts_with("unknown field"), quoted.next()) {
+        (true, Some(typed)) => nearest(typed, quoted).map(|key| (typed, key)),
+        _ => None,
+    };
+    let what = match meant {
+        Some((typed, key)) => anyhow!("unknown field `{typed}`; did you mean `{key}`?"),
+        None => anyhow!("{message}"),
+    };
+    match error.span() {
+        Some(span) => {
+            let before = text.as_bytes().iter().take(span.start);
+            what.context(format!(
+                "line {}",
+                1 + before.filter(|&&byte| byte == b'\n').count()
+            ))
+        }
+        None => what,
+    }
+}
+
 /// `section.key=value`, where the value is TOML or, failing that, a string.
 fn assign(table: &mut toml::Table, assignment: &str) -> Result<()> {
     let Some((path, value)) = assignment.split_once('=') else {
-        bail!("--set {assignment}: write it as section.key=value, for instance train.batch=64");
+        return Err(Usage(format!(
+            "--set {assignment}: write it as section.key=value, for instance train.batch=64"
+        ))
+        .into());
     };
     let value = format!("value = {value}")
         .parse::<toml::Table>()
@@ -230,7 +294,12 @@ fn assign(table: &mut toml::Table, assignment: &str) -> Result<()> {
             .or_insert_with(|| toml::Value::Table(toml::Table::new()))
         {
             toml::Value::Table(table) => table,
-            _ => bail!("--set {assignment}: {key} is a value, not a section"),
+            _ => {
+                return Err(Usage(format!(
+                    "--set {assignment}: {key} is a value, not a section"
+                ))
+                .into());
+            }
         };
     }
     at.insert(last.to_owned(), value);

@@ -9,7 +9,7 @@ use freeguide::pixels::to_interleaved;
 use freeguide::settings::{ClassName, Plan, Request};
 use serde::Serialize;
 
-use crate::files::{create_folder, write_atomic};
+use crate::files::write_atomic;
 use crate::grid::Grid;
 use crate::png_text::{KEYWORD, encode_png};
 
@@ -110,9 +110,8 @@ pub fn settings<'a>(model: &'a Model, plan: &Plan, index: usize) -> ImageSetting
     }
 }
 
-/// Writes the images into the folder `out`, as 00000.png and so on by their index.
+/// Writes the images into the folder `out`, which is there, as 00000.png and so on by their index.
 pub fn write_files(model: &Model, plan: &Plan, images: &Images, out: &Path) -> Result<Vec<String>> {
-    create_folder(out)?;
     let mut written = Vec::new();
     for index in 0..plan.classes.len() {
         let settings = settings(model, plan, index);
@@ -147,12 +146,16 @@ pub fn sheet(model: &Model, plan: &Plan, images: &Images, grid: &Grid) -> Result
     )?)
 }
 
+/// Rows of [`class_grid`]. Of a thousand classes nobody looks at every one.
+const MAX_ROWS: usize = 32;
+
 /// The grid that training shows: a row a class, `columns` images of each, with the model's own
-/// settings. The same seed at every step of a training shows the same images as they mature.
+/// settings; of more than [`MAX_ROWS`] classes the first. The same seed at every step of a training
+/// shows the same images as they mature.
 pub fn class_grid(model: &Model, columns: usize, seed: u64) -> Result<Vec<u8>> {
-    let classes = model.config().classes.len();
+    let rows = model.config().classes.len().min(MAX_ROWS);
     let mut request = Request::new(
-        (0..classes)
+        (0..rows)
             .flat_map(|id| std::iter::repeat_n(ClassName::Id(id as u64), columns))
             .collect(),
     );

@@ -8,29 +8,24 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use freeguide::settings::{ClassName, Guidance, Request};
+use freeguide::settings::{ClassName, Guidance, MAX_IMAGES, Request};
 use indicatif::{ProgressBar, ProgressStyle};
-use thiserror::Error;
 
 use super::arguments::{Devices, Export, Inspect, Sample, Serve, Train};
 use crate::data::ClassFolders;
 use crate::files::{create_folder, write_atomic};
 use crate::grid::Grid;
+use crate::output::print_line;
 use crate::png_text::{KEYWORD, read_text};
 use crate::recipe::Recipe;
 use crate::train::{Outcome, Training};
+use crate::usage::Usage;
 use crate::{bundle_files, device, export, sample, serve};
 
-/// Arguments that can be understood but make no sense.
-#[derive(Debug, Error)]
-#[error("{0}")]
-pub struct Usage(String);
-
 pub fn train(arguments: &Train) -> Result<ExitCode> {
-    let mut recipe = Recipe::load(&arguments.recipe, &arguments.set)?;
-    if let Some(seed) = arguments.seed {
-        recipe.train.seed = seed;
-    }
+    let mut set = arguments.set.clone();
+    set.extend(arguments.seed.map(|seed| format!("train.seed={seed}")));
+    let recipe = Recipe::load(&arguments.recipe, &set)?;
     let device = device::open(&arguments.device.device)?;
     let dataset = ClassFolders::load(&arguments.data, &recipe.data, &mut |warning| {
         eprintln!("warning: {warning}");
@@ -82,8 +77,13 @@ pub fn train(arguments: &Train) -> Result<ExitCode> {
 }
 
 pub fn sample(arguments: &Sample) -> Result<ExitCode> {
-    if arguments.count == 0 {
-        return Err(Usage("--count is 0: there is nothing to draw".to_owned()).into());
+    // Before anything of that size is allocated.
+    if !(1..=MAX_IMAGES).contains(&arguments.count) {
+        let count = arguments.count;
+        return Err(Usage(format!(
+            "--count is {count}, and must be from 1 to {MAX_IMAGES}; --first-image draws further ones"
+        ))
+        .into());
     }
     let device = device::open(&arguments.device.device)?;
     let model = bundle_files::open(&arguments.model, &device)
@@ -102,6 +102,16 @@ pub fn sample(arguments: &Sample) -> Result<ExitCode> {
     request.clip = arguments.no_clip.then_some(false);
     request.variance_interpolation = arguments.variance_interpolation;
     let plan = model.plan(&request)?;
+    // What cannot be written is better known before it is drawn.
+    let out = Path::new(&arguments.out);
+    if arguments.out.ends_with('/') {
+        create_folder(out)?;
+    } else if out.is_dir() || out.file_name().is_none() {
+        let what = "a PNG's name is wanted, or a folder's that ends in /";
+        return Err(Usage(format!("--out {:?}: {what}", arguments.out)).into());
+    } else if let Some(parent) = out.parent() {
+        create_folder(parent)?;
+    }
 
     let bar = ProgressBar::new(0).with_style(
         ProgressStyle::with_template("{bar:32} {pos}/{len} steps  {eta} left")
@@ -121,7 +131,7 @@ pub fn sample(arguments: &Sample) -> Result<ExitCode> {
     let seconds = begun.elapsed().as_secs_f64();
 
     let written = if arguments.out.ends_with('/') {
-        sample::write_files(&model, &plan, &images, Path::new(&arguments.out))?
+        sample::write_files(&model, &plan, &images, out)?
     } else {
         let png = sample::sheet(
             &model,
@@ -129,20 +139,16 @@ pub fn sample(arguments: &Sample) -> Result<ExitCode> {
             &images,
             &Grid::square(arguments.count, images.size),
         )?;
-        if let Some(parent) = Path::new(&arguments.out).parent() {
-            create_folder(parent)?;
-        }
-        write_atomic(Path::new(&arguments.out), &png)?;
+        write_atomic(out, &png)?;
         vec![arguments.out.clone()]
     };
     if arguments.json {
         let settings: Vec<_> = (0..arguments.count)
             .map(|i| sample::settings(&model, &plan, i))
             .collect();
-        println!(
-            "{}",
-            serde_json::json!({ "files": written, "images": settings, "seconds": seconds })
-        );
+        print_line(
+            serde_json::json!({ "files": written, "images": settings, "seconds": seconds }),
+        )?;
     } else {
         eprintln!(
             "{} images in {seconds:.1} s: {}",
@@ -167,7 +173,7 @@ fn class(text: &str, names: &[String]) -> ClassName {
 pub fn export(arguments: &Export) -> Result<ExitCode> {
     let exported = export::export(&arguments.run, &arguments.out, arguments.dtype)?;
     if arguments.json {
-        println!("{}", serde_json::to_string(&exported)?);
+        print_line(serde_json::to_string(&exported)?)?;
     } else {
         eprintln!(
             "{}: {} parameters after {} steps",
@@ -190,32 +196,35 @@ pub fn inspect(arguments: &Inspect) -> Result<ExitCode> {
         .with_context(|| arguments.path.display().to_string())?;
     let config = model.config();
     if arguments.json {
-        print!("{}", config.to_json());
+        print_line(config.to_json().trim_end())?;
         return Ok(ExitCode::SUCCESS);
     }
     let (image, origin) = (config.image, &config.provenance);
-    println!(
+    print_line(format_args!(
         "{}: {}×{} pixels, {} channels, {} parameters",
         config.name, image.size, image.size, image.channels, origin.parameters
-    );
-    println!("classes: {}", config.classes.join(", "));
-    println!(
+    ))?;
+    print_line(format_args!("classes: {}", config.classes.join(", ")))?;
+    print_line(format_args!(
         "trained for {} steps on {} images seen, p_uncond {}, average over {}",
         origin.steps, origin.images_seen, origin.p_uncond, origin.ema_decay
-    );
+    ))?;
     for (what, text) in [
         ("data", &origin.dataset),
         ("licence", &origin.license),
         ("attribution", &origin.attribution),
     ] {
         if !text.is_empty() {
-            println!("{what}: {text}");
+            print_line(format_args!("{what}: {text}"))?;
         }
     }
     for file in &config.weights {
-        println!("{:>12}  {}  sha256 {}", file.bytes, file.file, file.sha256);
+        print_line(format_args!(
+            "{:>12}  {}  sha256 {}",
+            file.bytes, file.file, file.sha256
+        ))?;
     }
-    println!("every file is whole and every weight in its place");
+    print_line("every file is whole and every weight in its place")?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -223,7 +232,7 @@ fn inspect_picture(path: &Path) -> Result<ExitCode> {
     let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     let text = read_text(&bytes, KEYWORD).with_context(|| path.display().to_string())?;
     match text {
-        Some(settings) => println!("{settings}"),
+        Some(settings) => print_line(settings)?,
         None => bail!(
             "{} carries no settings: it was not made by freeguide, or they were removed",
             path.display()
@@ -235,13 +244,13 @@ fn inspect_picture(path: &Path) -> Result<ExitCode> {
 pub fn devices(arguments: &Devices) -> Result<ExitCode> {
     let found = device::list();
     if arguments.json {
-        println!("{}", serde_json::to_string(&found)?);
+        print_line(serde_json::to_string(&found)?)?;
         return Ok(ExitCode::SUCCESS);
     }
     for device in found {
         match device.unavailable {
-            None => println!("{:8} {}", device.name, device.description),
-            Some(reason) => println!("{:8} not available: {reason}", device.name),
+            None => print_line(format_args!("{:8} {}", device.name, device.description))?,
+            Some(reason) => print_line(format_args!("{:8} not available: {reason}", device.name))?,
         }
     }
     Ok(ExitCode::SUCCESS)

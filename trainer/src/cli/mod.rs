@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use freeguide::settings::RequestError;
 
+use crate::usage::Usage;
 use arguments::{Arguments, Command};
 
 /// Runs the command. Exit code 2 is bad usage, 1 a failure, each with one line that says what
@@ -27,7 +28,7 @@ pub fn main() -> ExitCode {
         Err(error) => {
             eprintln!("error: {error:#}");
             // What was asked for cannot be had, however often one tries: bad usage.
-            let usage = error.is::<RequestError>() || error.is::<commands::Usage>();
+            let usage = error.is::<RequestError>() || error.is::<Usage>();
             ExitCode::from(if usage { 2 } else { 1 })
         }
     }

@@ -23,7 +23,7 @@ pub enum DataError {
         path: PathBuf,
     },
     /// A folder could not be read.
-    #[error("cannot read {}: {source}", .path.display())]
+    #[error("cannot read {}", .path.display())]
     Io {
         /// The folder.
         path: PathBuf,

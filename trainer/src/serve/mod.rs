@@ -7,7 +7,7 @@ mod files;
 mod response;
 
 use std::{
-    io,
+    io::{self, Write},
     net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs},
     path::{Path, PathBuf},
     sync::Arc,
@@ -69,7 +69,8 @@ pub enum ServeError {
 /// If `dir` is no folder or the address cannot be had.
 pub fn serve(dir: &Path, host: &str, port: Option<u16>) -> Result<(), ServeError> {
     let server = FileServer::bind(dir, host, port)?;
-    println!("{}", server.announcement(dir));
+    // Whoever closed standard output does not want to read it; the server serves all the same.
+    let _ = writeln!(io::stdout(), "{}", server.announcement(dir));
     server.run()
 }
 

@@ -93,13 +93,18 @@ impl Checkpoint {
 
     /// The newest checkpoint in `folder` that is whole, or none. `like` has the structure and the
     /// device; `optimizer` is fresh. `report` is told of every checkpoint that is passed over.
+    ///
+    /// # Errors
+    ///
+    /// If there are checkpoints and none is whole.
     pub fn load_latest(
         folder: &Path,
         like: &UNet,
         optimizer: &ModuleOptimizer,
         report: &mut dyn FnMut(String),
     ) -> Result<Option<Self>> {
-        for (_, path) in list(folder)?.iter().rev() {
+        let all = list(folder)?;
+        for (_, path) in all.iter().rev() {
             match Self::load(path, like, optimizer) {
                 Ok(checkpoint) => return Ok(Some(checkpoint)),
                 Err(e) => report(format!(
@@ -107,6 +112,10 @@ impl Checkpoint {
                     path.display()
                 )),
             }
+        }
+        // To begin again from nothing is for somebody to decide who knows what is lost.
+        if !all.is_empty() {
+            bail!("every checkpoint in {} is damaged", folder.display());
         }
         Ok(None)
     }

@@ -82,11 +82,15 @@ impl Training {
             state.step += 1;
 
             let last = state.step == train.steps;
-            if last || state.step % METRIC_EVERY == 0 {
+            let stopping = self.stop.load(Ordering::Relaxed);
+            let saving = last || stopping || state.step % train.checkpoint_every == 0;
+            // Before a checkpoint too: one of a network that has diverged must not push out one
+            // that was good.
+            if saving || state.step % METRIC_EVERY == 0 {
                 let metric = window.close(state.step, rate, train.batch)?;
-                if !metric.loss.is_finite() {
+                if !metric.loss.is_finite() || !metric.gradient_norm.is_finite() {
                     bail!(
-                        "the loss is not a number any more at step {}; the last checkpoint is good: lower train.learning_rate and go on with --resume",
+                        "the loss is not a number any more at step {}; the last checkpoint, if there is one, is good: lower train.learning_rate and go on with --resume",
                         state.step
                     );
                 }
@@ -94,8 +98,7 @@ impl Training {
                 progress.update(state.step, metric.loss as f32, rate);
                 metrics.push(metric);
             }
-            let stopping = self.stop.load(Ordering::Relaxed);
-            if last || stopping || state.step % train.checkpoint_every == 0 {
+            if saving {
                 state.save(&folder)?;
             }
             if last || state.step % train.sample_every == 0 {
@@ -160,7 +163,7 @@ impl Training {
                 bail!("there is no training in {} to resume", self.out.display());
             }
             folder.check_resumable(recipe, &info)?;
-            folder.describe(recipe, &info)?;
+            folder.create(recipe, &info)?;
             let mut report = |line: String| eprintln!("warning: {line}");
             let found =
                 Checkpoint::load_latest(&folder.checkpoints(), &network, &optimizer, &mut report)?;

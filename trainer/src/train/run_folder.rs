@@ -62,14 +62,10 @@ impl RunFolder {
         Self(path.to_owned())
     }
 
-    /// Begins a run: the folder is made and described.
+    /// Makes the folder and writes `recipe.toml` and `run.json`, at the beginning and again where a
+    /// run goes on: what may change in between, such as the number of steps, is written down too.
     pub fn create(&self, recipe: &Recipe, info: &RunInfo) -> Result<()> {
         create_folder(&self.samples())?;
-        self.describe(recipe, info)
-    }
-
-    /// Writes `recipe.toml` and `run.json`.
-    pub fn describe(&self, recipe: &Recipe, info: &RunInfo) -> Result<()> {
         self.put("recipe.toml", recipe.to_toml()?.as_bytes())?;
         self.put("run.json", &serde_json::to_vec_pretty(info)?)
     }
