@@ -723,6 +723,32 @@ fn a_damaged_checkpoint_is_passed_over() {
 }
 
 #[test]
+fn a_training_that_diverges_stops_and_keeps_a_good_checkpoint() {
+    let place = tempfile::tempdir().unwrap();
+    let out = place.path().join("run");
+    // Weight decay that overshoots: every step makes the weights some ninety times larger.
+    let wild = [
+        "--set",
+        "train.weight_decay=100",
+        "--set",
+        "train.learning_rate=0.9",
+    ];
+    let often = [
+        "--set",
+        "train.checkpoint_every=1",
+        "--set",
+        "train.warmup=0",
+    ];
+    train(&out, &[&wild[..], &often].concat())
+        .refused(1, &["diverged", "train.learning_rate", "--resume"]);
+    assert_eq!(checkpoints(&out).len(), 2);
+    // Exporting and inspecting look at every weight.
+    let model = place.path().join("model");
+    run(&["export", "--run", text(&out), "--out", text(&model)]).ok();
+    run(&["inspect", text(&model)]).ok();
+}
+
+#[test]
 fn a_run_is_resumed_only_as_what_it_is() {
     let place = tempfile::tempdir().unwrap();
     let out = unfinished_run(&place);

@@ -3,6 +3,7 @@
 mod checkpoint;
 mod clip;
 mod ema;
+mod finite;
 mod run_folder;
 mod schedule;
 
@@ -21,6 +22,7 @@ use freeguide::training::{Objective, Order, flips};
 
 pub use checkpoint::Checkpoint;
 pub use ema::Ema;
+use finite::is_finite;
 pub use run_folder::{Metric, RunFolder, RunInfo};
 
 use crate::data::Dataset;
@@ -89,10 +91,7 @@ impl Training {
             if saving || state.step % METRIC_EVERY == 0 {
                 let metric = window.close(state.step, rate, train.batch)?;
                 if !metric.loss.is_finite() || !metric.gradient_norm.is_finite() {
-                    bail!(
-                        "the loss is not a number any more at step {}; the last checkpoint, if there is one, is good: lower train.learning_rate and go on with --resume",
-                        state.step
-                    );
+                    bail!(diverged(state.step));
                 }
                 folder.log(&metric)?;
                 progress.update(state.step, metric.loss as f32, rate);
@@ -244,6 +243,12 @@ impl Training {
     }
 }
 
+fn diverged(step: u64) -> String {
+    format!(
+        "the training has diverged: after step {step} there are values that are no numbers; the last checkpoint, if there is one, is good: lower train.learning_rate and go on with --resume"
+    )
+}
+
 /// What changes from step to step.
 struct State {
     step: u64,
@@ -272,6 +277,9 @@ impl State {
     }
 
     fn save(&self, folder: &RunFolder) -> Result<()> {
+        if !is_finite(&self.network) || !is_finite(&self.average.network) {
+            bail!(diverged(self.step));
+        }
         let checkpoint = Checkpoint {
             step: self.step,
             network: self.network.clone(),
