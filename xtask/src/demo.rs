@@ -31,7 +31,7 @@ pub fn run(port: u16, webgpu: bool) -> Result<()> {
     })?;
     wasm::finish(Build::Cpu, &tools)?;
     // A second run need not start without what the first one has made.
-    let both = webgpu && Build::WebGpu.is_fresh();
+    let both = webgpu && Build::WebGpu.is_fresh(&tools);
     let first = if both {
         made("full", &Build::ALL)
     } else {

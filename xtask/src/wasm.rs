@@ -67,19 +67,38 @@ impl Build {
             .join(format!("freeguide_{}_bg.wasm", self.name()))
     }
 
-    /// Whether a build lies ready that is younger than every source it was made of.
-    pub fn is_fresh(self) -> bool {
+    /// A file as old as the start of the last compilation that succeeded.
+    fn compiled_since(self) -> PathBuf {
+        self.target().join("compiled-since")
+    }
+
+    /// The file that says what the package was made of.
+    fn stamp_file(self) -> PathBuf {
+        self.target().join("packaged")
+    }
+
+    /// Whether the package lies ready that [`compile`] and [`finish`] would make, as far as can be
+    /// told without asking cargo, which may begin to compile.
+    pub fn is_fresh(self, tools: &Tools) -> bool {
         let age = |path: &Path| fs::metadata(path).and_then(|about| about.modified()).ok();
-        let (Some(built), Ok(sources)) = (
-            age(&self.wasm_file()),
+        let (Some(since), Ok(sources)) = (
+            age(&self.compiled_since()),
             fs::read_to_string(self.compiled().with_extension("d")),
         ) else {
             return false;
         };
         let lock = root().join("Cargo.lock");
-        sources_in(&sources)
-            .chain([lock])
-            .all(|path| age(&path).is_some_and(|age| age < built))
+        let unchanged = |path: PathBuf| age(&path).is_some_and(|age| age < since);
+        sources_in(&sources).chain([lock]).all(unchanged) && self.is_packaged(tools)
+    }
+
+    /// Whether the package was made of the file that cargo has made last.
+    fn is_packaged(self, tools: &Tools) -> bool {
+        let (Ok(wanted), Ok(was)) = (stamp(self, tools), fs::read_to_string(self.stamp_file()))
+        else {
+            return false;
+        };
+        wanted == was && self.wasm_file().is_file()
     }
 }
 
@@ -141,6 +160,9 @@ impl Tools {
 
 /// Cargo's part.
 pub fn compile(build: Build) -> Result<()> {
+    let started = build.target().join("compile-started");
+    fs::create_dir_all(build.target())?;
+    fs::write(&started, "")?;
     cargo()
         .args("build --package freeguide-web --profile wasm --target wasm32-unknown-unknown")
         .arg("--features")
@@ -155,19 +177,17 @@ pub fn compile(build: Build) -> Result<()> {
             "-C target-feature=+simd128 --cfg getrandom_backend=\"wasm_js\"",
         )
         .run()
-        .with_context(|| format!("the {} build of the runtime", build.name()))
+        .with_context(|| format!("the {} build of the runtime", build.name()))?;
+    fs::rename(started, build.compiled_since())?;
+    Ok(())
 }
 
 /// The rest: JavaScript glue and optimiser. What was made before stays until all is done.
 pub fn finish(build: Build, tools: &Tools) -> Result<()> {
-    let compiled = build.compiled();
-    let wanted = stamp(build, tools)?;
-    let stamp_file = build.target().join("packaged");
-    let done = build.wasm_file().is_file()
-        && fs::read_to_string(&stamp_file).is_ok_and(|was| was == wanted);
-    if done {
+    if build.is_packaged(tools) {
         return Ok(());
     }
+    let wanted = stamp(build, tools)?;
     let name = format!("freeguide_{}", build.name());
     let new = build.target().join("package.new");
     let _ = fs::remove_dir_all(&new);
@@ -176,7 +196,7 @@ pub fn finish(build: Build, tools: &Tools) -> Result<()> {
         .arg(&name)
         .arg("--out-dir")
         .arg(&new)
-        .arg(&compiled)
+        .arg(build.compiled())
         .quietly()?;
     if let Some(optimiser) = &tools.optimiser {
         say(&format!(
@@ -187,7 +207,7 @@ pub fn finish(build: Build, tools: &Tools) -> Result<()> {
         optimise(build, optimiser, &new.join(format!("{name}_bg.wasm")));
     }
     replace_dir(&new, &build.package())?;
-    fs::write(stamp_file, wanted)?;
+    fs::write(build.stamp_file(), wanted)?;
     Ok(())
 }
 
