@@ -548,6 +548,16 @@ fn an_image_that_cannot_be_read_is_named_and_skipped() {
     let whole = fs::read(folder.join("square/000.png")).unwrap();
     fs::write(folder.join("square/cut.png"), &whole[..whole.len() / 2]).unwrap();
     fs::write(folder.join("triangle/notes.png"), b"not a picture").unwrap();
+    // A file of a few hundred bytes that claims twelve gigabytes of pixels.
+    let small = folder.join("triangle/bomb.jpg");
+    RgbImage::new(8, 8).save(&small).unwrap();
+    let mut bytes = fs::read(&small).unwrap();
+    let frame = bytes
+        .windows(2)
+        .position(|marker| marker == [0xff, 0xc0])
+        .unwrap();
+    bytes[frame + 5..frame + 9].fill(0xff);
+    fs::write(&small, bytes).unwrap();
     fs::write(folder.join("triangle/readme.txt"), b"not meant to be one").unwrap();
     let out = place.path().join("run");
     let ran = run(&[
@@ -573,7 +583,7 @@ fn an_image_that_cannot_be_read_is_named_and_skipped() {
             .any(|l| l.starts_with("warning: ") && l.contains(name))
     };
     assert!(
-        warned("cut.png") && warned("notes.png") && warned("readme.txt"),
+        warned("cut.png") && warned("bomb.jpg") && warned("notes.png") && warned("readme.txt"),
         "{}",
         ran.err
     );

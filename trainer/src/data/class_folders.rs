@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use image::{DynamicImage, ImageDecoder, ImageReader};
+use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
 use rayon::prelude::*;
 use walkdir::WalkDir;
 
@@ -266,6 +266,9 @@ fn contents(
     Ok(found)
 }
 
+/// The most memory that the pixels of one file may take: a photograph of 170 megapixels.
+const MAX_DECODED_BYTES: u64 = 512 << 20;
+
 /// Decodes one file, upright. The error is for people.
 fn read_image(path: &Path) -> Result<DynamicImage, String> {
     let file = File::open(path).map_err(|error| error.to_string())?;
@@ -277,6 +280,11 @@ fn read_image(path: &Path) -> Result<DynamicImage, String> {
     }
     let decode = || {
         let mut decoder = reader.into_decoder()?;
+        // A file of a hundred bytes may claim to be a picture of gigabytes.
+        let mut limits = Limits::no_limits();
+        limits.max_alloc = Some(MAX_DECODED_BYTES);
+        limits.reserve(decoder.total_bytes())?;
+        decoder.set_limits(limits)?;
         let orientation = decoder.orientation()?;
         let mut image = DynamicImage::from_decoder(decoder)?;
         image.apply_orientation(orientation);
