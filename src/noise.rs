@@ -140,7 +140,9 @@ mod tests {
         let got = normals(1, 2, 3, 4);
         let want = [-1.149_316_1, -1.346_850_3, -0.714_983_34, -0.174_721_91];
         assert!(
-            got.iter().zip(want).all(|(a, b): (&f32, f32)| (a - b).abs() < 1e-6),
+            got.iter()
+                .zip(want)
+                .all(|(a, b): (&f32, f32)| (a - b).abs() < 1e-6),
             "{got:?}"
         );
     }
@@ -171,6 +173,9 @@ mod tests {
         let mut stream = NoiseStream::new(Purpose::Training, 0, 0, 0);
         let mut counts = [0u32; 7];
         (0..70_000).for_each(|_| counts[stream.below(7) as usize] += 1);
-        assert!(counts.iter().all(|&c| (c as i32 - 10_000).abs() < 500), "{counts:?}");
+        assert!(
+            counts.iter().all(|&c| (c as i32 - 10_000).abs() < 500),
+            "{counts:?}"
+        );
     }
 }

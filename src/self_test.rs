@@ -18,7 +18,9 @@ pub enum SelfTestError {
     #[error("the device did not return the result of the self-test: {0}")]
     Unreadable(String),
     /// The result is wrong.
-    #[error("the device computes wrongly: the self-test is off by {difference} where {TOLERANCE} is allowed")]
+    #[error(
+        "the device computes wrongly: the self-test is off by {difference} where {TOLERANCE} is allowed"
+    )]
     Wrong {
         /// The largest difference from the known answer; NaN or infinite where that came back.
         difference: f32,
@@ -33,13 +35,27 @@ pub const TOLERANCE: f32 = 2e-3;
 ///
 /// Computed by the CPU backend in f32; the parity tests hold the same network against PyTorch.
 const ANSWER: [f32; 13] = [
-    0.094_106_7, 0.144_994_8, 0.120_358_45, -0.629_099_7, -0.223_444_54, 0.109_675_23, 0.469_307_93,
-    0.116_359_94, -0.119_442_08, 0.266_928_5, -0.310_959, 0.049_052_81, 0.665_804_1,
+    0.094_106_7,
+    0.144_994_8,
+    0.120_358_45,
+    -0.629_099_7,
+    -0.223_444_54,
+    0.109_675_23,
+    0.469_307_93,
+    0.116_359_94,
+    -0.119_442_08,
+    0.266_928_5,
+    -0.310_959,
+    0.049_052_81,
+    0.665_804_1,
 ];
 
 /// A small U-Net whose weights come from the counter-based generator.
 pub fn network(device: &Device) -> UNet {
-    UNetConfig::tiny().init(3, 2, device).map(&mut Fill { device: device.clone(), index: 0 })
+    UNetConfig::tiny().init(3, 2, device).map(&mut Fill {
+        device: device.clone(),
+        index: 0,
+    })
 }
 
 /// Runs the self-test.
@@ -55,7 +71,11 @@ pub async fn self_test(device: &Device) -> Result<(), SelfTestError> {
         .map(|(found, answer)| (found - answer).abs())
         // NaN must not lose against a number.
         .fold(0.0f32, |worst, d| if d <= worst { worst } else { d });
-    if difference <= TOLERANCE { Ok(()) } else { Err(SelfTestError::Wrong { difference }) }
+    if difference <= TOLERANCE {
+        Ok(())
+    } else {
+        Err(SelfTestError::Wrong { difference })
+    }
 }
 
 /// The input of the self-test: z `[2, 3, 8, 8]`, λ `[2]` and the classes `[2]`, the second of them ∅.
@@ -81,7 +101,10 @@ async fn measure(device: &Device) -> Result<Vec<f32>, SelfTestError> {
     let count = values.len() as f32;
     let mean = values.iter().sum::<f32>() / count;
     let square = values.iter().map(|v| v * v).sum::<f32>() / count;
-    Ok([mean, square].into_iter().chain(values.into_iter().step_by(37)).collect())
+    Ok([mean, square]
+        .into_iter()
+        .chain(values.into_iter().step_by(37))
+        .collect())
 }
 
 /// Fills parameters with small numbers, each from a stream of its own.
@@ -97,7 +120,10 @@ impl ModuleMapper for Fill {
         self.index += 1;
         NoiseStream::new(Purpose::Sampling, 0, self.index, 0).fill_normal(&mut values);
         values.iter_mut().for_each(|v| *v *= 0.25);
-        Param::initialized(param.id, Tensor::from_data(TensorData::new(values, shape), &self.device))
+        Param::initialized(
+            param.id,
+            Tensor::from_data(TensorData::new(values, shape), &self.device),
+        )
     }
 }
 

@@ -10,7 +10,10 @@ use freeguide::sampler::{Run, Solver};
 use freeguide::settings::Plan;
 
 /// The paper's schedule, but for its last interval, a narrower range: f32 cannot tell ε at λ = 20.
-const RANGE: LogSnrRange = LogSnrRange { min: -14.0, max: 12.0 };
+const RANGE: LogSnrRange = LogSnrRange {
+    min: -14.0,
+    max: 12.0,
+};
 
 fn sample(mixture: &Mixture, plan: Plan) -> Vec<[f64; 2]> {
     let mut run = Run::new(mixture, plan, mixture.target, RANGE, SHAPE, &device());
@@ -84,12 +87,21 @@ fn latents(mixture: &Mixture, plan: Plan) -> Vec<[f64; 2]> {
 fn the_ancestral_sampler_draws_the_class() {
     let mixture = Mixture::three(Target::Epsilon);
     for class in 0..3 {
-        let found = sample(&mixture, plan(Some(class as u32), 4000, 256, 0.0, Solver::Ancestral));
+        let found = sample(
+            &mixture,
+            plan(Some(class as u32), 4000, 256, 0.0, Solver::Ancestral),
+        );
         for (i, (mean, deviation)) in moments(&found).into_iter().enumerate() {
             // Five standard errors; 256 steps leave a bias of the variance well below that.
             let error = 5.0 * mixture.deviations[class] / 4000f64.sqrt();
-            assert!((mean - mixture.means[class][i]).abs() < error, "class {class}: mean {mean}");
-            assert!((deviation - mixture.deviations[class]).abs() < error, "class {class}: {deviation}");
+            assert!(
+                (mean - mixture.means[class][i]).abs() < error,
+                "class {class}: mean {mean}"
+            );
+            assert!(
+                (deviation - mixture.deviations[class]).abs() < error,
+                "class {class}: {deviation}"
+            );
         }
     }
 }
@@ -99,7 +111,9 @@ fn without_a_class_both_samplers_draw_the_whole_mixture() {
     let mixture = Mixture::three(Target::V);
     let exact: [(f64, f64); 2] = std::array::from_fn(|i| {
         let mean = mixture.means.iter().map(|m| m[i]).sum::<f64>() / 3.0;
-        let square: f64 = (0..3).map(|k| mixture.deviations[k].powi(2) + mixture.means[k][i].powi(2)).sum();
+        let square: f64 = (0..3)
+            .map(|k| mixture.deviations[k].powi(2) + mixture.means[k][i].powi(2))
+            .sum();
         (mean, (square / 3.0 - mean * mean).sqrt())
     });
     for solver in Solver::ALL {
@@ -107,10 +121,18 @@ fn without_a_class_both_samplers_draw_the_whole_mixture() {
         let by_name = sample(&mixture, plan(None, 4000, 256, 3.0, solver));
         let by_strength = sample(&mixture, plan(Some(1), 4000, 256, -1.0, solver));
         assert_eq!(by_name, by_strength);
-        for ((mean, deviation), (exact_mean, exact_deviation)) in moments(&by_name).into_iter().zip(exact) {
+        for ((mean, deviation), (exact_mean, exact_deviation)) in
+            moments(&by_name).into_iter().zip(exact)
+        {
             let error = 5.0 * exact_deviation / 4000f64.sqrt();
-            assert!((mean - exact_mean).abs() < error, "{solver:?}: {mean} for {exact_mean}");
-            assert!((deviation - exact_deviation).abs() < error, "{solver:?}: {deviation}");
+            assert!(
+                (mean - exact_mean).abs() < error,
+                "{solver:?}: {mean} for {exact_mean}"
+            );
+            assert!(
+                (deviation - exact_deviation).abs() < error,
+                "{solver:?}: {deviation}"
+            );
         }
     }
 }
@@ -122,7 +144,8 @@ fn guided_ddim_follows_the_flow_with_first_order() {
         for w in [0.0, 1.0, 3.0] {
             let plan = |steps| plan(Some(0), 64, steps, w, Solver::Ddim);
             let exact = exact_flow(&mixture, 0, w, &latents(&mixture, plan(1)));
-            let errors = [64, 128, 256].map(|steps| distance(&sample(&mixture, plan(steps)), &exact));
+            let errors =
+                [64, 128, 256].map(|steps| distance(&sample(&mixture, plan(steps)), &exact));
             for pair in errors.windows(2) {
                 let ratio = pair[0] / pair[1];
                 assert!((1.7..2.4).contains(&ratio), "{target:?} w {w}: {errors:?}");
@@ -142,14 +165,23 @@ fn guidance_moves_samples_away_from_the_other_classes() {
     };
     let (plain, guided, strong) = (spread(0.0), spread(1.0), spread(4.0));
     // Class 0 lies at the right of the other two: fidelity up, diversity down.
-    assert!(plain.0 < guided.0 && guided.0 < strong.0, "{plain:?} {guided:?} {strong:?}");
-    assert!(plain.1 > guided.1 && guided.1 > strong.1, "{plain:?} {guided:?} {strong:?}");
+    assert!(
+        plain.0 < guided.0 && guided.0 < strong.0,
+        "{plain:?} {guided:?} {strong:?}"
+    );
+    assert!(
+        plain.1 > guided.1 && guided.1 > strong.1,
+        "{plain:?} {guided:?} {strong:?}"
+    );
 }
 
 #[test]
 fn both_targets_are_one_model() {
     let drawn = [Target::Epsilon, Target::V].map(|target| {
-        sample(&Mixture::three(target), plan(Some(2), 16, 32, 2.0, Solver::Ddim))
+        sample(
+            &Mixture::three(target),
+            plan(Some(2), 16, 32, 2.0, Solver::Ddim),
+        )
     });
     assert!(distance(&drawn[0], &drawn[1]) < 1e-3);
 }
@@ -186,14 +218,26 @@ fn clipping_keeps_every_estimate_in_range() {
     clipped.clip = true;
     let mut run = Run::new(&mixture, clipped, Target::Epsilon, RANGE, SHAPE, &device());
     while run.advance() {
-        assert!(points(run.denoised()).iter().flatten().all(|v| v.abs() <= 1.0));
+        assert!(
+            points(run.denoised())
+                .iter()
+                .flatten()
+                .all(|v| v.abs() <= 1.0)
+        );
     }
 }
 
 #[test]
 fn a_run_can_be_looked_at_and_left_between_any_two_steps() {
     let mixture = Mixture::three(Target::V);
-    let mut run = Run::new(&mixture, plan(Some(0), 2, 5, 1.0, Solver::Ddim), Target::V, RANGE, SHAPE, &device());
+    let mut run = Run::new(
+        &mixture,
+        plan(Some(0), 2, 5, 1.0, Solver::Ddim),
+        Target::V,
+        RANGE,
+        SHAPE,
+        &device(),
+    );
     assert_eq!((run.step(), run.steps(), run.evaluations(0)), (0, 5, 10));
     let mut seen = Vec::new();
     while run.advance() {

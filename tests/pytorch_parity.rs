@@ -36,7 +36,10 @@ fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
 /// The largest difference; NaN where there is one.
 fn difference(found: &[f32], expected: &[f32]) -> f64 {
     assert_eq!(found.len(), expected.len());
-    let differences = found.iter().zip(expected).map(|(f, e)| f64::from((f - e).abs()));
+    let differences = found
+        .iter()
+        .zip(expected)
+        .map(|(f, e)| f64::from((f - e).abs()));
     differences.fold(0.0, |worst, d| if d <= worst { worst } else { d })
 }
 
@@ -52,7 +55,11 @@ type Input = (Tensor<4>, Tensor<1>, Tensor<1, Int>);
 
 /// One row of a batch.
 fn row((z, log_snr, class): &Input, i: usize) -> Input {
-    (z.clone().narrow(0, i, 1), log_snr.clone().narrow(0, i, 1), class.clone().narrow(0, i, 1))
+    (
+        z.clone().narrow(0, i, 1),
+        log_snr.clone().narrow(0, i, 1),
+        class.clone().narrow(0, i, 1),
+    )
 }
 
 #[test]
@@ -108,8 +115,14 @@ fn another_network_is_told_apart() {
     let changes: [(&str, Value); 4] = [
         ("head_channels", 2.into()),
         ("norm_groups", 4.into()),
-        ("log_snr_embedding", json!({ "min": -15.0, "max": 12.0, "scale": 61.0 })),
-        ("log_snr_embedding", json!({ "min": -15.0, "max": 12.1, "scale": 60.0 })),
+        (
+            "log_snr_embedding",
+            json!({ "min": -15.0, "max": 12.0, "scale": 61.0 }),
+        ),
+        (
+            "log_snr_embedding",
+            json!({ "min": -15.0, "max": 12.1, "scale": 60.0 }),
+        ),
     ];
     for (field, value) in changes {
         let network = fixture.network(&device, |config| config[field] = value.clone());
@@ -117,7 +130,10 @@ fn another_network_is_told_apart() {
         let output = values(network.forward(z, log_snr, class));
         let error = difference(&output, &fixture.values("output"));
         println!("{field} = {value}: output off by {error:.1e}");
-        assert!(error > 20.0 * FORWARD_TOLERANCE, "{field} = {value}: {error}");
+        assert!(
+            error > 20.0 * FORWARD_TOLERANCE,
+            "{field} = {value}: {error}"
+        );
     }
 }
 
@@ -156,7 +172,11 @@ impl ModuleVisitor for Collect<'_> {
 }
 
 fn of_parameters(network: &UNet, gradients: &Gradients) -> BTreeMap<String, Vec<f32>> {
-    let mut collect = Collect { gradients, path: Vec::new(), found: BTreeMap::new() };
+    let mut collect = Collect {
+        gradients,
+        path: Vec::new(),
+        found: BTreeMap::new(),
+    };
     network.visit(&mut collect);
     collect.found
 }
@@ -168,16 +188,15 @@ struct Gradient {
 }
 
 /// Σ cotangent · output, and its gradients.
-fn backward(
-    network: &UNet,
-    (z, log_snr, class): Input,
-    cotangent: Tensor<4>,
-) -> (f64, Gradient) {
+fn backward(network: &UNet, (z, log_snr, class): Input, cotangent: Tensor<4>) -> (f64, Gradient) {
     let z = z.require_grad();
     let loss = (network.forward(z.clone(), log_snr, class) * cotangent).sum();
     let found = loss.backward();
     let of_z = values(z.grad(&found).expect("z has no gradient"));
-    let gradient = Gradient { parameters: of_parameters(network, &found), z: of_z };
+    let gradient = Gradient {
+        parameters: of_parameters(network, &found),
+        z: of_z,
+    };
     (f64::from(loss.into_scalar::<f32>()), gradient)
 }
 
@@ -186,7 +205,10 @@ fn check_gradients(fixture: &Fixture, found: &Gradient) -> (f64, String) {
     let names = fixture.parameters();
     assert!(names.len() > 50);
     assert_eq!(names.len(), found.parameters.len());
-    let mut worst = (relative(&found.z, &fixture.values("gradient.z")), "z".to_owned());
+    let mut worst = (
+        relative(&found.z, &fixture.values("gradient.z")),
+        "z".to_owned(),
+    );
     for name in names {
         let expected = fixture.values(&format!("gradient.weight.{name}"));
         let error = relative(&found.parameters[&name], &expected);
@@ -209,7 +231,10 @@ fn the_gradients_are_pytorchs() {
         let (loss, found) = backward(&network, fixture.input(&device), cotangent);
         let expected = f64::from(fixture.values("loss")[0]);
         let error = (loss - expected).abs() / expected.abs().max(1.0);
-        assert!(error <= GRADIENT_TOLERANCE, "{name}: {loss}, not {expected}");
+        assert!(
+            error <= GRADIENT_TOLERANCE,
+            "{name}: {loss}, not {expected}"
+        );
         let (error, of) = check_gradients(&fixture, &found);
         println!("{name}: gradients off by {error:.1e} of the largest, at worst ({of})");
     }
@@ -224,13 +249,19 @@ fn the_gradients_of_every_row_alone_are_pytorchs() {
         let network = fixture.network(&device, |_| {}).map(&mut Track);
         let input = fixture.input(&device);
         let cotangent = fixture.tensor::<4>("cotangent", &device);
-        let mut total = Gradient { parameters: BTreeMap::new(), z: Vec::new() };
+        let mut total = Gradient {
+            parameters: BTreeMap::new(),
+            z: Vec::new(),
+        };
         for i in 0..cotangent.dims()[0] {
             let of_row = cotangent.clone().narrow(0, i, 1);
             let (_, found) = backward(&network, row(&input, i), of_row);
             total.z.extend(found.z);
             for (name, gradient) in found.parameters {
-                let sum = total.parameters.entry(name).or_insert_with(|| vec![0.0; gradient.len()]);
+                let sum = total
+                    .parameters
+                    .entry(name)
+                    .or_insert_with(|| vec![0.0; gradient.len()]);
                 sum.iter_mut().zip(gradient).for_each(|(sum, g)| *sum += g);
             }
         }
@@ -284,8 +315,16 @@ fn the_self_tests_network_is_pytorchs() {
     let (z, log_snr, class) = self_test::input(&device);
     let stale = "the self-test has changed: make its fixture again (tests/pytorch/README.md)";
     assert_eq!(values(z.clone()), fixture.values("z"), "{stale}");
-    assert_eq!(values(log_snr.clone()), fixture.values("log_snr"), "{stale}");
-    assert_eq!(class.to_data().iter::<u32>().collect::<Vec<_>>(), fixture.classes(), "{stale}");
+    assert_eq!(
+        values(log_snr.clone()),
+        fixture.values("log_snr"),
+        "{stale}"
+    );
+    assert_eq!(
+        class.to_data().iter::<u32>().collect::<Vec<_>>(),
+        fixture.classes(),
+        "{stale}"
+    );
     let output = values(self_test::network(&device).forward(z, log_snr, class));
     let expected = fixture.values("output");
     let error = difference(&output, &expected);
@@ -303,8 +342,12 @@ struct Write {
 impl Write {
     fn push<const D: usize>(&mut self, name: &str, tensor: Tensor<D>) {
         let shape = tensor.dims().to_vec();
-        let bytes = values(tensor).into_iter().flat_map(f32::to_le_bytes).collect();
-        self.tensors.push((name.to_owned(), Dtype::F32, shape, bytes));
+        let bytes = values(tensor)
+            .into_iter()
+            .flat_map(f32::to_le_bytes)
+            .collect();
+        self.tensors
+            .push((name.to_owned(), Dtype::F32, shape, bytes));
     }
 }
 
@@ -334,8 +377,17 @@ fn write_the_self_tests_network() {
     self_test::network(&device).visit(&mut write);
     write.push("z", z);
     write.push("log_snr", log_snr);
-    let classes: Vec<u8> = class.to_data().iter::<i32>().flat_map(i32::to_le_bytes).collect();
-    write.tensors.push(("class".to_owned(), Dtype::I32, class.dims().to_vec(), classes));
+    let classes: Vec<u8> = class
+        .to_data()
+        .iter::<i32>()
+        .flat_map(i32::to_le_bytes)
+        .collect();
+    write.tensors.push((
+        "class".to_owned(),
+        Dtype::I32,
+        class.dims().to_vec(),
+        classes,
+    ));
     let views = write.tensors.iter().map(|(name, dtype, shape, bytes)| {
         (name, TensorView::new(*dtype, shape.clone(), bytes).unwrap())
     });
@@ -348,7 +400,10 @@ fn write_the_self_tests_network() {
     });
     let metadata = [("config".to_owned(), config.to_string())].into();
     let file = safetensors::serialize(views, Some(metadata)).unwrap();
-    let path = concat!(env!("CARGO_TARGET_TMPDIR"), "/self_test_network.safetensors");
+    let path = concat!(
+        env!("CARGO_TARGET_TMPDIR"),
+        "/self_test_network.safetensors"
+    );
     std::fs::write(path, file).unwrap();
     println!("{path}");
 }

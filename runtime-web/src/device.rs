@@ -49,7 +49,10 @@ impl Device {
 
 #[cfg(feature = "cpu")]
 async fn open() -> Result<Device, Failure> {
-    Ok(Device { burn: Burn::flex(), name: "CPU (WebAssembly SIMD)".to_owned() })
+    Ok(Device {
+        burn: Burn::flex(),
+        name: "CPU (WebAssembly SIMD)".to_owned(),
+    })
 }
 
 #[cfg(feature = "webgpu")]
@@ -69,7 +72,10 @@ async fn open() -> Result<Device, Failure> {
     let info = setup.adapter.get_info();
     // Browsers tell little of the adapter, and some nothing.
     let name = [info.name, info.driver].into_iter().find(|s| !s.is_empty());
-    let device = Device { burn, name: name.unwrap_or_else(|| "WebGPU".to_owned()) };
+    let device = Device {
+        burn,
+        name: name.unwrap_or_else(|| "WebGPU".to_owned()),
+    };
     OPEN.set(Some(device.clone()));
     Ok(device)
 }

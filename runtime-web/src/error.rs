@@ -17,24 +17,40 @@ pub struct Failure {
 impl Failure {
     /// The request makes no sense.
     pub fn input(message: impl ToString) -> Self {
-        Self { code: "input", detail: None, message: message.to_string() }
+        Self {
+            code: "input",
+            detail: None,
+            message: message.to_string(),
+        }
     }
 
     /// The device failed.
     pub fn device(message: impl ToString) -> Self {
-        Self { code: "device", detail: None, message: message.to_string() }
+        Self {
+            code: "device",
+            detail: None,
+            message: message.to_string(),
+        }
     }
 }
 
 impl From<BundleError> for Failure {
     fn from(error: BundleError) -> Self {
-        Self { code: "bundle", detail: Some(error.kind()), message: error.to_string() }
+        Self {
+            code: "bundle",
+            detail: Some(error.kind()),
+            message: error.to_string(),
+        }
     }
 }
 
 impl From<SelfTestError> for Failure {
     fn from(error: SelfTestError) -> Self {
-        Self { code: "self-test", detail: None, message: error.to_string() }
+        Self {
+            code: "self-test",
+            detail: None,
+            message: error.to_string(),
+        }
     }
 }
 

@@ -26,7 +26,10 @@ impl Loader {
     /// Code `bundle`, with the kind of error as `detail`.
     #[wasm_bindgen(constructor)]
     pub fn new(config_json: &str, device: &Device) -> Result<Loader, Failure> {
-        Ok(Self { inner: bundle::Loader::new(config_json, device.burn())?, device: device.clone() })
+        Ok(Self {
+            inner: bundle::Loader::new(config_json, device.burn())?,
+            device: device.clone(),
+        })
     }
 
     /// The weights files that are wanted, in order, as JSON: `[{ "name", "bytes", "sha256" }]`.
@@ -73,7 +76,10 @@ impl Loader {
     ///
     /// Code `bundle`, where a file or a tensor is missing.
     pub fn finish(self) -> Result<Model, Failure> {
-        Ok(Model { inner: self.inner.finish()?, device: self.device })
+        Ok(Model {
+            inner: self.inner.finish()?,
+            device: self.device,
+        })
     }
 }
 

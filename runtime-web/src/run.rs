@@ -20,7 +20,12 @@ pub struct Run {
 impl Run {
     pub(crate) fn new(inner: sampler::Run<UNet>, shape: [usize; 3], device: Device) -> Self {
         let [images, ..] = inner.latent().dims();
-        Self { inner, shape, images, device }
+        Self {
+            inner,
+            shape,
+            images,
+            device,
+        }
     }
 }
 
@@ -41,7 +46,10 @@ impl Run {
     /// Network evaluations of the whole run, for the image that needs most.
     #[wasm_bindgen(getter)]
     pub fn nfe(&self) -> usize {
-        (0..self.images).map(|image| self.inner.evaluations(image)).max().unwrap_or(0)
+        (0..self.images)
+            .map(|image| self.inner.evaluations(image))
+            .max()
+            .unwrap_or(0)
     }
 
     /// Takes one step. On WebGPU this resolves when its work is queued, not when it is done.
@@ -64,7 +72,11 @@ impl Run {
         let tensor = match kind {
             "denoised" => self.inner.denoised(),
             "latent" => self.inner.latent(),
-            other => return Err(Failure::input(format!("there are \"denoised\" and \"latent\" images, not {other:?}"))),
+            other => {
+                return Err(Failure::input(format!(
+                    "there are \"denoised\" and \"latent\" images, not {other:?}"
+                )));
+            }
         };
         let data = tensor.into_data_async().await.map_err(Failure::device)?;
         let values: Vec<f32> = data.iter::<f32>().collect();

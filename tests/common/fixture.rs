@@ -36,16 +36,24 @@ impl Fixture {
     pub fn parameters(&self) -> Vec<String> {
         let tensors = self.tensors();
         let names = tensors.names();
-        names.iter().filter_map(|name| name.strip_prefix(WEIGHT)).map(str::to_owned).collect()
+        names
+            .iter()
+            .filter_map(|name| name.strip_prefix(WEIGHT))
+            .map(str::to_owned)
+            .collect()
     }
 
     /// The values of an f32 tensor, which fails where there is none of that name.
     pub fn values(&self, name: &str) -> Vec<f32> {
         let tensors = self.tensors();
-        let tensor = tensors.tensor(name).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let tensor = tensors
+            .tensor(name)
+            .unwrap_or_else(|e| panic!("{name}: {e}"));
         assert_eq!(tensor.dtype(), Dtype::F32, "{name}");
         let bytes = tensor.data().chunks_exact(4);
-        bytes.map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
+        bytes
+            .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+            .collect()
     }
 
     /// An f32 tensor on `device`.
@@ -61,7 +69,9 @@ impl Fixture {
         let tensor = tensors.tensor("class").unwrap();
         assert_eq!(tensor.dtype(), Dtype::I32);
         let bytes = tensor.data().chunks_exact(4);
-        bytes.map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
+        bytes
+            .map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+            .collect()
     }
 
     /// The network's input: z, λ and the classes.

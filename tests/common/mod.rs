@@ -30,7 +30,11 @@ impl Mixture {
 
     /// E[x | z, class]: the posterior mean of one Gaussian.
     pub fn conditional(&self, z: [f64; 2], level: LogSnr, class: usize) -> [f64; 2] {
-        let (a, s2, v) = (level.alpha(), level.sigma().powi(2), self.deviations[class].powi(2));
+        let (a, s2, v) = (
+            level.alpha(),
+            level.sigma().powi(2),
+            self.deviations[class].powi(2),
+        );
         let total = a * a * v + s2;
         std::array::from_fn(|i| (a * v * z[i] + s2 * self.means[class][i]) / total)
     }
@@ -58,7 +62,10 @@ impl Mixture {
 
     /// x̃ of the guided estimate. Guidance is linear in ε, and so in x at one z.
     pub fn guided(&self, z: [f64; 2], level: LogSnr, class: usize, w: f64) -> [f64; 2] {
-        let (c, u) = (self.conditional(z, level, class), self.unconditional(z, level));
+        let (c, u) = (
+            self.conditional(z, level, class),
+            self.unconditional(z, level),
+        );
         std::array::from_fn(|i| (1.0 + w) * c[i] - w * u[i])
     }
 }
