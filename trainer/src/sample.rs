@@ -9,6 +9,7 @@ use freeguide::pixels::to_interleaved;
 use freeguide::settings::{ClassName, Plan, Request};
 use serde::Serialize;
 
+use crate::data::Dataset;
 use crate::files::write_atomic;
 use crate::grid::Grid;
 use crate::png_text::{KEYWORD, encode_png};
@@ -148,6 +149,27 @@ pub fn sheet(model: &Model, plan: &Plan, images: &Images, grid: &Grid) -> Result
 
 /// Rows of [`class_grid`]. Of a thousand classes nobody looks at every one.
 const MAX_ROWS: usize = 32;
+
+/// Images of the data set as the network sees them, laid out as [`class_grid`]: the first
+/// `columns` of each class.
+pub fn data_grid(data: &Dataset, columns: usize) -> Result<Vec<u8>> {
+    let blank = vec![255; data.image_len()];
+    let mut pixels = Vec::new();
+    for class in 0..data.classes.len().min(MAX_ROWS) as u32 {
+        let mut row = (0..data.len()).filter(|&i| data.labels[i] == class);
+        for _ in 0..columns {
+            pixels.extend_from_slice(row.next().map_or(&blank, |i| data.image(i)));
+        }
+    }
+    let sheet = Grid::new(columns, data.size).lay_out(&pixels, data.size, data.channels);
+    Ok(encode_png(
+        &sheet.pixels,
+        sheet.width,
+        sheet.height,
+        3,
+        None,
+    )?)
+}
 
 /// The grid that training shows: a row a class, `columns` images of each, with the model's own
 /// settings; of more than [`MAX_ROWS`] classes the first. The same seed at every step of a training

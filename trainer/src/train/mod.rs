@@ -157,6 +157,7 @@ impl Training {
                 );
             }
             folder.create(recipe, &info)?;
+            folder.put("samples/data.png", &sample::data_grid(&self.dataset, 8)?)?;
         } else {
             if !folder.is_begun() {
                 bail!("there is no training in {} to resume", self.out.display());

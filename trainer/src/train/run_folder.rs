@@ -17,7 +17,7 @@ use crate::recipe::Recipe;
 /// run.json        data set, classes, versions
 /// metrics.jsonl   a line every few steps
 /// loss.png        the loss curve
-/// samples/        a grid of samples at intervals
+/// samples/        data.png, images as the network sees them; a grid of samples at intervals
 /// checkpoints/    the last two
 /// ```
 #[derive(Debug, Clone)]
