@@ -331,7 +331,7 @@ fn a_training_leaves_everything_behind() {
     );
     assert_eq!(
         names(&out.join("samples")),
-        ["step-00000020.png", "step-00000040.png"]
+        ["data.png", "step-00000020.png", "step-00000040.png"]
     );
     let written = fs::read_to_string(out.join("recipe.toml")).unwrap();
     for line in [
@@ -1195,6 +1195,16 @@ fn a_reader_may_leave_early() {
         let ran = finished(child.wait_with_output().unwrap()).ok();
         assert_eq!(ran.err, "");
     }
+    // A training goes on without its log.
+    let place = tempfile::tempdir().unwrap();
+    let (out, recipe) = (place.path().join("run"), recipe());
+    let arguments = train_arguments(text(&out), &recipe, &["--set", "train.steps=2"]);
+    let mut child = command(&arguments).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stderr.take());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(checkpoints(&out), ["step-00000002"]);
+    let resumed = train(&out, &["--set", "train.steps=3", "--resume", "--quiet"]).ok();
+    assert_eq!(resumed.err, "");
 }
 
 #[test]

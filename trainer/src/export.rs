@@ -19,6 +19,7 @@ use safetensors::{Dtype, tensor::TensorView};
 use sha2::{Digest, Sha256};
 
 use crate::files::{create_folder, write_atomic};
+use crate::output::tell;
 use crate::recipe::Recipe;
 use crate::train::{Checkpoint, RunFolder, RunInfo};
 
@@ -87,7 +88,7 @@ pub fn export(run: &Path, out: &Path, dtype: DType) -> Result<Exported> {
         &device,
     );
     let optimizer = AdamWConfig::new().init();
-    let mut report = |line: String| eprintln!("warning: {line}");
+    let mut report = |line: String| tell!("warning: {line}");
     let found = Checkpoint::load_latest(&folder.checkpoints(), &like, &optimizer, &mut report)?;
     let Some(checkpoint) = found else {
         bail!(

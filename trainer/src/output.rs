@@ -1,4 +1,4 @@
-//! Standard output, for results.
+//! Standard output, for results, and standard error, for everything else.
 
 use std::fmt::Display;
 use std::io::{ErrorKind, Write};
@@ -12,4 +12,18 @@ pub fn print_line(line: impl Display) -> Result<()> {
         Err(e) if e.kind() == ErrorKind::BrokenPipe => Ok(()),
         result => result.context("cannot write to standard output"),
     }
+}
+
+/// As `eprintln!`, which panics where nobody reads standard error any more: a training goes on when
+/// the terminal or the `tee` that it wrote to has gone.
+macro_rules! tell {
+    ($($argument:tt)*) => {
+        $crate::output::print_note(format_args!($($argument)*))
+    };
+}
+pub(crate) use tell;
+
+/// What [`tell!`] calls.
+pub fn print_note(line: impl Display) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }

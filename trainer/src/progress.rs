@@ -8,6 +8,8 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::output::tell;
+
 /// How far back the images per second and the time left look, in seconds.
 const RATE_WINDOW: f64 = 30.0;
 
@@ -55,7 +57,7 @@ impl Progress {
             Output::Lines(last) => {
                 if line_is_due(now, *last) || step >= self.meter.total_steps {
                     *last = Some(now);
-                    eprintln!("{}", self.meter.line());
+                    tell!("{}", self.meter.line());
                 }
             }
             Output::Quiet => {}
@@ -66,7 +68,7 @@ impl Progress {
     pub fn message(&self, line: impl AsRef<str>) {
         match &self.output {
             Output::Bar(bar) => bar.println(line),
-            Output::Lines(_) => eprintln!("{}", line.as_ref()),
+            Output::Lines(_) => tell!("{}", line.as_ref()),
             Output::Quiet => {}
         }
     }
@@ -77,9 +79,9 @@ impl Progress {
         match self.output {
             Output::Bar(bar) => {
                 bar.finish_and_clear();
-                eprintln!("{summary}");
+                tell!("{summary}");
             }
-            Output::Lines(_) => eprintln!("{summary}"),
+            Output::Lines(_) => tell!("{summary}"),
             Output::Quiet => {}
         }
     }

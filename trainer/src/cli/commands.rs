@@ -15,7 +15,7 @@ use super::arguments::{Devices, Export, Inspect, Sample, Serve, Train};
 use crate::data::ClassFolders;
 use crate::files::{create_folder, write_atomic};
 use crate::grid::Grid;
-use crate::output::print_line;
+use crate::output::{print_line, tell};
 use crate::png_text::{KEYWORD, read_text};
 use crate::recipe::Recipe;
 use crate::train::{Outcome, Training};
@@ -28,16 +28,16 @@ pub fn train(arguments: &Train) -> Result<ExitCode> {
     let recipe = Recipe::load(&arguments.recipe, &set)?;
     let device = device::open(&arguments.device.device)?;
     let dataset = ClassFolders::load(&arguments.data, &recipe.data, &mut |warning| {
-        eprintln!("warning: {warning}");
+        tell!("warning: {warning}");
     })?;
     if !arguments.quiet {
-        eprintln!(
+        tell!(
             "{} images of {} classes:",
             dataset.len(),
             dataset.classes.len()
         );
         for (class, count) in dataset.classes.iter().zip(dataset.class_counts()) {
-            eprintln!("  {count:6}  {class}");
+            tell!("  {count:6}  {class}");
         }
     }
     let stop = Arc::new(AtomicBool::new(false));
@@ -47,7 +47,7 @@ pub fn train(arguments: &Train) -> Result<ExitCode> {
         if flag.swap(true, Ordering::Relaxed) {
             std::process::exit(130);
         }
-        eprintln!("saving a checkpoint; once more to leave without");
+        tell!("saving a checkpoint; once more to leave without");
     })
     .context("cannot listen for Ctrl-C")?;
     let name = recipe.name.clone();
@@ -66,10 +66,10 @@ pub fn train(arguments: &Train) -> Result<ExitCode> {
         let out = arguments.out.display();
         match outcome {
             Outcome::Finished => {
-                eprintln!("done: freeguide export --run {out} --out models/{name}")
+                tell!("done: freeguide export --run {out} --out models/{name}")
             }
             Outcome::Stopped(step) => {
-                eprintln!("stopped at step {step}; the same command with --resume goes on")
+                tell!("stopped at step {step}; the same command with --resume goes on")
             }
         }
     }
@@ -150,9 +150,10 @@ pub fn sample(arguments: &Sample) -> Result<ExitCode> {
             serde_json::json!({ "files": written, "images": settings, "seconds": seconds }),
         )?;
     } else {
-        eprintln!(
+        tell!(
             "{} images in {seconds:.1} s: {}",
-            arguments.count, arguments.out
+            arguments.count,
+            arguments.out
         );
     }
     Ok(ExitCode::SUCCESS)
@@ -175,14 +176,14 @@ pub fn export(arguments: &Export) -> Result<ExitCode> {
     if arguments.json {
         print_line(serde_json::to_string(&exported)?)?;
     } else {
-        eprintln!(
+        tell!(
             "{}: {} parameters after {} steps",
             arguments.out.display(),
             exported.parameters,
             exported.steps
         );
         for (file, bytes) in &exported.files {
-            eprintln!("  {bytes:10}  {file}");
+            tell!("  {bytes:10}  {file}");
         }
     }
     Ok(ExitCode::SUCCESS)

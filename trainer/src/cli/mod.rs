@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use freeguide::settings::RequestError;
 
+use crate::output::tell;
 use crate::usage::Usage;
 use arguments::{Arguments, Command};
 
@@ -26,7 +27,7 @@ pub fn main() -> ExitCode {
     match result {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            tell!("error: {error:#}");
             // What was asked for cannot be had, however often one tries: bad usage.
             let usage = error.is::<RequestError>() || error.is::<Usage>();
             ExitCode::from(if usage { 2 } else { 1 })

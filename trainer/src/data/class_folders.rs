@@ -258,7 +258,11 @@ fn contents(
                     1.. if error.loop_ancestor().is_none() && is_image_name(&path) => {
                         found.images.push(path)
                     }
-                    _ => failed(path, error.into())?,
+                    _ => {
+                        // The walker's own words name the path a second time.
+                        let plain = error.io_error().map(|e| e.kind().into());
+                        failed(path, plain.unwrap_or_else(|| error.into()))?
+                    }
                 }
             }
         }

@@ -27,6 +27,7 @@ pub use run_folder::{Metric, RunFolder, RunInfo};
 
 use crate::data::Dataset;
 use crate::loss_curve::LossCurve;
+use crate::output::tell;
 use crate::progress::Progress;
 use crate::recipe::Recipe;
 use crate::{export, sample};
@@ -164,16 +165,18 @@ impl Training {
             }
             folder.check_resumable(recipe, &info)?;
             folder.create(recipe, &info)?;
-            let mut report = |line: String| eprintln!("warning: {line}");
+            let mut report = |line: String| tell!("warning: {line}");
             let found =
                 Checkpoint::load_latest(&folder.checkpoints(), &network, &optimizer, &mut report)?;
             if let Some(checkpoint) = found {
                 let metrics = folder.rewind_metrics(checkpoint.step)?;
-                eprintln!("going on from step {}", checkpoint.step);
+                if !self.quiet {
+                    tell!("going on from step {}", checkpoint.step);
+                }
                 return Ok((State::resume(checkpoint, recipe.train.ema_decay), metrics));
             }
-            eprintln!(
-                "no checkpoint yet in {}: starting from the beginning",
+            tell!(
+                "warning: no checkpoint yet in {}: starting from the beginning",
                 self.out.display()
             );
         }
