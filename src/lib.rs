@@ -29,7 +29,7 @@
 //! use freeguide::{sampler::Run, settings::Plan};
 //!
 //! let device = Device::flex();
-//! let network = UNetConfig::tiny().init(3, 2, &device);
+//! let network = UNetConfig::tiny().init(8, 3, 2, &device);
 //! let plan = Plan::new(vec![Some(0), Some(1)], 4).with_guidance(2.0).with_seed(7);
 //! let mut run = Run::new(&network, plan, Target::V, LogSnrRange::PAPER, [3, 8, 8], &device);
 //! while run.advance() {}

@@ -52,7 +52,7 @@ const ANSWER: [f32; 13] = [
 
 /// A small U-Net whose weights come from the counter-based generator.
 pub fn network(device: &Device) -> UNet {
-    UNetConfig::tiny().init(3, 2, device).map(&mut Fill {
+    UNetConfig::tiny().init(8, 3, 2, device).map(&mut Fill {
         device: device.clone(),
         index: 0,
     })

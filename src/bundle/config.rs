@@ -131,7 +131,7 @@ impl Network {
     /// Builds the network with fresh weights, for a configuration that has been checked.
     pub fn init(&self, image: ImageShape, classes: usize, device: &Device) -> UNet {
         let Self::UNet(config) = self;
-        config.init_for(image.size, image.channels, classes, device)
+        config.init(image.size, image.channels, classes, device)
     }
 }
 

@@ -72,7 +72,7 @@ fn default_norm_groups() -> usize {
 }
 
 impl UNetConfig {
-    /// A network of a few thousand parameters, for tests and for the self-test of a device.
+    /// A network of some fifty thousand parameters for images of 8×8 pixels, for tests and for the self-test of a device.
     pub fn tiny() -> Self {
         Self {
             base_channels: 8,
@@ -188,13 +188,8 @@ impl UNetConfig {
     ///
     /// `channels`: of the image; `classes`: without ∅, which is added. Attention is placed by
     /// resolution, so `size`, in pixels, is part of the structure.
-    pub fn init_for(&self, size: usize, channels: usize, classes: usize, device: &Device) -> UNet {
+    pub fn init(&self, size: usize, channels: usize, classes: usize, device: &Device) -> UNet {
         UNet::new(self, size, channels, classes, device)
-    }
-
-    /// [`init_for`](Self::init_for) images of 8×8 pixels, the size that [`tiny`](Self::tiny) is for.
-    pub fn init(&self, channels: usize, classes: usize, device: &Device) -> UNet {
-        self.init_for(8, channels, classes, device)
     }
 }
 

@@ -58,7 +58,7 @@ pub struct UpStage {
 
 /// The denoiser: a U-Net conditioned on λ and on the class, with ∅ as one more class.
 ///
-/// Built by [`UNetConfig::init_for`].
+/// Built by [`UNetConfig::init`].
 #[derive(Module, Debug)]
 pub struct UNet {
     conditioning: Conditioning,
@@ -195,7 +195,7 @@ mod tests {
         // Parameters are lazy: none of these is allocated to be counted.
         let count = |config: UNetConfig, size, classes| {
             config.validate(size).unwrap();
-            crate::bundle::parameters(&config.init_for(size, 3, classes, &device))
+            crate::bundle::parameters(&config.init(size, 3, classes, &device))
                 .iter()
                 .map(|p| p.shape.iter().product::<usize>())
                 .sum::<usize>()

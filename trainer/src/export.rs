@@ -81,7 +81,7 @@ pub fn export(run: &Path, out: &Path, dtype: DType) -> Result<Exported> {
     let folder = RunFolder::new(run);
     let (info, recipe) = (folder.info()?, folder.recipe()?);
     let device = Device::flex();
-    let like = recipe.network.init_for(
+    let like = recipe.network.init(
         recipe.data.size as usize,
         recipe.data.channels as usize,
         info.classes.len(),

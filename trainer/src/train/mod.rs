@@ -127,7 +127,7 @@ impl Training {
         device.seed(recipe.train.seed);
         let network = recipe
             .network
-            .init_for(
+            .init(
                 recipe.data.size as usize,
                 recipe.data.channels as usize,
                 self.dataset.classes.len(),
