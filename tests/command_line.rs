@@ -371,9 +371,9 @@ fn a_training_leaves_everything_behind() {
 
     let curve = image::open(out.join("loss.png")).unwrap();
     assert!(curve.width() > 300 && curve.height() > 200);
-    // A row of eight for each class; the pictures' settings travel with them.
+    // A column of eight for each class; the pictures' settings travel with them.
     let grid = image::open(out.join("samples/step-00000040.png")).unwrap();
-    assert!(grid.width() > 2 * grid.height());
+    assert!(grid.height() > 2 * grid.width());
     let settings = run(&["inspect", text(&out.join("samples/step-00000040.png"))]).ok();
     let settings: Value = serde_json::from_str(&settings.out).unwrap();
     assert_eq!(settings.as_array().unwrap().len(), 24);

@@ -147,18 +147,26 @@ pub fn sheet(model: &Model, plan: &Plan, images: &Images, grid: &Grid) -> Result
     )?)
 }
 
-/// Rows of [`class_grid`]. Of a thousand classes nobody looks at every one.
-const MAX_ROWS: usize = 32;
+/// The most columns of a grid with a column a class. Of a thousand classes nobody looks at all.
+pub const MAX_COLUMNS: usize = 32;
 
-/// Images of the data set as the network sees them, laid out as [`class_grid`]: the first
-/// `columns` of each class.
-pub fn data_grid(data: &Dataset, columns: usize) -> Result<Vec<u8>> {
+/// Images of the data set as the network sees them, laid out as [`class_grid`]: `rows` of each
+/// class, spread evenly over its files.
+pub fn data_grid(data: &Dataset, rows: usize) -> Result<Vec<u8>> {
+    let columns = data.classes.len().min(MAX_COLUMNS);
     let blank = vec![255; data.image_len()];
+    let of_class: Vec<Vec<usize>> = (0..columns as u32)
+        .map(|class| {
+            (0..data.len())
+                .filter(|&i| data.labels[i] == class)
+                .collect()
+        })
+        .collect();
     let mut pixels = Vec::new();
-    for class in 0..data.classes.len().min(MAX_ROWS) as u32 {
-        let mut row = (0..data.len()).filter(|&i| data.labels[i] == class);
-        for _ in 0..columns {
-            pixels.extend_from_slice(row.next().map_or(&blank, |i| data.image(i)));
+    for row in 0..rows {
+        for images in &of_class {
+            let place = row * (images.len() / rows).max(1);
+            pixels.extend_from_slice(images.get(place).map_or(&blank, |&i| data.image(i)));
         }
     }
     let sheet = Grid::new(columns, data.size).lay_out(&pixels, data.size, data.channels);
@@ -171,16 +179,13 @@ pub fn data_grid(data: &Dataset, columns: usize) -> Result<Vec<u8>> {
     )?)
 }
 
-/// The grid that training shows: a row a class, `columns` images of each, with the model's own
-/// settings; of more than [`MAX_ROWS`] classes the first. The same seed at every step of a training
-/// shows the same images as they mature.
-pub fn class_grid(model: &Model, columns: usize, seed: u64) -> Result<Vec<u8>> {
-    let rows = model.config().classes.len().min(MAX_ROWS);
-    let mut request = Request::new(
-        (0..rows)
-            .flat_map(|id| std::iter::repeat_n(ClassName::Id(id as u64), columns))
-            .collect(),
-    );
+/// The grid that training shows: a column a class, `rows` images of each, with the model's own
+/// settings; of more than [`MAX_COLUMNS`] classes the first. The same seed at every step of a
+/// training shows the same images as they mature.
+pub fn class_grid(model: &Model, rows: usize, seed: u64) -> Result<Vec<u8>> {
+    let columns = model.config().classes.len().min(MAX_COLUMNS);
+    let classes = (0..columns as u64).map(ClassName::Id).cycle();
+    let mut request = Request::new(classes.take(columns * rows).collect());
     request.seed = seed;
     let plan = model.plan(&request)?;
     let images = draw(model, &plan, 24, &mut |_, _| {})?;

@@ -113,8 +113,8 @@ pub struct Sample {
     /// Images that are drawn at a time.
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=4096))]
     pub batch: u16,
-    /// Where to: a PNG with all images on a grid or, where it ends in /, a folder that gets one
-    /// file an image (00000.png and so on).
+    /// Where to: a PNG with all images on a grid (a column a class, where classes take turns) or,
+    /// where it ends in /, a folder that gets one file an image (00000.png and so on).
     #[arg(long, value_name = "PATH")]
     pub out: String,
     #[command(flatten)]

@@ -93,6 +93,7 @@ pub fn sample(arguments: &Sample) -> Result<ExitCode> {
         [] => (0..names.len() as u64).map(ClassName::Id).collect(),
         given => given.iter().map(|text| class(text, names)).collect(),
     };
+    let turns = classes.len();
     let mut request = Request::new(classes.into_iter().cycle().take(arguments.count).collect());
     request.guidance = arguments.guidance.map(Guidance::All);
     request.steps = arguments.steps;
@@ -133,12 +134,12 @@ pub fn sample(arguments: &Sample) -> Result<ExitCode> {
     let written = if arguments.out.ends_with('/') {
         sample::write_files(&model, &plan, &images, out)?
     } else {
-        let png = sample::sheet(
-            &model,
-            &plan,
-            &images,
-            &Grid::square(arguments.count, images.size),
-        )?;
+        // Where classes take turns and there is more than one turn, a column a class.
+        let grid = match turns {
+            2..=sample::MAX_COLUMNS if arguments.count > turns => Grid::new(turns, images.size),
+            _ => Grid::square(arguments.count, images.size),
+        };
+        let png = sample::sheet(&model, &plan, &images, &grid)?;
         write_atomic(out, &png)?;
         vec![arguments.out.clone()]
     };
