@@ -54,7 +54,7 @@ pub fn open(name: &str) -> Result<Device> {
 #[cfg(feature = "vulkan")]
 mod vulkan {
     use super::Found;
-    use anyhow::{Result, anyhow};
+    use anyhow::{Context, Result, anyhow};
     use burn::tensor::{Device, DeviceKind};
 
     /// Asking for an adapter panics inside the GPU library where there is no Vulkan at all.
@@ -99,9 +99,26 @@ mod vulkan {
         })
     }
 
+    /// A driver may compile a kernel wrongly and say nothing, so the device has to pass the library's
+    /// self-test before it is used.
     pub(super) fn open() -> Result<Device> {
-        std::panic::catch_unwind(|| Device::vulkan(DeviceKind::default()))
-            .map_err(|_| anyhow!("the Vulkan device could not be opened"))
+        let device = std::panic::catch_unwind(|| Device::vulkan(DeviceKind::default()))
+            .map_err(|_| anyhow!("the Vulkan device could not be opened"))?;
+        wait(freeguide::self_test::self_test(&device))
+            .context("the Vulkan device cannot be used; --device cpu can")?;
+        Ok(device)
+    }
+
+    /// Waits for a future that some other thread completes.
+    fn wait<T>(future: impl Future<Output = T>) -> T {
+        let mut future = std::pin::pin!(future);
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        loop {
+            match future.as_mut().poll(&mut context) {
+                std::task::Poll::Ready(value) => return value,
+                std::task::Poll::Pending => std::thread::yield_now(),
+            }
+        }
     }
 }
 
