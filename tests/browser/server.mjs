@@ -8,15 +8,18 @@ const types = {
   ".js": "text/javascript; charset=utf-8",
   ".css": "text/css; charset=utf-8",
   ".json": "application/json",
+  ".png": "image/png",
   ".svg": "image/svg+xml",
+  ".webmanifest": "application/manifest+json",
   ".wasm": "application/wasm",
 };
 
 /**
  * A static server: each prefix of `folders` is a folder on disk, the longest prefix first; each path of `routes` is a
- * function of request and response and comes before files. The server is as plain as the plainest static host.
+ * function of request and response and comes before files. The server is as plain as the plainest static host, but for
+ * `headers`, which every file gets.
  */
-export async function serve(folders, routes = {}) {
+export async function serve(folders, routes = {}, headers = {}) {
   const prefixes = Object.keys(folders).sort((a, b) => b.length - a.length);
   const server = createServer(async (request, response) => {
     const path = decodeURIComponent(new URL(request.url, "http://localhost").pathname);
@@ -30,6 +33,7 @@ export async function serve(folders, routes = {}) {
       response.writeHead(200, {
         "Content-Type": types[extname(file)] ?? "application/octet-stream",
         "Content-Length": size,
+        ...headers,
       });
       createReadStream(file).pipe(response);
     } catch {

@@ -6,6 +6,7 @@
 mod checks;
 mod demo;
 mod emoji64;
+mod package;
 mod server;
 mod sh;
 mod site;
@@ -55,6 +56,15 @@ enum Command {
         /// Build only this one of the two
         #[arg(long, value_enum)]
         only: Option<wasm::Build>,
+    },
+    /// Pack the npm package: dist/freeguide-VERSION.tgz
+    ///
+    /// The runtime in both builds, the TypeScript package around it and its types, in one file that
+    /// `npm install FILE` takes and that `tar xf FILE` unpacks for pages without a bundler.
+    Package {
+        /// The folder to write the file into
+        #[arg(long, default_value = "dist", value_name = "DIR")]
+        out: PathBuf,
     },
     /// Build the static site: the page, the runtime and the models, for any static host
     Site {
@@ -127,6 +137,7 @@ fn run(command: Command) -> Result<ExitCode> {
             site::package()?;
             wasm::print_sizes(&builds)?;
         }
+        Command::Package { out } => println!("{}", package::build(&out)?.display()),
         Command::Site { out, only_cpu } => {
             let builds = if only_cpu {
                 &wasm::Build::ALL[..1]

@@ -1,7 +1,7 @@
 // Compiles src/ to dist/. A runtime that has not been built yet (the WebGPU one takes minutes) is stood in for by a
 // module that exports nothing, which the engine reports as a refused device, so that the CPU build is usable meanwhile.
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -21,8 +21,8 @@ for (const kind of kinds) {
   }
 }
 
-// What only the build knows: the version, which package.json alone says, and how large the runtimes are, which a
-// server that compresses does not tell.
+// What only the build knows: the version, which package.json alone says, how large the runtimes are, which a server
+// that compresses does not tell, and which modules a page without a network needs.
 const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
 const sizes = Object.fromEntries(
   kinds.map((kind) => {
@@ -30,6 +30,11 @@ const sizes = Object.fromEntries(
     return [kind, existsSync(wasm) ? statSync(wasm).size : 0];
   }),
 );
+const modules = readdirSync(join(root, "src"), { recursive: true })
+  .filter((file) => file.endsWith(".ts") && !file.endsWith(".d.ts"))
+  .map((file) => file.replaceAll("\\", "/").replace(/\.ts$/, ".js"))
+  .concat("built.js");
+const distFiles = [...new Set(modules)].sort();
 writeFileSync(
   join(root, "src", "built.ts"),
   `// Written by scripts/build.mjs.
@@ -39,8 +44,17 @@ export const version: string = ${JSON.stringify(version)};
 
 /** Bytes of each runtime's WebAssembly file, 0 where it was not built. */
 export const runtimeBytes: Readonly<Record<"cpu" | "webgpu", number>> = ${JSON.stringify(sizes)};
+
+/** The modules of this package, inside dist/. */
+export const distFiles: readonly string[] = ${JSON.stringify(distFiles)};
 `,
 );
+
+// A package has to bring its licences along; in the repository they are in its root.
+const repository = join(root, "../..");
+for (const file of readdirSync(repository).filter((name) => name.startsWith("LICENSE"))) {
+  copyFileSync(join(repository, file), join(root, file));
+}
 
 rmSync(join(root, "dist"), { recursive: true, force: true });
 const compiler = join(dirname(createRequire(import.meta.url).resolve("typescript/package.json")), "bin", "tsc");

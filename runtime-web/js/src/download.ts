@@ -1,4 +1,5 @@
 import { AbortedError, NetworkError, messageOf } from "./errors.js";
+import { heldFile } from "./files-at-hand.js";
 import { readFileUrl } from "./platform.js";
 
 /** A file on its way. */
@@ -24,6 +25,8 @@ function failure(url: URL, thrown: unknown, signal: AbortSignal): Error {
 
 /** Starts to fetch `url`. Rejects with `NetworkError` (`detail`: the HTTP status) or `AbortedError`. */
 export async function download(url: URL, signal: AbortSignal): Promise<Source> {
+  const held = heldFile(url);
+  if (held) return { stream: held.stream() as ReadableStream<Uint8Array<ArrayBuffer>>, bytes: held.size };
   if (url.protocol === "file:") {
     let bytes;
     try {

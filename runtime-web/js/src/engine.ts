@@ -4,6 +4,7 @@ import type { CrashWatch } from "./crash.js";
 import { startDevice, type StartedDevice } from "./device.js";
 import { downloadText } from "./download.js";
 import { asFreeguideError, DisposedError, makeError, PoisonedError, toWire } from "./errors.js";
+import { holdFiles, type HeldFiles } from "./files-at-hand.js";
 import type { FromEngine, Loaded, ToEngine } from "./protocol.js";
 import { Runs } from "./runs.js";
 import { loadWeights } from "./weights.js";
@@ -24,6 +25,7 @@ export class Engine {
   #watch: CrashWatch | undefined;
   #model: WasmModel | undefined;
   #runs: Runs | undefined;
+  #files: HeldFiles | undefined;
   #dead = false;
 
   constructor(builds: Builds, post: Post) {
@@ -71,6 +73,7 @@ export class Engine {
     if (this.#dead) return;
     this.#dead = true;
     this.#abort.abort(new DisposedError());
+    this.#files?.release();
     void this.#free();
   }
 
@@ -87,9 +90,10 @@ export class Engine {
     return { model: this.#model, runs: this.#runs, watch: this.#watch };
   }
 
-  async #load({ id, url, device: option, cache }: Extract<ToEngine, { type: "load" }>): Promise<Loaded> {
+  async #load({ id, url, files, device: option, cache }: Extract<ToEngine, { type: "load" }>): Promise<Loaded> {
     const { signal } = this.#abort;
-    const base = new URL(url);
+    this.#files = files && holdFiles(files);
+    const base = this.#files?.base ?? new URL(url);
     const onProgress = (progress: Extract<FromEngine, { type: "progress" }>["progress"]): void => {
       if (!this.#dead) this.#post({ type: "progress", id, progress });
     };

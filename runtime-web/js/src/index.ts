@@ -29,6 +29,7 @@ export type { Model } from "./model.js";
 export type { ClassChoice, DrawOptions, GenerateOptions, Preview, SampleOptions } from "./options.js";
 export { pngText, pngWithText, type PictureSettings } from "./png.js";
 export type {
+  BundleFiles,
   DeviceInfo,
   DeviceOption,
   LoadOptions,
@@ -38,3 +39,4 @@ export type {
   RefusedDevice,
   SampleStep,
 } from "./types.js";
+export { describeError, type ErrorWords } from "./words.js";

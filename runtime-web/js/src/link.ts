@@ -1,4 +1,5 @@
 import { DeviceError } from "./errors.js";
+import { baseUrl } from "./platform.js";
 import type { FromEngine, ToEngine } from "./protocol.js";
 
 /** The way to an engine, in a worker or on this thread. */
@@ -11,9 +12,16 @@ export interface Link {
   close(): void;
 }
 
-/** Starts the worker's file. Rejects where the page may not start it (policy, `file:` address, other origin). */
-async function workerLink(): Promise<Link> {
-  const worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module", name: "freeguide" });
+/**
+ * Starts the worker's file, or the one at `address`, relative to the page. Rejects where the page may not start it
+ * (policy, `file:` address, other origin).
+ */
+async function workerLink(address?: string | URL): Promise<Link> {
+  // Written out, so that bundlers find the file.
+  const worker =
+    address === undefined
+      ? new Worker(new URL("./worker.js", import.meta.url), { type: "module", name: "freeguide" })
+      : new Worker(new URL(address, baseUrl()), { type: "module", name: "freeguide" });
   try {
     await new Promise<void>((resolve, reject) => {
       worker.onmessage = () => resolve(); // its first word is hello
@@ -92,10 +100,10 @@ export function engineLink(
 }
 
 /** A worker where one is wanted and can be started, else this thread. */
-export async function openLink(worker: boolean): Promise<Link> {
-  if (worker && typeof Worker === "function") {
+export async function openLink(worker: boolean | string | URL): Promise<Link> {
+  if (worker !== false && typeof Worker === "function") {
     try {
-      return await workerLink();
+      return await workerLink(worker === true ? undefined : worker);
     } catch {
       // The thread is said in `model.device.thread`.
     }

@@ -1,11 +1,12 @@
 import type { ModelConfig } from "./config.js";
 import { AbortedError, FreeguideError, InputError, messageOf } from "./errors.js";
+import { FILES_AT_HAND } from "./files-at-hand.js";
 import { openLink, type Link } from "./link.js";
 import { Model } from "./model.js";
 import { baseUrl } from "./platform.js";
 import type { Loaded } from "./protocol.js";
 import { Session } from "./session.js";
-import type { LoadOptions } from "./types.js";
+import type { BundleFiles, LoadOptions } from "./types.js";
 
 /** The address of a bundle's folder, absolute and with a slash at its end. */
 export function bundleUrl(url: string | URL, base = baseUrl()): string {
@@ -22,27 +23,28 @@ export function bundleUrl(url: string | URL, base = baseUrl()): string {
 }
 
 /**
- * Loads a bundle: the folder at `url` (relative to the page; in Node to the working directory), which any static host
- * can serve. Runs in a worker of its own where one can be started.
+ * Loads a bundle: the folder at an address (relative to the page; in Node to the working directory), which any static
+ * host can serve, or files that are at hand. Runs in a worker of its own where one can be started.
  *
  * Rejects with `NetworkError` (a file could not be fetched), `BundleError` (damaged, incomplete, or of a newer format;
  * nothing half-loaded is ever used), `DeviceError` or `SelfTestError` (no device works), `AbortedError`, `InputError`.
  */
-export async function loadModel(url: string | URL, options: LoadOptions = {}): Promise<Model> {
-  return loadModelOver(openLink, url, options);
+export async function loadModel(source: string | URL | BundleFiles, options: LoadOptions = {}): Promise<Model> {
+  return loadModelOver(openLink, source, options);
 }
 
 /** `loadModel` over a given way to an engine. */
 export async function loadModelOver(
-  open: (worker: boolean) => Promise<Link>,
-  url: string | URL,
+  open: (worker: boolean | string | URL) => Promise<Link>,
+  source: string | URL | BundleFiles,
   options: LoadOptions = {},
 ): Promise<Model> {
   const { device = "auto", onProgress, signal, cache = true, worker = true } = options;
   if (device !== "auto" && device !== "cpu" && device !== "webgpu") {
     throw new InputError(`device must be auto, cpu or webgpu, not ${JSON.stringify(device)}`, { detail: "device" });
   }
-  const absolute = bundleUrl(url);
+  const files = source instanceof Map ? (source as BundleFiles) : undefined;
+  const url = files ? FILES_AT_HAND : bundleUrl(source as string | URL);
   const aborted = (): AbortedError => new AbortedError("loading was aborted", { cause: signal?.reason });
   if (signal?.aborted) throw aborted();
 
@@ -51,7 +53,7 @@ export async function loadModelOver(
   signal?.addEventListener("abort", onAbort, { once: true });
   try {
     if (signal?.aborted) throw aborted(); // while the worker started
-    const loaded = await session.call<Loaded>({ type: "load", url: absolute, device, cache }, (progress) => {
+    const loaded = await session.call<Loaded>({ type: "load", url, ...(files && { files }), device, cache }, (progress) => {
       try {
         onProgress?.(progress);
       } catch (thrown) {

@@ -1,10 +1,10 @@
-import type { DeviceInfo, DeviceOption, LoadProgress } from "./types.js";
+import type { BundleFiles, DeviceInfo, DeviceOption, LoadProgress } from "./types.js";
 import type { Preview } from "./options.js";
 import type { WireError } from "./errors.js";
 
 /** From the page to the engine. `id` names the call that the answers carry. */
 export type ToEngine =
-  | { type: "load"; id: number; url: string; device: DeviceOption; cache: boolean }
+  | { type: "load"; id: number; url: string; files?: BundleFiles; device: DeviceOption; cache: boolean }
   | { type: "plan"; id: number; request: string }
   | { type: "sample"; id: number; request: string; preview: Preview }
   /** The consumer took a step: the engine may run one more. */

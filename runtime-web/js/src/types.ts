@@ -44,9 +44,16 @@ export interface LoadOptions {
   signal?: AbortSignal | undefined;
   /** Keep verified weights in the Cache API, by content hash; true if left out. */
   cache?: boolean;
-  /** False runs on the calling thread even where a worker could be started; true if left out. */
-  worker?: boolean;
+  /**
+   * False runs on the calling thread even where a worker could be started; true if left out. Where the package comes
+   * from another origin, which may not start a worker here: the address of a module of this origin that imports the
+   * package's `worker.js`.
+   */
+  worker?: boolean | string | URL;
 }
+
+/** A bundle's files by name (`config.json`, and the weights that it names), for instance of a folder that was dropped. */
+export type BundleFiles = ReadonlyMap<string, Blob>;
 
 /** One image: RGBA, 8 bits a channel, row after row. An `ImageData` where that exists. */
 export interface Picture {

@@ -1,0 +1,255 @@
+import type { Sampler } from "../config.js";
+import { AbortedError, InputError } from "../errors.js";
+import { loadModel } from "../load.js";
+import type { Model } from "../model.js";
+import type { DeviceOption, LoadProgress, Picture } from "../types.js";
+import { describeError } from "../words.js";
+import { View, type Choice } from "./view.js";
+
+/** Details of the events that the element sends. They bubble, also out of shadow trees. */
+export interface FreeguideSamplerEvents {
+  /** The model is ready. */
+  "freeguide-load": CustomEvent<{ model: Model }>;
+  /** A step is done; `images` are the estimates after it. */
+  "freeguide-step": CustomEvent<{ step: number; steps: number; images: readonly Picture[] }>;
+  /** The pictures are finished. */
+  "freeguide-draw": CustomEvent<{ images: readonly Picture[]; className: string | null; guidance: number; seed: number }>;
+  /** Something went wrong; the element says what. */
+  "freeguide-error": CustomEvent<{ error: unknown }>;
+}
+
+const phases: Record<LoadProgress["phase"], string> = {
+  runtime: "Fetching the runtime",
+  "self-test": "Checking the device",
+  weights: "Fetching the model",
+  ready: "Ready",
+};
+/** Where each phase of a load begins and ends on the bar. */
+const spans: Record<LoadProgress["phase"], readonly [number, number]> = {
+  runtime: [0, 0.25],
+  "self-test": [0.25, 0.3],
+  weights: [0.3, 1],
+  ready: [1, 1],
+};
+const MOST_PICTURES = 64;
+
+// A server that renders pages imports this too and has no elements.
+const Base = (globalThis.HTMLElement ?? class {}) as typeof HTMLElement;
+
+/**
+ * `<freeguide-sampler model="./models/emoji16/">`: a picker for the class, guidance, seed, and pictures as they emerge.
+ *
+ * Attributes: `model` (address of a bundle's folder), `class-name` (a class, or `none`), `guidance`, `steps`, `sampler`,
+ * `seed`, `count` (pictures, 1 to 64), `device` (`auto`, `cpu`, `webgpu`), `worker` (see `LoadOptions.worker`),
+ * `loading` (`lazy`, the default: once it comes into view; `eager`), `autodraw` (draws without being asked).
+ */
+export class FreeguideSampler extends Base {
+  static readonly observedAttributes = ["model", "device", "class-name", "guidance", "seed", "count"];
+
+  #view: View | undefined;
+  #observer: IntersectionObserver | undefined;
+  #model: Model | undefined;
+  #loading: AbortController | undefined;
+  #drawing: AbortController | undefined;
+  #pictures: readonly Picture[] = [];
+
+  /** The model, once it is loaded. */
+  get loaded(): Model | undefined {
+    return this.#model;
+  }
+
+  /** The pictures that were drawn last. */
+  get pictures(): readonly Picture[] {
+    return this.#pictures;
+  }
+
+  connectedCallback(): void {
+    if (!this.#view) {
+      this.#view = new View(this.attachShadow({ mode: "open" }), {
+        draw: () => void this.draw(),
+        stop: () => this.stop(),
+        retry: () => void this.load().catch(() => {}),
+      });
+      this.#view.offer([]);
+      this.#view.layOut(this.#count, 1);
+    }
+    this.#await();
+  }
+
+  disconnectedCallback(): void {
+    // An element that is only moved is connected again by then.
+    queueMicrotask(() => {
+      if (!this.isConnected) this.#close();
+    });
+  }
+
+  attributeChangedCallback(name: string, before: string | null, after: string | null): void {
+    if (!this.#view || before === after) return;
+    if (name === "model" || name === "device") {
+      this.#close();
+      if (this.isConnected) this.#await();
+    } else {
+      this.#takeAttribute(name);
+    }
+  }
+
+  /** Loads the model that `model` names. Resolves to it; rejects as `loadModel` does, and says so in the element. */
+  async load(): Promise<Model> {
+    this.#unload();
+    const control = new AbortController();
+    this.#loading = control;
+    const view = this.#view;
+    view?.showProblem(undefined, false);
+    try {
+      const address = this.getAttribute("model");
+      if (!address) throw new InputError("the element needs an attribute model with the address of a bundle's folder");
+      const model = await loadModel(address, {
+        device: (this.getAttribute("device") ?? "auto") as DeviceOption,
+        worker: this.getAttribute("worker") ?? true,
+        signal: control.signal,
+        onProgress: (progress) => this.#showLoad(progress),
+      });
+      if (control.signal.aborted) {
+        model.dispose();
+        throw new AbortedError();
+      }
+      this.#model = model;
+      this.#settle(model);
+      return model;
+    } catch (error) {
+      if (this.#loading === control && !control.signal.aborted) this.#fail(error, true);
+      throw error;
+    }
+  }
+
+  /** Draws with what the controls say. Resolves to the pictures; to none where it was stopped or failed. */
+  async draw(): Promise<readonly Picture[]> {
+    this.#drawing?.abort();
+    const control = new AbortController();
+    this.#drawing = control;
+    try {
+      const model = this.#model ?? (await this.load());
+      const view = this.#view;
+      if (!view || control.signal.aborted) return [];
+      const choice = view.choice;
+      view.layOut(this.#count, model.config.image.size);
+      view.showProblem(undefined, false);
+      view.busy = true;
+      view.say("Drawing");
+      const images = await this.#run(model, view, choice, control.signal);
+      view.say(`Drew ${images.length} ${images.length === 1 ? "picture" : "pictures"}`);
+      this.#pictures = images;
+      this.#send("freeguide-draw", { images, ...choice });
+      return images;
+    } catch (error) {
+      if (error instanceof AbortedError) this.#view?.say("Stopped");
+      else if (this.#model) this.#fail(error, false);
+      return [];
+    } finally {
+      if (this.#drawing === control && this.#view) this.#view.busy = false;
+    }
+  }
+
+  /** Stops drawing within one step. */
+  stop(): void {
+    this.#drawing?.abort();
+  }
+
+  async #run(model: Model, view: View, choice: Choice, signal: AbortSignal): Promise<readonly Picture[]> {
+    const steps = this.getAttribute("steps");
+    const sampler = this.getAttribute("sampler");
+    let last: readonly Picture[] = [];
+    for await (const { step, steps: all, images } of model.sample({
+      classes: Array.from({ length: this.#count }, () => choice.className),
+      guidance: choice.guidance,
+      seed: choice.seed,
+      ...(steps !== null && { steps: Number(steps) }),
+      ...(sampler !== null && { sampler: sampler as Sampler }),
+      signal,
+    })) {
+      view.paint(images, choice);
+      view.progress = step / all;
+      this.#send("freeguide-step", { step, steps: all, images });
+      last = images;
+    }
+    return last;
+  }
+
+  get #count(): number {
+    const count = Math.round(Number(this.getAttribute("count") ?? 4));
+    return Number.isFinite(count) ? Math.min(MOST_PICTURES, Math.max(1, count)) : 4;
+  }
+
+  #await(): void {
+    this.#observer?.disconnect();
+    const load = (): void => {
+      const work = this.hasAttribute("autodraw") ? this.draw() : this.load();
+      work.catch(() => {}); // said in the element
+    };
+    if (this.getAttribute("loading") === "eager") {
+      load();
+      return;
+    }
+    this.#observer = new IntersectionObserver((entries) => {
+      if (!entries.some(({ isIntersecting }) => isIntersecting)) return;
+      this.#observer?.disconnect();
+      if (!this.#model) load();
+    });
+    this.#observer.observe(this);
+  }
+
+  #showLoad({ phase, loaded, total, cached }: LoadProgress): void {
+    if (!this.#view) return;
+    const [from, to] = spans[phase];
+    this.#view.progress = from + (to - from) * (total ? Math.min(1, loaded / total) : 0);
+    this.#view.say(`${phases[phase]}${cached ? " from the cache" : ""}`);
+  }
+
+  /** Fits the controls to a model. */
+  #settle(model: Model): void {
+    const view = this.#view;
+    if (!view) return;
+    view.offer(model.config.classes);
+    view.guidance = model.config.sampling.guidance;
+    view.seed = 7;
+    view.layOut(this.#count, model.config.image.size);
+    view.progress = 0;
+    for (const name of ["class-name", "guidance", "seed"]) this.#takeAttribute(name);
+    view.say(`${model.config.name} is ready on ${model.device.name}`);
+    this.#send("freeguide-load", { model });
+  }
+
+  #takeAttribute(name: string): void {
+    const view = this.#view;
+    const value = this.getAttribute(name);
+    if (!view || value === null || !this.#model) return;
+    const number = Number(value);
+    if (name === "class-name") view.className = value === "none" ? null : value;
+    else if (name === "guidance" && Number.isFinite(number)) view.guidance = number;
+    else if (name === "seed" && Number.isSafeInteger(number) && number >= 0) view.seed = number;
+    else if (name === "count") view.layOut(this.#count, this.#model.config.image.size);
+  }
+
+  #fail(error: unknown, retry: boolean): void {
+    this.#view?.showProblem(describeError(error), retry);
+    this.#view?.say("");
+    this.#send("freeguide-error", { error });
+  }
+
+  #send<K extends keyof FreeguideSamplerEvents>(name: K, detail: FreeguideSamplerEvents[K]["detail"]): void {
+    this.dispatchEvent(new CustomEvent(name, { detail, bubbles: true, composed: true }));
+  }
+
+  #close(): void {
+    this.#observer?.disconnect();
+    this.#drawing?.abort();
+    this.#unload();
+  }
+
+  #unload(): void {
+    this.#loading?.abort();
+    this.#model?.dispose();
+    this.#model = undefined;
+    this.#view?.offer([]);
+  }
+}

@@ -1,0 +1,201 @@
+import type { Picture } from "../types.js";
+import { STYLE } from "./style.js";
+
+/** What the controls say. */
+export interface Choice {
+  /** Class name; `null` is the unconditional model. */
+  className: string | null;
+  guidance: number;
+  seed: number;
+}
+
+/** What the visitor does. */
+export interface Gestures {
+  draw(): void;
+  stop(): void;
+  retry(): void;
+}
+
+// Class names could be anything, so the choice without a class is no name but a place in the list.
+const NO_CLASS = "-1";
+const LARGEST_SEED = 2 ** 53 - 1;
+
+function make<K extends keyof HTMLElementTagNameMap>(
+  tag: K,
+  attributes: Readonly<Record<string, string>> = {},
+  ...children: (Node | string)[]
+): HTMLElementTagNameMap[K] {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  // Strings become text nodes: what a bundle says is never read as HTML.
+  element.append(...children);
+  return element;
+}
+
+/** What is seen of the element: pictures, progress, words and controls in its shadow tree. */
+export class View {
+  readonly #pictures = make("div", { part: "pictures", role: "group", "aria-label": "Pictures" });
+  readonly #bar = make("div");
+  readonly #progress = make(
+    "div",
+    { part: "progress", role: "progressbar", "aria-label": "Progress", "aria-valuemin": "0", "aria-valuemax": "100" },
+    this.#bar,
+  );
+  readonly #status = make("p", { part: "status", role: "status" });
+  readonly #problemTitle = make("strong");
+  readonly #problemAdvice = make("p");
+  readonly #problemDetail = make("p", { class: "detail" });
+  readonly #retry = make("button", { type: "button", part: "retry" }, "Try again");
+  readonly #problem = make(
+    "div",
+    { part: "problem", role: "alert" },
+    make("p", {}, this.#problemTitle),
+    this.#problemAdvice,
+    this.#problemDetail,
+    this.#retry,
+  );
+  readonly #class = make("select", { id: "class", part: "class" });
+  readonly #guidance = make("input", { id: "guidance", part: "guidance", type: "range", min: "-1", max: "8", step: "0.1" });
+  // The slider says its value itself.
+  readonly #strength = make("span", { class: "value", "aria-hidden": "true" });
+  readonly #seed = make("input", {
+    id: "seed",
+    part: "seed",
+    type: "text",
+    inputmode: "numeric",
+    autocomplete: "off",
+    spellcheck: "false",
+  });
+  readonly #roll = make("button", { type: "button", part: "roll", "aria-label": "New random seed", title: "New random seed" }, "⚄");
+  readonly #draw = make("button", { type: "submit", part: "draw" }, "Draw");
+  readonly #controls = make(
+    "form",
+    { part: "controls" },
+    make("div", {}, make("label", { for: "class" }, "Class"), this.#class),
+    make("div", {}, make("label", { for: "seed" }, "Seed"), make("div", { class: "joined" }, this.#seed, this.#roll)),
+    make("div", { class: "wide" }, make("label", { for: "guidance" }, "Guidance w ", this.#strength), this.#guidance),
+    make("div", { class: "wide" }, this.#draw),
+  );
+  #names: readonly string[] = [];
+  #canvases: HTMLCanvasElement[] = [];
+  #busy = false;
+
+  constructor(root: ShadowRoot, gestures: Gestures) {
+    // Not a style element, which a strict policy refuses.
+    const sheet = new CSSStyleSheet();
+    sheet.replaceSync(STYLE);
+    root.adoptedStyleSheets = [sheet];
+    root.append(this.#pictures, this.#progress, this.#status, this.#problem, this.#controls);
+    this.#problem.hidden = true;
+    this.#guidance.addEventListener("input", () => this.#showStrength());
+    this.#controls.addEventListener("submit", (event) => {
+      event.preventDefault();
+      if (this.#busy) gestures.stop();
+      else gestures.draw();
+    });
+    this.#controls.addEventListener("keydown", (event) => {
+      if (event.key === "Escape" && this.#busy) gestures.stop();
+    });
+    this.#roll.addEventListener("click", () => {
+      const [value] = crypto.getRandomValues(new Uint32Array(1));
+      this.#seed.value = String((value ?? 0) % 1_000_000);
+      gestures.draw();
+    });
+    this.#retry.addEventListener("click", gestures.retry);
+  }
+
+  /** Shows the classes of a model, or none while there is no model. */
+  offer(names: readonly string[]): void {
+    this.#names = names;
+    const options = names.map((name, id) => make("option", { value: String(id) }, name));
+    this.#class.replaceChildren(...options, make("option", { value: NO_CLASS }, "no class"));
+    this.enabled = names.length > 0;
+  }
+
+  set enabled(enabled: boolean) {
+    for (const control of [this.#class, this.#guidance, this.#seed, this.#roll, this.#draw]) control.disabled = !enabled;
+  }
+
+  /** What the controls say. A seed that is no seed is put right. */
+  get choice(): Choice {
+    const seed = Number(this.#seed.value);
+    if (!Number.isSafeInteger(seed) || seed < 0) this.#seed.value = "0";
+    return {
+      className: this.#names[Number(this.#class.value)] ?? null,
+      guidance: Number(this.#guidance.value),
+      seed: Math.min(LARGEST_SEED, Number(this.#seed.value)),
+    };
+  }
+
+  set className(name: string | null) {
+    const id = name === null ? -1 : this.#names.indexOf(name);
+    this.#class.value = String(id);
+  }
+
+  set guidance(w: number) {
+    this.#guidance.max = String(Math.max(8, Math.ceil(w)));
+    this.#guidance.step = Number.isInteger(Number((w * 10).toFixed(6))) ? "0.1" : "any";
+    this.#guidance.value = String(w);
+    this.#showStrength();
+  }
+
+  set seed(seed: number) {
+    this.#seed.value = String(seed);
+  }
+
+  /** Makes places for pictures; those that are there stay. */
+  layOut(count: number, size: number): void {
+    if (this.#canvases.length === count && this.#canvases[0]?.width === size) return;
+    this.#canvases = Array.from({ length: count }, (_, at) =>
+      make("canvas", {
+        part: "picture",
+        role: "img",
+        "aria-label": `Picture ${at + 1}, not drawn yet`,
+        width: String(size),
+        height: String(size),
+      }),
+    );
+    this.#pictures.replaceChildren(...this.#canvases);
+    this.#pictures.style.setProperty("--_columns", String(Math.ceil(Math.sqrt(count))));
+  }
+
+  paint(pictures: readonly Picture[], { className, guidance, seed }: Choice): void {
+    pictures.forEach((picture, at) => {
+      const canvas = this.#canvases[at];
+      canvas?.getContext("2d")?.putImageData(picture as ImageData, 0, 0);
+      canvas?.setAttribute("aria-label", `Picture ${at + 1}: ${className ?? "no class"}, guidance ${guidance}, seed ${seed}`);
+    });
+  }
+
+  /** How far something is, 0 to 1. Not in words, which a screen reader would read out at every step. */
+  set progress(done: number) {
+    this.#bar.style.setProperty("--_done", String(done));
+    this.#progress.setAttribute("aria-valuenow", String(Math.round(done * 100)));
+  }
+
+  /** Says what is going on, also to those who do not see it. */
+  say(words: string): void {
+    if (this.#status.textContent !== words) this.#status.textContent = words;
+  }
+
+  set busy(busy: boolean) {
+    this.#busy = busy;
+    this.#draw.textContent = busy ? "Stop" : "Draw";
+    this.#pictures.setAttribute("aria-busy", String(busy));
+  }
+
+  /** Says what went wrong, or nothing. */
+  showProblem(words: { title: string; advice: string; detail: string } | undefined, retry: boolean): void {
+    this.#problem.hidden = words === undefined;
+    this.#problemTitle.textContent = words?.title ?? "";
+    this.#problemAdvice.textContent = words?.advice ?? "";
+    this.#problemDetail.textContent = words?.detail ?? "";
+    this.#retry.hidden = !retry;
+  }
+
+  #showStrength(): void {
+    const w = String(Number(Number(this.#guidance.value).toFixed(2))).replace("-", "−");
+    this.#strength.textContent = w;
+    this.#guidance.setAttribute("aria-valuetext", `w ${w}`);
+  }
+}

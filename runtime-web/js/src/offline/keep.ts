@@ -1,0 +1,29 @@
+import { FreeguideError } from "../errors.js";
+import { baseUrl } from "../platform.js";
+import type { Keep, KeepMessage } from "./serve.js";
+
+/**
+ * Called by a page: asks its service worker, one with `serveOffline`, to keep more files and models, for instance the
+ * model that the visitor has chosen. Resolves when they are kept. Addresses are relative to the page.
+ *
+ * Rejects with a `FreeguideError` of code `network` where the page has no service worker or a file cannot be had.
+ */
+export async function keepOffline({ files = [], models = [] }: Keep): Promise<void> {
+  const container = (globalThis as { navigator?: { serviceWorker?: ServiceWorkerContainer } }).navigator?.serviceWorker;
+  if (!container) throw new FreeguideError("network", "this page can have no service worker");
+  const worker = (await container.ready).active;
+  const absolute = (path: string): string => new URL(path, baseUrl()).href;
+  const message: KeepMessage = {
+    freeguide: "keep",
+    keep: { files: files.map(absolute), models: models.map(absolute) },
+  };
+  const problem = await new Promise<string | undefined>((resolve) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = ({ data }: MessageEvent<string | undefined>) => {
+      port1.close();
+      resolve(data);
+    };
+    worker?.postMessage(message, [port2]);
+  });
+  if (problem !== undefined) throw new FreeguideError("network", problem);
+}
