@@ -59,6 +59,13 @@ impl LogSnrRange {
         LogSnr((-2.0 * libm::log(libm::tan(a * u + b))).clamp(self.min, self.max))
     }
 
+    /// u(λ), the inverse of [`log_snr`](Self::log_snr).
+    pub fn u(self, log_snr: f64) -> f64 {
+        let b = libm::atan(libm::exp(-0.5 * self.max));
+        let a = libm::atan(libm::exp(-0.5 * self.min)) - b;
+        (libm::atan(libm::exp(-0.5 * log_snr)) - b) / a
+    }
+
     /// The levels λ_1 = λ_min < … < λ_T = λ_max of Algorithm 2, equally spaced in u.
     ///
     /// One step is allowed: its only level is λ_min.
@@ -104,6 +111,14 @@ mod tests {
         for u in [0.1, 0.3, 0.5, 0.8] {
             let alpha = range.log_snr(u).alpha();
             assert!((alpha - (std::f64::consts::FRAC_PI_2 * u).cos()).abs() < 1e-4);
+        }
+    }
+
+    #[test]
+    fn u_is_the_inverse() {
+        for lambda in [-19.0, -3.0, 0.0, 4.5, 19.0] {
+            let u = LogSnrRange::PAPER.u(lambda);
+            assert!((LogSnrRange::PAPER.log_snr(u).0 - lambda).abs() < 1e-9);
         }
     }
 

@@ -5,28 +5,20 @@
 //! worker, the cache and the device that is chosen, is in the TypeScript package around it (`js/`).
 //!
 //! Whatever fails throws a JavaScript `Error` with a `code`. After a panic the instance is dead:
-//! the hook here leaves the message on the console, and the package takes care of the rest.
+//! its message goes to the console and to [`on_panic`], and the package takes care of the rest.
 
 mod device;
 mod error;
 mod loader;
+mod panic;
 mod run;
 
 pub use device::Device;
 pub use loader::{Loader, Model};
+pub use panic::on_panic;
 pub use run::Run;
 
 #[cfg(all(feature = "cpu", feature = "webgpu"))]
 compile_error!("the features `cpu` and `webgpu` are two builds, not one");
 #[cfg(not(any(feature = "cpu", feature = "webgpu")))]
 compile_error!("one of the features `cpu` and `webgpu` is needed");
-
-use wasm_bindgen::prelude::wasm_bindgen;
-
-/// Runs when the module is instantiated.
-#[wasm_bindgen(start)]
-fn start() {
-    std::panic::set_hook(Box::new(|panic| {
-        web_sys::console::error_1(&format!("freeguide: {panic}").into());
-    }));
-}

@@ -1,7 +1,7 @@
 //! Loading a bundle, and the model that comes of it.
 
 use freeguide::bundle;
-use freeguide::settings::Request;
+use freeguide::settings::{Plan, Request};
 use serde_json::json;
 use wasm_bindgen::prelude::wasm_bindgen;
 
@@ -98,15 +98,20 @@ impl Model {
         self.inner.config().to_json()
     }
 
-    /// Checks a request (JSON) and says what it costs: `{ "steps", "nfe" }`, where `nfe` counts
-    /// the network evaluations for the image that needs most.
+    /// Checks a request (JSON) and says what it costs: `{ "steps", "nfe", "levels" }`, where `nfe`
+    /// counts the network evaluations for the image that needs most and `levels` are the λ that
+    /// the steps visit, in nats.
     ///
     /// # Errors
     ///
     /// Code `input`.
     pub fn plan(&self, request: &str) -> Result<String, Failure> {
-        let run = self.sample(request)?;
-        Ok(json!({ "steps": run.steps(), "nfe": run.nfe() }).to_string())
+        let plan = self.checked(request)?;
+        let trained = self.inner.config().diffusion.log_snr;
+        let levels = plan.grid.levels(trained, plan.steps);
+        let levels: Vec<f64> = levels.into_iter().map(|level| level.0).collect();
+        let nfe = self.inner.evaluations(&plan);
+        Ok(json!({ "steps": plan.steps, "nfe": nfe, "levels": levels }).to_string())
     }
 
     /// Begins a sampling; no step is taken yet.
@@ -115,9 +120,15 @@ impl Model {
     ///
     /// Code `input`, naming the field and what it may be.
     pub fn sample(&self, request: &str) -> Result<Run, Failure> {
-        let request: Request = serde_json::from_str(request).map_err(Failure::input)?;
-        let plan = self.inner.plan(&request)?;
+        let plan = self.checked(request)?;
         let shape = self.inner.config().image.dims();
         Ok(Run::new(self.inner.run(plan), shape, self.device.clone()))
+    }
+}
+
+impl Model {
+    fn checked(&self, request: &str) -> Result<Plan, Failure> {
+        let request: Request = serde_json::from_str(request).map_err(Failure::input)?;
+        Ok(self.inner.plan(&request)?)
     }
 }

@@ -1,5 +1,6 @@
 //! One sampling, step by step.
 
+use burn::tensor::Tensor;
 use freeguide::network::UNet;
 use freeguide::pixels::to_rgba;
 use freeguide::sampler;
@@ -78,7 +79,47 @@ impl Run {
                 )));
             }
         };
-        let data = tensor.into_data_async().await.map_err(Failure::device)?;
+        self.pixels(tensor).await
+    }
+
+    /// RGBA bytes of x̃(c) and x̃(∅) of the last step taken: first the conditional estimates of all
+    /// images, then the unconditional ones. Pictures of estimates that were not needed, and so were
+    /// not made, are transparent, zero in every byte.
+    ///
+    /// # Errors
+    ///
+    /// Code `device`.
+    pub async fn sides(&self) -> Result<Vec<u8>, Failure> {
+        let (mut made, mut places) = (Vec::new(), Vec::new());
+        for (image, sides) in self.inner.sides().into_iter().enumerate() {
+            let both = [
+                (image, sides.conditional),
+                (self.images + image, sides.unconditional),
+            ];
+            for (place, side) in both {
+                if let Some(side) = side {
+                    places.push(place);
+                    made.push(side);
+                }
+            }
+        }
+        let [_, height, width] = self.shape;
+        let bytes = height * width * 4;
+        let mut out = vec![0; 2 * self.images * bytes];
+        if made.is_empty() {
+            return Ok(out);
+        }
+        let pixels = self.pixels(Tensor::cat(made, 0)).await?;
+        for (picture, place) in pixels.chunks_exact(bytes).zip(places) {
+            out[place * bytes..(place + 1) * bytes].copy_from_slice(picture);
+        }
+        Ok(out)
+    }
+}
+
+impl Run {
+    async fn pixels(&self, values: Tensor<4>) -> Result<Vec<u8>, Failure> {
+        let data = values.into_data_async().await.map_err(Failure::device)?;
         let values: Vec<f32> = data.iter::<f32>().collect();
         Ok(to_rgba(&values, self.shape))
     }

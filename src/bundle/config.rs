@@ -208,7 +208,7 @@ impl Config {
             return bad("diffusion.log_snr needs finite numbers, min < max".to_owned());
         }
         let request = crate::settings::Request::new(vec![crate::settings::ClassName::Id(0)]);
-        if let Err(e) = request.plan(&self.classes, &self.sampling) {
+        if let Err(e) = request.plan(&self.classes, &self.sampling, self.diffusion.log_snr) {
             return bad(format!("sampling: {e}"));
         }
         if self.weights.is_empty() {

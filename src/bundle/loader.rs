@@ -8,7 +8,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use super::safetensors::{FileReader, ReadTensor};
 use super::{BundleError, Config, WeightsFile, parameters};
 use crate::network::UNet;
-use crate::sampler::Run;
+use crate::sampler::{Run, evaluations};
 use crate::settings::{Plan, Request, RequestError};
 
 /// A model that has been loaded: checked from its configuration to its last weight.
@@ -45,7 +45,19 @@ impl Model {
     ///
     /// [`RequestError`], naming what is wrong.
     pub fn plan(&self, request: &Request) -> Result<Plan, RequestError> {
-        request.plan(&self.config.classes, &self.config.sampling)
+        let Config {
+            classes,
+            sampling,
+            diffusion,
+            ..
+        } = &self.config;
+        request.plan(classes, sampling, diffusion.log_snr)
+    }
+
+    /// Network evaluations (NFE) that a plan costs for the image that needs most.
+    pub fn evaluations(&self, plan: &Plan) -> usize {
+        let each = evaluations(plan, self.config.diffusion.log_snr);
+        each.into_iter().max().unwrap_or(0)
     }
 
     /// A sampling that is ready for its first step.

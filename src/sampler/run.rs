@@ -1,22 +1,109 @@
 //! One sampling, step by step.
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use super::{Solver, ancestral_step, ddim_step};
+use super::{Before, Solver, ancestral_step, ddim_step, dpm_solver_step, heun_step};
 use crate::denoiser::Denoiser;
-use crate::guidance::GuidedRows;
+use crate::guidance::{Guide, Guided};
 use crate::noise::sampling_noise;
 use crate::noise_level::{LogSnr, LogSnrRange};
 use crate::prediction::{Estimate, Target};
 use crate::settings::Plan;
 
+/// What the network has to answer before a run can go on: all rows of one evaluation, which do not
+/// depend on one another.
+#[derive(Debug, Clone)]
+pub struct Evaluation {
+    /// `[rows, channels, height, width]`.
+    pub z: Tensor<4>,
+    /// λ, the same for all rows.
+    pub level: LogSnr,
+    /// The class id of each row, where the number of classes stands for ∅.
+    pub classes: Vec<u32>,
+}
+
+impl Evaluation {
+    /// The answer, `[rows, channels, height, width]`.
+    pub fn predict<D: Denoiser + ?Sized>(&self, denoiser: &D) -> Tensor<4> {
+        let (device, count) = (self.z.device(), self.classes.len());
+        let ids: Vec<i32> = self.classes.iter().map(|&c| c as i32).collect();
+        let class = Tensor::<1, Int>::from_data(TensorData::new(ids, [count]), &device);
+        let log_snr = Tensor::<1>::full([count], self.level.0, &device);
+        denoiser.predict(self.z.clone(), log_snr, class)
+    }
+
+    /// The first `rows` rows and the others.
+    pub fn split(self, rows: usize) -> (Self, Self) {
+        let (first, second) = self.classes.split_at(rows);
+        let part = |start, classes: &[u32]| Self {
+            z: self.z.clone().narrow(0, start, classes.len()),
+            level: self.level,
+            classes: classes.to_vec(),
+        };
+        (part(0, first), part(rows, second))
+    }
+}
+
+/// The last evaluation, for whoever wants to look at the estimates.
+#[derive(Debug)]
+struct Seen {
+    output: Tensor<4>,
+    z: Tensor<4>,
+    level: LogSnr,
+}
+
+/// x̃ of the conditional and of the unconditional estimate; `None` where the run did not need it.
+#[derive(Debug, Clone)]
+pub struct Sides {
+    /// x̃(c), `[1, channels, height, width]`.
+    pub conditional: Option<Tensor<4>>,
+    /// x̃(∅), `[1, channels, height, width]`.
+    pub unconditional: Option<Tensor<4>>,
+}
+
+/// Heun's method between its two evaluations: the first estimate, and where Euler's step leads.
+#[derive(Debug)]
+struct Trial {
+    first: Estimate,
+    z: Tensor<4>,
+}
+
+/// Network evaluations (NFE) that a plan costs for each image, of a model that was trained on the
+/// levels `trained`, as [`Run::evaluations`] counts them.
+pub fn evaluations(plan: &Plan, trained: LogSnrRange) -> Vec<usize> {
+    // Which id ∅ has makes no difference to the count.
+    let guide = guide(plan, u32::MAX);
+    let levels = plan.grid.levels(trained, plan.steps);
+    (0..plan.classes.len())
+        .map(|image| count_evaluations(plan, &guide, &levels, image))
+        .collect()
+}
+
+fn guide(plan: &Plan, null: u32) -> Guide {
+    let (policy, interval) = (plan.policy, plan.guidance_interval);
+    Guide::new(&plan.classes, &plan.guidance, policy, interval, null)
+}
+
+fn count_evaluations(plan: &Plan, guide: &Guide, levels: &[LogSnr], image: usize) -> usize {
+    let at = |step: usize| guide.rows(levels[step]).evaluations(image);
+    (0..levels.len())
+        .map(|step| match plan.is_corrected(step) {
+            true => at(step) + at(step + 1),
+            false => at(step),
+        })
+        .sum()
+}
+
 /// The state of one sampling (Ho & Salimans 2022, Algorithm 2): call [`advance`](Self::advance)
 /// until it answers `false`, then take [`denoised`](Self::denoised).
+///
+/// Whoever evaluates the network elsewhere takes [`evaluation`](Self::evaluation) and hands its
+/// answer to [`accept`](Self::accept) instead, once or, with Heun's method, twice a step.
 #[derive(Debug)]
 pub struct Run<D> {
     denoiser: D,
     plan: Plan,
-    rows: GuidedRows,
+    guide: Guide,
     target: Target,
     levels: Vec<LogSnr>,
     images: Vec<u64>,
@@ -25,6 +112,9 @@ pub struct Run<D> {
     z: Tensor<4>,
     x: Tensor<4>,
     step: usize,
+    before: Option<Before>,
+    trial: Option<Trial>,
+    seen: Option<Seen>,
 }
 
 impl<D: Denoiser> Run<D> {
@@ -43,12 +133,12 @@ impl<D: Denoiser> Run<D> {
         let images: Vec<u64> = (0..plan.classes.len() as u64)
             .map(|k| plan.first_image + k)
             .collect();
-        let rows = GuidedRows::new(&plan.classes, &plan.guidance, denoiser.classes() as u32);
+        let guide = guide(&plan, denoiser.classes() as u32);
         let z = sampling_noise(plan.seed, &images, 0, shape, device);
         Self {
             x: z.zeros_like(),
-            rows,
-            levels: range.levels(plan.steps),
+            guide,
+            levels: plan.grid.levels(range, plan.steps),
             device: device.clone(),
             denoiser,
             plan,
@@ -57,33 +147,94 @@ impl<D: Denoiser> Run<D> {
             shape,
             z,
             step: 0,
+            before: None,
+            trial: None,
+            seen: None,
         }
     }
 
     /// One step; `false` where there was none left to take.
     pub fn advance(&mut self) -> bool {
-        let Some(&level) = self.levels.get(self.step) else {
+        let step = self.step;
+        while self.step == step {
+            let Some(evaluation) = self.evaluation() else {
+                return false;
+            };
+            let output = evaluation.predict(&self.denoiser);
+            self.accept(output);
+        }
+        true
+    }
+
+    /// What the network has to answer next; `None` once the run is done.
+    pub fn evaluation(&self) -> Option<Evaluation> {
+        let (level, z) = self.place()?;
+        let rows = self.guide.rows(level);
+        Some(Evaluation {
+            z: rows.latents(z),
+            level,
+            classes: rows.classes().to_vec(),
+        })
+    }
+
+    /// The level of the next evaluation and the latents that it starts from.
+    fn place(&self) -> Option<(LogSnr, &Tensor<4>)> {
+        match &self.trial {
+            Some(trial) => Some((*self.levels.get(self.step + 1)?, &trial.z)),
+            None => Some((*self.levels.get(self.step)?, &self.z)),
+        }
+    }
+
+    /// Goes on with the answer to [`evaluation`](Self::evaluation), and says whether that completed
+    /// a step. Once the run is done nothing happens.
+    pub fn accept(&mut self, output: Tensor<4>) -> bool {
+        let Some((level, z)) = self.place() else {
             return false;
         };
-        let output = self.rows.predict(&self.denoiser, &self.z, level.0);
-        let estimate = self.target.read(output, &self.z, level, self.plan.clip);
-        if let Some(&next) = self.levels.get(self.step + 1) {
-            self.z = self.solve(&estimate, level, next);
+        let z = z.clone();
+        let guided = self.guide.mix(&output, &z, level, self.target, self.plan.clip);
+        if let Some(Trial { first, .. }) = self.trial.take() {
+            self.z = heun_step(&first, &guided.estimate, self.levels[self.step], level);
+            self.step += 1;
+            return true;
         }
-        self.x = estimate.x;
+        self.seen = Some(Seen { output, z, level });
+        self.x = guided.estimate.x.clone();
+        if let Some(&to) = self.levels.get(self.step + 1) {
+            if self.plan.is_corrected(self.step) {
+                self.trial = Some(Trial {
+                    z: ddim_step(&guided.estimate, to),
+                    first: guided.estimate,
+                });
+                return false;
+            }
+            self.z = self.solve(guided, level, to);
+        }
         self.step += 1;
         true
     }
 
-    fn solve(&self, estimate: &Estimate, from: LogSnr, to: LogSnr) -> Tensor<4> {
+    fn solve(&mut self, guided: Guided, from: LogSnr, to: LogSnr) -> Tensor<4> {
+        let estimate = &guided.estimate;
         match self.plan.sampler {
-            Solver::Ddim => ddim_step(estimate, to),
+            Solver::Ddim | Solver::Heun => ddim_step(estimate, to),
+            Solver::DpmSolver => {
+                let last = self.step + 2 == self.levels.len();
+                let first_order = self.plan.grid.lower_order_last && last;
+                let before = self.before.as_ref().filter(|_| !first_order);
+                let z = dpm_solver_step(estimate, before, from, to);
+                self.before = Some(Before {
+                    x: guided.estimate.x,
+                    level: from,
+                });
+                z
+            }
             Solver::Ancestral => {
                 let step = self.step as u32 + 1;
                 let noise =
                     sampling_noise(self.plan.seed, &self.images, step, self.shape, &self.device);
                 let nu = self.plan.variance_interpolation;
-                ancestral_step(self.z.clone(), estimate, from, to, nu, noise)
+                ancestral_step(guided.z, estimate, from, to, nu, noise)
             }
         }
     }
@@ -103,10 +254,10 @@ impl<D: Denoiser> Run<D> {
         self.step >= self.levels.len()
     }
 
-    /// Network evaluations (NFE) of the whole run for image `image`: two a guided step, one where
-    /// guidance has no effect.
+    /// Network evaluations (NFE) of the whole run for image `image`: two where an evaluation is
+    /// guided, one where guidance has no effect; Heun's method evaluates most steps twice.
     pub fn evaluations(&self, image: usize) -> usize {
-        self.steps() * self.rows.evaluations(image)
+        count_evaluations(&self.plan, &self.guide, &self.levels, image)
     }
 
     /// x̃ of the last step taken, `[images, channels, height, width]`, in [−1, 1] when clipped;
@@ -118,5 +269,40 @@ impl<D: Denoiser> Run<D> {
     /// z, the noisy latent that the next step starts from, as [`denoised`](Self::denoised).
     pub fn latent(&self) -> Tensor<4> {
         self.z.clone()
+    }
+
+    /// The two estimates behind x̃ of the last step taken, for every image in order; empty before
+    /// the first step. Where an estimate was not needed it was not made, and is `None`.
+    pub fn sides(&self) -> Vec<Sides> {
+        let Some(seen) = &self.seen else {
+            return Vec::new();
+        };
+        let rows = self.guide.rows(seen.level);
+        let row = |row: usize, image: usize| {
+            let at = |of: &Tensor<4>, place: usize| of.clone().narrow(0, place, 1);
+            let output = at(&seen.output, row);
+            let z = at(&seen.z, image);
+            self.target.read(output, &z, seen.level, self.plan.clip).x
+        };
+        let null = self.denoiser.classes() as u32;
+        (0..self.images.len())
+            .map(|image| {
+                let own = row(image, image);
+                match rows.unconditional_row(image) {
+                    Some(second) => Sides {
+                        conditional: Some(own),
+                        unconditional: Some(row(second, image)),
+                    },
+                    None if rows.classes()[image] == null => Sides {
+                        conditional: None,
+                        unconditional: Some(own),
+                    },
+                    None => Sides {
+                        conditional: Some(own),
+                        unconditional: None,
+                    },
+                }
+            })
+            .collect()
     }
 }

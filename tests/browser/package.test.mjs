@@ -245,7 +245,7 @@ test("verified weights are cached by their hash, damaged ones never", async (t) 
   });
   const load = () =>
     page.evaluate(async () => {
-      const { loadModel, listCachedWeights } = await import("/js/dist/index.js");
+      const { loadModel, cache } = await import("/js/dist/index.js");
       const seen = [];
       const onProgress = ({ phase, cached }) => phase === "weights" && seen.push(cached);
       let model;
@@ -259,14 +259,14 @@ test("verified weights are cached by their hash, damaged ones never", async (t) 
       let files = [];
       for (let turn = 0; turn < 50 && files.length === 0; turn += 1) {
         await new Promise((resolve) => setTimeout(resolve, 20));
-        files = await listCachedWeights();
+        files = await cache.list();
       }
       model?.dispose();
       return { code, cached: seen.at(-1), files };
     });
   assert.deepEqual(await load(), { code: "bundle", cached: false, files: [] });
   good = true;
-  const files = [{ sha256: config.weights[0].sha256, bytes: weights.length }];
+  const files = [{ sha256: config.weights[0].sha256, bytes: weights.length, where: "disk" }];
   assert.deepEqual(await load(), { cached: false, files, code: undefined });
   assert.deepEqual(await load(), { cached: true, files, code: undefined });
   assert.equal(asked, 2);
@@ -281,7 +281,7 @@ test("verified weights are cached by their hash, damaged ones never", async (t) 
   assert.equal((await load()).code, undefined);
   assert.equal(asked, 3);
 
-  await page.evaluate(async () => (await import("/js/dist/index.js")).clearCachedWeights());
+  await page.evaluate(async () => (await import("/js/dist/index.js")).cache.delete());
   await page.evaluate(() => {
     Cache.prototype.put = () => Promise.reject(new DOMException("full", "QuotaExceededError"));
   });

@@ -229,7 +229,7 @@ impl Recipe {
         // The defaults are good if a request that asks for nothing is.
         let request = Request::new(vec![ClassName::Unconditional]);
         request
-            .plan(&[], &self.sampling)
+            .plan(&[], &self.sampling, self.diffusion.log_snr)
             .context("[sampling]")
             .map_err(|e| anyhow!("{e:#}"))?;
         Ok(())

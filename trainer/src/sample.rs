@@ -5,7 +5,10 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use burn::tensor::Tensor;
 use freeguide::bundle::{Model, WRITTEN_BY};
+use freeguide::guidance::Policy;
+use freeguide::noise_level::LogSnrRange;
 use freeguide::pixels::to_interleaved;
+use freeguide::sampler::Grid as LevelGrid;
 use freeguide::settings::{ClassName, Plan, Request};
 use serde::Serialize;
 
@@ -36,6 +39,15 @@ pub struct ImageSettings<'a> {
     pub clip: bool,
     /// ν of the ancestral sampler.
     pub variance_interpolation: f64,
+    /// The levels, where they are not the solver's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grid: Option<LevelGrid>,
+    /// What was made of the two estimates, where that is not the paper's mix.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guidance_policy: Option<Policy>,
+    /// The λ that were guided, where not all were.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guidance_interval: Option<LogSnrRange>,
     /// The program.
     pub freeguide: &'static str,
 }
@@ -107,6 +119,9 @@ pub fn settings<'a>(model: &'a Model, plan: &Plan, index: usize) -> ImageSetting
         image: plan.first_image + index as u64,
         clip: plan.clip,
         variance_interpolation: plan.variance_interpolation,
+        grid: (plan.grid != plan.sampler.grid()).then_some(plan.grid),
+        guidance_policy: (plan.policy != Policy::default()).then_some(plan.policy),
+        guidance_interval: plan.guidance_interval,
         freeguide: WRITTEN_BY,
     }
 }

@@ -6,6 +6,8 @@ export interface Boundary {
   default(input?: { module_or_path: WebAssembly.Module | BufferSource }): Promise<unknown>;
   Device: { open(): Promise<WasmDevice> };
   Loader: new (configJson: string, device: WasmDevice) => WasmLoader;
+  /** Hears the message of a panic, right before the instance traps. */
+  onPanic(listener: (message: string) => void): void;
 }
 
 export interface WasmDevice {
@@ -32,9 +34,19 @@ export interface WasmLoader {
 export interface WasmModel {
   /** Normalised config.json. */
   readonly config: string;
-  /** JSON: `{ "steps", "nfe" }`. */
+  /** JSON: `{ "steps", "nfe", "levels" }`. */
   plan(requestJson: string): string;
   sample(requestJson: string): WasmRun;
+  /** CPU build: the network's answer to rows that another instance divided off. */
+  predict(z: Float32Array, logSnr: number, classes: Uint32Array): Float32Array;
+  free(): void;
+}
+
+/** Rows of one evaluation that another instance may compute. */
+export interface WasmPart {
+  readonly z: Float32Array;
+  readonly logSnr: number;
+  readonly classes: Uint32Array;
   free(): void;
 }
 
@@ -48,5 +60,13 @@ export interface WasmRun {
   advance(): Promise<void>;
   /** RGBA8, image after image, row-major; after the last step `denoised` is the result. */
   images(kind: "denoised" | "latent"): Promise<Uint8Array>;
+  /** RGBA8 of the estimates behind the last step: all conditional ones, then all unconditional; those not made are zero. */
+  sides(): Promise<Uint8Array>;
+  /** CPU build: half of the rows of the next evaluation; undefined where there is only one row. */
+  divide(): WasmPart | undefined;
+  /** CPU build: computes the other half, which takes its time. */
+  compute(): void;
+  /** CPU build: goes on with the answer to `divide`; true once that completes a step. */
+  join(answer: Float32Array): boolean;
   free(): void;
 }

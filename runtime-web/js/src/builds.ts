@@ -4,6 +4,7 @@ import type { Boundary } from "./boundary.js";
 import { runtimeBytes } from "./built.js";
 import { download, drain } from "./download.js";
 import { DeviceError, messageOf } from "./errors.js";
+import type { GpuDevice } from "./gpu.js";
 
 /** One of the two builds of the wasm crate. */
 export interface Build {
@@ -13,8 +14,14 @@ export interface Build {
    * is undefined where it is not known.
    */
   start(signal: AbortSignal, onBytes: (loaded: number, total: number | undefined, file: string) => void): Promise<Boundary>;
-  /** Says that the instance crashed: the next start makes a fresh one. */
+  /** Instantiates a build that another thread has compiled. */
+  startFrom(module: WebAssembly.Module): Promise<Boundary>;
+  /** Says that the instance crashed or lost its device: the next start makes a fresh one. */
   abandon(): void;
+  /** What was compiled, once it was started. */
+  readonly module: WebAssembly.Module | undefined;
+  /** The device below the instance, where it has one of WebGPU. */
+  gpu: GpuDevice | undefined;
 }
 
 /** Both builds. The few kilobytes of glue are imported with the engine; the wasm files only once they are started. */
@@ -29,6 +36,8 @@ class WasmBuild implements Build {
   #glue: Boundary;
   #started = false;
   #generation = 0;
+  module: WebAssembly.Module | undefined;
+  gpu: GpuDevice | undefined;
 
   constructor(kind: "cpu" | "webgpu", glue: unknown, wasm: () => URL) {
     this.kind = kind;
@@ -45,15 +54,23 @@ class WasmBuild implements Build {
       throw new DeviceError(`the ${this.kind} runtime is not part of this build of freeguide`);
     }
     const glue = this.#generation === 0 ? this.#glue : await this.#freshGlue();
-    const module = await compile(this.#wasm(), runtimeBytes[this.kind], signal, onBytes);
-    await glue.default({ module_or_path: module });
+    this.module ??= await compile(this.#wasm(), runtimeBytes[this.kind], signal, onBytes);
+    await glue.default({ module_or_path: this.module });
     this.#glue = glue;
     this.#started = true;
     return glue;
   }
 
+  async startFrom(module: WebAssembly.Module): Promise<Boundary> {
+    await this.#glue.default({ module_or_path: module });
+    this.#started = true;
+    return this.#glue;
+  }
+
   abandon(): void {
+    if (!this.#started) return; // by several models of one thread, one after another
     this.#started = false;
+    this.gpu = undefined;
     this.#generation += 1;
   }
 

@@ -1,8 +1,9 @@
 /**
  * Weights by content hash, in the Cache API. Two sites' bundles with the same file share one entry, an address that
- * changes costs nothing, and an entry can never be out of date. Every function does without where the cache is refused
- * (insecure context, private window, quota, Node).
+ * changes costs nothing, and an entry can never be out of date. Where the cache refuses (quota, private window) the page
+ * keeps verified files as long as it is open; where there is none (Node, insecure context) nothing is kept.
  */
+import { dropKept, listKept } from "./kept.js";
 
 const NAME = "freeguide-weights-v1";
 
@@ -10,6 +11,8 @@ const NAME = "freeguide-weights-v1";
 export interface CachedFile {
   readonly sha256: string;
   readonly bytes: number;
+  /** `disk`: kept by the browser. `memory`: by this page alone, because the browser refused. */
+  readonly where: "disk" | "memory";
 }
 
 async function open(): Promise<Cache | undefined> {
@@ -38,37 +41,68 @@ export async function readCached(sha256: string): Promise<ReadableStream<Uint8Ar
 /** A file on its way into the cache, chunk by chunk, where it appears only once `commit` says that it was verified. */
 export interface CacheWriter {
   write(chunk: Uint8Array<ArrayBuffer>): void;
-  commit(): void;
+  /** Resolves to the file itself where the cache refused it, else to undefined. */
+  commit(): Promise<Blob | undefined>;
   discard(): void;
 }
 
-/** Starts to write a file, or returns undefined where there is no cache. */
+// Pieces of this size leave the heap for wherever the browser keeps blobs.
+const PIECE = 4 << 20;
+
+/** Starts to write a file of `bytes` bytes; undefined where there is no cache at all. */
 export async function writeCached(sha256: string, bytes: number): Promise<CacheWriter | undefined> {
+  if (!globalThis.caches) return undefined;
   const cache = await open();
-  if (!cache) return undefined;
-  let controller: ReadableStreamDefaultController<Uint8Array> | undefined;
-  const body = new ReadableStream<Uint8Array>({
-    start(given) {
-      controller = given;
-    },
-    cancel() {
-      controller = undefined; // the cache gave up (quota): go on without
-    },
-  });
-  const finish = (then: (open: ReadableStreamDefaultController<Uint8Array>) => void): void => {
-    const open = controller;
-    controller = undefined;
-    if (open) then(open);
+  let pieces: Blob[] = [];
+  let piece: Uint8Array<ArrayBuffer>[] = [];
+  let size = 0;
+  const flush = (): void => {
+    if (size > 0) pieces.push(new Blob(piece));
+    piece = [];
+    size = 0;
   };
-  // A body that ends in an error is not stored.
-  const headers = { "Content-Type": "application/octet-stream", "Content-Length": String(bytes) };
-  cache.put(addressOf(sha256), new Response(body, { headers })).catch(() => {
-    controller = undefined;
-  });
+  let controller: ReadableStreamDefaultController<Uint8Array> | undefined;
+  let stored: Promise<boolean> = Promise.resolve(false);
+  if (cache) {
+    const body = new ReadableStream<Uint8Array>({
+      start(given) {
+        controller = given;
+      },
+      cancel() {
+        controller = undefined; // the cache gave up (quota)
+      },
+    });
+    // A body that ends in an error is not stored.
+    const headers = { "Content-Type": "application/octet-stream", "Content-Length": String(bytes) };
+    stored = cache.put(addressOf(sha256), new Response(body, { headers })).then(
+      () => true,
+      () => {
+        controller = undefined;
+        return false;
+      },
+    );
+  }
   return {
-    write: (chunk) => controller?.enqueue(chunk),
-    commit: () => finish((open) => open.close()),
-    discard: () => finish((open) => open.error(new Error("not verified"))),
+    write(chunk) {
+      controller?.enqueue(chunk);
+      piece.push(chunk);
+      size += chunk.length;
+      if (size >= PIECE) flush();
+    },
+    async commit() {
+      flush();
+      const whole = pieces;
+      pieces = [];
+      controller?.close();
+      controller = undefined;
+      return (await stored) ? undefined : new Blob(whole);
+    },
+    discard() {
+      pieces = [];
+      piece = [];
+      controller?.error(new Error("not verified"));
+      controller = undefined;
+    },
   };
 }
 
@@ -81,23 +115,35 @@ export async function dropCached(sha256: string): Promise<void> {
   }
 }
 
-/** The weights that this origin has cached. Empty where there is no cache. */
-export async function listCachedWeights(): Promise<CachedFile[]> {
-  const cache = await open();
-  if (!cache) return [];
+async function listDisk(): Promise<CachedFile[]> {
   const files: CachedFile[] = [];
-  for (const request of await cache.keys()) {
-    const length = (await cache.match(request))?.headers.get("Content-Length");
-    files.push({ sha256: request.url.slice(request.url.lastIndexOf("/") + 1), bytes: Number(length ?? 0) });
+  try {
+    const cache = await open();
+    for (const request of (await cache?.keys()) ?? []) {
+      const length = (await cache?.match(request))?.headers.get("Content-Length");
+      const sha256 = request.url.slice(request.url.lastIndexOf("/") + 1);
+      files.push({ sha256, bytes: Number(length ?? 0), where: "disk" });
+    }
+  } catch {
+    // A cache that cannot be read has nothing.
   }
   return files;
 }
 
-/** Forgets every cached weights file of this origin. */
-export async function clearCachedWeights(): Promise<void> {
-  try {
-    await globalThis.caches?.delete(NAME);
-  } catch {
-    // Nothing to forget where there is no cache.
-  }
-}
+/** The weights that `loadModel` has kept, by content hash. */
+export const cache = {
+  /** What is kept for this origin and by this page. */
+  async list(): Promise<CachedFile[]> {
+    return [...(await listDisk()), ...listKept()];
+  },
+  /** Forgets the file of that SHA-256 or, without one, every file. Models that are loaded are not touched. */
+  async delete(sha256?: string): Promise<void> {
+    dropKept(sha256);
+    if (sha256 !== undefined) return dropCached(sha256);
+    try {
+      await globalThis.caches?.delete(NAME);
+    } catch {
+      // Nothing to forget where there is no cache.
+    }
+  },
+};

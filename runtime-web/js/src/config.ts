@@ -58,5 +58,8 @@ export interface Provenance {
   readonly [field: string]: unknown;
 }
 
-/** `ddim` (deterministic) or `ancestral` (Algorithm 2 of the paper, fresh noise at every step). */
-export type Sampler = "ddim" | "ancestral";
+/**
+ * `ddim` (deterministic), `ancestral` (Algorithm 2 of the paper, fresh noise at every step), `dpm++2m` (DPM-Solver++(2M),
+ * second order at the price of DDIM) or `heun` (second order, two evaluations a step).
+ */
+export type Sampler = "ddim" | "ancestral" | "dpm++2m" | "heun";

@@ -1,4 +1,4 @@
-import { asFreeguideError, PoisonedError } from "./errors.js";
+import { asFreeguideError, messageOf, PoisonedError } from "./errors.js";
 
 /**
  * Watches one wasm instance. A panic inside an asynchronous call traps in a task of its own, so the promise of that
@@ -7,6 +7,7 @@ import { asFreeguideError, PoisonedError } from "./errors.js";
  */
 export class CrashWatch {
   #error: PoisonedError | undefined;
+  #panic: string | undefined;
   readonly #waiting = new Set<(error: PoisonedError) => void>();
 
   /** The crash, once there was one. */
@@ -14,9 +15,14 @@ export class CrashWatch {
     return this.#error;
   }
 
+  /** What a panic says comes before its trap, which says nothing but `unreachable`. */
+  panicked(message: string): void {
+    this.#panic ??= message;
+  }
+
   trip(message: string): void {
     if (this.#error) return;
-    this.#error = new PoisonedError(`the runtime crashed: ${message}`);
+    this.#error = this.#poisoned(message);
     for (const reject of this.#waiting) reject(this.#error);
     this.#waiting.clear();
   }
@@ -33,10 +39,15 @@ export class CrashWatch {
       return await Promise.race([call(), crashed]);
     } catch (thrown) {
       const error = asFreeguideError(thrown);
-      if (error instanceof PoisonedError) this.#error ??= error;
-      throw error;
+      if (!(error instanceof PoisonedError)) throw error;
+      this.#error ??= this.#panic === undefined ? error : this.#poisoned(messageOf(thrown), thrown);
+      throw this.#error;
     } finally {
       if (reject) this.#waiting.delete(reject);
     }
+  }
+
+  #poisoned(message: string, cause?: unknown): PoisonedError {
+    return new PoisonedError(`the runtime crashed: ${this.#panic ?? message}`, { cause });
   }
 }

@@ -2,7 +2,10 @@ import type { Boundary, WasmDevice } from "./boundary.js";
 import type { Build, Builds } from "./builds.js";
 import { CrashWatch } from "./crash.js";
 import { asFreeguideError, DeviceError } from "./errors.js";
+import { findAdapter, handOver, softwareReason, type Adapter, type GpuDevice } from "./gpu.js";
 import type { DeviceOption, LoadProgress, RefusedDevice } from "./types.js";
+
+export { softwareReason } from "./gpu.js";
 
 /** A device that passed its self-test. */
 export interface StartedDevice {
@@ -11,67 +14,45 @@ export interface StartedDevice {
   device: WasmDevice;
   watch: CrashWatch;
   refused: RefusedDevice[];
+  /** Of WebGPU: the device below the runtime. */
+  gpu: GpuDevice | undefined;
 }
 
 /** What starting a device needs from the engine. */
 export interface DeviceRequest {
   option: DeviceOption;
   builds: Builds;
+  /** The page's own device, which then is the one that is used. */
+  gpuDevice: GpuDevice | undefined;
   signal: AbortSignal;
   onProgress: (progress: LoadProgress) => void;
   /** Hears which instance is in use, so that an uncaught trap reaches the right one. */
   onWatch: (watch: CrashWatch) => void;
 }
 
-// The part of WebGPU that is looked at here; the types are not in every TypeScript library.
-interface Adapter {
-  readonly isFallbackAdapter?: boolean;
-  readonly info?: AdapterInfo;
-}
-interface AdapterInfo {
-  readonly vendor?: string;
-  readonly architecture?: string;
-  readonly device?: string;
-  readonly description?: string;
-  readonly isFallbackAdapter?: boolean;
-}
-interface Gpu {
-  requestAdapter(options?: { powerPreference?: "high-performance" }): Promise<Adapter | null>;
-}
-
-const software = /swiftshader|llvmpipe|lavapipe|softpipe|software|basic render|warp/i;
-
-/** Why `adapter` is a CPU in disguise, or undefined for a real GPU. A renderer on the CPU is slower than the CPU build. */
-export function softwareReason({ info, isFallbackAdapter }: Adapter): string | undefined {
-  const words = [info?.description, info?.device, info?.architecture, info?.vendor].filter(Boolean).join(" ");
-  if (info?.isFallbackAdapter || isFallbackAdapter) {
-    return `the adapter is a software fallback${words && ` (${words})`}`;
-  }
-  return software.test(words) ? `the adapter renders in software (${words})` : undefined;
-}
-
-async function findAdapter(): Promise<Adapter> {
-  const gpu = (globalThis as { navigator?: { gpu?: Gpu } }).navigator?.gpu;
-  if (!gpu) throw new DeviceError("this browser has no WebGPU, or the page is not in a secure context");
-  let adapter;
-  try {
-    adapter = await gpu.requestAdapter({ powerPreference: "high-performance" });
-  } catch (cause) {
-    throw new DeviceError(`WebGPU refused an adapter: ${asFreeguideError(cause).message}`, { cause });
-  }
-  if (!adapter) throw new DeviceError("WebGPU offers no adapter on this machine");
-  return adapter;
-}
-
-async function start(build: Build, request: DeviceRequest): Promise<Omit<StartedDevice, "refused">> {
-  const { signal, onProgress, onWatch } = request;
+async function start(
+  build: Build,
+  request: DeviceRequest,
+  adapter: Adapter | undefined,
+): Promise<Omit<StartedDevice, "refused">> {
+  const { signal, onProgress, onWatch, gpuDevice } = request;
   const boundary = await build.start(signal, (loaded, total, file) => {
     onProgress({ phase: "runtime", loaded, total, file, cached: false });
   });
   const watch = new CrashWatch();
   onWatch(watch);
+  boundary.onPanic((message) => watch.panicked(message));
   try {
-    const device = await watch.guard(() => boundary.Device.open());
+    const open = (): Promise<WasmDevice> => watch.guard(() => boundary.Device.open());
+    let device: WasmDevice;
+    if (adapter) {
+      const opened = await handOver(adapter, gpuDevice, open);
+      device = opened.value;
+      // An instance opens its device once only, and keeps it for the next model.
+      build.gpu ??= opened.device;
+    } else {
+      device = await open();
+    }
     onProgress({ phase: "self-test", loaded: 0, total: undefined, file: undefined, cached: false });
     try {
       await watch.guard(() => device.selfTest());
@@ -79,7 +60,7 @@ async function start(build: Build, request: DeviceRequest): Promise<Omit<Started
       if (!watch.error) device.free();
       throw thrown;
     }
-    return { build, boundary, device, watch };
+    return { build, boundary, device, watch, gpu: build.gpu };
   } catch (thrown) {
     if (watch.error) build.abandon();
     throw thrown;
@@ -92,19 +73,19 @@ async function start(build: Build, request: DeviceRequest): Promise<Omit<Started
  * where there is an adapter.
  */
 export async function startDevice(request: DeviceRequest): Promise<StartedDevice> {
-  const { option, builds, signal } = request;
+  const { option, builds, gpuDevice, signal } = request;
   const refused: RefusedDevice[] = [];
   if (option !== "cpu") {
     try {
       const adapter = await findAdapter();
-      const reason = option === "auto" ? softwareReason(adapter) : undefined;
+      const reason = option === "auto" && !gpuDevice ? softwareReason(adapter) : undefined;
       if (reason) throw new DeviceError(reason);
-      return { ...(await start(builds.webgpu, request)), refused };
+      return { ...(await start(builds.webgpu, request, adapter)), refused };
     } catch (thrown) {
       const error = asFreeguideError(thrown);
-      if (option === "webgpu" || signal.aborted) throw error;
+      if (option === "webgpu" || gpuDevice || signal.aborted) throw error;
       refused.push({ kind: "webgpu", code: error.code, reason: error.message });
     }
   }
-  return { ...(await start(builds.cpu, request)), refused };
+  return { ...(await start(builds.cpu, request, undefined)), refused };
 }

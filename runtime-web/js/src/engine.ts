@@ -3,34 +3,45 @@ import type { Build, Builds } from "./builds.js";
 import type { CrashWatch } from "./crash.js";
 import { startDevice, type StartedDevice } from "./device.js";
 import { downloadText } from "./download.js";
-import { asFreeguideError, DisposedError, makeError, PoisonedError, toWire } from "./errors.js";
+import { asFreeguideError, DeviceError, DisposedError, FreeguideError, makeError, PoisonedError, toWire } from "./errors.js";
 import { holdFiles, type HeldFiles } from "./files-at-hand.js";
-import type { FromEngine, Loaded, ToEngine } from "./protocol.js";
+import type { GpuDevice } from "./gpu.js";
+import { HelperLink, type HelperWorker } from "./helper.js";
+import type { FromEngine, Loaded, LoadRequest, ToEngine } from "./protocol.js";
 import { Runs } from "./runs.js";
 import { loadWeights } from "./weights.js";
 
 /** How the engine answers. */
 export type Post = (message: FromEngine, transfer?: Transferable[]) => void;
 
+/** How long an error of a GPU waits for the news that the GPU is gone, in milliseconds. */
+const LOSS_TAKES = 500;
+/** Weights beyond this are loaded once only: a helper would hold them a second time. */
+const HELPED_BYTES = 128 << 20;
+
 /**
  * One model beside its wasm instance: in a worker, or on the calling thread. It is driven by messages, answers each call
- * once, and after a crash of the instance answers nothing but `dead`.
+ * once, and after a crash of the instance or the loss of its device answers nothing but `dead`.
  */
 export class Engine {
   readonly #builds: Builds;
   readonly #post: Post;
+  readonly #openHelper: (() => HelperWorker) | undefined;
   readonly #abort = new AbortController();
   #started: StartedDevice | undefined;
   #build: Build | undefined;
   #watch: CrashWatch | undefined;
+  #lost: Promise<DeviceError> | undefined;
   #model: WasmModel | undefined;
   #runs: Runs | undefined;
+  #helper: HelperLink | undefined;
   #files: HeldFiles | undefined;
   #dead = false;
 
-  constructor(builds: Builds, post: Post) {
+  constructor(builds: Builds, post: Post, openHelper?: () => HelperWorker) {
     this.#builds = builds;
     this.#post = post;
+    this.#openHelper = openHelper;
   }
 
   receive(message: ToEngine): void {
@@ -47,9 +58,9 @@ export class Engine {
         break;
       case "sample":
         try {
-          this.#ready().runs.add(message.id, message.request, message.preview);
+          this.#ready().runs.add(message);
         } catch (thrown) {
-          this.#fail(message.id, thrown);
+          void this.#fail(message.id, thrown);
         }
         break;
       case "more":
@@ -65,7 +76,7 @@ export class Engine {
   crashed(message: string): void {
     this.#watch?.trip(message);
     // While a device is being started the watch alone is told: `auto` goes on to the next device.
-    if (this.#model) this.#die(this.#watch?.error ?? new PoisonedError(`the runtime crashed: ${message}`));
+    if (this.#model) void this.#end(this.#watch?.error ?? new PoisonedError(`the runtime crashed: ${message}`));
   }
 
   /** Stops everything and gives the memory back. Nothing is answered afterwards. */
@@ -73,6 +84,7 @@ export class Engine {
     if (this.#dead) return;
     this.#dead = true;
     this.#abort.abort(new DisposedError());
+    this.#helper?.close();
     this.#files?.release();
     void this.#free();
   }
@@ -90,7 +102,7 @@ export class Engine {
     return { model: this.#model, runs: this.#runs, watch: this.#watch };
   }
 
-  async #load({ id, url, files, device: option, cache }: Extract<ToEngine, { type: "load" }>): Promise<Loaded> {
+  async #load({ id, url, files, device: option, cache, kept, threads, gpuDevice }: { id: number } & LoadRequest): Promise<Loaded> {
     const { signal } = this.#abort;
     this.#files = files && holdFiles(files);
     const base = this.#files?.base ?? new URL(url);
@@ -100,6 +112,7 @@ export class Engine {
     const device = startDevice({
       option,
       builds: this.#builds,
+      gpuDevice: gpuDevice as GpuDevice | undefined,
       signal,
       onProgress,
       onWatch: (watch) => {
@@ -117,32 +130,75 @@ export class Engine {
     }
     const started = await device;
     this.#build = started.build;
+    this.#watchLoss(started);
     const { boundary, watch, refused } = started;
+    const helper = this.#startHelper(started, threads, configJson);
     let model;
     try {
       model = await watch.guard(() =>
-        loadWeights({ boundary, device: started.device, base, configJson, useCache: cache, signal, onProgress }),
+        loadWeights({
+          boundary,
+          device: started.device,
+          base,
+          configJson,
+          useCache: cache,
+          kept,
+          signal,
+          onProgress,
+          onRefused: (sha256, blob) => {
+            if (!this.#dead) this.#post({ type: "keep", sha256, blob });
+          },
+          mirror: helper?.mirror,
+        }),
       );
     } catch (thrown) {
+      helper?.close();
       if (!watch.error) started.device.free();
       throw thrown;
     }
     if (this.#dead) {
+      helper?.close();
       model.free();
       started.device.free();
       throw new DisposedError();
     }
+    helper?.finish();
+    this.#helper = helper;
     this.#started = started;
     this.#model = model;
-    this.#runs = new Runs(model, watch, {
-      step: (run, step) => {
-        if (!this.#dead) this.#post({ type: "step", id: run, step }, step.pixels ? [step.pixels.buffer as ArrayBuffer] : []);
+    const events = {
+      step: (run: number, step: Extract<FromEngine, { type: "step" }>["step"]) => {
+        const transfer = [step.pixels, step.sides].flatMap((bytes) => (bytes ? [bytes.buffer as ArrayBuffer] : []));
+        if (!this.#dead) this.#post({ type: "step", id: run, step }, transfer);
       },
-      fail: (run, error) => this.#fail(run, error),
-    });
+      fail: (run: number, error: unknown) => void this.#fail(run, error),
+    };
+    this.#runs = new Runs(model, watch, events, helper);
     const bytes = model.config.length;
     onProgress({ phase: "ready", loaded: bytes, total: bytes, file: undefined, cached: false });
     return { config: model.config, device: { kind: started.build.kind, name: started.device.name, refused } };
+  }
+
+  /** A second worker for the CPU, which loads what this one loads. */
+  #startHelper({ build }: StartedDevice, threads: number, configJson: string): HelperLink | undefined {
+    if (build.kind !== "cpu" || threads < 2 || !build.module || !this.#openHelper) return undefined;
+    try {
+      const { weights } = JSON.parse(configJson) as { weights: { bytes: number }[] };
+      if (weights.reduce((sum, { bytes }) => sum + bytes, 0) > HELPED_BYTES) return undefined;
+      return new HelperLink(this.#openHelper(), build.module, configJson);
+    } catch {
+      return undefined; // of a config.json that is none the loader complains
+    }
+  }
+
+  #watchLoss({ gpu, build }: StartedDevice): void {
+    this.#lost = gpu?.lost.then(({ reason, message }) => {
+      const error = new DeviceError(`the GPU was lost: ${message || reason || "no reason was given"}`, { detail: "lost" });
+      build.abandon();
+      this.#watch?.trip("the GPU was lost");
+      this.#die(error, true);
+      return error;
+    });
   }
 
   async #answer(id: number, work: () => Promise<unknown>): Promise<void> {
@@ -150,22 +206,36 @@ export class Engine {
       const value = await work();
       if (!this.#dead) this.#post({ type: "result", id, value });
     } catch (thrown) {
-      this.#fail(id, thrown);
+      await this.#fail(id, thrown);
     }
   }
 
-  #fail(id: number, thrown: unknown): void {
+  async #fail(id: number, thrown: unknown): Promise<void> {
     if (this.#dead) return;
     const error = asFreeguideError(thrown);
-    if (error instanceof PoisonedError) this.#die(error);
-    else this.#post({ type: "error", id, error: toWire(error) });
+    if (error instanceof PoisonedError) return this.#end(error);
+    if (error.code === "device") await this.#lossIsTold();
+    if (!this.#dead) this.#post({ type: "error", id, error: toWire(error) });
   }
 
-  #die(error: PoisonedError): void {
+  /** A crash, unless the GPU went away, which makes the runtime crash as well. */
+  async #end(error: PoisonedError): Promise<void> {
+    await this.#lossIsTold();
+    this.#die(error, false);
+  }
+
+  /** The runtime may stumble over a lost GPU before the browser says that it was lost. */
+  async #lossIsTold(): Promise<void> {
+    if (!this.#lost) return;
+    await Promise.race([this.#lost, new Promise((resolve) => setTimeout(resolve, LOSS_TAKES))]);
+  }
+
+  #die(error: FreeguideError, lost: boolean): void {
     if (this.#dead) return;
     this.#dead = true;
     this.#abort.abort(error);
+    this.#helper?.close();
     this.#build?.abandon();
-    this.#post({ type: "dead", error: toWire(error) });
+    this.#post({ type: "dead", error: toWire(error), lost });
   }
 }

@@ -10,7 +10,7 @@
  * @packageDocumentation
  */
 export { version } from "./built.js";
-export { clearCachedWeights, listCachedWeights, type CachedFile } from "./cache.js";
+export { cache, type CachedFile } from "./cache.js";
 export type { ModelConfig, Provenance, Sampler } from "./config.js";
 export {
   AbortedError,
@@ -28,7 +28,9 @@ export { loadModel } from "./load.js";
 export type { Model } from "./model.js";
 export type { ClassChoice, DrawOptions, GenerateOptions, Preview, SampleOptions } from "./options.js";
 export { pngText, pngWithText, type PictureSettings } from "./png.js";
+export type { Grid, GuidancePolicy, LogSnrRange, Spacing } from "./steering.js";
 export type {
+  Branches,
   BundleFiles,
   DeviceInfo,
   DeviceOption,

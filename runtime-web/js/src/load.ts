@@ -4,7 +4,6 @@ import { FILES_AT_HAND } from "./files-at-hand.js";
 import { openLink, type Link } from "./link.js";
 import { Model } from "./model.js";
 import { baseUrl } from "./platform.js";
-import type { Loaded } from "./protocol.js";
 import { Session } from "./session.js";
 import type { BundleFiles, LoadOptions } from "./types.js";
 
@@ -39,34 +38,58 @@ export async function loadModelOver(
   source: string | URL | BundleFiles,
   options: LoadOptions = {},
 ): Promise<Model> {
-  const { device = "auto", onProgress, signal, cache = true, worker = true } = options;
+  const { device = "auto", onProgress, onDeviceLost, signal, cache = true, worker = true, gpuDevice } = options;
   if (device !== "auto" && device !== "cpu" && device !== "webgpu") {
     throw new InputError(`device must be auto, cpu or webgpu, not ${JSON.stringify(device)}`, { detail: "device" });
   }
+  if (gpuDevice !== undefined && device === "cpu") {
+    throw new InputError("gpuDevice was given, and device says cpu", { detail: "gpuDevice" });
+  }
+  const threads = threadsOf(options.threads);
   const files = source instanceof Map ? (source as BundleFiles) : undefined;
   const url = files ? FILES_AT_HAND : bundleUrl(source as string | URL);
   const aborted = (): AbortedError => new AbortedError("loading was aborted", { cause: signal?.reason });
   if (signal?.aborted) throw aborted();
 
-  const session = new Session(await open(worker));
+  // No device can be handed to a worker.
+  const session = await Session.over(
+    () => open(gpuDevice === undefined && worker),
+    (reason) => heard(() => onDeviceLost?.(reason)),
+  );
   const onAbort = (): void => session.end(aborted());
   signal?.addEventListener("abort", onAbort, { once: true });
   try {
     if (signal?.aborted) throw aborted(); // while the worker started
-    const loaded = await session.call<Loaded>({ type: "load", url, ...(files && { files }), device, cache }, (progress) => {
-      try {
-        onProgress?.(progress);
-      } catch (thrown) {
-        queueMicrotask(() => {
-          throw thrown;
-        });
-      }
-    });
-    return new Model(session, JSON.parse(loaded.config) as ModelConfig, { ...loaded.device, thread: session.thread });
+    const page = gpuDevice !== undefined && { gpuDevice };
+    const request = { url, device, cache, threads, ...(files && { files }), ...page };
+    const config = await session.load(request, (progress) => heard(() => onProgress?.(progress)));
+    return new Model(session, JSON.parse(config) as ModelConfig);
   } catch (thrown) {
     if (thrown instanceof FreeguideError) session.end(thrown);
     throw thrown;
   } finally {
     signal?.removeEventListener("abort", onAbort);
   }
+}
+
+/** What a listener throws is an uncaught error of its own and stops nothing here. */
+function heard(call: () => void): void {
+  try {
+    call();
+  } catch (thrown) {
+    queueMicrotask(() => {
+      throw thrown;
+    });
+  }
+}
+
+function threadsOf(threads: unknown): number {
+  if (threads === undefined) {
+    const { navigator } = globalThis as { navigator?: { hardwareConcurrency?: number } };
+    return (navigator?.hardwareConcurrency ?? 1) >= 2 ? 2 : 1;
+  }
+  if (threads !== 1 && threads !== 2) {
+    throw new InputError(`threads must be 1 or 2, not ${String(threads)}`, { detail: "threads" });
+  }
+  return threads;
 }

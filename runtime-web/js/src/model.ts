@@ -1,7 +1,7 @@
 import type { ModelConfig } from "./config.js";
 import { AbortedError, DisposedError } from "./errors.js";
 import { checkPreview, requestJson, type DrawOptions, type GenerateOptions, type SampleOptions } from "./options.js";
-import { cutPictures } from "./pictures.js";
+import { cutPictures, pairBranches } from "./pictures.js";
 import type { Session } from "./session.js";
 import type { DeviceInfo, Picture, Plan, SampleStep } from "./types.js";
 
@@ -14,15 +14,17 @@ const asyncDisposeKey: typeof Symbol.asyncDispose =
 export class Model {
   /** The bundle's config.json. */
   readonly config: ModelConfig;
-  /** Where the model runs, and which devices were refused for what reason. */
-  readonly device: DeviceInfo;
   readonly #session: Session;
 
   /** @internal */
-  constructor(session: Session, config: ModelConfig, device: DeviceInfo) {
+  constructor(session: Session, config: ModelConfig) {
     this.#session = session;
     this.config = config;
-    this.device = device;
+  }
+
+  /** Where the model runs, and which devices were refused for what reason. */
+  get device(): DeviceInfo {
+    return this.#session.device;
   }
 
   /**
@@ -30,7 +32,8 @@ export class Model {
    * leaving the loop early, or aborting, stops it within one step. Runs of one model take turns: the oldest goes first
    * as long as its steps are taken.
    *
-   * Rejects with `InputError`, `AbortedError`, `DisposedError`, `PoisonedError`, or `DeviceError` (a lost GPU).
+   * Rejects with `InputError`, `AbortedError`, `DisposedError`, `PoisonedError`, or `DeviceError` (a GPU that was lost
+   * and cannot be had again).
    */
   async *sample(options: SampleOptions): AsyncGenerator<SampleStep, void, void> {
     const request = requestJson(options, ["preview", "signal"]);
@@ -40,9 +43,11 @@ export class Model {
     const run = this.#session.run(request, preview, signal);
     try {
       for (;;) {
-        const { step, steps, nfe, milliseconds, pixels } = await run.next();
-        const images = pixels ? cutPictures(pixels, this.config.image.size) : [];
-        yield { step, steps, images, milliseconds, nfe };
+        const { step, steps, nfe, milliseconds, pixels, sides } = await run.next();
+        const { size } = this.config.image;
+        const images = pixels ? cutPictures(pixels, size) : [];
+        const branches = sides ? pairBranches(images, cutPictures(sides, size)) : undefined;
+        yield { step, steps, images, branches, milliseconds, nfe };
         if (step >= steps) return;
       }
     } finally {
@@ -61,7 +66,7 @@ export class Model {
 
   /** What a run with these options would cost, without running it. Rejects as `sample` does. */
   async plan(options: DrawOptions): Promise<Plan> {
-    return this.#session.call<Plan>({ type: "plan", request: requestJson(options) });
+    return this.#session.plan<Plan>(requestJson(options));
   }
 
   /** Stops every run (they reject with `disposed`), ends the worker and gives all memory back. Idempotent. */

@@ -1,5 +1,6 @@
 import type { Sampler } from "./config.js";
 import { InputError } from "./errors.js";
+import { gridOf, intervalOf, policyOf, type Grid, type GuidancePolicy, type LogSnrRange } from "./steering.js";
 
 /** A class: its id, its name, or `null` for the unconditional model. */
 export type ClassChoice = number | string | null;
@@ -13,9 +14,15 @@ export interface DrawOptions {
    * tools print a scale s = 1 + w.
    */
   guidance?: number | readonly number[];
+  /** What is made of the two estimates, `cfg` if neither this nor the bundle says otherwise. */
+  guidancePolicy?: GuidancePolicy;
+  /** The λ that are guided, all if left out; outside, the second pass is skipped. */
+  guidanceInterval?: LogSnrRange;
   /** Sampling steps T, at least 1. */
   steps?: number;
   sampler?: Sampler;
+  /** The levels; the sampler's own if neither this nor the bundle says otherwise. */
+  grid?: Grid;
   /** Integer from 0 to 2⁵³ − 1, 0 if left out. Image k of a seed does not depend on the batch it is drawn in. */
   seed?: number;
   /** Number of the first image within the seed, 0 if left out: image k of this batch is image `firstImage + k`. */
@@ -26,8 +33,11 @@ export interface DrawOptions {
   varianceInterpolation?: number;
 }
 
-/** What a step shows: the estimate x̃ of the clean image, the noisy latent z, or nothing before the last step. */
-export type Preview = "denoised" | "latent" | "none";
+/**
+ * What a step shows: the estimate x̃ of the clean image, the noisy latent z, x̃ beside the two estimates that it was made
+ * of (`SampleStep.branches`), or nothing before the last step.
+ */
+export type Preview = "denoised" | "latent" | "branches" | "none";
 
 /** Options of `sample()`. */
 export interface SampleOptions extends DrawOptions {
@@ -43,8 +53,20 @@ export interface GenerateOptions extends DrawOptions {
   signal?: AbortSignal | undefined;
 }
 
-const previews: readonly Preview[] = ["denoised", "latent", "none"];
-const drawKeys = ["classes", "guidance", "steps", "sampler", "seed", "firstImage", "clip", "varianceInterpolation"];
+const previews: readonly Preview[] = ["denoised", "latent", "branches", "none"];
+const drawKeys = [
+  "classes",
+  "guidance",
+  "guidancePolicy",
+  "guidanceInterval",
+  "steps",
+  "sampler",
+  "grid",
+  "seed",
+  "firstImage",
+  "clip",
+  "varianceInterpolation",
+];
 
 function show(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value);
@@ -90,6 +112,7 @@ export function requestJson(options: DrawOptions, also: readonly string[] = []):
   checkNames(options, [...drawKeys, ...also]);
 
   const { classes, guidance, steps, sampler, seed, firstImage, clip, varianceInterpolation } = options;
+  const { guidancePolicy, guidanceInterval, grid } = options;
   if (!Array.isArray(classes) || classes.length === 0) {
     refuse("classes", classes, "a list with one class (id, name or null) for each image");
   }
@@ -111,8 +134,11 @@ export function requestJson(options: DrawOptions, also: readonly string[] = []):
   return JSON.stringify({
     classes,
     guidance,
+    guidance_policy: policyOf(guidancePolicy),
+    guidance_interval: intervalOf(guidanceInterval),
     steps: steps === undefined ? undefined : integer("steps", steps, 1),
     sampler,
+    grid: gridOf(grid),
     seed: seed === undefined ? undefined : checkSeed(seed),
     first_image: firstImage === undefined ? undefined : integer("firstImage", firstImage, 0),
     clip,

@@ -1,4 +1,4 @@
-import type { Picture } from "./types.js";
+import type { Branches, Picture } from "./types.js";
 
 /** Cuts a batch of RGBA pixels into its images, each with memory of its own. */
 export function cutPictures(pixels: Uint8Array, size: number): Picture[] {
@@ -9,4 +9,15 @@ export function cutPictures(pixels: Uint8Array, size: number): Picture[] {
     pictures.push(typeof ImageData === "function" ? new ImageData(data, size, size) : { data, width: size, height: size });
   }
   return pictures;
+}
+
+/** Each image with the estimates behind it: `sides` are all conditional and then all unconditional ones, blank if not made. */
+export function pairBranches(images: Picture[], sides: Picture[]): Branches[] {
+  // Pictures are opaque, so that no alpha means no picture.
+  const made = (picture: Picture | undefined): Picture | null => (picture && picture.data[3] !== 0 ? picture : null);
+  return images.map((guided, at) => ({
+    conditional: made(sides[at]),
+    unconditional: made(sides[images.length + at]),
+    guided,
+  }));
 }

@@ -2,11 +2,27 @@ import type { BundleFiles, DeviceInfo, DeviceOption, LoadProgress } from "./type
 import type { Preview } from "./options.js";
 import type { WireError } from "./errors.js";
 
+/** What a load asks for. */
+export interface LoadRequest {
+  url: string;
+  /** The bundle itself, where it is at hand. */
+  files?: BundleFiles;
+  device: DeviceOption;
+  cache: boolean;
+  /** Workers that may compute on the CPU, this one included. */
+  threads: number;
+  /** Weights by SHA-256 that the page keeps because the cache refused them. */
+  kept: ReadonlyMap<string, Blob>;
+  /** A device of the page's own. Never crosses to a worker, which no device can. */
+  gpuDevice?: unknown;
+}
+
 /** From the page to the engine. `id` names the call that the answers carry. */
 export type ToEngine =
-  | { type: "load"; id: number; url: string; files?: BundleFiles; device: DeviceOption; cache: boolean }
+  | ({ type: "load"; id: number } & LoadRequest)
   | { type: "plan"; id: number; request: string }
-  | { type: "sample"; id: number; request: string; preview: Preview }
+  /** `skip`: the steps that an engine whose device was lost has already shown. */
+  | { type: "sample"; id: number; request: string; preview: Preview; skip: number }
   /** The consumer took a step: the engine may run one more. */
   | { type: "more"; id: number }
   | { type: "cancel"; id: number };
@@ -19,8 +35,13 @@ export type FromEngine =
   | { type: "result"; id: number; value: unknown }
   | { type: "step"; id: number; step: WireStep }
   | { type: "error"; id: number; error: WireError }
-  /** The runtime crashed: nothing will be answered any more. */
-  | { type: "dead"; error: WireError };
+  /** The cache refused a verified file: the page keeps it for as long as it is open. */
+  | { type: "keep"; sha256: string; blob: Blob }
+  /**
+   * Nothing will be answered any more: the runtime crashed or, where `lost` says so, its device went away and another
+   * engine may go on.
+   */
+  | { type: "dead"; error: WireError; lost: boolean };
 
 /** A finished step as it crosses from the worker. */
 export interface WireStep {
@@ -30,6 +51,8 @@ export interface WireStep {
   milliseconds: number;
   /** RGBA8, image after image; null where the preview is `none` and the run goes on. */
   pixels: Uint8Array | null;
+  /** With the preview `branches`: the conditional estimates, then the unconditional ones; those not made are zero. */
+  sides: Uint8Array | null;
 }
 
 /** What a load resolves to. */

@@ -2,7 +2,8 @@ import type { WasmModel, WasmRun } from "./boundary.js";
 import type { CrashWatch } from "./crash.js";
 import type { Preview } from "./options.js";
 import { yieldToEvents } from "./platform.js";
-import { STEPS_AHEAD, type WireStep } from "./protocol.js";
+import type { HelperLink } from "./helper.js";
+import { STEPS_AHEAD, type ToEngine, type WireStep } from "./protocol.js";
 
 /** What a run tells about itself. */
 export interface RunEvents {
@@ -14,6 +15,8 @@ interface Job {
   readonly id: number;
   readonly request: string;
   readonly preview: Preview;
+  /** Steps that have been shown before the device was lost. */
+  readonly skip: number;
   run: WasmRun | undefined;
   /** Steps that the consumer has room for. */
   credit: number;
@@ -28,17 +31,19 @@ export class Runs {
   readonly #model: WasmModel;
   readonly #watch: CrashWatch;
   readonly #events: RunEvents;
+  readonly #helper: HelperLink | undefined;
   readonly #jobs: Job[] = [];
   #busy = false;
 
-  constructor(model: WasmModel, watch: CrashWatch, events: RunEvents) {
+  constructor(model: WasmModel, watch: CrashWatch, events: RunEvents, helper?: HelperLink) {
     this.#model = model;
     this.#watch = watch;
     this.#events = events;
+    this.#helper = helper;
   }
 
-  add(id: number, request: string, preview: Preview): void {
-    this.#jobs.push({ id, request, preview, run: undefined, credit: STEPS_AHEAD, cancelled: false });
+  add({ id, request, preview, skip }: Omit<Extract<ToEngine, { type: "sample" }>, "type">): void {
+    this.#jobs.push({ id, request, preview, skip, run: undefined, credit: STEPS_AHEAD, cancelled: false });
     void this.#pump();
   }
 
@@ -91,22 +96,41 @@ export class Runs {
     try {
       const run = (job.run ??= await this.#watch.guard(() => this.#model.sample(job.request)));
       const begun = performance.now();
-      await this.#watch.guard(() => run.advance());
+      await this.#step(run);
       const { step, steps, nfe } = run;
       const last = step >= steps;
+      if (step <= job.skip && !last) return; // the noise is keyed by seed and step: the run comes the same way again
+      const { preview, cancelled } = job;
       let pixels: Uint8Array | null = null;
-      if (!job.cancelled && (last || job.preview !== "none")) {
-        const kind = last || job.preview === "none" ? "denoised" : job.preview;
-        pixels = await this.#watch.guard(() => run.images(kind));
+      let sides: Uint8Array | null = null;
+      if (!cancelled && (last || preview !== "none")) {
+        pixels = await this.#watch.guard(() => run.images(!last && preview === "latent" ? "latent" : "denoised"));
+        if (preview === "branches") sides = await this.#watch.guard(() => run.sides());
       }
       job.credit -= 1;
       if (!job.cancelled) {
-        this.#events.step(job.id, { step, steps, nfe, milliseconds: performance.now() - begun, pixels });
+        this.#events.step(job.id, { step, steps, nfe, milliseconds: performance.now() - begun, pixels, sides });
       }
       if (last) this.#drop(job);
     } catch (thrown) {
       this.#drop(job);
       this.#events.fail(job.id, thrown);
+    }
+  }
+
+  /** One step: with a helper, each of the two computes half of the rows at the same time. */
+  async #step(run: WasmRun): Promise<void> {
+    for (;;) {
+      const helper = this.#helper?.ready ? this.#helper : undefined;
+      const part = helper && (await this.#watch.guard(() => run.divide()));
+      if (!helper || !part) return this.#watch.guard(() => run.advance());
+      const { z, logSnr, classes } = part;
+      part.free();
+      const theirs = helper.predict({ z, logSnr, classes });
+      theirs.catch(() => {}); // awaited below
+      await this.#watch.guard(() => run.compute());
+      const answer = await theirs.catch(() => this.#watch.guard(() => this.#model.predict(z, logSnr, classes)));
+      if (await this.#watch.guard(() => run.join(answer))) return;
     }
   }
 }

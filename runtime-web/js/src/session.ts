@@ -1,35 +1,66 @@
 import { AbortedError, FreeguideError, fromWire, makeError, PoisonedError } from "./errors.js";
+import { keep, keptFiles } from "./kept.js";
 import type { Link } from "./link.js";
-import type { FromEngine, ToEngine, WireStep } from "./protocol.js";
+import type { FromEngine, Loaded, LoadRequest, ToEngine } from "./protocol.js";
+import { RunningSample } from "./running.js";
 import type { Preview } from "./options.js";
-import type { LoadProgress } from "./types.js";
+import type { DeviceInfo, LoadProgress } from "./types.js";
 
 interface Waiting {
+  /** What to ask again where the engine's device was lost. */
+  readonly message: ToEngine;
   progress?(progress: LoadProgress): void;
   result?(value: unknown): void;
-  step?(step: WireStep): void;
+  run?: RunningSample;
   error(error: FreeguideError): void;
 }
 
-type Call = Extract<ToEngine, { type: "load" | "plan" }> extends infer M ? (M extends unknown ? Omit<M, "id"> : never) : never;
+/** How often in a row a device may be lost before a single step is done. */
+const LOSSES = 3;
 
 /** The calling side of a link: turns messages into promises and ends them all when the engine ends. */
 export class Session {
-  readonly #link: Link;
+  readonly #open: () => Promise<Link>;
+  readonly #onLost: ((reason: string) => void) | undefined;
   readonly #waiting = new Map<number, Waiting>();
+  /** Undefined while a lost device is replaced. */
+  #link: Link | undefined;
+  #request: Omit<LoadRequest, "kept"> | undefined;
+  #device: DeviceInfo | undefined;
+  /** The load that follows a loss, while it is under way. */
+  #reload: number | undefined;
+  #losses = 0;
   #nextId = 1;
   #ended: FreeguideError | undefined;
 
-  constructor(link: Link) {
+  private constructor(open: () => Promise<Link>, onLost: ((reason: string) => void) | undefined) {
+    this.#open = open;
+    this.#onLost = onLost;
+  }
+
+  /** A session over a link that `open` makes, and makes again where a device is lost, of which `onLost` hears. */
+  static async over(open: () => Promise<Link>, onLost?: (reason: string) => void): Promise<Session> {
+    const session = new Session(open, onLost);
+    session.#attach(await open());
+    return session;
+  }
+
+  #attach(link: Link): void {
     this.#link = link;
     link.listen(
-      (message) => this.#receive(message),
-      (reason) => this.end(new PoisonedError(`the runtime crashed: ${reason}`)),
+      (message) => {
+        if (this.#link === link) this.#receive(message);
+      },
+      (reason) => {
+        if (this.#link === link) this.end(new PoisonedError(`the runtime crashed: ${reason}`));
+      },
     );
   }
 
-  get thread(): "worker" | "caller" {
-    return this.#link.thread;
+  /** Where the model runs. */
+  get device(): DeviceInfo {
+    if (!this.#device) throw makeError("input", "no model is loaded yet");
+    return this.#device;
   }
 
   /** Throws what every call rejects with once the session has ended. */
@@ -42,23 +73,48 @@ export class Session {
   end(reason: FreeguideError): void {
     if (this.#ended) return;
     this.#ended = reason;
-    this.#link.close();
+    this.#link?.close();
     for (const { error } of this.#waiting.values()) error(reason);
     this.#waiting.clear();
   }
 
-  /** One question, one answer. */
-  call<T>(message: Call, progress?: (progress: LoadProgress) => void): Promise<T> {
+  /** Loads a model; resolves to its config.json. */
+  async load(request: Omit<LoadRequest, "kept">, progress: (progress: LoadProgress) => void): Promise<string> {
+    this.#request = request;
+    const loaded = await this.#call<Loaded>(this.#loadMessage(request), progress);
+    return this.#loaded(loaded);
+  }
+
+  #loadMessage(request: Omit<LoadRequest, "kept">): ToEngine {
+    return { type: "load", id: this.#nextId++, ...request, kept: keptFiles() };
+  }
+
+  #loaded({ config, device }: Loaded): string {
+    this.#device = { ...device, thread: this.#link?.thread ?? "caller" };
+    return config;
+  }
+
+  /** What a run would cost. */
+  plan<T>(request: string): Promise<T> {
+    return this.#call<T>({ type: "plan", id: this.#nextId++, request });
+  }
+
+  #call<T>(message: ToEngine, progress?: (progress: LoadProgress) => void): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       this.check();
-      const id = this.#nextId++;
-      this.#waiting.set(id, {
+      this.#waiting.set(message.id, {
+        message,
         ...(progress && { progress }),
         result: (value) => resolve(value as T),
         error: reject,
       });
-      this.#link.post({ ...message, id } as ToEngine);
+      this.#post(message);
     });
+  }
+
+  /** What is asked while a model loads again waits for it, as does what was interrupted. */
+  #post(message: ToEngine): void {
+    if (this.#reload === undefined || message.id === this.#reload) this.#link?.post(message);
   }
 
   /** Starts a run. */
@@ -67,22 +123,17 @@ export class Session {
     const id = this.#nextId++;
     const run = new RunningSample(
       () => {
-        if (!this.#ended) this.#link.post({ type: "more", id });
+        if (!this.#ended) this.#link?.post({ type: "more", id });
       },
       () => {
         // What is not waited for any more ended by itself.
-        if (this.#waiting.delete(id) && !this.#ended) this.#link.post({ type: "cancel", id });
+        if (this.#waiting.delete(id) && !this.#ended) this.#link?.post({ type: "cancel", id });
       },
       signal,
     );
-    this.#waiting.set(id, {
-      step: (step) => {
-        if (step.step >= step.steps) this.#waiting.delete(id);
-        run.push(step);
-      },
-      error: (error) => run.fail(error),
-    });
-    this.#link.post({ type: "sample", id, request, preview });
+    const message: ToEngine = { type: "sample", id, request, preview, skip: 0 };
+    this.#waiting.set(id, { message, run, error: (error) => run.fail(error) });
+    this.#post(message);
     return run;
   }
 
@@ -96,15 +147,26 @@ export class Session {
       case "result":
         this.#take(message.id)?.result?.(message.value);
         break;
-      case "step":
-        this.#waiting.get(message.id)?.step?.(message.step);
+      case "step": {
+        const { id, step } = message;
+        const run = this.#waiting.get(id)?.run;
+        if (step.step >= step.steps) this.#waiting.delete(id);
+        this.#losses = 0;
+        run?.push(step);
         break;
+      }
       case "error":
         this.#take(message.id)?.error(fromWire(message.error));
         break;
-      case "dead":
-        this.end(fromWire(message.error));
+      case "keep":
+        keep(message.sha256, message.blob);
         break;
+      case "dead": {
+        const error = fromWire(message.error);
+        if (message.lost) void this.#recover(error);
+        else this.end(error);
+        break;
+      }
     }
   }
 
@@ -113,57 +175,37 @@ export class Session {
     this.#waiting.delete(id);
     return waiting;
   }
-}
 
-/** The steps of one run as they arrive. */
-export class RunningSample {
-  readonly #more: () => void;
-  readonly #cancel: () => void;
-  readonly #signal: AbortSignal | undefined;
-  readonly #arrived: WireStep[] = [];
-  #error: FreeguideError | undefined;
-  #wake: (() => void) | undefined;
-
-  constructor(more: () => void, cancel: () => void, signal: AbortSignal | undefined) {
-    this.#more = more;
-    this.#cancel = cancel;
-    this.#signal = signal;
-    signal?.addEventListener("abort", this.#onAbort, { once: true });
-  }
-
-  readonly #onAbort = (): void => {
-    this.#cancel();
-    this.fail(new AbortedError("sampling was aborted", { cause: this.#signal?.reason }));
-  };
-
-  push(step: WireStep): void {
-    this.#arrived.push(step);
-    this.#wake?.();
-  }
-
-  fail(error: FreeguideError): void {
-    this.#error ??= error;
-    this.#wake?.();
-  }
-
-  /** The next step. An error comes before steps that have arrived: after an abort nothing more is shown. */
-  async next(): Promise<WireStep> {
-    for (;;) {
-      if (this.#error) throw this.#error;
-      const step = this.#arrived.shift();
-      if (step) {
-        this.#more();
-        return step;
+  /**
+   * Goes on with another engine after the loss of the device. It asks for an interrupted load again; after one it loads
+   * the model again, from the cache as far as that has it, and takes up every run from its seed: what was shown of a run
+   * is computed again and not shown again.
+   */
+  async #recover(error: FreeguideError): Promise<void> {
+    this.#link?.close();
+    this.#link = undefined;
+    this.#losses += 1;
+    // Lost again while it was being replaced: that attempt is over, and its load is not waited for.
+    if (this.#reload !== undefined) this.#waiting.delete(this.#reload);
+    // A device of the page's own is the page's to replace.
+    if (!this.#request || this.#request.gpuDevice !== undefined || this.#losses > LOSSES) return this.end(error);
+    try {
+      this.#onLost?.(error.message);
+      const link = await this.#open();
+      if (this.#ended) return link.close();
+      this.#attach(link);
+      if (this.#device) {
+        const again = this.#loadMessage(this.#request);
+        this.#reload = again.id;
+        this.#loaded(await this.#call<Loaded>(again));
+        this.#reload = undefined;
       }
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
+      for (const { message, run } of this.#waiting.values()) {
+        link.post(message.type === "sample" ? { ...message, skip: run?.arrived ?? 0 } : message);
+      }
+    } catch (thrown) {
+      if (this.#ended) return;
+      this.end(thrown instanceof FreeguideError ? thrown : new AbortedError(error.message, { cause: thrown }));
     }
-  }
-
-  /** Ends the run if it is still going. */
-  close(): void {
-    this.#signal?.removeEventListener("abort", this.#onAbort);
-    this.#cancel();
   }
 }

@@ -42,7 +42,15 @@ export interface LoadOptions {
   onProgress?: ((progress: LoadProgress) => void) | undefined;
   /** Ends the load at any moment. */
   signal?: AbortSignal | undefined;
-  /** Keep verified weights in the Cache API, by content hash; true if left out. */
+  /**
+   * Called when the GPU is lost. The model then opens a device again, loads its weights from the cache, and takes up
+   * what was running; a run ends in the same images, and what follows of `model.device` may be another device.
+   */
+  onDeviceLost?: ((reason: string) => void) | undefined;
+  /**
+   * Keep verified weights in the Cache API, by content hash, or in this page where the browser refuses; true if left
+   * out.
+   */
   cache?: boolean;
   /**
    * False runs on the calling thread even where a worker could be started; true if left out. Where the package comes
@@ -50,6 +58,16 @@ export interface LoadOptions {
    * package's `worker.js`.
    */
   worker?: boolean | string | URL;
+  /**
+   * Workers that compute on the CPU: with 2, each takes half of the rows of a step, of which a guided image has two. 2
+   * if left out, where the machine has two cores. The weights are then in memory twice; beyond 128 MiB one computes.
+   */
+  threads?: 1 | 2;
+  /**
+   * A `GPUDevice` of the page's own to compute on. Such a model runs on the calling thread, which is where the device
+   * is, and a page has one such device for all its models. Losing it ends the model.
+   */
+  gpuDevice?: object | undefined;
 }
 
 /** A bundle's files by name (`config.json`, and the weights that it names), for instance of a folder that was dropped. */
@@ -64,6 +82,16 @@ export interface Picture {
   readonly height: number;
 }
 
+/** The estimates of the clean image behind one step of one image. An estimate that the step did not need is null. */
+export interface Branches {
+  /** x̃ of the class. */
+  readonly conditional: Picture | null;
+  /** x̃ of the null class. */
+  readonly unconditional: Picture | null;
+  /** x̃ that guidance made of them, and that the solver follows. */
+  readonly guided: Picture;
+}
+
 /** One finished step of a run. */
 export interface SampleStep {
   /** Finished steps, from 1. */
@@ -72,15 +100,19 @@ export interface SampleStep {
   readonly steps: number;
   /** One an entry of `classes`; empty where `preview` is `none` and this is not the last step. */
   readonly images: Picture[];
+  /** With `preview: "branches"`, one an entry of `classes`; else undefined. */
+  readonly branches: Branches[] | undefined;
   /** Time of this step, read-back included. With `preview: "none"` on WebGPU, the time to queue it. */
   readonly milliseconds: number;
-  /** Network evaluations for one image, of the whole run. */
+  /** Network evaluations of the whole run, for the image that needs most. */
   readonly nfe: number;
 }
 
 /** What a run would cost. */
 export interface Plan {
   readonly steps: number;
-  /** Network evaluations for one image. */
+  /** Network evaluations for the image that needs most. */
   readonly nfe: number;
+  /** λ of every step, in nats. */
+  readonly levels: readonly number[];
 }

@@ -1,6 +1,6 @@
 import type { Boundary, WasmDevice, WasmModel } from "./boundary.js";
 import { dropCached, readCached, writeCached } from "./cache.js";
-import { download, drain } from "./download.js";
+import { downloadResuming, drain } from "./download.js";
 import { asFreeguideError } from "./errors.js";
 import type { LoadProgress } from "./types.js";
 
@@ -8,6 +8,15 @@ interface File {
   name: string;
   bytes: number;
   sha256: string;
+}
+
+/** Hears the bytes that the runtime gets, to load another instance with them. */
+export interface Mirror {
+  begin(name: string): void;
+  push(chunk: Uint8Array<ArrayBuffer>): void;
+  end(): void;
+  /** Everything again from the beginning. */
+  restart(): void;
 }
 
 /** What a load needs to know. */
@@ -18,8 +27,13 @@ export interface WeightsRequest {
   base: URL;
   configJson: string;
   useCache: boolean;
+  /** Files that the page keeps, by SHA-256. */
+  kept: ReadonlyMap<string, Blob>;
   signal: AbortSignal;
   onProgress: (progress: LoadProgress) => void;
+  /** Hears of a verified file that the cache refused. */
+  onRefused: (sha256: string, blob: Blob) => void;
+  mirror: Mirror | undefined;
 }
 
 /** A cached file that failed verification: forget it and start over. */
@@ -33,6 +47,7 @@ export async function loadWeights(request: WeightsRequest): Promise<WasmModel> {
     } catch (thrown) {
       // Each turn takes one damaged entry out of the cache, so this ends.
       if (!(thrown instanceof StaleCache)) throw thrown;
+      request.mirror?.restart();
     }
   }
 }
@@ -59,34 +74,44 @@ async function attempt(request: WeightsRequest): Promise<WasmModel> {
 }
 
 async function loadFile(
-  { base, useCache, signal }: WeightsRequest,
+  { base, useCache, kept, signal, onRefused, mirror }: WeightsRequest,
   loader: InstanceType<Boundary["Loader"]>,
   file: File,
   report: (loaded: number, cached: boolean) => void,
 ): Promise<void> {
   const url = new URL(file.name, base);
-  const cached = useCache ? await readCached(file.sha256) : undefined;
-  const source = cached ? { stream: cached, bytes: file.bytes } : await download(url, signal);
-  const writer = useCache && !cached ? await writeCached(file.sha256, file.bytes) : undefined;
+  const stored = useCache
+    ? ((kept.get(file.sha256)?.stream() as ReadableStream<Uint8Array<ArrayBuffer>> | undefined) ??
+      (await readCached(file.sha256)))
+    : undefined;
+  const writer = useCache && !stored ? await writeCached(file.sha256, file.bytes) : undefined;
   let loaded = 0;
+  const take = (chunk: Uint8Array<ArrayBuffer>): void => {
+    loader.push(chunk);
+    mirror?.push(chunk);
+    writer?.write(chunk);
+    loaded += chunk.length;
+    report(loaded, stored !== undefined);
+  };
   try {
-    report(0, cached !== undefined);
+    report(0, stored !== undefined);
     loader.begin(file.name);
-    await drain(url, source, signal, (chunk) => {
-      loader.push(chunk);
-      writer?.write(chunk);
-      loaded += chunk.length;
-      report(loaded, cached !== undefined);
-    });
+    mirror?.begin(file.name);
+    if (stored) await drain(url, { stream: stored, bytes: file.bytes }, signal, take);
+    else await downloadResuming(url, file.bytes, signal, take);
     loader.end();
-    writer?.commit();
+    mirror?.end();
   } catch (thrown) {
     writer?.discard();
     const { code } = asFreeguideError(thrown);
-    if (cached && (code === "bundle" || code === "network")) {
+    if (stored && !kept.has(file.sha256) && (code === "bundle" || code === "network")) {
       await dropCached(file.sha256);
       throw new StaleCache();
     }
     throw thrown;
   }
+  // Beside the load: the browser takes its time to write.
+  void writer?.commit().then((refused) => {
+    if (refused) onRefused(file.sha256, refused);
+  });
 }

@@ -55,6 +55,8 @@ export function fakeBoundary(options = {}) {
   class Device {
     static async open() {
       if (options.failOpen) throw options.failOpen;
+      // As wgpu does it.
+      if (options.gpu) await (await navigator.gpu.requestAdapter()).requestDevice({});
       ledger.devices += 1;
       return new Device();
     }
@@ -136,7 +138,8 @@ export function fakeBoundary(options = {}) {
     }
     plan(requestJson) {
       const { steps, guidance } = this.#complete(requestJson);
-      return JSON.stringify({ steps, nfe: guidance === 0 || guidance === -1 ? steps : 2 * steps });
+      const levels = Array.from({ length: steps }, (_, at) => at - steps / 2);
+      return JSON.stringify({ steps, nfe: guidance === 0 || guidance === -1 ? steps : 2 * steps, levels });
     }
     sample(requestJson) {
       const request = this.#complete(requestJson);
@@ -163,7 +166,10 @@ export function fakeBoundary(options = {}) {
       if (ledger.active > 0) ledger.overlap = true;
       ledger.active += 1;
       const step = this.step + 1;
-      if (options.panicAtStep === step) throw new WebAssembly.RuntimeError("unreachable");
+      if (options.panicAtStep === step) {
+        ledger.panic("panicked at step.rs:1:2: too much");
+        throw new WebAssembly.RuntimeError("unreachable");
+      }
       if (options.hangAtStep === step) {
         options.onHang?.();
         await new Promise(() => {});
@@ -176,6 +182,21 @@ export function fakeBoundary(options = {}) {
       this.step = step;
       ledger.steps += 1;
       ledger.active -= 1;
+    }
+    async sides() {
+      const { ids, guidance } = this.#request;
+      const size = this.#size * this.#size * 4;
+      const out = new Uint8Array(2 * ids.length * size);
+      const whole = await this.images("denoised");
+      out.set(whole, guidance === -1 ? whole.length : 0);
+      if (guidance !== 0) out.set(whole.map((byte) => byte | 1), whole.length);
+      ids.forEach((id, at) => {
+        if (id < 0) out.fill(0, at * size, (at + 1) * size);
+      });
+      return out;
+    }
+    divide() {
+      return undefined;
     }
     async images(kind) {
       const { ids, seed, first_image, guidance, steps } = this.#request;
@@ -192,5 +213,6 @@ export function fakeBoundary(options = {}) {
     }
   }
 
-  return { boundary: { default: async () => {}, Device, Loader }, ledger };
+  const onPanic = (listener) => (ledger.panic = listener);
+  return { boundary: { default: async () => {}, Device, Loader, onPanic }, ledger };
 }

@@ -63,7 +63,10 @@ export function fakeBuild(kind, options) {
     },
     abandon() {
       build.abandoned += 1;
+      build.gpu = undefined;
     },
+    module: undefined,
+    gpu: undefined,
   };
   return build;
 }

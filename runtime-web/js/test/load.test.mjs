@@ -24,6 +24,51 @@ test("a bundle loads, with progress over all its bytes", async (t) => {
   model.dispose();
 });
 
+/** Cuts the connection after each of `cuts` bytes; `ranges` is what the server makes of a Range header. */
+function dropping(cuts, asked, ranges) {
+  let turn = 0;
+  return (request, response) => {
+    asked.push([request.headers.range, request.headers["if-range"]]);
+    const from = ranges && request.headers.range ? Number(/bytes=(\d+)-/.exec(request.headers.range)[1]) : 0;
+    const headers = { "Content-Length": weights.length - from, ETag: '"v1"' };
+    if (from > 0) headers["Content-Range"] = `bytes ${from}-${weights.length - 1}/${weights.length}`;
+    response.writeHead(from > 0 ? 206 : 200, headers);
+    const cut = cuts[turn++];
+    if (cut === undefined) response.end(weights.slice(from));
+    else response.write(weights.slice(from, cut), () => setTimeout(() => response.destroy(), 20));
+  };
+}
+
+test("a dropped connection is taken up where it was", async (t) => {
+  for (const ranges of [true, false]) {
+    const asked = [];
+    const { url } = await serve(t, { ...bundle, "/m/model.safetensors": dropping([30_000, 70_000], asked, ranges) });
+    const seen = [];
+    const onProgress = ({ phase, loaded }) => phase === "weights" && seen.push(loaded);
+    const model = await loadFake(`${url}/m`, { device: "cpu", onProgress });
+    assert.deepEqual(asked, [
+      [undefined, undefined],
+      ["bytes=30000-", '"v1"'],
+      ["bytes=70000-", '"v1"'],
+    ]);
+    assert.equal(seen.at(-1), weights.length);
+    assert.ok(seen.every((loaded, at) => at === 0 || loaded >= seen[at - 1]), "no byte is counted twice");
+    model.dispose();
+  }
+});
+
+test("a connection that drops without a byte is given up, and an abort does not wait", async (t) => {
+  const asked = [];
+  const { url } = await serve(t, { ...bundle, "/m/model.safetensors": dropping(Array(9).fill(30_000), asked, false) });
+  await assert.rejects(loadFake(`${url}/m`, { device: "cpu" }), NetworkError);
+  assert.equal(asked.length, 4);
+  const control = new AbortController();
+  const load = loadFake(`${url}/m`, { device: "cpu", signal: control.signal });
+  await eventually(() => asked.length === 6, "the second attempt");
+  control.abort();
+  await assert.rejects(load, { code: "aborted" });
+});
+
 test("progress counts bytes over several files", async (t) => {
   const split = {
     ...config,

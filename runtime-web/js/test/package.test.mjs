@@ -11,6 +11,7 @@ test("the package imports where there is no window, and says its version", async
 });
 
 test("without a Cache API there is nothing to list or clear", async () => {
-  assert.deepEqual(await freeguide.listCachedWeights(), []);
-  await freeguide.clearCachedWeights();
+  assert.deepEqual(await freeguide.cache.list(), []);
+  await freeguide.cache.delete();
+  await freeguide.cache.delete("0".repeat(64));
 });

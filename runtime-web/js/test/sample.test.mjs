@@ -43,6 +43,24 @@ test("previews: none shows only the result", async (t) => {
   assert.deepEqual(await last("latent"), await last("denoised"));
 });
 
+test("branches: the estimates beside what guidance made of them, where they were made", async (t) => {
+  const { model } = await fakeModel(t);
+  const seen = [];
+  const options = { classes: [0, null], guidance: 2, steps: 3, preview: "branches" };
+  for await (const { images, branches } of model.sample(options)) seen.push({ images, branches });
+  assert.equal(seen.length, 3, "at every step, the last included");
+  for (const { images, branches } of seen) {
+    assert.equal(branches.length, 2);
+    assert.ok(branches.every(({ guided }, at) => guided === images[at]));
+    assert.equal(branches[0].conditional.width, 4);
+    assert.equal(branches[0].unconditional.data.length, 64);
+    assert.equal(branches[1].conditional, null);
+    assert.ok(branches[1].unconditional);
+  }
+  for await (const { branches } of model.sample({ ...options, guidance: 0 })) assert.equal(branches[0].unconditional, null);
+  for await (const { branches } of model.sample({ classes: [0], steps: 2 })) assert.equal(branches, undefined);
+});
+
 test("options reach the runtime under its names", async (t) => {
   const { model, ledger } = await fakeModel(t);
   await model.generate({
@@ -68,12 +86,29 @@ test("options reach the runtime under its names", async (t) => {
   });
   await model.generate({ classes: [0, 1], guidance: [0, 3] });
   assert.deepEqual(ledger.requests[1].guidance, [0, 3]);
+
+  await model.generate({
+    classes: [0],
+    guidancePolicy: { kind: "apg", eta: 0.1, normThreshold: 3 },
+    guidanceInterval: { min: -2, max: 4 },
+    sampler: "dpm++2m",
+    grid: { spacing: "karras", logSnr: { min: -6, max: 6 }, lowerOrderLast: false },
+  });
+  const { guidance_policy, guidance_interval, sampler, grid } = ledger.requests[2];
+  assert.deepEqual(guidance_policy, { kind: "apg", eta: 0.1, norm_threshold: 3 });
+  assert.deepEqual(guidance_interval, { min: -2, max: 4 });
+  assert.equal(sampler, "dpm++2m");
+  assert.deepEqual(grid, { spacing: "karras", log_snr: { min: -6, max: 6 }, lower_order_last: false });
+  await model.generate({ classes: [0], guidancePolicy: "cfg++", grid: "uniform-lambda" });
+  assert.deepEqual(ledger.requests[3].guidance_policy, { kind: "cfg++" });
+  assert.deepEqual(ledger.requests[3].grid, { spacing: "uniform-lambda" });
 });
 
 test("plan counts network evaluations", async (t) => {
   const { model } = await fakeModel(t);
-  assert.deepEqual(await model.plan({ classes: [0], steps: 32, guidance: 2 }), { steps: 32, nfe: 64 });
-  assert.deepEqual(await model.plan({ classes: [0], steps: 32, guidance: 0 }), { steps: 32, nfe: 32 });
+  const levels = [-1, 0];
+  assert.deepEqual(await model.plan({ classes: [0], steps: 2, guidance: 2 }), { steps: 2, nfe: 4, levels });
+  assert.deepEqual(await model.plan({ classes: [0], steps: 2, guidance: 0 }), { steps: 2, nfe: 2, levels });
 });
 
 test("bad options are refused by name", async (t) => {
@@ -95,6 +130,12 @@ test("bad options are refused by name", async (t) => {
     [{ classes: [0], varianceInterpolation: 2 }, "varianceInterpolation"],
     [{ classes: [0], preview: "yes" }, "preview"],
     [{ classes: [0], guidence: 2 }, "guidence"],
+    [{ classes: [0], guidancePolicy: 3 }, "guidancePolicy"],
+    [{ classes: [0], guidancePolicy: { kind: "apg", momentum: NaN } }, "guidancePolicy"],
+    [{ classes: [0], guidancePolicy: { kind: "apg", mass: 1 } }, "guidancePolicy"],
+    [{ classes: [0], guidanceInterval: [1, 2] }, "guidanceInterval"],
+    [{ classes: [0], grid: { spacing: "karras", toString: 1 } }, "grid"],
+    [{ classes: [0], grid: { logSnr: { low: 1 } } }, "grid.logSnr"],
     [{ classes: ["unicorn"] }, "classes"],
   ];
   for (const [options, detail] of bad) {
@@ -169,7 +210,11 @@ test("a crash poisons the model, and a new load works", async (t) => {
   const run = model.sample({ classes: [0], steps: 4 });
   await run.next();
   const also = model.generate({ classes: [0] });
-  await assert.rejects(run.next(), PoisonedError);
+  await assert.rejects(run.next(), (error) => {
+    assert.ok(error instanceof PoisonedError);
+    assert.match(error.message, /step\.rs:1:2: too much/, "what the panic said");
+    return true;
+  });
   await assert.rejects(also, PoisonedError);
   await assert.rejects(model.plan({ classes: [0] }), PoisonedError);
   await assert.rejects(model.generate({ classes: [0] }), { code: "poisoned" });
@@ -190,7 +235,80 @@ test("a trap in a task of its own rejects the call that would never settle", asy
   await assert.rejects(model.plan({ classes: [0] }), PoisonedError);
 });
 
-test("a lost device ends the run and not the model's promises", async (t) => {
+/** A stand-in for WebGPU whose devices are lost when they are told to. */
+function fakeGpu(t) {
+  const devices = [];
+  const requestDevice = async () => {
+    let lose;
+    const lost = new Promise((resolve) => (lose = resolve));
+    const device = { lost, limits: {}, features: new Set(), lose: (message) => lose({ reason: "unknown", message }) };
+    devices.push(device);
+    return device;
+  };
+  const gpu = { requestAdapter: async () => ({ info: { vendor: "real" }, limits: {}, features: new Set(), requestDevice }) };
+  const before = Object.getOwnPropertyDescriptor(globalThis, "navigator");
+  Object.defineProperty(globalThis, "navigator", { value: { gpu }, configurable: true });
+  t.after(() => (before ? Object.defineProperty(globalThis, "navigator", before) : delete globalThis.navigator));
+  return { devices, gpu, requestDevice };
+}
+
+test("a lost GPU is replaced and its runs end in the same images", async (t) => {
+  const { devices } = fakeGpu(t);
+  const { url, asked } = await serve(t, bundle);
+  const webgpu = fakeBuild("webgpu", { gpu: true });
+  const lost = [];
+  const model = await loadFake(`${url}/m`, { onDeviceLost: (reason) => lost.push(reason) }, { webgpu });
+  t.after(() => model.dispose());
+  const options = { classes: [0, 1], steps: 8, seed: 5 };
+  const wanted = await model.generate(options);
+  const seen = [];
+  let images;
+  for await (const step of model.sample(options)) {
+    seen.push(step.step);
+    images = step.images;
+    if (step.step === 2) devices[0].lose("unplugged");
+    // Asked while the device is being replaced: waits, and is answered.
+    if (step.step === 4) assert.equal((await model.plan(options)).steps, 8);
+    if (step.step === 6) devices[1].lose("unplugged again");
+  }
+  assert.deepEqual(seen, [1, 2, 3, 4, 5, 6, 7, 8], "no step is shown twice");
+  assert.deepEqual(images, wanted);
+  assert.deepEqual(lost, ["the GPU was lost: unplugged", "the GPU was lost: unplugged again"]);
+  assert.equal(devices.length, 3);
+  assert.equal(asked.filter((path) => path.endsWith("safetensors")).length, 3);
+  assert.equal(model.device.kind, "webgpu");
+});
+
+test("a GPU that is lost again and again is given up", async (t) => {
+  const { devices } = fakeGpu(t);
+  const { url } = await serve(t, bundle);
+  const webgpu = fakeBuild("webgpu", { gpu: true, hangAtStep: 1, onHang: () => devices.at(-1).lose("gone") });
+  const model = await loadFake(`${url}/m`, {}, { webgpu });
+  await assert.rejects(model.generate({ classes: [0] }), (error) => error.code === "device" && error.detail === "lost");
+  assert.equal(devices.length, 4);
+  await assert.rejects(model.generate({ classes: [0] }), DeviceError);
+});
+
+test("the page's own device is used, and its loss ends the model", async (t) => {
+  const { devices, gpu, requestDevice } = fakeGpu(t);
+  const { requestAdapter } = gpu;
+  const { url } = await serve(t, bundle);
+  const gpuDevice = await requestDevice();
+  const webgpu = fakeBuild("webgpu", { gpu: true });
+  const model = await loadFake(`${url}/m`, { gpuDevice }, { webgpu });
+  assert.equal(model.device.kind, "webgpu");
+  assert.equal(devices.length, 1, "no other device was asked for");
+  assert.equal(gpu.requestAdapter, requestAdapter, "nothing of ours is left on navigator.gpu");
+  const run = model.sample({ classes: [0], steps: 100 });
+  await run.next();
+  gpuDevice.lose("by the page");
+  await assert.rejects(async () => {
+    for await (const _ of run);
+  }, DeviceError);
+  await assert.rejects(loadFake(`${url}/m`, { gpuDevice, device: "cpu" }), InputError);
+});
+
+test("an error of the device ends the run and not the model's promises", async (t) => {
   const { model } = await fakeModel(t, { lostAtStep: 2 });
   await assert.rejects(model.generate({ classes: [0] }), DeviceError);
   assert.equal((await model.plan({ classes: [0], steps: 2 })).steps, 2);

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use freeguide::sampler::Solver;
 
+use super::steering::Steering;
+
 use crate::export::DType;
 
 const STEPS: &str = "\
@@ -92,7 +94,8 @@ pub struct Sample {
     /// Sampling steps.
     #[arg(long, value_name = "T")]
     pub steps: Option<usize>,
-    /// The solver.
+    /// The solver: ddim, ancestral (Algorithm 2 of the paper), dpm++2m (second order, one evaluation
+    /// a step) or heun (second order, two evaluations a step).
     #[arg(long, value_name = "NAME", value_parser = solver)]
     pub sampler: Option<Solver>,
     /// The seed, from 0 to 2^53 - 1.
@@ -110,6 +113,8 @@ pub struct Sample {
     /// The exponent between the two variances of the ancestral sampler, from 0 to 1.
     #[arg(long, value_name = "NU")]
     pub variance_interpolation: Option<f64>,
+    #[command(flatten)]
+    pub steering: Steering,
     /// Images that are drawn at a time.
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=4096))]
     pub batch: u16,

@@ -102,7 +102,15 @@ pub fn sample(arguments: &Sample) -> Result<ExitCode> {
     request.first_image = arguments.first_image;
     request.clip = arguments.no_clip.then_some(false);
     request.variance_interpolation = arguments.variance_interpolation;
+    arguments
+        .steering
+        .apply(&mut request, &model.config().sampling)?;
     let plan = model.plan(&request)?;
+    let evaluations = model.evaluations(&plan);
+    if !arguments.json {
+        let (steps, sampler) = (plan.steps, plan.sampler.name());
+        tell!("{steps} steps of {sampler}: {evaluations} network evaluations an image");
+    }
     // What cannot be written is better known before it is drawn.
     let out = Path::new(&arguments.out);
     if arguments.out.ends_with('/') {
@@ -148,11 +156,11 @@ pub fn sample(arguments: &Sample) -> Result<ExitCode> {
             .map(|i| sample::settings(&model, &plan, i))
             .collect();
         print_line(
-            serde_json::json!({ "files": written, "images": settings, "seconds": seconds }),
+            serde_json::json!({ "files": written, "images": settings, "nfe": evaluations, "seconds": seconds }),
         )?;
     } else {
         tell!(
-            "{} images in {seconds:.1} s: {}",
+            "{} images of {evaluations} network evaluations each in {seconds:.1} s: {}",
             arguments.count,
             arguments.out
         );

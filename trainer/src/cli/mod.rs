@@ -2,6 +2,7 @@
 
 mod arguments;
 mod commands;
+mod steering;
 
 use std::process::ExitCode;
 

@@ -1,0 +1,153 @@
+import type { WasmLoader, WasmModel, WasmPart } from "./boundary.js";
+import type { Build } from "./builds.js";
+import { messageOf } from "./errors.js";
+import type { Mirror } from "./weights.js";
+
+/** From an engine to the worker that helps it: the model, as its bytes arrive, and then rows to compute. */
+export type ToHelper = { to: "helper" } & (
+  | { type: "start"; module: WebAssembly.Module; config: string }
+  | { type: "restart" }
+  | { type: "begin"; name: string }
+  | { type: "push"; chunk: Uint8Array }
+  | { type: "end" }
+  | { type: "finish" }
+  | { type: "predict"; id: number; z: Float32Array; logSnr: number; classes: Uint32Array }
+);
+
+/** From the helper back. */
+export type FromHelper =
+  | { type: "hello" }
+  | { type: "ready" }
+  | { type: "failed"; reason: string }
+  | { type: "predicted"; id: number; answer: Float32Array };
+
+/** The helper itself, in a worker of its own: the same model, of which it computes the rows that it is sent. */
+export class Helper {
+  readonly #build: Build;
+  readonly #post: (message: FromHelper, transfer?: Transferable[]) => void;
+  #work: Promise<void> = Promise.resolve();
+  #newLoader: (() => WasmLoader) | undefined;
+  #loader: WasmLoader | undefined;
+  #model: WasmModel | undefined;
+
+  constructor(build: Build, post: (message: FromHelper, transfer?: Transferable[]) => void) {
+    this.#build = build;
+    this.#post = post;
+  }
+
+  /** One message after another; the first that fails is the last. */
+  receive(message: ToHelper): void {
+    this.#work = this.#work.then(() => this.#handle(message));
+    this.#work.catch((thrown: unknown) => this.#post({ type: "failed", reason: messageOf(thrown) }));
+  }
+
+  async #handle(message: ToHelper): Promise<void> {
+    switch (message.type) {
+      case "start": {
+        const boundary = await this.#build.startFrom(message.module);
+        const device = await boundary.Device.open();
+        this.#newLoader = () => new boundary.Loader(message.config, device);
+        this.#loader = this.#newLoader();
+        break;
+      }
+      case "restart":
+        this.#loader?.free();
+        this.#loader = this.#newLoader?.();
+        break;
+      case "begin":
+        this.#loader?.begin(message.name);
+        break;
+      case "push":
+        this.#loader?.push(message.chunk);
+        break;
+      case "end":
+        this.#loader?.end();
+        break;
+      case "finish":
+        this.#model = this.#loader?.finish();
+        this.#post({ type: "ready" });
+        break;
+      case "predict": {
+        const { id, z, logSnr, classes } = message;
+        if (!this.#model) throw new Error("rows came before the model");
+        const answer = this.#model.predict(z, logSnr, classes);
+        this.#post({ type: "predicted", id, answer }, [answer.buffer as ArrayBuffer]);
+        break;
+      }
+    }
+  }
+}
+
+/** A worker, as far as a helper needs one. */
+export interface HelperWorker {
+  postMessage(message: ToHelper, transfer?: Transferable[]): void;
+  onmessage: ((event: MessageEvent<FromHelper>) => void) | null;
+  onerror: ((event: ErrorEvent) => void) | null;
+  terminate(): void;
+}
+
+/** The engine's side of a helper. Whatever goes wrong with it ends it, and the engine computes alone. */
+export class HelperLink {
+  readonly #worker: HelperWorker;
+  readonly #waiting = new Map<number, { resolve(answer: Float32Array): void; reject(reason: Error): void }>();
+  #next = 0;
+  #ready = false;
+  #closed = false;
+
+  constructor(worker: HelperWorker, module: WebAssembly.Module, config: string) {
+    this.#worker = worker;
+    worker.onmessage = ({ data }) => {
+      if (data.type === "ready") this.#ready = true;
+      else if (data.type === "failed") this.close(data.reason);
+      else if (data.type === "predicted") {
+        this.#waiting.get(data.id)?.resolve(data.answer);
+        this.#waiting.delete(data.id);
+      }
+    };
+    worker.onerror = (event) => {
+      event.preventDefault();
+      this.close(event.message || "the worker did not start");
+    };
+    this.#send({ to: "helper", type: "start", module, config });
+  }
+
+  /** Whether it has the model and waits for rows. */
+  get ready(): boolean {
+    return this.#ready && !this.#closed;
+  }
+
+  /** Has it load what the engine loads. */
+  readonly mirror: Mirror = {
+    begin: (name) => this.#send({ to: "helper", type: "begin", name }),
+    push: (chunk) => this.#send({ to: "helper", type: "push", chunk }), // copied: the engine goes on with its own
+    end: () => this.#send({ to: "helper", type: "end" }),
+    restart: () => this.#send({ to: "helper", type: "restart" }),
+  };
+
+  /** All files have come. */
+  finish(): void {
+    this.#send({ to: "helper", type: "finish" });
+  }
+
+  /** The network's answer to these rows. Rejects where the helper is gone. */
+  predict({ z, logSnr, classes }: Pick<WasmPart, "z" | "logSnr" | "classes">): Promise<Float32Array> {
+    return new Promise((resolve, reject) => {
+      if (this.#closed) return reject(new Error("the helper is gone"));
+      const id = this.#next++;
+      this.#waiting.set(id, { resolve, reject });
+      this.#send({ to: "helper", type: "predict", id, z, logSnr, classes });
+    });
+  }
+
+  close(reason = "the model was disposed of"): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#worker.terminate();
+    for (const { reject } of this.#waiting.values()) reject(new Error(reason));
+    this.#waiting.clear();
+  }
+
+  #send(message: ToHelper): void {
+    if (!this.#closed) this.#worker.postMessage(message);
+  }
+}

@@ -1,0 +1,203 @@
+//! The guidance of one run.
+
+use burn::tensor::Tensor;
+
+use super::{Branches, GuidedRows, Policy, plus_plus, projected, rescale};
+use crate::denoiser::Class;
+use crate::noise_level::{LogSnr, LogSnrRange};
+use crate::prediction::{Estimate, Target};
+
+/// What a solver follows from one level.
+#[derive(Debug, Clone)]
+pub struct Guided {
+    /// x̃ and ε̃ of every image.
+    pub estimate: Estimate,
+    /// The latents that they belong to, z = α x̃ + σ ε̃: those that the network saw, but for CFG++.
+    pub z: Tensor<4>,
+}
+
+/// Plans the rows of every level of a run and mixes what the network answers.
+#[derive(Debug, Clone)]
+pub struct Guide {
+    policy: Policy,
+    interval: Option<LogSnrRange>,
+    inside: GuidedRows,
+    outside: GuidedRows,
+    /// The memory of [`projected`].
+    average: Option<Tensor<4>>,
+}
+
+impl Guide {
+    /// For images of these classes with these strengths w, one of each an image; `null` is the id
+    /// of ∅.
+    ///
+    /// With an `interval` only levels within it (both ends included) are guided (Kynkäänniemi et
+    /// al. 2024, "Applying Guidance in a Limited Interval Improves Sample and Distribution Quality
+    /// in Diffusion Models", section 3); outside it every image that has a class is drawn by the
+    /// plain conditional model, in one pass.
+    pub fn new(
+        classes: &[Class],
+        guidance: &[f64],
+        policy: Policy,
+        interval: Option<LogSnrRange>,
+        null: u32,
+    ) -> Self {
+        let plain = vec![0.0; guidance.len()];
+        Self {
+            inside: GuidedRows::new(classes, guidance, null, |w| policy.needs_both(w)),
+            outside: GuidedRows::new(classes, &plain, null, |_| false),
+            policy,
+            interval,
+            average: None,
+        }
+    }
+
+    /// The rows of an evaluation at this level.
+    pub fn rows(&self, level: LogSnr) -> &GuidedRows {
+        match self.interval {
+            Some(range) if level.0 < range.min || level.0 > range.max => &self.outside,
+            _ => &self.inside,
+        }
+    }
+
+    /// Reads the network's answer to [`rows`](Self::rows) for the latents `z`.
+    ///
+    /// # Shapes
+    ///
+    /// `output`: `[rows, channels, height, width]`; `z`: `[images, channels, height, width]`.
+    pub fn mix(
+        &mut self,
+        output: &Tensor<4>,
+        z: &Tensor<4>,
+        level: LogSnr,
+        target: Target,
+        clip: bool,
+    ) -> Guided {
+        let rows = self.rows(level);
+        let own = rows.own(output);
+        let plain = |own| target.read(own, z, level, clip);
+        if rows.guided() == 0 {
+            return Guided {
+                estimate: plain(own),
+                z: z.clone(),
+            };
+        }
+        // Copied, because the memory changes while the rows are in use.
+        let rows = rows.clone();
+        let w = rows.strength();
+        let branches = Branches {
+            conditional: rows.pick(own.clone()),
+            unconditional: rows.unconditional(output),
+            z: rows.pick(z.clone()),
+            level,
+            target,
+            clip,
+        };
+        let mixed = match self.policy {
+            Policy::Cfg { rescale: 0.0 } => branches.read(branches.mix(w)),
+            Policy::Cfg { rescale: phi } => {
+                let conditional = branches.conditional.clone();
+                branches.read(rescale(branches.mix(w), conditional, phi))
+            }
+            Policy::Apg(settings) => projected(&branches, w, &settings, &mut self.average),
+            Policy::CfgPlusPlus => plus_plus(&branches, w),
+        };
+        let estimate = if mixed.x.dims() == z.dims() {
+            mixed
+        } else {
+            let own = plain(own);
+            Estimate {
+                x: rows.replace(own.x, mixed.x),
+                epsilon: rows.replace(own.epsilon, mixed.epsilon),
+            }
+        };
+        let z = match self.policy {
+            Policy::CfgPlusPlus => {
+                estimate.x.clone() * level.alpha() + estimate.epsilon.clone() * level.sigma()
+            }
+            Policy::Cfg { .. } | Policy::Apg(_) => z.clone(),
+        };
+        Guided { estimate, z }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::{Device, TensorData};
+
+    const LEVEL: LogSnr = LogSnr(0.0);
+
+    /// What the network of these tests answers: a row is its class id.
+    fn answers(guide: &Guide, images: usize, level: LogSnr) -> (Vec<u32>, Tensor<4>, Tensor<4>) {
+        let classes = guide.rows(level).classes().to_vec();
+        let device = Device::flex();
+        let values: Vec<f32> = classes.iter().map(|&c| c as f32).collect();
+        let output = Tensor::from_data(TensorData::new(values, [classes.len(), 1, 1, 1]), &device);
+        (classes, output, Tensor::zeros([images, 1, 1, 1], &device))
+    }
+
+    /// The mix of ids, read back from ε̃ of an estimate that is not clipped.
+    fn predict(classes: &[Class], w: &[f64]) -> (Vec<f32>, Vec<u32>) {
+        let mut guide = Guide::new(classes, w, Policy::default(), None, 9);
+        let (rows, output, z) = answers(&guide, classes.len(), LEVEL);
+        let guided = guide.mix(&output, &z, LEVEL, Target::Epsilon, false);
+        let epsilon = guided.estimate.epsilon.into_data();
+        (epsilon.as_slice::<f32>().unwrap().to_vec(), rows)
+    }
+
+    #[test]
+    fn the_mix_is_the_papers() {
+        // (1 + w) c − w ∅ with c = 2, ∅ = 9.
+        let (out, rows) = predict(&[Some(2), Some(4)], &[3.0, 3.0]);
+        assert_eq!(out, [4.0 * 2.0 - 3.0 * 9.0, 4.0 * 4.0 - 3.0 * 9.0]);
+        assert_eq!(rows, [2, 4, 9, 9]);
+    }
+
+    #[test]
+    fn rows_without_effect_are_not_run() {
+        assert_eq!(
+            predict(&[Some(2), Some(4)], &[0.0, 0.0]),
+            (vec![2.0, 4.0], vec![2, 4])
+        );
+        assert_eq!(predict(&[Some(2)], &[-1.0]), (vec![9.0], vec![9]));
+        assert_eq!(predict(&[None], &[5.0]), (vec![9.0], vec![9]));
+    }
+
+    #[test]
+    fn every_image_may_have_its_own_class_and_strength() {
+        let (out, rows) = predict(&[Some(1), None, Some(3), Some(5)], &[0.0, 2.0, 1.0, 2.0]);
+        assert_eq!(out, [1.0, 9.0, 2.0 * 3.0 - 9.0, 3.0 * 5.0 - 2.0 * 9.0]);
+        assert_eq!(rows, [1, 9, 3, 5, 9, 9]);
+    }
+
+    #[test]
+    fn outside_the_interval_the_second_pass_is_skipped() {
+        let interval = Some(LogSnrRange { min: -1.0, max: 2.0 });
+        let guide = Guide::new(&[Some(1), None], &[3.0, 3.0], Policy::default(), interval, 9);
+        let rows = |level| guide.rows(LogSnr(level)).classes().to_vec();
+        assert_eq!(rows(-1.1), [1, 9]);
+        assert_eq!(rows(-1.0), [1, 9, 9]);
+        assert_eq!(rows(2.0), [1, 9, 9]);
+        assert_eq!(rows(2.1), [1, 9]);
+    }
+
+    #[test]
+    fn cfg_plus_plus_noises_with_the_unconditional_estimate() {
+        let mut guide = Guide::new(&[Some(2), None], &[-0.4, 0.0], Policy::CfgPlusPlus, None, 9);
+        let (rows, output, z) = answers(&guide, 2, LEVEL);
+        assert_eq!(rows, [2, 9, 9]);
+        let z = z + 5.0;
+        let guided = guide.mix(&output, &z, LEVEL, Target::Epsilon, false);
+        let (alpha, sigma) = (LEVEL.alpha(), LEVEL.sigma());
+        let x = [0.6 * 2.0 + 0.4 * 9.0, 9.0].map(|epsilon| (5.0 - sigma * epsilon) / alpha);
+        let found = |tensor: Tensor<4>| -> Vec<f64> { tensor.into_data().iter().collect() };
+        let close = |found: Vec<f64>, wanted: [f64; 2]| {
+            let near = found.iter().zip(wanted).all(|(a, b)| (a - b).abs() < 1e-4);
+            assert!(near, "{found:?} for {wanted:?}");
+        };
+        close(found(guided.estimate.x), x);
+        close(found(guided.estimate.epsilon), [9.0, 9.0]);
+        close(found(guided.z), x.map(|x| alpha * x + sigma * 9.0));
+    }
+}

@@ -1,0 +1,139 @@
+//! Which rows the network has to see.
+
+use burn::tensor::{Device, Int, Tensor, TensorData};
+
+use super::Strength;
+use crate::denoiser::Class;
+
+/// The rows of one guided evaluation: every image once with the class that its estimate starts
+/// from, and once more with ∅ where both estimates are needed.
+///
+/// Conditional and unconditional rows go through the network as one batch. Where w = 0 the
+/// unconditional row is left out, where w = −1 (or the class is ∅) the conditional one.
+#[derive(Debug, Clone)]
+pub struct GuidedRows {
+    /// Class id of every row; the first `images` rows belong to the images in order.
+    classes: Vec<u32>,
+    /// Images whose unconditional row follows, in order.
+    guided: Vec<usize>,
+    /// w of every guided image.
+    strength: Strength,
+    images: usize,
+}
+
+impl GuidedRows {
+    /// Plans the rows for images of these classes with these strengths w, one of each an image.
+    /// `null` is the id of ∅; `both` says whether a strength needs both estimates.
+    pub fn new(
+        classes: &[Class],
+        guidance: &[f64],
+        null: u32,
+        both: impl Fn(f64) -> bool,
+    ) -> Self {
+        let mut rows = Vec::with_capacity(2 * classes.len());
+        let (mut guided, mut strengths) = (Vec::new(), Vec::new());
+        for (image, (&class, &w)) in classes.iter().zip(guidance).enumerate() {
+            match class {
+                Some(id) if w != -1.0 => {
+                    rows.push(id);
+                    if both(w) {
+                        guided.push(image);
+                        strengths.push(w);
+                    }
+                }
+                _ => rows.push(null),
+            }
+        }
+        rows.extend(guided.iter().map(|_| null));
+        Self {
+            classes: rows,
+            guided,
+            strength: Strength::new(strengths),
+            images: classes.len(),
+        }
+    }
+
+    /// Rows that one evaluation puts through the network.
+    pub fn len(&self) -> usize {
+        self.classes.len()
+    }
+
+    /// Whether there is no row at all.
+    pub fn is_empty(&self) -> bool {
+        self.classes.is_empty()
+    }
+
+    /// Class id of every row.
+    pub fn classes(&self) -> &[u32] {
+        &self.classes
+    }
+
+    /// Images with an unconditional row beside their own.
+    pub fn guided(&self) -> usize {
+        self.guided.len()
+    }
+
+    /// w of the guided images.
+    pub fn strength(&self) -> &Strength {
+        &self.strength
+    }
+
+    /// Network evaluations for image `image`: 2 where it is guided, else 1.
+    pub fn evaluations(&self, image: usize) -> usize {
+        1 + usize::from(self.guided.contains(&image))
+    }
+
+    /// The row of image `image` with ∅ beside its own, where there is one.
+    pub fn unconditional_row(&self, image: usize) -> Option<usize> {
+        let place = self.guided.iter().position(|&guided| guided == image)?;
+        Some(self.images + place)
+    }
+
+    /// The latents that the rows start from, `[rows, channels, height, width]`, of `z`,
+    /// `[images, channels, height, width]`.
+    pub fn latents(&self, z: &Tensor<4>) -> Tensor<4> {
+        if self.guided.is_empty() {
+            z.clone()
+        } else {
+            Tensor::cat(vec![z.clone(), self.pick(z.clone())], 0)
+        }
+    }
+
+    /// The rows of the images' own classes.
+    pub fn own(&self, rows: &Tensor<4>) -> Tensor<4> {
+        rows.clone().narrow(0, 0, self.images)
+    }
+
+    /// The unconditional rows of the guided images.
+    pub fn unconditional(&self, rows: &Tensor<4>) -> Tensor<4> {
+        rows.clone().narrow(0, self.images, self.guided.len())
+    }
+
+    /// The guided images of a batch of all images.
+    pub fn pick(&self, batch: Tensor<4>) -> Tensor<4> {
+        if self.guided.len() == self.images {
+            return batch;
+        }
+        let device = batch.device();
+        batch.select(0, indices(self.guided.iter().copied(), &device))
+    }
+
+    /// The batch of all images with `guided` in the place of the guided ones.
+    pub fn replace(&self, batch: Tensor<4>, guided: Tensor<4>) -> Tensor<4> {
+        if self.guided.len() == self.images {
+            return guided;
+        }
+        let device = batch.device();
+        let mut from: Vec<usize> = (0..self.images).collect();
+        for (at, &image) in self.guided.iter().enumerate() {
+            from[image] = self.images + at;
+        }
+        Tensor::cat(vec![batch, guided], 0).select(0, indices(from.into_iter(), &device))
+    }
+}
+
+fn indices(of: impl ExactSizeIterator<Item = usize>, device: &Device) -> Tensor<1, Int> {
+    let count = of.len();
+    let values: Vec<i32> = of.map(|i| i as i32).collect();
+    Tensor::from_data(TensorData::new(values, [count]), device)
+}

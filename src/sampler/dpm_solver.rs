@@ -1,0 +1,43 @@
+//! DPM-Solver++(2M) (Lu et al. 2022, "DPM-Solver++: Fast Solver for Guided Sampling of Diffusion
+//! Probabilistic Models", algorithm 2).
+
+use burn::tensor::Tensor;
+
+use super::ddim_step;
+use crate::noise_level::LogSnr;
+use crate::prediction::Estimate;
+
+/// x̃ of the step before, and the level that it was estimated at.
+#[derive(Debug, Clone)]
+pub struct Before {
+    /// `[batch, channels, height, width]`.
+    pub x: Tensor<4>,
+    /// λ_{t−1}.
+    pub level: LogSnr,
+}
+
+/// One step from λ_t = `from` to λ_{t+1} = `to`, of second order by means of the step before; of
+/// first order, which is DDIM, without one.
+///
+/// z_{t+1} = (σ_{t+1}/σ_t) z_t − α_{t+1} (e^{−h} − 1) D with D = x̃_t + (x̃_t − x̃_{t−1}) / 2r. In
+/// that paper λ is log(α/σ), half of ours: h = (λ_{t+1} − λ_t)/2 here, and r = h_{t−1}/h_t.
+///
+/// # Shapes
+///
+/// The result, as the estimate: `[batch, channels, height, width]`.
+pub fn dpm_solver_step(
+    estimate: &Estimate,
+    before: Option<&Before>,
+    from: LogSnr,
+    to: LogSnr,
+) -> Tensor<4> {
+    // (σ_{t+1}/σ_t) z_t and the part of D that is x̃_t, with z_t = α x̃ + σ ε̂.
+    let first = ddim_step(estimate, to);
+    let Some(before) = before else {
+        return first;
+    };
+    let gain = -libm::expm1(0.5 * (from.0 - to.0));
+    let ratio = (from.0 - before.level.0) / (to.0 - from.0);
+    let change = estimate.x.clone() - before.x.clone();
+    first + change * (to.alpha() * gain / (2.0 * ratio))
+}

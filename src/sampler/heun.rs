@@ -1,0 +1,23 @@
+//! Heun's method (Karras et al. 2022, "Elucidating the Design Space of Diffusion-Based Generative
+//! Models", algorithm 1).
+
+use burn::tensor::Tensor;
+
+use super::ddim_step;
+use crate::noise_level::LogSnr;
+use crate::prediction::Estimate;
+
+/// The corrected step from λ_t = `from` to λ_{t+1} = `to`: `first` is the estimate at λ_t, `second`
+/// the one at λ_{t+1}, made of the latent that [`ddim_step`] leads to.
+///
+/// In the variables of that paper, z/α and σ/α, the slope of the probability flow is ε̃, and DDIM
+/// is Euler's method; the corrected step takes the mean of both slopes.
+///
+/// # Shapes
+///
+/// The result, as the estimates: `[batch, channels, height, width]`.
+pub fn heun_step(first: &Estimate, second: &Estimate, from: LogSnr, to: LogSnr) -> Tensor<4> {
+    // α_{t+1} (σ_{t+1}/α_{t+1} − σ_t/α_t).
+    let step = to.sigma() - to.alpha() * libm::exp(-0.5 * from.0);
+    ddim_step(first, to) + (second.epsilon.clone() - first.epsilon.clone()) * (0.5 * step)
+}

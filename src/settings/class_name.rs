@@ -1,0 +1,46 @@
+//! A class as people name it.
+
+use serde::{Deserialize, Serialize};
+
+use super::RequestError;
+use crate::denoiser::Class;
+
+/// A class as people name it: its id, its name, or `null` for the unconditional model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum ClassName {
+    /// ∅, the unconditional model.
+    Unconditional,
+    /// The id, from 0.
+    Id(u64),
+    /// The name, as the bundle spells it.
+    Name(String),
+}
+
+/// The id of a class that people name; `names` are the model's.
+///
+/// # Errors
+///
+/// [`RequestError::UnknownClass`], which lists the classes that there are.
+pub fn resolve_class(class: &ClassName, names: &[String]) -> Result<Class, RequestError> {
+    let found = match class {
+        ClassName::Unconditional => return Ok(None),
+        ClassName::Id(id) => usize::try_from(*id).ok().filter(|&id| id < names.len()),
+        ClassName::Name(name) => names.iter().position(|n| n == name),
+    };
+    found
+        .map(|id| Some(id as u32))
+        .ok_or_else(|| RequestError::UnknownClass {
+            asked: match class {
+                ClassName::Name(name) => format!("\"{name}\""),
+                ClassName::Id(id) => id.to_string(),
+                ClassName::Unconditional => "null".to_owned(),
+            },
+            known: names
+                .iter()
+                .enumerate()
+                .map(|(id, name)| format!("{id} {name}"))
+                .collect::<Vec<_>>()
+                .join(", "),
+        })
+}

@@ -1,0 +1,387 @@
+//! A request as it comes from outside, and how it becomes a plan.
+
+use std::fmt::Debug;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    ClassName, MAX_GUIDANCE, MAX_IMAGES, MAX_STEPS, Plan, RequestError, SamplingDefaults,
+    resolve_class,
+};
+use crate::guidance::Policy;
+use crate::noise::MAX_SEED;
+use crate::noise_level::LogSnrRange;
+use crate::sampler::{Grid, MAX_RHO, Solver};
+
+/// One strength for all images, or one for each.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Guidance {
+    /// w of every image.
+    All(f64),
+    /// w of each image.
+    Each(Vec<f64>),
+}
+
+/// A request for images, as it comes from outside: all but the classes may be left out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    /// One class for each image.
+    pub classes: Vec<ClassName>,
+    /// w.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guidance: Option<Guidance>,
+    /// What is made of the two estimates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guidance_policy: Option<Policy>,
+    /// The λ, in nats, that are guided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guidance_interval: Option<LogSnrRange>,
+    /// T.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steps: Option<usize>,
+    /// The solver.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sampler: Option<Solver>,
+    /// The levels; unless given those of the model if the solver is the model's, else the solver's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grid: Option<Grid>,
+    /// The seed, from 0 to [`MAX_SEED`]; 0 unless given.
+    #[serde(default)]
+    pub seed: u64,
+    /// Index of the first image: the noise of an image is keyed by its index.
+    #[serde(default)]
+    pub first_image: u64,
+    /// Whether x̃ is clipped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clip: Option<bool>,
+    /// ν.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variance_interpolation: Option<f64>,
+}
+
+/// w of CFG++ unless given: the λ = 0.6 of its paper, which is 1 + w.
+const PLUS_PLUS_GUIDANCE: f64 = -0.4;
+
+impl Request {
+    /// A request for images of these classes, everything else by default.
+    pub fn new(classes: Vec<ClassName>) -> Self {
+        Self {
+            classes,
+            guidance: None,
+            guidance_policy: None,
+            guidance_interval: None,
+            steps: None,
+            sampler: None,
+            grid: None,
+            seed: 0,
+            first_image: 0,
+            clip: None,
+            variance_interpolation: None,
+        }
+    }
+
+    /// Checks the request and fills in what it leaves out. `names` are the model's classes,
+    /// `trained` the range of λ that it was trained on.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError`] names the field and what it may be.
+    pub fn plan(
+        &self,
+        names: &[String],
+        defaults: &SamplingDefaults,
+        trained: LogSnrRange,
+    ) -> Result<Plan, RequestError> {
+        let images = self.classes.len();
+        check(
+            "the number of classes",
+            &images,
+            || format!("from 1 to {MAX_IMAGES}, one for each image"),
+            (1..=MAX_IMAGES).contains(&images),
+        )?;
+        let classes = self
+            .classes
+            .iter()
+            .map(|class| resolve_class(class, names))
+            .collect::<Result<Vec<_>, _>>()?;
+        let policy = self.guidance_policy.unwrap_or(defaults.guidance_policy);
+        check_policy(&policy)?;
+        let guidance = self.strengths(images, &policy, defaults)?;
+        let steps = self.steps.unwrap_or(defaults.steps);
+        check(
+            "steps",
+            &steps,
+            || format!("from 1 to {MAX_STEPS}"),
+            (1..=MAX_STEPS).contains(&steps),
+        )?;
+        check(
+            "seed",
+            &self.seed,
+            || format!("from 0 to {MAX_SEED}"),
+            self.seed <= MAX_SEED,
+        )?;
+        check(
+            "first_image",
+            &self.first_image,
+            || format!("from 0 to {MAX_SEED}, and so must be the index of the last image"),
+            self.first_image <= MAX_SEED - (images as u64 - 1),
+        )?;
+        let nu = self
+            .variance_interpolation
+            .unwrap_or(defaults.variance_interpolation);
+        check(
+            "variance_interpolation",
+            &nu,
+            || "from 0 to 1".to_owned(),
+            (0.0..=1.0).contains(&nu),
+        )?;
+        let guidance_interval = self.guidance_interval.or(defaults.guidance_interval);
+        if let Some(interval) = guidance_interval {
+            check(
+                "guidance_interval",
+                &(interval.min, interval.max),
+                || "two finite numbers in nats, min < max".to_owned(),
+                interval.is_valid(),
+            )?;
+        }
+        let sampler = self.sampler.unwrap_or(defaults.sampler);
+        let own = defaults.grid.filter(|_| sampler == defaults.sampler);
+        let grid = self.grid.or(own).unwrap_or_else(|| sampler.grid());
+        check_grid(&grid, trained)?;
+        if sampler == Solver::Heun && policy == Policy::CfgPlusPlus {
+            return Err(RequestError::Incompatible {
+                one: "guidance_policy cfg++".to_owned(),
+                other: "sampler heun".to_owned(),
+                why: "CFG++ noises again with another estimate, so that there is no slope to \
+                      average; take ddim, dpm++2m or ancestral",
+            });
+        }
+        Ok(Plan {
+            classes,
+            guidance,
+            steps,
+            sampler,
+            grid,
+            policy,
+            guidance_interval,
+            seed: self.seed,
+            first_image: self.first_image,
+            clip: self.clip.unwrap_or(defaults.clip),
+            variance_interpolation: nu,
+        })
+    }
+
+    /// w of each image.
+    fn strengths(
+        &self,
+        images: usize,
+        policy: &Policy,
+        defaults: &SamplingDefaults,
+    ) -> Result<Vec<f64>, RequestError> {
+        let plus_plus =
+            *policy == Policy::CfgPlusPlus && defaults.guidance_policy != Policy::CfgPlusPlus;
+        let strengths = match &self.guidance {
+            // The model's own strength is one of another policy.
+            None if plus_plus => vec![PLUS_PLUS_GUIDANCE; images],
+            None => vec![defaults.guidance; images],
+            Some(Guidance::All(w)) => vec![*w; images],
+            Some(Guidance::Each(w)) if w.len() == images => w.clone(),
+            Some(Guidance::Each(w)) => {
+                return Err(RequestError::GuidanceCount {
+                    strengths: w.len(),
+                    images,
+                });
+            }
+        };
+        for w in &strengths {
+            check(
+                "guidance",
+                w,
+                || format!("a number from −{MAX_GUIDANCE} to {MAX_GUIDANCE}"),
+                w.abs() <= MAX_GUIDANCE,
+            )?;
+        }
+        Ok(strengths)
+    }
+}
+
+fn check_policy(policy: &Policy) -> Result<(), RequestError> {
+    match policy {
+        Policy::Cfg { rescale } => check(
+            "guidance_policy.rescale",
+            rescale,
+            || "from 0 to 1".to_owned(),
+            (0.0..=1.0).contains(rescale),
+        ),
+        Policy::Apg(projection) => {
+            check(
+                "guidance_policy.eta",
+                &projection.eta,
+                || "from 0 to 1".to_owned(),
+                (0.0..=1.0).contains(&projection.eta),
+            )?;
+            check(
+                "guidance_policy.momentum",
+                &projection.momentum,
+                || "above −1 and below 1".to_owned(),
+                projection.momentum.abs() < 1.0,
+            )?;
+            check(
+                "guidance_policy.norm_threshold",
+                &projection.norm_threshold,
+                || "a finite number above 0".to_owned(),
+                projection
+                    .norm_threshold
+                    .is_none_or(|r| r > 0.0 && r.is_finite()),
+            )
+        }
+        Policy::CfgPlusPlus => Ok(()),
+    }
+}
+
+fn check_grid(grid: &Grid, trained: LogSnrRange) -> Result<(), RequestError> {
+    check(
+        "grid.rho",
+        &grid.rho,
+        || format!("from 1 to {MAX_RHO}"),
+        (1.0..=MAX_RHO).contains(&grid.rho),
+    )?;
+    let Some(range) = grid.log_snr else {
+        return Ok(());
+    };
+    check(
+        "grid.log_snr",
+        &(range.min, range.max),
+        || {
+            let LogSnrRange { min, max } = trained;
+            format!("two numbers in nats, min < max, within the model's own {min} to {max}")
+        },
+        range.is_valid() && range.min >= trained.min && range.max <= trained.max,
+    )
+}
+
+fn check(
+    field: &'static str,
+    value: &dyn Debug,
+    expected: impl FnOnce() -> String,
+    ok: bool,
+) -> Result<(), RequestError> {
+    if ok {
+        return Ok(());
+    }
+    Err(RequestError::OutOfRange {
+        field,
+        // As Debug writes it: 1e300, not three hundred digits.
+        value: format!("{value:?}"),
+        expected: expected(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sampler::Spacing;
+
+    fn plan_with(defaults: &SamplingDefaults, json: &str) -> Result<Plan, String> {
+        let request: Request = serde_json::from_str(json).map_err(|e| e.to_string())?;
+        let names = ["cat".to_owned(), "dog".to_owned()];
+        request
+            .plan(&names, defaults, LogSnrRange::PAPER)
+            .map_err(|e| e.to_string())
+    }
+
+    fn plan(json: &str) -> Result<Plan, String> {
+        plan_with(&SamplingDefaults::default(), json)
+    }
+
+    #[test]
+    fn classes_are_ids_names_or_null() {
+        let plan =
+            plan(r#"{"classes": [1, "cat", null], "guidance": [0, 1.5, 2], "seed": 7}"#).unwrap();
+        assert_eq!(plan.classes, [Some(1), Some(0), None]);
+        assert_eq!(plan.guidance, [0.0, 1.5, 2.0]);
+        assert_eq!((plan.steps, plan.seed), (32, 7));
+    }
+
+    #[test]
+    fn a_solver_brings_its_grid_unless_the_model_or_the_request_has_one() {
+        let grid = |defaults: &SamplingDefaults, json: &str| {
+            plan_with(defaults, json).unwrap().grid.spacing
+        };
+        let plain = SamplingDefaults::default();
+        let dpm = r#"{"classes": [0], "sampler": "dpm++2m"}"#;
+        assert_eq!(grid(&plain, r#"{"classes": [0]}"#), Spacing::UniformU);
+        assert_eq!(grid(&plain, dpm), Spacing::Karras);
+        let own = SamplingDefaults {
+            grid: Some(Grid::new(Spacing::UniformLambda)),
+            ..SamplingDefaults::default()
+        };
+        assert_eq!(grid(&own, r#"{"classes": [0]}"#), Spacing::UniformLambda);
+        assert_eq!(grid(&own, dpm), Spacing::Karras);
+        let asked = r#"{"classes": [0], "sampler": "heun", "grid": {"spacing": "uniform-u"}}"#;
+        assert_eq!(grid(&own, asked), Spacing::UniformU);
+    }
+
+    #[test]
+    fn cfg_plus_plus_has_a_strength_of_its_own() {
+        let w = |json: &str| plan(json).unwrap().guidance;
+        assert_eq!(w(r#"{"classes": [0]}"#), [2.0]);
+        let json = r#"{"classes": [0], "guidance_policy": {"kind": "cfg++"}}"#;
+        assert_eq!(w(json), [-0.4]);
+    }
+
+    #[test]
+    fn defaults_that_say_nothing_new_are_written_as_they_were() {
+        let json = serde_json::to_string(&SamplingDefaults::default()).unwrap();
+        assert_eq!(
+            json,
+            r#"{"sampler":"ddim","steps":32,"guidance":2.0,"clip":true,"variance_interpolation":0.3}"#
+        );
+    }
+
+    #[test]
+    fn every_bad_request_says_what_would_do() {
+        let error = |json: &str| plan(json).unwrap_err();
+        assert_eq!(
+            error(r#"{"classes": ["cow"]}"#),
+            "there is no class \"cow\"; the classes are 0 cat, 1 dog"
+        );
+        assert!(error(r#"{"classes": [2]}"#).contains("no class 2"));
+        assert!(error(r#"{"classes": []}"#).contains("one for each image"));
+        assert!(error(r#"{"classes": [0], "steps": 0}"#).contains("steps is 0"));
+        assert!(
+            error(r#"{"classes": [0], "seed": 9007199254740992}"#).contains("9007199254740991")
+        );
+        assert!(
+            error(r#"{"classes": [0, 1], "first_image": 9007199254740991}"#)
+                .contains("first_image is 9007199254740991")
+        );
+        assert!(error(r#"{"classes": [0], "guidance": 1e9}"#).contains("guidance is 1000000000"));
+        assert!(error(r#"{"classes": [0], "guidance": [1, 2]}"#).contains("for 1 images"));
+        assert!(error(r#"{"classes": [0], "variance_interpolation": 2}"#).contains("from 0 to 1"));
+        assert!(error(r#"{"classes": [0], "sampler": "euler"}"#).contains("ancestral"));
+        assert!(error(r#"{"classes": [0], "colour": 1}"#).contains("colour"));
+    }
+
+    #[test]
+    fn so_does_every_bad_grid_and_policy() {
+        let error = |rest: &str| plan(&format!(r#"{{"classes": [0], {rest}}}"#)).unwrap_err();
+        assert!(error(r#""grid": {"spacing": "linear"}"#).contains("karras"));
+        assert!(error(r#""grid": {"rho": 0}"#).contains("grid.rho is 0.0"));
+        let wide = error(r#""grid": {"log_snr": {"min": -30, "max": 3}}"#);
+        assert!(wide.contains("within the model's own -20 to 20"), "{wide}");
+        assert!(error(r#""grid": {"log_snr": {"min": 3, "max": 3}}"#).contains("min < max"));
+        assert!(error(r#""guidance_interval": {"min": 3, "max": -3}"#).contains("min < max"));
+        let policy = |text: &str| error(&format!(r#""guidance_policy": {text}"#));
+        assert!(policy(r#"{"kind": "magic"}"#).contains("cfg++"));
+        assert!(policy(r#"{"kind": "cfg", "rescale": 2}"#).contains("rescale is 2.0"));
+        assert!(policy(r#"{"kind": "cfg", "scale": 2}"#).contains("scale"));
+        assert!(policy(r#"{"kind": "apg", "eta": -1}"#).contains("eta is -1.0"));
+        assert!(policy(r#"{"kind": "apg", "momentum": 1}"#).contains("momentum is 1.0"));
+        assert!(policy(r#"{"kind": "apg", "norm_threshold": 0}"#).contains("above 0"));
+        let both = error(r#""guidance_policy": {"kind": "cfg++"}, "sampler": "heun""#);
+        assert!(both.contains("does not go with sampler heun"), "{both}");
+    }
+}
