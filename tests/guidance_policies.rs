@@ -88,7 +88,11 @@ fn an_interval_guides_within_it_and_saves_the_pass_outside() {
     let plan = plan(Policy::default()).with_guidance_interval(interval);
     let mut inside = 0;
     let wanted = reference(&mixture, &plan, &mut |z, level, c, u| {
-        let w = if (-3.0..=2.0).contains(&level.0) { W } else { 0.0 };
+        let w = if (-3.0..=2.0).contains(&level.0) {
+            W
+        } else {
+            0.0
+        };
         inside += usize::from(w > 0.0);
         let x = std::array::from_fn(|i| (1.0 + w) * c[i] - w * u[i]);
         (x, noise(z, level, x))
@@ -241,8 +245,14 @@ fn evaluations_are_counted_before_a_run() {
     assert_eq!(cost(plain.clone()), 2 * STEPS);
     assert_eq!(cost(plain.clone().with_guidance(0.0)), STEPS);
     assert_eq!(cost(plain.clone().with_guidance(-1.0)), STEPS);
-    assert_eq!(cost(plan(Policy::CfgPlusPlus).with_guidance(0.0)), 2 * STEPS);
-    assert_eq!(cost(plain.clone().with_sampler(Solver::DpmSolver)), 2 * STEPS);
+    assert_eq!(
+        cost(plan(Policy::CfgPlusPlus).with_guidance(0.0)),
+        2 * STEPS
+    );
+    assert_eq!(
+        cost(plain.clone().with_sampler(Solver::DpmSolver)),
+        2 * STEPS
+    );
     // Heun: every step twice but for the one to the last level and the last.
     let heun = plain.with_sampler(Solver::Heun);
     assert_eq!(cost(heun.clone()), 2 * (2 * STEPS - 2));

@@ -173,8 +173,17 @@ mod tests {
 
     #[test]
     fn outside_the_interval_the_second_pass_is_skipped() {
-        let interval = Some(LogSnrRange { min: -1.0, max: 2.0 });
-        let guide = Guide::new(&[Some(1), None], &[3.0, 3.0], Policy::default(), interval, 9);
+        let interval = Some(LogSnrRange {
+            min: -1.0,
+            max: 2.0,
+        });
+        let guide = Guide::new(
+            &[Some(1), None],
+            &[3.0, 3.0],
+            Policy::default(),
+            interval,
+            9,
+        );
         let rows = |level| guide.rows(LogSnr(level)).classes().to_vec();
         assert_eq!(rows(-1.1), [1, 9]);
         assert_eq!(rows(-1.0), [1, 9, 9]);

@@ -24,12 +24,7 @@ pub struct GuidedRows {
 impl GuidedRows {
     /// Plans the rows for images of these classes with these strengths w, one of each an image.
     /// `null` is the id of ∅; `both` says whether a strength needs both estimates.
-    pub fn new(
-        classes: &[Class],
-        guidance: &[f64],
-        null: u32,
-        both: impl Fn(f64) -> bool,
-    ) -> Self {
+    pub fn new(classes: &[Class], guidance: &[f64], null: u32, both: impl Fn(f64) -> bool) -> Self {
         let mut rows = Vec::with_capacity(2 * classes.len());
         let (mut guided, mut strengths) = (Vec::new(), Vec::new());
         for (image, (&class, &w)) in classes.iter().zip(guidance).enumerate() {

@@ -163,7 +163,13 @@ mod tests {
 
     #[test]
     fn the_default_is_the_papers() {
-        for range in [LogSnrRange::PAPER, LogSnrRange { min: -15.0, max: 15.0 }] {
+        for range in [
+            LogSnrRange::PAPER,
+            LogSnrRange {
+                min: -15.0,
+                max: 15.0,
+            },
+        ] {
             for steps in [1, 2, 5, 32, 256] {
                 assert_eq!(Grid::default().levels(range, steps), range.levels(steps));
             }
@@ -172,9 +178,14 @@ mod tests {
 
     #[test]
     fn every_grid_rises_from_end_to_end() {
-        let range = LogSnrRange { min: -6.0, max: 7.0 };
+        let range = LogSnrRange {
+            min: -6.0,
+            max: 7.0,
+        };
         for spacing in Spacing::ALL {
-            let levels = Grid::new(spacing).over(range).levels(LogSnrRange::PAPER, 20);
+            let levels = Grid::new(spacing)
+                .over(range)
+                .levels(LogSnrRange::PAPER, 20);
             assert_eq!((levels[0].0, levels[19].0), (-6.0, 7.0), "{spacing:?}");
             assert!(levels.windows(2).all(|w| w[0] < w[1]), "{levels:?}");
             let one = Grid::new(spacing).over(range).levels(LogSnrRange::PAPER, 1);
@@ -207,7 +218,10 @@ mod tests {
 
     #[test]
     fn a_grid_stays_within_what_the_model_was_trained_on() {
-        let trained = LogSnrRange { min: -5.0, max: 30.0 };
+        let trained = LogSnrRange {
+            min: -5.0,
+            max: 30.0,
+        };
         let range = Grid::new(Spacing::Karras).range(trained);
         assert_eq!((range.min, range.max), (-5.0, FEW_STEPS.max));
         assert_eq!(Grid::default().range(trained), trained);

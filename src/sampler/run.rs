@@ -8,7 +8,7 @@ use crate::guidance::{Guide, Guided};
 use crate::noise::sampling_noise;
 use crate::noise_level::{LogSnr, LogSnrRange};
 use crate::prediction::{Estimate, Target};
-use crate::settings::Plan;
+use crate::settings::{Plan, Toward};
 
 /// What the network has to answer before a run can go on: all rows of one evaluation, which do not
 /// depend on one another.
@@ -79,6 +79,18 @@ pub fn evaluations(plan: &Plan, trained: LogSnrRange) -> Vec<usize> {
         .collect()
 }
 
+/// The noise of a plan at one step, as [`sampling_noise`].
+fn noise(plan: &Plan, images: &[u64], step: u32, shape: [usize; 3], device: &Device) -> Tensor<4> {
+    let of = |seed| sampling_noise(seed, images, step, shape, device);
+    match plan.toward {
+        None => of(plan.seed),
+        Some(Toward { seed, t }) => {
+            let (sin, cos) = libm::sincos(core::f64::consts::FRAC_PI_2 * t);
+            of(plan.seed) * cos + of(seed) * sin
+        }
+    }
+}
+
 fn guide(plan: &Plan, null: u32) -> Guide {
     let (policy, interval) = (plan.policy, plan.guidance_interval);
     Guide::new(&plan.classes, &plan.guidance, policy, interval, null)
@@ -134,7 +146,7 @@ impl<D: Denoiser> Run<D> {
             .map(|k| plan.first_image + k)
             .collect();
         let guide = guide(&plan, denoiser.classes() as u32);
-        let z = sampling_noise(plan.seed, &images, 0, shape, device);
+        let z = noise(&plan, &images, 0, shape, device);
         Self {
             x: z.zeros_like(),
             guide,
@@ -192,7 +204,9 @@ impl<D: Denoiser> Run<D> {
             return false;
         };
         let z = z.clone();
-        let guided = self.guide.mix(&output, &z, level, self.target, self.plan.clip);
+        let guided = self
+            .guide
+            .mix(&output, &z, level, self.target, self.plan.clip);
         if let Some(Trial { first, .. }) = self.trial.take() {
             self.z = heun_step(&first, &guided.estimate, self.levels[self.step], level);
             self.step += 1;
@@ -231,8 +245,7 @@ impl<D: Denoiser> Run<D> {
             }
             Solver::Ancestral => {
                 let step = self.step as u32 + 1;
-                let noise =
-                    sampling_noise(self.plan.seed, &self.images, step, self.shape, &self.device);
+                let noise = noise(&self.plan, &self.images, step, self.shape, &self.device);
                 let nu = self.plan.variance_interpolation;
                 ancestral_step(guided.z, estimate, from, to, nu, noise)
             }

@@ -6,7 +6,7 @@ mod request;
 
 pub use class_name::{ClassName, resolve_class};
 pub use error::RequestError;
-pub use request::{Guidance, Request};
+pub use request::{Guidance, Request, Toward};
 
 use serde::{Deserialize, Serialize};
 
@@ -100,6 +100,8 @@ pub struct Plan {
     pub guidance_interval: Option<LogSnrRange>,
     /// The seed.
     pub seed: u64,
+    /// Another seed, part of the way to which the noise is taken.
+    pub toward: Option<Toward>,
     /// Index of the first image.
     pub first_image: u64,
     /// Whether x̃ is clipped.
@@ -121,6 +123,7 @@ impl Plan {
             policy: defaults.guidance_policy,
             guidance_interval: defaults.guidance_interval,
             seed: 0,
+            toward: None,
             first_image: 0,
             clip: defaults.clip,
             variance_interpolation: defaults.variance_interpolation,

@@ -23,6 +23,17 @@ pub enum Guidance {
     Each(Vec<f64>),
 }
 
+/// Part of the way from the request's seed to another: all noise, at every step, is the one seed's
+/// times cos(πt/2) plus the other's times sin(πt/2), which is as normal as they are.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Toward {
+    /// The other seed, from 0 to [`MAX_SEED`].
+    pub seed: u64,
+    /// How far: 0 is the request's own seed, 1 the other.
+    pub t: f64,
+}
+
 /// A request for images, as it comes from outside: all but the classes may be left out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -50,6 +61,9 @@ pub struct Request {
     /// The seed, from 0 to [`MAX_SEED`]; 0 unless given.
     #[serde(default)]
     pub seed: u64,
+    /// Another seed, part of the way to which the noise is taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub toward: Option<Toward>,
     /// Index of the first image: the noise of an image is keyed by its index.
     #[serde(default)]
     pub first_image: u64,
@@ -76,6 +90,7 @@ impl Request {
             sampler: None,
             grid: None,
             seed: 0,
+            toward: None,
             first_image: 0,
             clip: None,
             variance_interpolation: None,
@@ -122,6 +137,14 @@ impl Request {
             || format!("from 0 to {MAX_SEED}"),
             self.seed <= MAX_SEED,
         )?;
+        if let Some(toward) = self.toward {
+            check(
+                "toward",
+                &(toward.seed, toward.t),
+                || format!("a seed from 0 to {MAX_SEED} and t from 0 to 1"),
+                toward.seed <= MAX_SEED && (0.0..=1.0).contains(&toward.t),
+            )?;
+        }
         check(
             "first_image",
             &self.first_image,
@@ -167,6 +190,7 @@ impl Request {
             policy,
             guidance_interval,
             seed: self.seed,
+            toward: self.toward,
             first_image: self.first_image,
             clip: self.clip.unwrap_or(defaults.clip),
             variance_interpolation: nu,
@@ -358,6 +382,8 @@ mod tests {
             error(r#"{"classes": [0, 1], "first_image": 9007199254740991}"#)
                 .contains("first_image is 9007199254740991")
         );
+        let toward = error(r#"{"classes": [0], "toward": {"seed": 1, "t": 2}}"#);
+        assert!(toward.contains("t from 0 to 1"), "{toward}");
         assert!(error(r#"{"classes": [0], "guidance": 1e9}"#).contains("guidance is 1000000000"));
         assert!(error(r#"{"classes": [0], "guidance": [1, 2]}"#).contains("for 1 images"));
         assert!(error(r#"{"classes": [0], "variance_interpolation": 2}"#).contains("from 0 to 1"));
