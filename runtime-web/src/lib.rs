@@ -16,7 +16,7 @@ mod run;
 pub use device::Device;
 pub use loader::{Loader, Model};
 pub use panic::on_panic;
-pub use run::Run;
+pub use run::{Part, Run};
 
 #[cfg(all(feature = "cpu", feature = "webgpu"))]
 compile_error!("the features `cpu` and `webgpu` are two builds, not one");

@@ -1,13 +1,15 @@
 //! Loading a bundle, and the model that comes of it.
 
 use freeguide::bundle;
+use freeguide::noise_level::LogSnr;
+use freeguide::sampler::Evaluation;
 use freeguide::settings::{Plan, Request};
 use serde_json::json;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::device::Device;
 use crate::error::Failure;
-use crate::run::Run;
+use crate::run::{Run, tensor, values};
 
 /// Takes a bundle's bytes as they arrive. See the library's `bundle::Loader`, whose steps these
 /// are.
@@ -123,6 +125,27 @@ impl Model {
         let plan = self.checked(request)?;
         let shape = self.inner.config().image.dims();
         Ok(Run::new(self.inner.run(plan), shape, self.device.clone()))
+    }
+
+    /// The network's answer to rows that [`Run::divide`] of another instance has set apart.
+    ///
+    /// # Errors
+    ///
+    /// Code `input`, where values and classes do not fit each other or the model.
+    pub fn predict(&self, z: &[f32], log_snr: f64, classes: Vec<u32>) -> Result<Vec<f32>, Failure> {
+        let config = self.inner.config();
+        let null = config.classes.len() as u32;
+        if let Some(class) = classes.iter().find(|&&class| class > null) {
+            return Err(Failure::input(format!("there is no class {class}")));
+        }
+        let [channels, height, width] = config.image.dims();
+        let shape = [classes.len(), channels, height, width];
+        let rows = Evaluation {
+            z: tensor(z, shape, self.device.burn())?,
+            level: LogSnr(log_snr),
+            classes,
+        };
+        values(rows.predict(self.inner.network()))
     }
 }
 

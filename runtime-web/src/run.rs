@@ -1,9 +1,9 @@
 //! One sampling, step by step.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Tensor, TensorData};
 use freeguide::network::UNet;
 use freeguide::pixels::to_rgba;
-use freeguide::sampler;
+use freeguide::sampler::{self, Evaluation};
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::device::Device;
@@ -16,6 +16,42 @@ pub struct Run {
     shape: [usize; 3],
     images: usize,
     device: Device,
+    /// Between [`Run::divide`] and [`Run::join`]: the rows that are computed here, then their answer.
+    own: Option<Own>,
+}
+
+enum Own {
+    Rows(Evaluation),
+    Answer(Tensor<4>),
+}
+
+/// Rows of one evaluation for another instance to compute.
+#[wasm_bindgen]
+pub struct Part {
+    z: Vec<f32>,
+    log_snr: f64,
+    classes: Vec<u32>,
+}
+
+#[wasm_bindgen]
+impl Part {
+    /// The rows' latents, row after row.
+    #[wasm_bindgen(getter)]
+    pub fn z(&self) -> Vec<f32> {
+        self.z.clone()
+    }
+
+    /// λ of all rows.
+    #[wasm_bindgen(getter, js_name = logSnr)]
+    pub fn log_snr(&self) -> f64 {
+        self.log_snr
+    }
+
+    /// The class id of each row.
+    #[wasm_bindgen(getter)]
+    pub fn classes(&self) -> Vec<u32> {
+        self.classes.clone()
+    }
 }
 
 impl Run {
@@ -26,6 +62,7 @@ impl Run {
             shape,
             images,
             device,
+            own: None,
         }
     }
 }
@@ -61,6 +98,54 @@ impl Run {
     pub async fn advance(&mut self) -> Result<(), Failure> {
         self.inner.advance();
         self.device.burn().flush().map_err(Failure::device)
+    }
+
+    /// Divides the rows of the next evaluation: half of them are for another instance, whose
+    /// `Model.predict` answers them; `None` where there is only one row. [`compute`](Self::compute)
+    /// and [`join`](Self::join) follow. On the CPU build; a GPU has nobody to share with.
+    ///
+    /// # Errors
+    ///
+    /// Code `device`.
+    pub fn divide(&mut self) -> Result<Option<Part>, Failure> {
+        let Some(evaluation) = self.inner.evaluation() else {
+            return Ok(None);
+        };
+        let rows = evaluation.classes.len();
+        if rows < 2 {
+            return Ok(None);
+        }
+        let (own, other) = evaluation.split(rows.div_ceil(2));
+        self.own = Some(Own::Rows(own));
+        Ok(Some(Part {
+            z: values(other.z)?,
+            log_snr: other.level.0,
+            classes: other.classes,
+        }))
+    }
+
+    /// Computes the rows that [`divide`](Self::divide) left here.
+    pub fn compute(&mut self) {
+        if let Some(Own::Rows(rows)) = self.own.take() {
+            self.own = Some(Own::Answer(rows.predict(self.inner.denoiser())));
+        }
+    }
+
+    /// Goes on with the answer to the other rows; says whether that completes a step.
+    ///
+    /// # Errors
+    ///
+    /// Code `input`, where that is not as many values as were asked for.
+    pub fn join(&mut self, answer: &[f32]) -> Result<bool, Failure> {
+        let Some(Own::Answer(own)) = self.own.take() else {
+            return Err(Failure::input(
+                "there is nothing to join: divide and compute come first",
+            ));
+        };
+        let [own_rows, channels, height, width] = own.dims();
+        let rows = self.inner.evaluation().map_or(0, |e| e.classes.len()) - own_rows;
+        let other = tensor(answer, [rows, channels, height, width], &own.device())?;
+        Ok(self.inner.accept(Tensor::cat(vec![own, other], 0)))
     }
 
     /// RGBA bytes, image after image, row by row, of `"denoised"` (x̃, after the last step the
@@ -123,4 +208,29 @@ impl Run {
         let values: Vec<f32> = data.iter::<f32>().collect();
         Ok(to_rgba(&values, self.shape))
     }
+}
+
+/// What a tensor holds; on the CPU, which answers at once.
+pub(crate) fn values(tensor: Tensor<4>) -> Result<Vec<f32>, Failure> {
+    let data = tensor.try_into_data().map_err(Failure::device)?;
+    Ok(data.iter::<f32>().collect())
+}
+
+/// A tensor of these values, as many as its shape takes.
+pub(crate) fn tensor(
+    values: &[f32],
+    shape: [usize; 4],
+    device: &burn::tensor::Device,
+) -> Result<Tensor<4>, Failure> {
+    let wanted: usize = shape.iter().product();
+    if values.len() != wanted {
+        let found = values.len();
+        return Err(Failure::input(format!(
+            "{found} values came where {wanted} were wanted"
+        )));
+    }
+    Ok(Tensor::from_data(
+        TensorData::new(values.to_vec(), shape),
+        device,
+    ))
 }

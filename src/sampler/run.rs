@@ -252,6 +252,11 @@ impl<D: Denoiser> Run<D> {
         }
     }
 
+    /// The network.
+    pub fn denoiser(&self) -> &D {
+        &self.denoiser
+    }
+
     /// Steps taken so far.
     pub fn step(&self) -> usize {
         self.step
