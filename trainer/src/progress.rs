@@ -73,6 +73,14 @@ impl Progress {
         }
     }
 
+    /// Prints a warning, also where nothing else is shown.
+    pub fn warning(&self, what: impl std::fmt::Display) {
+        match &self.output {
+            Output::Bar(bar) => bar.println(format!("warning: {what}")),
+            Output::Lines(_) | Output::Quiet => tell!("warning: {what}"),
+        }
+    }
+
     /// Ends the report with a line on the whole run: steps, time and images per second.
     pub fn finish(self) {
         let summary = self.meter.summary(self.meter.started.elapsed());

@@ -10,7 +10,7 @@ use freeguide::settings::{ClassName, Request, SamplingDefaults};
 use freeguide::training::{Levels, Objective, Weighting};
 use serde::{Deserialize, Serialize};
 
-use crate::data::Transform;
+use crate::data::DataRecipe;
 use crate::spelling::nearest;
 use crate::usage::Usage;
 
@@ -20,8 +20,8 @@ use crate::usage::Usage;
 pub struct Recipe {
     /// A short name: the bundle's unless one is given.
     pub name: String,
-    /// How images become the network's input.
-    pub data: Transform,
+    /// Which images, and how they become the network's input.
+    pub data: DataRecipe,
     /// The U-Net.
     pub network: UNetConfig,
     /// What the network predicts, over which noise levels.

@@ -12,7 +12,7 @@ use freeguide::sampler::Grid as LevelGrid;
 use freeguide::settings::{ClassName, Plan, Request};
 use serde::Serialize;
 
-use crate::data::Dataset;
+use crate::data::TrainingSet;
 use crate::files::write_atomic;
 use crate::grid::Grid;
 use crate::png_text::{KEYWORD, encode_png};
@@ -167,7 +167,7 @@ pub const MAX_COLUMNS: usize = 32;
 
 /// Images of the data set as the network sees them, laid out as [`class_grid`]: `rows` of each
 /// class, spread evenly over its files.
-pub fn data_grid(data: &Dataset, rows: usize) -> Result<Vec<u8>> {
+pub fn data_grid(data: &TrainingSet, rows: usize) -> Result<Vec<u8>> {
     let columns = data.classes.len().min(MAX_COLUMNS);
     let blank = vec![255; data.image_len()];
     let of_class: Vec<Vec<usize>> = (0..columns as u32)
@@ -181,7 +181,10 @@ pub fn data_grid(data: &Dataset, rows: usize) -> Result<Vec<u8>> {
     for row in 0..rows {
         for images in &of_class {
             let place = row * (images.len() / rows).max(1);
-            pixels.extend_from_slice(images.get(place).map_or(&blank, |&i| data.image(i)));
+            match images.get(place) {
+                Some(&image) => pixels.extend_from_slice(&data.image(image)?),
+                None => pixels.extend_from_slice(&blank),
+            }
         }
     }
     let sheet = Grid::new(columns, data.size).lay_out(&pixels, data.size, data.channels);

@@ -40,9 +40,14 @@ pub enum Command {
     Serve(Serve),
 }
 
-/// Train a model on a folder of labelled images.
+/// Train a model on labelled images.
 ///
-/// The data set is a folder with one sub-folder a class, of PNG, JPEG and WebP images in any size.
+/// The data set is a folder with one sub-folder a class, of PNG, JPEG and WebP images in any size;
+/// or CIFAR-10's binary batches; or tar shards as WebDataset lays them out (0001.jpg with 0001.cls or
+/// 0001.json), named as a folder, a file or a range such as set-{000000..000009}.tar; or Parquet as
+/// the Hugging Face hub serves it. Which of these it is is recognised and said first. A set that
+/// takes more than data.memory MiB is streamed: read and decoded again every epoch.
+///
 /// The run folder holds the recipe as it was run, metrics (metrics.jsonl), the loss curve
 /// (loss.png), sample grids (samples/) and the last two checkpoints. Ctrl-C saves a checkpoint and
 /// leaves; a run that was killed goes on from its last checkpoint with --resume, and ends as if
@@ -52,8 +57,8 @@ pub struct Train {
     /// The recipe, a TOML file; those that ship are in models/recipes.
     #[arg(long, value_name = "FILE")]
     pub recipe: PathBuf,
-    /// The data set: a folder with one sub-folder of images for each class.
-    #[arg(long, value_name = "DIR")]
+    /// The data set: a folder with one sub-folder of images for each class, or another layout.
+    #[arg(long, value_name = "PATH")]
     pub data: PathBuf,
     /// The run folder.
     #[arg(long, value_name = "DIR")]

@@ -12,7 +12,7 @@ use freeguide::settings::{ClassName, Guidance, MAX_IMAGES, Request};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::arguments::{Devices, Export, Inspect, Sample, Serve, Train};
-use crate::data::ClassFolders;
+use crate::data::TrainingSet;
 use crate::files::{create_folder, write_atomic};
 use crate::grid::Grid;
 use crate::output::{print_line, tell};
@@ -27,17 +27,12 @@ pub fn train(arguments: &Train) -> Result<ExitCode> {
     set.extend(arguments.seed.map(|seed| format!("train.seed={seed}")));
     let recipe = Recipe::load(&arguments.recipe, &set)?;
     let device = device::open(&arguments.device.device)?;
-    let dataset = ClassFolders::load(&arguments.data, &recipe.data, &mut |warning| {
+    let dataset = TrainingSet::open(&arguments.data, &recipe.data, &mut |warning| {
         tell!("warning: {warning}");
     })?;
     if !arguments.quiet {
-        tell!(
-            "{} images of {} classes:",
-            dataset.len(),
-            dataset.classes.len()
-        );
-        for (class, count) in dataset.classes.iter().zip(dataset.class_counts()) {
-            tell!("  {count:6}  {class}");
+        for line in dataset.summary() {
+            tell!("{line}");
         }
     }
     let stop = Arc::new(AtomicBool::new(false));

@@ -1,16 +1,15 @@
 //! Reading a folder of class folders.
 
 use std::{
-    fs::{self, File},
-    io::{self, BufReader},
+    fs, io,
     path::{Path, PathBuf},
 };
 
-use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
-use rayon::prelude::*;
 use walkdir::WalkDir;
 
-use super::{DataError, Dataset, Transform, Warning, error::counted};
+use super::decode::is_image_extension;
+use super::records::{Records, Stored};
+use super::{DataError, Warning, error::counted};
 
 /// A data set on disk: a folder with one sub-folder a class.
 ///
@@ -27,8 +26,10 @@ use super::{DataError, Dataset, Transform, Warning, error::counted};
 #[derive(Debug)]
 pub struct ClassFolders {
     classes: Vec<String>,
-    /// Every image file with its class, in the order of class and path.
-    files: Vec<(u32, PathBuf)>,
+    /// The class of each image, in the order of class and path.
+    labels: Vec<u32>,
+    /// The file of each image.
+    files: Vec<PathBuf>,
 }
 
 /// What the folder of one class holds.
@@ -40,37 +41,8 @@ struct Contents {
 }
 
 impl ClassFolders {
-    /// Finds and decodes every image in `dir` and brings it to the form that `transform` describes, on all cores.
-    ///
-    /// What is wrong but can be skipped goes to `report`, in the order of the paths.
-    ///
-    /// # Errors
-    /// If `dir` is no folder of class folders, a class is empty, more than half of all images or every image of a class
-    /// cannot be read, the settings make no sense, or the memory does not suffice.
-    pub fn load(
-        dir: &Path,
-        transform: &Transform,
-        report: &mut dyn FnMut(Warning),
-    ) -> Result<Dataset, DataError> {
-        transform.validate()?;
-        Self::scan(dir, report)?.decode(transform, report)
-    }
-
     /// Finds the classes and their files without opening any.
-    fn scan(dir: &Path, report: &mut dyn FnMut(Warning)) -> Result<Self, DataError> {
-        match fs::metadata(dir) {
-            Err(source) if source.kind() == io::ErrorKind::NotFound => {
-                return Err(DataError::NotFound { path: dir.into() });
-            }
-            Err(source) => {
-                return Err(DataError::Io {
-                    path: dir.into(),
-                    source,
-                });
-            }
-            Ok(found) if !found.is_dir() => return Err(DataError::NotAFolder { path: dir.into() }),
-            Ok(_) => {}
-        }
+    pub fn scan(dir: &Path, report: &mut dyn FnMut(Warning)) -> Result<Self, DataError> {
         let top = contents(dir, 1, &mut |path, source| {
             Err(DataError::Io { path, source })
         })?;
@@ -88,6 +60,7 @@ impl ClassFolders {
         }
 
         let mut classes = Vec::new();
+        let mut labels = Vec::new();
         let mut files = Vec::new();
         let mut others = Vec::new();
         for folder in top.folders {
@@ -96,7 +69,7 @@ impl ClassFolders {
             };
             let inside = contents(&folder, usize::MAX, &mut |path, source| {
                 report(Warning::Unreadable {
-                    path,
+                    name: path.display().to_string(),
                     reason: source.to_string(),
                 });
                 Ok(())
@@ -110,7 +83,8 @@ impl ClassFolders {
             }
             let id = classes.len() as u32;
             classes.push(name.to_owned());
-            files.extend(inside.images.into_iter().map(|path| (id, path)));
+            labels.resize(labels.len() + inside.images.len(), id);
+            files.extend(inside.images);
             others.extend(inside.others);
         }
         if !others.is_empty() {
@@ -125,103 +99,35 @@ impl ClassFolders {
                 meant: meant.into(),
             });
         }
-        Ok(Self { classes, files })
-    }
-
-    /// Decodes every file. The result does not depend on how many threads there are.
-    fn decode(
-        self,
-        transform: &Transform,
-        report: &mut dyn FnMut(Warning),
-    ) -> Result<Dataset, DataError> {
-        let (total, len) = (self.files.len(), transform.image_len());
-        let too_large = || DataError::TooLarge {
-            total,
-            size: transform.size as usize,
-            channels: transform.channels as usize,
-        };
-        let mut images = Vec::new();
-        let bytes = total.checked_mul(len).ok_or_else(too_large)?;
-        images.try_reserve_exact(bytes).map_err(|_| too_large())?;
-        images.resize(bytes, 0u8);
-
-        let failures: Vec<Option<String>> = images
-            .par_chunks_exact_mut(len)
-            .zip(&self.files)
-            .map(|(pixels, (_, path))| match read_image(path) {
-                Ok(image) => {
-                    pixels.copy_from_slice(&transform.apply(&image));
-                    None
-                }
-                Err(reason) => Some(reason),
-            })
-            .collect();
-        self.check(&failures)?;
-
-        let mut labels = Vec::with_capacity(total);
-        for (index, ((label, path), failure)) in self.files.into_iter().zip(failures).enumerate() {
-            match failure {
-                Some(reason) => report(Warning::Unreadable { path, reason }),
-                None => {
-                    // Close the gaps that skipped images leave.
-                    images.copy_within(index * len..(index + 1) * len, labels.len() * len);
-                    labels.push(label);
-                }
-            }
-        }
-        images.truncate(labels.len() * len);
-        Ok(Dataset {
-            images,
+        Ok(Self {
+            classes,
             labels,
-            classes: self.classes,
-            size: transform.size as usize,
-            channels: transform.channels as usize,
+            files,
         })
     }
+}
 
-    /// Whether what could be read is enough to be the data set that was meant.
-    fn check(&self, failures: &[Option<String>]) -> Result<(), DataError> {
-        let failed = || {
-            failures
-                .iter()
-                .zip(&self.files)
-                .filter_map(|(f, file)| f.as_ref().map(|reason| (file, reason)))
-        };
-        let unreadable = failed().count();
-        if let Some(((_, path), reason)) = failed().next()
-            && unreadable * 2 > failures.len()
-        {
-            let (first, reason) = (path.clone(), reason.clone());
-            return Err(DataError::TooManyUnreadable {
-                unreadable,
-                total: failures.len(),
-                first,
-                reason,
-            });
-        }
-        for (id, class) in self.classes.iter().enumerate() {
-            let of_class = |label: u32| label as usize == id;
-            let total = self
-                .files
-                .iter()
-                .filter(|(label, _)| of_class(*label))
-                .count();
-            let mut failed = failed()
-                .filter(|((label, _), _)| of_class(*label))
-                .peekable();
-            if let Some(((_, path), reason)) = failed.peek().copied()
-                && failed.count() == total
-            {
-                let (first, reason) = (path.clone(), reason.clone());
-                return Err(DataError::ClassUnreadable {
-                    class: class.clone(),
-                    total,
-                    first,
-                    reason,
-                });
-            }
-        }
-        Ok(())
+impl Records for ClassFolders {
+    fn labels(&self) -> &[u32] {
+        &self.labels
+    }
+
+    fn classes(&self) -> &[String] {
+        &self.classes
+    }
+
+    fn name(&self, index: usize) -> String {
+        self.files[index].display().to_string()
+    }
+
+    fn stored_len(&self, index: usize) -> Option<u64> {
+        fs::metadata(&self.files[index]).ok().map(|file| file.len())
+    }
+
+    fn read(&self, index: usize) -> Result<Stored, String> {
+        fs::read(&self.files[index])
+            .map(Stored::Encoded)
+            .map_err(|error| error.to_string())
     }
 }
 
@@ -270,46 +176,10 @@ fn contents(
     Ok(found)
 }
 
-/// The most memory that the pixels of one file may take: a photograph of 170 megapixels.
-const MAX_DECODED_BYTES: u64 = 512 << 20;
-
-/// Decodes one file, upright. The error is for people.
-fn read_image(path: &Path) -> Result<DynamicImage, String> {
-    let file = File::open(path).map_err(|error| error.to_string())?;
-    let reader = ImageReader::new(BufReader::new(file))
-        .with_guessed_format()
-        .map_err(|error| error.to_string())?;
-    if reader.format().is_none() {
-        return Err("not a PNG, JPEG or WebP image".into());
-    }
-    let decode = || {
-        let mut decoder = reader.into_decoder()?;
-        // A file of a hundred bytes may claim to be a picture of gigabytes.
-        let mut limits = Limits::no_limits();
-        limits.max_alloc = Some(MAX_DECODED_BYTES);
-        limits.reserve(decoder.total_bytes())?;
-        decoder.set_limits(limits)?;
-        let orientation = decoder.orientation()?;
-        let mut image = DynamicImage::from_decoder(decoder)?;
-        image.apply_orientation(orientation);
-        Ok::<_, image::ImageError>(image)
-    };
-    let image = decode().map_err(|error| error.to_string())?;
-    if image.width() == 0 || image.height() == 0 {
-        return Err("the image has no pixels".into());
-    }
-    Ok(image)
-}
-
 /// Whether the name says that this is an image of a kind that is read.
 fn is_image_name(path: &Path) -> bool {
-    let extension = path
-        .extension()
-        .and_then(|e| e.to_str())
-        .unwrap_or_default();
-    ["png", "jpg", "jpeg", "jpe", "jfif", "webp"]
-        .iter()
-        .any(|known| extension.eq_ignore_ascii_case(known))
+    let extension = path.extension().and_then(|e| e.to_str());
+    extension.is_some_and(is_image_extension)
 }
 
 fn is_hidden(path: &Path) -> bool {

@@ -1,11 +1,12 @@
 //! Loading class folders, from files that the tests write.
 
-use std::{cell::RefCell, collections::BTreeSet};
+use std::{cell::RefCell, collections::BTreeSet, fs::File};
 
 use image::{ImageFormat, Rgb, RgbImage, Rgba, RgbaImage};
 use tempfile::TempDir;
 
 use super::*;
+use crate::data::{DataRecipe, Dataset, load};
 
 /// A folder to build a data set in.
 struct Folder(TempDir);
@@ -33,14 +34,12 @@ impl Folder {
     }
 
     fn load(&self) -> (Result<Dataset, DataError>, Vec<Warning>) {
-        self.load_with(&Transform::new(2))
+        self.load_with(&DataRecipe::new(2))
     }
 
-    fn load_with(&self, transform: &Transform) -> (Result<Dataset, DataError>, Vec<Warning>) {
+    fn load_with(&self, recipe: &DataRecipe) -> (Result<Dataset, DataError>, Vec<Warning>) {
         let mut warnings = Vec::new();
-        let result = ClassFolders::load(self.path(), transform, &mut |warning| {
-            warnings.push(warning)
-        });
+        let result = load(self.path(), recipe, &mut |warning| warnings.push(warning));
         (result, warnings)
     }
 
@@ -108,17 +107,17 @@ fn a_bad_image_is_named_and_skipped() {
     assert_eq!(data.labels, [0, 0, 1]);
     assert_eq!(data.images, flat(&[[1, 1, 1], [3, 3, 3], [4, 4, 4]]));
     let [
-        Warning::Unreadable { path, reason },
-        Warning::Unreadable { path: cut, .. },
+        Warning::Unreadable { name, reason },
+        Warning::Unreadable { name: cut, .. },
     ] = &warnings[..]
     else {
         panic!("{warnings:?}");
     };
     assert_eq!(
-        (path, cut),
+        (name.as_str(), cut.as_str()),
         (
-            &folder.path().join("a/2.png"),
-            &folder.path().join("b/5.png")
+            folder.path().join("a/2.png").to_str().unwrap(),
+            folder.path().join("b/5.png").to_str().unwrap()
         )
     );
     assert_eq!(reason, "not a PNG, JPEG or WebP image");
@@ -210,15 +209,14 @@ fn a_folder_without_classes_says_what_it_found_and_what_is_wanted() {
 fn what_is_no_folder_is_said_plainly() {
     let folder = Folder::new();
     folder.write("data.zip", "PK");
-    let load = |name: &str| {
-        ClassFolders::load(&folder.path().join(name), &Transform::new(2), &mut |_| ()).unwrap_err()
-    };
-    assert!(matches!(load("nowhere"), DataError::NotFound { .. }));
-    let archive = load("data.zip");
+    let load_named =
+        |name: &str| load(&folder.path().join(name), &DataRecipe::new(2), &mut |_| ()).unwrap_err();
+    assert!(matches!(load_named("nowhere"), DataError::NotFound { .. }));
+    let archive = load_named("data.zip");
     assert!(
         archive
             .to_string()
-            .ends_with("is a file, not a folder; unpack it first"),
+            .ends_with("nor a .tar or .parquet file; unpack it first"),
         "{archive}"
     );
 }
@@ -269,7 +267,7 @@ fn links_are_followed_and_loops_and_dead_links_survived() {
     let names: BTreeSet<_> = warnings
         .iter()
         .map(|warning| match warning {
-            Warning::Unreadable { path, .. } => path.file_name().unwrap().to_str().unwrap(),
+            Warning::Unreadable { name, .. } => name.rsplit('/').next().unwrap(),
             other => panic!("{other}"),
         })
         .collect();
@@ -341,11 +339,11 @@ fn the_orientation_in_the_file_is_applied() {
         }
         folder.write(&format!("a/1.{}", format.extensions_str()[0]), bytes);
     }
-    let transform = Transform {
+    let recipe = DataRecipe {
         resize: crate::data::resample::Filter::Area,
-        ..Transform::new(2)
+        ..DataRecipe::new(2)
     };
-    let (data, warnings) = folder.load_with(&transform);
+    let (data, warnings) = folder.load_with(&recipe);
     assert_eq!(warnings, []);
     let data = data.unwrap();
     for index in 0..3 {
@@ -359,8 +357,8 @@ fn the_orientation_in_the_file_is_applied() {
 
 #[test]
 fn settings_are_checked_before_anything_is_read() {
-    let result = ClassFolders::load(Path::new("/nowhere"), &Transform::new(0), &mut |_| ());
-    assert!(matches!(result, Err(DataError::Transform(_))));
+    let result = load(Path::new("/nowhere"), &DataRecipe::new(0), &mut |_| ());
+    assert!(matches!(result, Err(DataError::Setting(_))));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::{fmt, io, path::PathBuf};
 use thiserror::Error;
 
 /// How a data set must lie on disk, for error messages.
-const LAYOUT: &str = "expected one sub-folder a class, such as DIR/cats/1.png and DIR/dogs/1.jpg";
+const LAYOUT: &str = "expected one sub-folder a class, such as DIR/cats/1.png and DIR/dogs/1.jpg, or CIFAR-10's binary batches, .tar shards or .parquet files";
 
 /// Why a data set was not loaded.
 #[derive(Debug, Error)]
@@ -16,16 +16,83 @@ pub enum DataError {
         /// The path that was asked for.
         path: PathBuf,
     },
-    /// The path is a file.
-    #[error("{} is a file, not a folder{}", .path.display(), unpack_hint(.path))]
-    NotAFolder {
+    /// The path is a file of no known kind.
+    #[error("{} is a file, and neither a folder nor a .tar or .parquet file{}", .path.display(), unpack_hint(.path))]
+    NotADataSet {
         /// The path that was asked for.
         path: PathBuf,
     },
-    /// A folder could not be read.
+    /// A folder holds files of more than one layout.
+    #[error("{} holds {one} as well as {other}; put them in folders of their own", .path.display())]
+    Ambiguous {
+        /// The folder.
+        path: PathBuf,
+        /// One layout.
+        one: &'static str,
+        /// Another.
+        other: &'static str,
+    },
+    /// The part of the data set that was asked for is not there.
+    #[error("there is no part \"{split}\" in {}, which holds {}; --set data.split=… chooses another", .path.display(), list(.found))]
+    NoSplit {
+        /// The folder.
+        path: PathBuf,
+        /// The part.
+        split: String,
+        /// The files that there are.
+        found: Vec<String>,
+    },
+    /// A file that was cut off or damaged.
+    #[error("{} is damaged or was not copied whole: {reason}", .path.display())]
+    Torn {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A label that is no class.
+    #[error("{name} has the label {label:?}, and there are {classes} classes")]
+    Label {
+        /// The image.
+        name: String,
+        /// Its label.
+        label: String,
+        /// How many classes there are.
+        classes: usize,
+    },
+    /// The columns of a file, or the members of an archive, that hold images or labels were not found.
+    #[error("{}: {reason}", .path.display())]
+    Columns {
+        /// The file.
+        path: PathBuf,
+        /// What is missing, and how to name it.
+        reason: String,
+    },
+    /// Files of one data set that do not belong together.
+    #[error("{} and {} do not belong to one data set: {reason}", .one.display(), .other.display())]
+    Mixed {
+        /// One file.
+        one: PathBuf,
+        /// Another.
+        other: PathBuf,
+        /// What differs.
+        reason: String,
+    },
+    /// No image has a label.
+    #[error("none of {} images in {} has a label", .total, .path.display())]
+    NoLabels {
+        /// The data set.
+        path: PathBuf,
+        /// The number of its images.
+        total: usize,
+    },
+    /// The system gives no threads.
+    #[error("cannot start the threads that decode images: {0}")]
+    Threads(String),
+    /// A file or folder could not be read.
     #[error("cannot read {}", .path.display())]
     Io {
-        /// The folder.
+        /// The file or folder.
         path: PathBuf,
         /// What the operating system said.
         source: io::Error,
@@ -55,26 +122,28 @@ pub enum DataError {
         found: String,
     },
     /// A class folder with images of which none can be read.
-    #[error("none of the {total} images of class \"{class}\" can be read; the first, {}: {reason}", .first.display())]
+    #[error(
+        "none of the {total} images of class \"{class}\" can be read; the first, {first}: {reason}"
+    )]
     ClassUnreadable {
         /// The class.
         class: String,
         /// The number of its images.
         total: usize,
         /// Its first image.
-        first: PathBuf,
+        first: String,
         /// What is wrong with that one.
         reason: String,
     },
     /// More than half of all images cannot be read: this is no accident of one file.
-    #[error("{unreadable} of {total} images cannot be read; the first, {}: {reason}", .first.display())]
+    #[error("{unreadable} of {total} images cannot be read; the first, {first}: {reason}")]
     TooManyUnreadable {
         /// The number of images that cannot be read.
         unreadable: usize,
         /// The number of images.
         total: usize,
         /// The first of them.
-        first: PathBuf,
+        first: String,
         /// What is wrong with that one.
         reason: String,
     },
@@ -90,9 +159,9 @@ pub enum DataError {
         /// Their channels.
         channels: usize,
     },
-    /// A setting of the transform that has no meaning.
+    /// A setting that has no meaning.
     #[error("bad data setting: {0}")]
-    Transform(String),
+    Setting(String),
 }
 
 /// Something about a data set that is worth a line but does not stop the loading.
@@ -100,8 +169,8 @@ pub enum DataError {
 pub enum Warning {
     /// An image, or a folder inside a class folder, was skipped.
     Unreadable {
-        /// The file or folder.
-        path: PathBuf,
+        /// The file, folder or record.
+        name: String,
         /// What is wrong with it.
         reason: String,
     },
@@ -119,6 +188,20 @@ pub enum Warning {
         /// The first of them.
         example: PathBuf,
     },
+    /// Images that have no label are left out.
+    Unlabelled {
+        /// How many.
+        count: usize,
+        /// The first of them.
+        example: String,
+    },
+    /// Classes that are named but never shown: the model will not learn them.
+    ClassesWithoutImages {
+        /// How many.
+        count: usize,
+        /// The first of them.
+        example: String,
+    },
     /// The "classes" are called train, val, test: most likely the folder of one of them was meant.
     LooksLikeSplits {
         /// The data set's folder.
@@ -131,7 +214,19 @@ pub enum Warning {
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unreadable { path, reason } => write!(f, "skipped {}: {reason}", path.display()),
+            Self::Unreadable { name, reason } => write!(f, "skipped {name}: {reason}"),
+            Self::Unlabelled { count, example } => write!(
+                f,
+                "left out {} without a label, such as {example}",
+                counted(*count, "image")
+            ),
+            Self::ClassesWithoutImages { count, example } => {
+                let classes = match count {
+                    1 => "1 class has".to_owned(),
+                    n => format!("{n} classes have"),
+                };
+                write!(f, "{classes} no image, such as \"{example}\"")
+            }
             Self::OutsideClasses { path, count } => {
                 write!(
                     f,
@@ -165,7 +260,18 @@ pub(super) fn counted(count: usize, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
-/// What to do with an archive that was given in the place of a folder.
+/// The first few of some names.
+fn list(names: &[String]) -> String {
+    match names {
+        [] => "nothing".into(),
+        [one, two, three, rest @ ..] if rest.len() > 1 => {
+            format!("{one}, {two}, {three} and {} more", rest.len())
+        }
+        few => few.join(", "),
+    }
+}
+
+/// What to do with an archive that is not read as it is.
 fn unpack_hint(path: &std::path::Path) -> &'static str {
     let extension = path
         .extension()
@@ -173,7 +279,7 @@ fn unpack_hint(path: &std::path::Path) -> &'static str {
         .unwrap_or_default()
         .to_ascii_lowercase();
     match extension.as_str() {
-        "zip" | "tar" | "tgz" | "gz" | "xz" | "zst" | "bz2" | "7z" | "rar" => "; unpack it first",
+        "zip" | "tgz" | "gz" | "xz" | "zst" | "bz2" | "7z" | "rar" => "; unpack it first",
         _ => "",
     }
 }

@@ -3,43 +3,31 @@
 use image::DynamicImage;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    DataError,
-    resample::{Filter, Pixels, Region, resample},
-};
+use super::resample::{Filter, Pixels, Region, resample};
 
 /// The largest `size` that is accepted, in pixels: far above what a pixel-space diffusion model is trained on, and low
 /// enough that a mistyped number gives an error and not a full memory.
-const LARGEST: u32 = 2048;
+pub const LARGEST: u32 = 2048;
 
-/// The `[data]` section of a recipe: how every image of a data set is brought to one form.
+/// How every image of a data set is brought to one form.
 ///
 /// In this order: the file's own orientation (EXIF) is applied; transparent pixels are laid over `background`; the
 /// picture is fitted into a square as `crop` says and resized with `resize`; `channels = 1` then takes the luma of
 /// Rec. 709 (0.2126 R + 0.7152 G + 0.0722 B). Images smaller than `size` are enlarged. 16-bit images are reduced to
 /// 8 bits; colour profiles are not applied; of an animation the first picture is taken. Resizing works on the stored
 /// (gamma-encoded) values, as data sets of this field are made.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transform {
-    /// Width and height of the images that the model learns, in pixels: 1 … 2048.
+    /// Width and height of the result, in pixels: 1 … [`LARGEST`].
     pub size: u32,
     /// 3 for colour (RGB), 1 for grey.
-    #[serde(default = "default_channels")]
     pub channels: u32,
-    /// The filter for resizing: `"lanczos"` (default), `"area"` or `"nearest"`.
-    #[serde(default)]
+    /// The filter for resizing.
     pub resize: Filter,
-    /// How an image that is not square becomes square: `"center"` (default), `"stretch"` or `"pad"`.
-    #[serde(default)]
+    /// How an image that is not square becomes square.
     pub crop: Crop,
-    /// The colour behind transparent pixels and around padded images, as `[red, green, blue]` of 0 … 255. Default white.
-    #[serde(default = "default_background")]
+    /// The colour behind transparent pixels and around padded images.
     pub background: [u8; 3],
-    /// Whether training shows every image mirrored left to right half of the time. Leave it off (the default) where
-    /// mirrored pictures are wrong, as with text and flags. Loading does not look at it.
-    #[serde(default)]
-    pub flip: bool,
 }
 
 /// How an image that is not square becomes square.
@@ -55,52 +43,13 @@ pub enum Crop {
     Pad,
 }
 
-fn default_channels() -> u32 {
-    3
-}
-
-fn default_background() -> [u8; 3] {
-    [255; 3]
-}
-
 impl Transform {
-    /// A transform to `size × size` with every other setting at its default.
-    #[cfg(test)]
-    pub fn new(size: u32) -> Self {
-        Self {
-            size,
-            channels: default_channels(),
-            resize: Filter::default(),
-            crop: Crop::default(),
-            background: default_background(),
-            flip: false,
-        }
-    }
-
-    /// Says what is wrong with the settings, if something is.
-    pub fn validate(&self) -> Result<(), DataError> {
-        if !(1..=LARGEST).contains(&self.size) {
-            return Err(DataError::Transform(format!(
-                "size is {}; it must be 1 … {LARGEST}",
-                self.size
-            )));
-        }
-        if self.channels != 1 && self.channels != 3 {
-            return Err(DataError::Transform(format!(
-                "channels is {}; it must be 1 or 3",
-                self.channels
-            )));
-        }
-        Ok(())
-    }
-
     /// The number of values in a transformed image, `size · size · channels`.
     pub fn image_len(&self) -> usize {
         (self.size * self.size * self.channels) as usize
     }
 
-    /// Brings one image to `[size, size, channels]`. The orientation must have been applied, and the settings be
-    /// [valid](Self::validate).
+    /// Brings one image to `[size, size, channels]`. The orientation must have been applied.
     pub fn apply(&self, image: &DynamicImage) -> Vec<u8> {
         let source = self.flatten(image);
         let size = self.size as usize;
@@ -196,11 +145,15 @@ mod tests {
 
     use super::*;
 
+    fn to(size: u32) -> Transform {
+        crate::data::DataRecipe::new(size).transform()
+    }
+
     fn area(size: u32, crop: Crop) -> Transform {
         Transform {
             resize: Filter::Area,
             crop,
-            ..Transform::new(size)
+            ..to(size)
         }
     }
 
@@ -208,45 +161,6 @@ mod tests {
     fn columns() -> DynamicImage {
         let colors = [[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 255]];
         RgbImage::from_fn(4, 2, |x, _| Rgb(colors[x as usize])).into()
-    }
-
-    #[test]
-    fn the_recipe_section_has_defaults_and_refuses_unknown_fields() {
-        let section: Transform = toml::from_str("size = 16").unwrap();
-        assert_eq!(section, Transform::new(16));
-        let text = "size = 8\nchannels = 1\nresize = \"area\"\ncrop = \"pad\"\nbackground = [0, 1, 2]\nflip = true";
-        let full: Transform = toml::from_str(text).unwrap();
-        assert_eq!(
-            (full.resize, full.crop, full.background, full.flip),
-            (Filter::Area, Crop::Pad, [0, 1, 2], true)
-        );
-        assert_eq!(
-            toml::from_str::<Transform>(&toml::to_string(&full).unwrap()).unwrap(),
-            full
-        );
-        for bad in [
-            "",
-            "size = 8\nfilp = true",
-            "size = 8\nresize = \"cubic\"",
-            "size = -1",
-        ] {
-            assert!(toml::from_str::<Transform>(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn settings_without_meaning_are_refused() {
-        assert!(Transform::new(1).validate().is_ok());
-        for bad in [
-            Transform::new(0),
-            Transform::new(2049),
-            Transform {
-                channels: 4,
-                ..Transform::new(8)
-            },
-        ] {
-            assert!(matches!(bad.validate(), Err(DataError::Transform(_))));
-        }
     }
 
     #[test]
@@ -292,7 +206,7 @@ mod tests {
     #[test]
     fn small_images_are_enlarged() {
         let dot = DynamicImage::from(RgbImage::from_pixel(1, 1, Rgb([1, 2, 3])));
-        assert_eq!(Transform::new(4).apply(&dot), [1, 2, 3].repeat(16));
+        assert_eq!(to(4).apply(&dot), [1, 2, 3].repeat(16));
     }
 
     #[test]
@@ -305,26 +219,17 @@ mod tests {
         let out = transform.apply(&image.into());
         assert_eq!(out[..9], [0, 100, 50, 200, 0, 0, 80, 60, 30]);
         let grey = ImageBuffer::from_pixel(1, 1, LumaA([10u8, 0]));
-        assert_eq!(
-            Transform::new(1).apply(&DynamicImage::ImageLumaA8(grey)),
-            [255; 3]
-        );
+        assert_eq!(to(1).apply(&DynamicImage::ImageLumaA8(grey)), [255; 3]);
     }
 
     #[test]
     fn every_depth_and_channel_count_is_taken() {
         let deep = ImageBuffer::from_pixel(2, 2, Rgb([65535u16, 32768, 0]));
-        assert_eq!(
-            Transform::new(1).apply(&DynamicImage::ImageRgb16(deep)),
-            [255, 128, 0]
-        );
+        assert_eq!(to(1).apply(&DynamicImage::ImageRgb16(deep)), [255, 128, 0]);
         let grey16 = ImageBuffer::from_pixel(2, 2, Luma([65535u16]));
-        assert_eq!(
-            Transform::new(1).apply(&DynamicImage::ImageLuma16(grey16)),
-            [255; 3]
-        );
+        assert_eq!(to(1).apply(&DynamicImage::ImageLuma16(grey16)), [255; 3]);
         let grey = DynamicImage::from(GrayImage::from_pixel(2, 2, Luma([77])));
-        assert_eq!(Transform::new(1).apply(&grey), [77; 3]);
+        assert_eq!(to(1).apply(&grey), [77; 3]);
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub use ema::Ema;
 use finite::is_finite;
 pub use run_folder::{Metric, RunFolder, RunInfo};
 
-use crate::data::Dataset;
+use crate::data::TrainingSet;
 use crate::loss_curve::LossCurve;
 use crate::output::tell;
 use crate::progress::Progress;
@@ -37,7 +37,7 @@ pub struct Training {
     /// The recipe, with everything set.
     pub recipe: Recipe,
     /// The data set.
-    pub dataset: Dataset,
+    pub dataset: TrainingSet,
     /// Where the data set was.
     pub data_path: PathBuf,
     /// The run folder.
@@ -74,15 +74,17 @@ impl Training {
         let mut order = Order::new(train.seed, self.dataset.len());
         let mut progress = Progress::new(train.steps, state.step, train.batch, self.quiet);
         let mut window = Window::new();
-        let mut values = Vec::new();
 
         while state.step < train.steps {
             let step = state.step;
             let rate = schedule::learning_rate(train, step);
             let batch = order.batch(step, train.batch);
-            let (loss, norm) = self.step(&mut state, &objective, &batch, rate, &mut values);
+            let (loss, norm) = self.step(&mut state, &objective, &batch, rate)?;
             window.add(loss, norm);
             state.step += 1;
+            for warning in self.dataset.take_warnings() {
+                progress.warning(warning);
+            }
 
             let last = state.step == train.steps;
             let stopping = self.stop.load(Ordering::Relaxed);
@@ -137,7 +139,7 @@ impl Training {
         let info = RunInfo {
             written_by: WRITTEN_BY.to_owned(),
             data: self.data_path.clone(),
-            data_fingerprint: self.dataset.fingerprint(),
+            data_fingerprint: self.dataset.fingerprint()?,
             classes: self.dataset.classes.clone(),
             class_counts: self.dataset.class_counts(),
             parameters: network.num_params() as u64,
@@ -195,8 +197,7 @@ impl Training {
         objective: &Objective,
         batch: &[usize],
         rate: f64,
-        values: &mut Vec<f32>,
-    ) -> (Tensor<1>, Option<Tensor<1>>) {
+    ) -> Result<(Tensor<1>, Option<Tensor<1>>)> {
         let (seed, step) = (self.recipe.train.seed, state.step as u32);
         let device = self.device.clone().autodiff();
         let flips = if self.recipe.data.flip {
@@ -204,15 +205,14 @@ impl Training {
         } else {
             vec![false; batch.len()]
         };
-        self.dataset.fill_batch(batch, &flips, values);
+        let images = self.dataset.batch(batch, &flips)?;
         let (size, channels) = (self.dataset.size, self.dataset.channels);
         let x = Tensor::<4>::from_data(
-            TensorData::new(values.clone(), [batch.len(), channels, size, size]),
+            TensorData::new(images.values, [batch.len(), channels, size, size]),
             &device,
         );
-        let labels: Vec<u32> = batch.iter().map(|&i| self.dataset.labels[i]).collect();
         let null = self.dataset.classes.len() as u32;
-        let draw = objective.draw(seed, step, &labels, null, self.dataset.image_len());
+        let draw = objective.draw(seed, step, &images.labels, null, self.dataset.image_len());
         // Dropout draws on the device: keyed by the step, so that a resumed run draws the same.
         device.seed(seed.wrapping_add(u64::from(step)));
 
@@ -222,7 +222,7 @@ impl Training {
             clip::clip_global_norm(&state.network, gradients, self.recipe.train.clip_norm);
         state.network = state.optimizer.step(rate, state.network.clone(), gradients);
         state.average.update(&state.network, state.step + 1);
-        (loss.inner(), norm)
+        Ok((loss.inner(), norm))
     }
 
     /// Writes the sample grid and the loss curve.

@@ -103,7 +103,7 @@ impl RunFolder {
             );
         }
         for (section, same) in [
-            ("data", old.data == recipe.data),
+            ("data", old.data.same_images(&recipe.data)),
             ("network", old.network == recipe.network),
             ("diffusion", old.diffusion == recipe.diffusion),
         ] {

@@ -1,0 +1,167 @@
+//! The data set of a training, in memory or streamed.
+
+use std::borrow::Cow;
+use std::path::Path;
+
+use rayon::prelude::*;
+
+use super::dataset::fill_image;
+use super::memory::decode_all;
+use super::recognise::recognise;
+use super::streamed::Streamed;
+use super::{DataError, DataRecipe, Dataset, Warning, balance, fingerprint};
+
+/// Labelled images that batches are drawn from, decoded once where they fit into memory and streamed where they don't.
+pub struct TrainingSet {
+    /// The class of each image.
+    pub labels: Vec<u32>,
+    /// Class names, in the order of their ids.
+    pub classes: Vec<String>,
+    /// Width and height of every image, in pixels.
+    pub size: usize,
+    /// 1 (grey) or 3 (RGB).
+    pub channels: usize,
+    description: String,
+    source: Source,
+}
+
+enum Source {
+    Memory(Dataset),
+    Streamed(Streamed),
+}
+
+/// The images of a batch.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Images {
+    /// Values in [−1, 1], `[batch, channels, size, size]`.
+    pub values: Vec<f32>,
+    /// The class of each.
+    pub labels: Vec<u32>,
+}
+
+impl TrainingSet {
+    /// Finds the images in `path`, and decodes them if they fit into the memory that the recipe allows.
+    ///
+    /// # Errors
+    /// As [`load`](super::load).
+    pub fn open(
+        path: &Path,
+        recipe: &DataRecipe,
+        report: &mut dyn FnMut(Warning),
+    ) -> Result<Self, DataError> {
+        let found = recognise(path, recipe, report)?;
+        let count = found.records.labels().len() as u64;
+        let bytes = count.saturating_mul(recipe.transform().image_len() as u64);
+        let (source, place) = if bytes > recipe.memory_bytes() {
+            let streamed = Streamed::new(found.records, recipe)?;
+            (Source::Streamed(streamed), "streamed")
+        } else {
+            let decoded = decode_all(&*found.records, &recipe.transform(), report)?;
+            (Source::Memory(decoded), "decoded in memory")
+        };
+        let (labels, classes) = match &source {
+            Source::Memory(data) => (data.labels.clone(), data.classes.clone()),
+            Source::Streamed(data) => (
+                data.records().labels().to_vec(),
+                data.records().classes().to_vec(),
+            ),
+        };
+        Ok(Self {
+            labels,
+            classes,
+            size: recipe.size as usize,
+            channels: recipe.channels as usize,
+            description: format!(
+                "{}: {}, {place} ({} MiB)",
+                path.display(),
+                found.description,
+                bytes.div_ceil(1 << 20)
+            ),
+            source,
+        })
+    }
+
+    /// What training is about to see, in lines: what was found, and how its images are spread over the classes.
+    pub fn summary(&self) -> Vec<String> {
+        let mut lines = vec![self.description.clone()];
+        lines.extend(balance::lines(&self.classes, &self.class_counts()));
+        lines
+    }
+
+    /// The number of images, at least 1.
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// The number of values in one image.
+    pub fn image_len(&self) -> usize {
+        self.size * self.size * self.channels
+    }
+
+    /// The number of images of each class, in the order of `classes`.
+    pub fn class_counts(&self) -> Vec<usize> {
+        let mut counts = vec![0; self.classes.len()];
+        for &label in &self.labels {
+            counts[label as usize] += 1;
+        }
+        counts
+    }
+
+    /// What the data set is known by: of one in memory, SHA-256 over everything that training sees; of a streamed one,
+    /// over labels, lengths and a sample of the contents.
+    pub fn fingerprint(&self) -> Result<String, DataError> {
+        match &self.source {
+            Source::Memory(data) => Ok(data.fingerprint()),
+            Source::Streamed(data) => fingerprint::sampled(data.records(), data.transform()),
+        }
+    }
+
+    /// The pixels of one image, `[size, size, channels]`.
+    pub fn image(&self, index: usize) -> Result<Cow<'_, [u8]>, DataError> {
+        Ok(match &self.source {
+            Source::Memory(data) => Cow::Borrowed(data.image(index)),
+            Source::Streamed(data) => Cow::Owned(
+                data.images(&[index])?
+                    .pop()
+                    .map(|(_, pixels)| pixels)
+                    .unwrap_or_default(),
+            ),
+        })
+    }
+
+    /// The images `indices` as the network takes them, image k mirrored left to right where `flips[k]`.
+    pub fn batch(&self, indices: &[usize], flips: &[bool]) -> Result<Images, DataError> {
+        let (size, channels) = (self.size, self.channels);
+        match &self.source {
+            Source::Memory(data) => {
+                let mut values = Vec::new();
+                data.fill_batch(indices, flips, &mut values);
+                let labels = indices.iter().map(|&index| self.labels[index]).collect();
+                Ok(Images { values, labels })
+            }
+            Source::Streamed(data) => {
+                let images = data.images(indices)?;
+                let mut values = vec![0f32; indices.len() * self.image_len()];
+                values
+                    .par_chunks_mut(self.image_len())
+                    .zip(images.par_iter().zip(flips))
+                    .for_each(|(out, ((_, pixels), &flip))| {
+                        fill_image(pixels, size, channels, flip, out);
+                    });
+                let labels = images.iter().map(|(taken, _)| self.labels[*taken]);
+                Ok(Images {
+                    labels: labels.collect(),
+                    values,
+                })
+            }
+        }
+    }
+
+    /// Images that could not be read since the last call. Of a set in memory all were named when it was decoded.
+    pub fn take_warnings(&self) -> Vec<Warning> {
+        match &self.source {
+            Source::Memory(_) => Vec::new(),
+            Source::Streamed(data) => data.take_warnings(),
+        }
+    }
+}
