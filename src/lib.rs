@@ -39,6 +39,7 @@
 pub mod bundle;
 pub mod denoiser;
 pub mod guidance;
+mod kernels;
 pub mod network;
 pub mod noise;
 pub mod noise_level;

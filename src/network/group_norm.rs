@@ -4,6 +4,8 @@ use burn::module::{Module, Param};
 use burn::nn::Initializer;
 use burn::tensor::{Device, Tensor, activation::silu};
 
+use crate::kernels::{self, GroupNormOptions};
+
 /// Added to the variance, as in ADM.
 const EPSILON: f64 = 1e-5;
 
@@ -27,15 +29,14 @@ impl GroupNorm {
 
     /// `norm(x)`, as `x` of shape `[batch, channels, height, width]`.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let [channels] = self.weight.dims();
-        let scale = self.weight.val().reshape([1, channels, 1, 1]);
-        let shift = self.bias.val().reshape([1, channels, 1, 1]);
-        self.normalize(x, scale, shift)
+        let [scale, shift] = self.affine();
+        self.normalize(x, scale, shift, false)
     }
 
     /// `silu(norm(x))`, as `x` of shape `[batch, channels, height, width]`.
     pub fn forward_silu(&self, x: Tensor<4>) -> Tensor<4> {
-        silu(self.forward(x))
+        let [scale, shift] = self.affine();
+        self.normalize(x, scale, shift, true)
     }
 
     /// `silu(norm(x) · (1 + scale) + shift)`, ADM's scale-shift normalisation, which they call
@@ -51,25 +52,44 @@ impl GroupNorm {
         scale: Tensor<2>,
         shift: Tensor<2>,
     ) -> Tensor<4> {
-        let [batch, channels] = scale.dims();
         // The two affine maps are one: computed on [batch, channels], not on every pixel.
+        let [weight, bias] = self.affine();
         let factor = scale + 1.0;
-        let weight = self.weight.val().reshape([1, channels]) * factor.clone();
-        let bias = self.bias.val().reshape([1, channels]) * factor + shift;
-        silu(self.normalize(
-            x,
-            weight.reshape([batch, channels, 1, 1]),
-            bias.reshape([batch, channels, 1, 1]),
-        ))
+        self.normalize(x, weight * factor.clone(), bias * factor + shift, true)
     }
 
-    fn normalize(&self, x: Tensor<4>, scale: Tensor<4>, shift: Tensor<4>) -> Tensor<4> {
+    /// The learned scale and shift, `[1, channels]`.
+    fn affine(&self) -> [Tensor<2>; 2] {
+        let [channels] = self.weight.dims();
+        [&self.weight, &self.bias].map(|parameter| parameter.val().reshape([1, channels]))
+    }
+
+    /// `scale`, `shift`: `[batch, channels]` or `[1, channels]`.
+    fn normalize(
+        &self,
+        x: Tensor<4>,
+        scale: Tensor<2>,
+        shift: Tensor<2>,
+        activate: bool,
+    ) -> Tensor<4> {
+        let options = GroupNormOptions {
+            groups: self.groups,
+            epsilon: EPSILON,
+            silu: activate,
+        };
+        if let Some(y) = kernels::group_norm(&x, &scale, &shift, options) {
+            return y;
+        }
         let [batch, channels, height, width] = x.dims();
         let grouped = x.reshape([batch, self.groups, channels / self.groups * height * width]);
         let mean = grouped.clone().mean_dim(2);
         let centred = grouped - mean;
         let variance = centred.clone().square().mean_dim(2);
         let normalized = centred * (variance + EPSILON).sqrt().recip();
-        normalized.reshape([batch, channels, height, width]) * scale + shift
+        let [rows, _] = scale.dims();
+        let y = normalized.reshape([batch, channels, height, width])
+            * scale.reshape([rows, channels, 1, 1])
+            + shift.reshape([rows, channels, 1, 1]);
+        if activate { silu(y) } else { y }
     }
 }

@@ -12,6 +12,7 @@ use burn::tensor::{
 };
 
 use super::{GroupNorm, UNetConfig, conditioning::Conditioning, conv3x3, zero_conv3x3};
+use crate::kernels::convolve;
 
 /// What a residual block does to the size of the image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,16 +83,16 @@ impl ResidualBlock {
     pub fn forward(&self, x: Tensor<4>, embedding: Tensor<2>) -> Tensor<4> {
         let [batch, ..] = x.dims();
         let hidden = self.resample.apply(self.norm_in.forward_silu(x.clone()));
-        let hidden = self.conv_in.forward(hidden);
+        let hidden = convolve(&self.conv_in, hidden);
         let [_, channels, ..] = hidden.dims();
         let modulation = self.modulation.forward(embedding).narrow(0, 0, batch);
         let scale = modulation.clone().narrow(1, 0, channels);
         let shift = modulation.narrow(1, channels, channels);
         let hidden = self.norm_out.forward_modulated_silu(hidden, scale, shift);
-        let hidden = self.conv_out.forward(self.dropout.forward(hidden));
+        let hidden = convolve(&self.conv_out, self.dropout.forward(hidden));
         let x = self.resample.apply(x);
         match &self.skip {
-            Some(skip) => skip.forward(x) + hidden,
+            Some(skip) => convolve(skip, x) + hidden,
             None => x + hidden,
         }
     }

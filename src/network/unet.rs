@@ -9,6 +9,7 @@ use super::{
     zero_conv3x3,
 };
 use crate::denoiser::Denoiser;
+use crate::kernels::convolve;
 
 /// A residual block and, at the resolutions that have it, self-attention.
 #[derive(Module, Debug)]
@@ -144,7 +145,7 @@ impl UNet {
     /// As [`Denoiser::predict`].
     pub fn forward(&self, z: Tensor<4>, log_snr: Tensor<1>, class: Tensor<1, Int>) -> Tensor<4> {
         let embedding = self.conditioning.forward(log_snr, class);
-        let mut x = self.input.forward(z);
+        let mut x = convolve(&self.input, z);
         let mut skips = vec![x.clone()];
         for stage in &self.down {
             for block in &stage.blocks {
@@ -171,7 +172,7 @@ impl UNet {
                 x = upsample.forward(x, embedding.clone());
             }
         }
-        self.output.forward(self.output_norm.forward_silu(x))
+        convolve(&self.output, self.output_norm.forward_silu(x))
     }
 }
 

@@ -20,6 +20,10 @@ mod usage;
 
 use std::process::ExitCode;
 
+/// glibc's gives a training step's tensors back to the system and asks for them again, step after step.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     cli::main()
 }

@@ -1,0 +1,278 @@
+//! Convolutions of stride 1 that keep the size of the image, as an implicit matrix product (Chellapilla et al. 2006,
+//! without their copy of the image: a panel of pixels at a time is gathered into the cache).
+//!
+//! A pixel's sum runs over the input channels and the kernel in a fixed order, whatever the batch, the block and the
+//! thread it is computed in.
+
+use std::ops::Range;
+
+use pulp::{Simd, WithSimd, bytemuck};
+
+use super::buffer::Buffer;
+use super::patches::{Block, Images, Patches, run_length};
+use super::simd::dispatch;
+use super::threads;
+use super::tile::{self, VECTORS};
+use super::winograd;
+
+/// Pixels of the blocks that are given a border at a time.
+const BLOCK_PIXELS: usize = 1024;
+/// Bytes of panels that are gathered at a time: within a second-level cache, with room for the weights of a tile.
+const PANEL_BYTES: usize = 384 << 10;
+/// Pixels that a unit of work should at least have, for its weights to be worth reading.
+const UNIT_PIXELS: usize = 64;
+
+/// What a convolution multiplies with: `values` of `[outputs, inputs, kernel, kernel]`, and an optional bias.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Weights<'a> {
+    pub values: &'a [f32],
+    pub bias: Option<&'a [f32]>,
+    pub outputs: usize,
+    pub inputs: usize,
+    pub kernel: usize,
+}
+
+impl Weights<'_> {
+    fn rows(self) -> usize {
+        self.inputs * self.kernel * self.kernel
+    }
+}
+
+/// The convolution of `x` (`[batch, inputs, height, width]`): `[batch, outputs, height, width]`.
+pub(super) fn convolve(x: &[f32], shape: Images, weights: Weights<'_>) -> Vec<f32> {
+    if winograd::pays(shape, weights) {
+        return winograd::convolve(x, shape, weights);
+    }
+    let result = shape.with_channels(weights.outputs);
+    let mut out = vec![0.0; result.len()];
+    if out.is_empty() {
+        return out;
+    }
+    let packed = pack_weights(weights);
+    let images = (UNIT_PIXELS / shape.pixels()).clamp(1, shape.batch);
+    let units = shape.batch.div_ceil(images);
+    // Where there are fewer units than threads and a unit is one image, its channels are divided too.
+    let parts = match images {
+        1 => (threads::count() / units).clamp(1, packed.tiles),
+        _ => 1,
+    };
+    let tiles = packed.tiles.div_ceil(parts);
+    let parts = packed.tiles.div_ceil(tiles);
+    let unit =
+        |scratch: &mut Scratch, images: Range<usize>, tiles: Range<usize>, out: &mut [f32]| {
+            dispatch(Unit {
+                x,
+                shape,
+                weights,
+                packed: &packed,
+                images,
+                tiles,
+                scratch,
+                out,
+            });
+        };
+    if parts == 1 {
+        let size = images * weights.outputs * shape.pixels();
+        threads::for_each_chunk(&mut out, size, |scratch: &mut Scratch, i, out| {
+            let images = i * images..((i + 1) * images).min(shape.batch);
+            unit(scratch, images, 0..packed.tiles, out);
+        });
+    } else {
+        for (n, out) in out.chunks_mut(weights.outputs * shape.pixels()).enumerate() {
+            let size = tiles * packed.channels * shape.pixels();
+            threads::for_each_chunk(out, size, |scratch: &mut Scratch, i, out| {
+                let tiles = i * tiles..((i + 1) * tiles).min(packed.tiles);
+                unit(scratch, n..n + 1, tiles, out);
+            });
+        }
+    }
+    out
+}
+
+/// The weights with which the gradient of the output is convolved to give that of the input: input and output
+/// channels swapped, the kernel turned by half a turn.
+pub(super) fn turned(weights: Weights<'_>) -> Vec<f32> {
+    let area = weights.kernel * weights.kernel;
+    let mut turned = vec![0.0; weights.values.len()];
+    for output in 0..weights.outputs {
+        for input in 0..weights.inputs {
+            let source = &weights.values[(output * weights.inputs + input) * area..][..area];
+            let target = &mut turned[(input * weights.outputs + output) * area..][..area];
+            for (target, &source) in target.iter_mut().rev().zip(source) {
+                *target = source;
+            }
+        }
+    }
+    turned
+}
+
+/// Weights in the order in which tiles read them: `[tiles][rows][channels]`, the last tile filled up with zeros.
+struct PackedWeights {
+    values: Vec<f32>,
+    tiles: usize,
+    channels: usize,
+}
+
+fn pack_weights(weights: Weights<'_>) -> PackedWeights {
+    let channels = dispatch(TileChannels(weights.outputs));
+    let tiles = weights.outputs.div_ceil(channels);
+    let rows = weights.rows();
+    let mut values = vec![0.0; tiles * rows * channels];
+    if !values.is_empty() {
+        threads::for_each_chunk(&mut values, rows * channels, |(): &mut (), tile, values| {
+            let first = tile * channels;
+            for c in 0..channels.min(weights.outputs - first) {
+                let source = &weights.values[(first + c) * rows..][..rows];
+                for (target, &source) in values[c..].iter_mut().step_by(channels).zip(source) {
+                    *target = source;
+                }
+            }
+        });
+    }
+    PackedWeights {
+        values,
+        tiles,
+        channels,
+    }
+}
+
+/// The channels of a tile for so many outputs.
+struct TileChannels(usize);
+
+impl WithSimd for TileChannels {
+    type Output = usize;
+
+    fn with_simd<S: Simd>(self, _: S) -> usize {
+        tile::channels::<S>(self.0)
+    }
+}
+
+#[derive(Default)]
+struct Scratch {
+    patches: Patches,
+    panels: Buffer,
+}
+
+/// Some output channels (whole tiles) of some images.
+struct Unit<'a> {
+    x: &'a [f32],
+    shape: Images,
+    weights: Weights<'a>,
+    packed: &'a PackedWeights,
+    images: Range<usize>,
+    tiles: Range<usize>,
+    scratch: &'a mut Scratch,
+    /// `[images, channels of the tiles, height, width]`
+    out: &'a mut [f32],
+}
+
+impl WithSimd for Unit<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        tile::with_channels!(S, self.packed.channels, CHANNELS => self.run::<S, CHANNELS>(simd));
+    }
+}
+
+impl Unit<'_> {
+    #[inline(always)]
+    fn run<S: Simd, const CHANNELS: usize>(self, simd: S) {
+        let width = VECTORS * S::F32_LANES;
+        let rows = self.weights.rows();
+        let at_once = (PANEL_BYTES / (rows * width * size_of::<f32>()).max(1)).max(1);
+        let Scratch { patches, panels } = self.scratch;
+        let panels = panels.get(at_once * rows * width);
+        let pixels = self.shape.pixels();
+        let first_channel = self.tiles.start * CHANNELS;
+        let channels = (self.tiles.end * CHANNELS).min(self.weights.outputs) - first_channel;
+        for block in Block::divide(self.shape, self.images.clone(), BLOCK_PIXELS, 1) {
+            patches.gather(
+                self.x,
+                self.shape,
+                0..self.weights.inputs,
+                self.weights.kernel,
+                &block,
+                width,
+            );
+            let skipped = (block.images.start - self.images.start) * channels * pixels
+                + block.rows.start * self.shape.width;
+            let plane = block.rows.len() * self.shape.width;
+            for first in (0..patches.pixels()).step_by(at_once * width) {
+                let count = (patches.pixels() - first).div_ceil(width).min(at_once);
+                for (i, panel) in panels
+                    .chunks_exact_mut(rows * width)
+                    .take(count)
+                    .enumerate()
+                {
+                    patches.pack(self.x, first + i * width, width, panel);
+                }
+                for tile in self.tiles.clone() {
+                    let weights = &self.packed.values[tile * rows * CHANNELS..][..rows * CHANNELS];
+                    let mut start = [[simd.splat_f32s(0.0); VECTORS]; CHANNELS];
+                    if let Some(bias) = self.weights.bias {
+                        for (start, &bias) in start.iter_mut().zip(&bias[tile * CHANNELS..]) {
+                            *start = [simd.splat_f32s(bias); VECTORS];
+                        }
+                    }
+                    let channel = tile * CHANNELS - first_channel;
+                    let kept = CHANNELS.min(channels - channel);
+                    for (i, panel) in panels.chunks_exact(rows * width).take(count).enumerate() {
+                        let mut sums = start;
+                        tile::multiply(simd, weights, S::as_simd_f32s(panel).0, &mut sums);
+                        let target = Target {
+                            start: skipped + channel * pixels,
+                            first: first + i * width,
+                            count: width.min(patches.pixels() - first - i * width),
+                            plane,
+                            image: channels * pixels,
+                            channel: pixels,
+                            run: run_length(self.shape.width, width),
+                        };
+                        store::<S>(&sums[..kept], target, self.out);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Where the pixels of a tile go.
+#[derive(Clone, Copy)]
+struct Target {
+    /// The block's first pixel of the tile's first channel.
+    start: usize,
+    /// The tile's first pixel within the block, and how many pixels it has.
+    first: usize,
+    count: usize,
+    /// Pixels of one image in the block.
+    plane: usize,
+    /// From an image to the next, and from a channel to the next.
+    image: usize,
+    channel: usize,
+    /// Pixels that are certainly of one image.
+    run: usize,
+}
+
+#[inline(always)]
+fn store<S: Simd>(sums: &[[S::f32s; VECTORS]], target: Target, out: &mut [f32]) {
+    let image = target.first / target.plane;
+    let whole = target.first + target.count <= (image + 1) * target.plane;
+    let place =
+        |pixel: usize| target.start + pixel / target.plane * target.image + pixel % target.plane;
+    for (c, sums) in sums.iter().enumerate() {
+        if whole && target.count == VECTORS * S::F32_LANES {
+            let at = place(target.first) + c * target.channel;
+            let out = &mut out[at..][..VECTORS * S::F32_LANES];
+            for (out, &sum) in S::as_mut_simd_f32s(out).0.iter_mut().zip(sums) {
+                *out = sum;
+            }
+        } else {
+            let values: &[f32] = bytemuck::cast_slice(sums);
+            for from in (0..target.count).step_by(target.run) {
+                let at = place(target.first + from) + c * target.channel;
+                out[at..at + target.run].copy_from_slice(&values[from..from + target.run]);
+            }
+        }
+    }
+}

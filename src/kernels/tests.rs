@@ -1,0 +1,267 @@
+//! The kernels against burn's own operations in 64-bit floats, for shapes of every kind.
+
+use burn::nn::{
+    PaddingConfig2d,
+    conv::{Conv2d, Conv2dConfig},
+};
+use burn::tensor::activation::silu;
+use burn::tensor::ops::ConvOptions;
+use burn::tensor::{DType, Device, Tensor, TensorData, module::conv2d};
+use proptest::prelude::*;
+
+use super::{GroupNormOptions, convolve, group_norm};
+
+/// `count` numbers between −1 and 1 that look random, of a seed.
+fn numbers(count: usize, seed: u64) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    (0..count)
+        .map(|_| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+        })
+        .collect()
+}
+
+fn tensor<const D: usize>(shape: [usize; D], seed: u64, device: &Device) -> Tensor<D> {
+    let values = numbers(shape.iter().product(), seed);
+    Tensor::from_data(TensorData::new(values, shape), device)
+}
+
+fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
+    tensor.into_data().iter::<f64>().collect()
+}
+
+/// Fails where a number differs from the one expected by more than `tolerance` of the largest.
+fn assert_close<const D: usize>(what: &str, found: Tensor<D>, expected: Tensor<D>, tolerance: f64) {
+    assert_eq!(found.dims(), expected.dims(), "{what}");
+    let (found, expected) = (values(found), values(expected));
+    let largest = expected.iter().fold(1e-3f64, |worst, e| worst.max(e.abs()));
+    for (i, (f, e)) in found.iter().zip(&expected).enumerate() {
+        let error = (f - e).abs() / largest;
+        assert!(error <= tolerance, "{what}[{i}] is {f}, should be {e}");
+    }
+}
+
+/// A convolution of `kernel`² that keeps the size of the image.
+fn convolution([inputs, outputs]: [usize; 2], kernel: usize, seed: u64, device: &Device) -> Conv2d {
+    let border = kernel / 2;
+    let mut module = Conv2dConfig::new([inputs, outputs], [kernel, kernel])
+        .with_padding(PaddingConfig2d::Explicit(border, border, border, border))
+        .init(device);
+    let weight = tensor([outputs, inputs, kernel, kernel], seed, device);
+    module.weight = module.weight.map(|_| weight.clone().require_grad());
+    module.bias = module
+        .bias
+        .map(|b| b.map(|_| tensor([outputs], seed + 1, device).require_grad()));
+    module
+}
+
+/// The loss whose gradient is a given one.
+fn against(y: Tensor<4>, gradient: Tensor<4>) -> Tensor<1> {
+    (y * gradient).sum()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    #[test]
+    fn a_convolution_and_its_gradients_are_burns(
+        batch in 1usize..6,
+        channels in [1usize..40, 1usize..60],
+        size in [1usize..20, 1usize..36],
+        kernel in prop::sample::select(vec![1usize, 3, 5]),
+        seed in 0u64..1000,
+    ) {
+        let device = Device::flex().autodiff();
+        let module = convolution(channels, kernel, seed, &device);
+        let [inputs, outputs] = channels;
+        let [height, width] = size;
+        let x = tensor([batch, inputs, height, width], seed + 2, &device).require_grad();
+        let grad = tensor([batch, outputs, height, width], seed + 3, &device);
+        let y = convolve(&module, x.clone());
+
+        let exact = |t: Tensor<4>| t.inner().cast(DType::F64);
+        let lift = |t: Tensor<4>| Tensor::from_inner(exact(t)).require_grad();
+        let (x64, weight64) = (lift(x.clone()), lift(module.weight.val()));
+        let bias64 = module.bias.as_ref().map(|b| {
+            Tensor::<1>::from_inner(b.val().inner().cast(DType::F64)).require_grad()
+        });
+        let padding = [kernel / 2; 2];
+        let options = ConvOptions::new([1, 1], padding, [1, 1], 1);
+        let y64 = conv2d(x64.clone(), weight64.clone(), bias64.clone(), options);
+        assert_close("y", y.clone().inner(), y64.clone().inner(), 1e-5);
+
+        let grads = against(y, grad.clone()).backward();
+        let grads64 = against(y64, Tensor::from_inner(exact(grad))).backward();
+        let pairs = [(&x, &x64), (&module.weight.val(), &weight64)];
+        for (what, (found, expected)) in ["∂x", "∂weight"].into_iter().zip(pairs) {
+            let found = found.grad(&grads).expect("a gradient");
+            let expected = expected.grad(&grads64).expect("a gradient");
+            assert_close(what, found, expected, 1e-5);
+        }
+        if let (Some(found), Some(expected)) = (&module.bias, bias64) {
+            let found = found.val().grad(&grads).expect("a gradient");
+            assert_close("∂bias", found, expected.grad(&grads64).expect("a gradient"), 1e-5);
+        }
+    }
+
+    #[test]
+    fn a_group_norm_and_its_gradients_are_burns(
+        batch in 1usize..5,
+        groups in 1usize..5,
+        channels in 1usize..7,
+        size in [1usize..20, 1usize..36],
+        silu: bool,
+        shared: bool,
+        seed in 0u64..1000,
+    ) {
+        let device = Device::flex().autodiff();
+        let channels = groups * channels;
+        let [height, width] = size;
+        let options = GroupNormOptions { groups, epsilon: 1e-5, silu };
+        let rows = if shared { 1 } else { batch };
+        // Far from zero on average, as the sum of a variance must stand.
+        let x = (tensor([batch, channels, height, width], seed, &device) * 3.0 + 5.0).detach().require_grad();
+        let scale = tensor([rows, channels], seed + 1, &device).require_grad();
+        let shift = tensor([rows, channels], seed + 2, &device).require_grad();
+        let grad = tensor([batch, channels, height, width], seed + 3, &device);
+        let y = group_norm(&x, &scale, &shift, options).expect("a kernel");
+
+        let lift4 = |t: &Tensor<4>| Tensor::<4>::from_inner(t.clone().inner().cast(DType::F64)).require_grad();
+        let lift2 = |t: &Tensor<2>| Tensor::<2>::from_inner(t.clone().inner().cast(DType::F64)).require_grad();
+        let (x64, scale64, shift64) = (lift4(&x), lift2(&scale), lift2(&shift));
+        let y64 = plain_group_norm(x64.clone(), scale64.clone(), shift64.clone(), options);
+        assert_close("y", y.clone().inner(), y64.clone().inner(), 2e-5);
+
+        // A group of one value has no gradient but rounding.
+        if channels / groups * height * width < 4 {
+            return Ok(());
+        }
+        let grads = against(y, grad.clone()).backward();
+        let grads64 = against(y64, lift4(&grad)).backward();
+        assert_close("∂x", x.grad(&grads).expect("a gradient"), x64.grad(&grads64).expect("a gradient"), 2e-4);
+        for (what, (found, expected)) in [("∂scale", (&scale, &scale64)), ("∂shift", (&shift, &shift64))] {
+            let found = found.grad(&grads).expect("a gradient");
+            assert_close(what, found, expected.grad(&grads64).expect("a gradient"), 2e-5);
+        }
+    }
+}
+
+fn plain_group_norm(
+    x: Tensor<4>,
+    scale: Tensor<2>,
+    shift: Tensor<2>,
+    options: GroupNormOptions,
+) -> Tensor<4> {
+    let [batch, channels, height, width] = x.dims();
+    let grouped = x.reshape([
+        batch,
+        options.groups,
+        channels / options.groups * height * width,
+    ]);
+    let centred = grouped.clone() - grouped.mean_dim(2);
+    let variance = centred.clone().square().mean_dim(2);
+    let normalized = centred / (variance + options.epsilon).sqrt();
+    let [rows, _] = scale.dims();
+    let y = normalized.reshape([batch, channels, height, width])
+        * scale.reshape([rows, channels, 1, 1])
+        + shift.reshape([rows, channels, 1, 1]);
+    if options.silu { silu(y) } else { y }
+}
+
+/// The bits of everything that the kernels compute for a small layer, gradients included.
+fn everything(batch: usize, size: usize) -> Vec<u32> {
+    let device = Device::flex().autodiff();
+    let module = convolution([20, 50], 3, 1, &device);
+    let x = tensor([batch, 20, size, size], 2, &device).require_grad();
+    let scale = tensor([batch, 50], 3, &device).require_grad();
+    let options = GroupNormOptions {
+        groups: 10,
+        epsilon: 1e-5,
+        silu: true,
+    };
+    let y = convolve(&module, x.clone());
+    let y = group_norm(&y, &scale, &scale, options).expect("a kernel");
+    let grads = y.clone().sum().backward();
+    let mut all: Vec<f32> = y.into_data().iter().collect();
+    all.extend(
+        x.grad(&grads)
+            .expect("a gradient")
+            .into_data()
+            .iter::<f32>(),
+    );
+    all.extend(
+        scale
+            .grad(&grads)
+            .expect("a gradient")
+            .into_data()
+            .iter::<f32>(),
+    );
+    let weight = module.weight.val().grad(&grads).expect("a gradient");
+    all.extend(weight.into_data().iter::<f32>());
+    all.into_iter().map(f32::to_bits).collect()
+}
+
+#[test]
+#[cfg(feature = "rayon")]
+fn the_number_of_threads_changes_no_bit() {
+    for (batch, size) in [(1, 24), (3, 5), (9, 4), (4, 40)] {
+        let [one, many] = [1, 7].map(|threads| {
+            rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build()
+                .expect("a pool of threads")
+                .install(|| everything(batch, size))
+        });
+        assert!(one == many, "a batch of {batch} at {size}×{size}");
+    }
+}
+
+#[test]
+fn an_image_does_not_depend_on_its_batch() {
+    let device = Device::flex().autodiff();
+    for size in [1, 2, 3, 4, 5, 8, 16, 33] {
+        let module = convolution([7, 30], 3, 1, &device);
+        let x = tensor([11, 7, size, size], 2, &device);
+        let affine = tensor([11, 30], 3, &device);
+        let options = GroupNormOptions {
+            groups: 5,
+            epsilon: 1e-5,
+            silu: true,
+        };
+        let run = |first: usize, count: usize| {
+            let part = affine.clone().narrow(0, first, count);
+            let y = convolve(&module, x.clone().narrow(0, first, count));
+            let y = group_norm(&y, &part, &part, options).expect("a kernel");
+            y.into_data()
+        };
+        let whole = Tensor::<4>::from_data(run(0, 11), &device);
+        for (first, count) in [(0, 1), (3, 1), (10, 1), (2, 5), (4, 7)] {
+            let expected = whole.clone().narrow(0, first, count).into_data();
+            run(first, count).assert_eq(&expected, true);
+        }
+    }
+}
+
+#[test]
+fn what_has_no_kernel_is_burns() {
+    let device = Device::flex();
+    let x = tensor([2, 3, 9, 9], 1, &device);
+    let module = Conv2dConfig::new([3, 4], [3, 3])
+        .with_stride([2, 2])
+        .init(&device);
+    let expected = module.forward(x.clone()).into_data();
+    convolve(&module, x.clone())
+        .into_data()
+        .assert_eq(&expected, true);
+    let wide = x.cast(DType::F64);
+    let affine = Tensor::<2>::ones([1, 3], &device).cast(DType::F64);
+    let options = GroupNormOptions {
+        groups: 1,
+        epsilon: 1e-5,
+        silu: false,
+    };
+    assert!(group_norm(&wide, &affine, &affine, options).is_none());
+}

@@ -1,0 +1,62 @@
+//! Work split over the threads of rayon's pool, where the crate is built with it; one after another elsewhere.
+//!
+//! Who computes what never changes a result: every unit of work is computed alone, in the same order of operations,
+//! and no two of them are added up in an order that depends on the threads.
+
+#[cfg(feature = "rayon")]
+use rayon::prelude::*;
+
+/// How many units of work run at a time.
+pub(super) fn count() -> usize {
+    #[cfg(feature = "rayon")]
+    return rayon::current_num_threads();
+    #[cfg(not(feature = "rayon"))]
+    return 1;
+}
+
+/// `work(scratch, i, chunk i)` for every chunk of `data` of `size` elements. `scratch` is kept from one unit of work
+/// to the next, and holds whatever the last one left in it.
+pub(super) fn for_each_chunk<T: Send, Scratch: Default>(
+    data: &mut [T],
+    size: usize,
+    work: impl Fn(&mut Scratch, usize, &mut [T]) + Sync,
+) {
+    #[cfg(feature = "rayon")]
+    data.par_chunks_mut(size)
+        .enumerate()
+        .for_each_init(Scratch::default, |scratch, (i, chunk)| {
+            work(scratch, i, chunk)
+        });
+    #[cfg(not(feature = "rayon"))]
+    {
+        let mut scratch = Scratch::default();
+        for (i, chunk) in data.chunks_mut(size).enumerate() {
+            work(&mut scratch, i, chunk);
+        }
+    }
+}
+
+/// `work(i)` for every i below `count`, in order.
+pub(super) fn map<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync + Send) -> Vec<T> {
+    #[cfg(feature = "rayon")]
+    return (0..count).into_par_iter().map(work).collect();
+    #[cfg(not(feature = "rayon"))]
+    return (0..count).map(work).collect();
+}
+
+/// `work(i, chunk i of a, chunk i of b)` for two slices that have as many chunks, each of its own size.
+pub(super) fn for_each_chunk_pair<A: Send, B: Send>(
+    (a, a_size): (&mut [A], usize),
+    (b, b_size): (&mut [B], usize),
+    work: impl Fn(usize, &mut [A], &mut [B]) + Sync + Send,
+) {
+    #[cfg(feature = "rayon")]
+    a.par_chunks_mut(a_size)
+        .zip(b.par_chunks_mut(b_size))
+        .enumerate()
+        .for_each(|(i, (a, b))| work(i, a, b));
+    #[cfg(not(feature = "rayon"))]
+    for (i, (a, b)) in a.chunks_mut(a_size).zip(b.chunks_mut(b_size)).enumerate() {
+        work(i, a, b);
+    }
+}
