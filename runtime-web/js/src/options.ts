@@ -1,6 +1,6 @@
 import type { Sampler } from "./config.js";
 import { InputError } from "./errors.js";
-import { gridOf, intervalOf, policyOf, type Grid, type GuidancePolicy, type LogSnrRange } from "./steering.js";
+import { gridOf, intervalOf, policyOf, towardOf, type Grid, type GuidancePolicy, type LogSnrRange } from "./steering.js";
 
 /** A class: its id, its name, or `null` for the unconditional model. */
 export type ClassChoice = number | string | null;
@@ -25,6 +25,8 @@ export interface DrawOptions {
   grid?: Grid;
   /** Integer from 0 to 2⁵³ − 1, 0 if left out. Image k of a seed does not depend on the batch it is drawn in. */
   seed?: number;
+  /** Another seed, and how much of the way to it the noise is taken: 0 is `seed` itself, 1 the other. */
+  toward?: { readonly seed: number; readonly t: number };
   /** Number of the first image within the seed, 0 if left out: image k of this batch is image `firstImage + k`. */
   firstImage?: number;
   /** Clip x̃ to [−1, 1] at every step. */
@@ -63,6 +65,7 @@ const drawKeys = [
   "sampler",
   "grid",
   "seed",
+  "toward",
   "firstImage",
   "clip",
   "varianceInterpolation",
@@ -112,7 +115,7 @@ export function requestJson(options: DrawOptions, also: readonly string[] = []):
   checkNames(options, [...drawKeys, ...also]);
 
   const { classes, guidance, steps, sampler, seed, firstImage, clip, varianceInterpolation } = options;
-  const { guidancePolicy, guidanceInterval, grid } = options;
+  const { guidancePolicy, guidanceInterval, grid, toward } = options;
   if (!Array.isArray(classes) || classes.length === 0) {
     refuse("classes", classes, "a list with one class (id, name or null) for each image");
   }
@@ -140,6 +143,7 @@ export function requestJson(options: DrawOptions, also: readonly string[] = []):
     sampler,
     grid: gridOf(grid),
     seed: seed === undefined ? undefined : checkSeed(seed),
+    toward: towardOf(toward),
     first_image: firstImage === undefined ? undefined : integer("firstImage", firstImage, 0),
     clip,
     variance_interpolation: varianceInterpolation,

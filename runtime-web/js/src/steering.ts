@@ -71,6 +71,11 @@ export function intervalOf(value: unknown): unknown {
   return value === undefined ? undefined : renamed("guidanceInterval", value, rangeNames);
 }
 
+/** `toward` as the runtime reads it. */
+export function towardOf(value: unknown): unknown {
+  return value === undefined ? undefined : renamed("toward", value, { seed: "seed", t: "t" });
+}
+
 /** `grid` as the runtime reads it. */
 export function gridOf(value: unknown): unknown {
   if (value === undefined) return undefined;

@@ -99,7 +99,8 @@ test("options reach the runtime under its names", async (t) => {
   assert.deepEqual(guidance_interval, { min: -2, max: 4 });
   assert.equal(sampler, "dpm++2m");
   assert.deepEqual(grid, { spacing: "karras", log_snr: { min: -6, max: 6 }, lower_order_last: false });
-  await model.generate({ classes: [0], guidancePolicy: "cfg++", grid: "uniform-lambda" });
+  await model.generate({ classes: [0], guidancePolicy: "cfg++", grid: "uniform-lambda", toward: { seed: 3, t: 0.5 } });
+  assert.deepEqual(ledger.requests[3].toward, { seed: 3, t: 0.5 });
   assert.deepEqual(ledger.requests[3].guidance_policy, { kind: "cfg++" });
   assert.deepEqual(ledger.requests[3].grid, { spacing: "uniform-lambda" });
 });
@@ -135,6 +136,7 @@ test("bad options are refused by name", async (t) => {
     [{ classes: [0], guidancePolicy: { kind: "apg", mass: 1 } }, "guidancePolicy"],
     [{ classes: [0], guidanceInterval: [1, 2] }, "guidanceInterval"],
     [{ classes: [0], grid: { spacing: "karras", toString: 1 } }, "grid"],
+    [{ classes: [0], toward: { seed: 1, way: 0.5 } }, "toward"],
     [{ classes: [0], grid: { logSnr: { low: 1 } } }, "grid.logSnr"],
     [{ classes: ["unicorn"] }, "classes"],
   ];
