@@ -45,6 +45,14 @@ impl Loader {
         json!(files).to_string()
     }
 
+    /// The memory that the model will need, in bytes, as JSON: `{ "weights", "largest", "row" }`, as
+    /// the library's `MemoryEstimate`.
+    pub fn memory(&self) -> String {
+        let memory = self.inner.memory();
+        json!({ "weights": memory.weights, "largest": memory.largest, "row": memory.row })
+            .to_string()
+    }
+
     /// Begins the next file.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::safetensors::{FileReader, ReadTensor};
-use super::{BundleError, Config, WeightsFile, parameters};
+use super::{BundleError, Config, MemoryEstimate, Network, WeightsFile, parameters};
 use crate::network::UNet;
 use crate::sampler::{Run, evaluations};
 use crate::settings::{Plan, Request, RequestError};
@@ -127,6 +127,12 @@ impl Loader {
     /// The weights files, in the order in which they are wanted.
     pub fn files(&self) -> &[WeightsFile] {
         &self.config.weights
+    }
+
+    /// The memory that the model will need, before any weight has come.
+    pub fn memory(&self) -> MemoryEstimate {
+        let Network::UNet(network) = &self.config.network;
+        MemoryEstimate::new(&self.expected, network.row_bytes(self.config.image.size))
     }
 
     /// Begins the next file.

@@ -11,6 +11,7 @@
 mod config;
 mod error;
 mod loader;
+mod memory;
 mod parameters;
 mod safetensors;
 
@@ -19,6 +20,7 @@ pub use config::{
 };
 pub use error::BundleError;
 pub use loader::{Loader, Model};
+pub use memory::MemoryEstimate;
 pub use parameters::{Parameter, parameters};
 pub use safetensors::hex;
 

@@ -5,6 +5,7 @@ mod attention;
 mod conditioning;
 mod config;
 mod group_norm;
+mod memory;
 mod residual;
 mod unet;
 
