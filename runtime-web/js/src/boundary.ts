@@ -22,6 +22,8 @@ export interface WasmDevice {
 export interface WasmLoader {
   /** JSON: `[{ "name", "bytes", "sha256" }]`, in loading order. */
   files(): string;
+  /** JSON: `{ "weights", "largest", "row" }`, in bytes. */
+  memory(): string;
   begin(name: string): void;
   push(chunk: Uint8Array): void;
   /** Verifies length, SHA-256, tensor names, shapes, dtypes and finiteness. */

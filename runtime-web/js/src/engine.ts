@@ -141,6 +141,7 @@ export class Engine {
           device: started.device,
           base,
           configJson,
+          gpu: started.gpu,
           useCache: cache,
           kept,
           signal,

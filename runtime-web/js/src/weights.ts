@@ -2,6 +2,8 @@ import type { Boundary, WasmDevice, WasmModel } from "./boundary.js";
 import { dropCached, readCached, writeCached } from "./cache.js";
 import { downloadResuming, drain } from "./download.js";
 import { asFreeguideError } from "./errors.js";
+import type { GpuDevice } from "./gpu.js";
+import { checkMemory, type MemoryEstimate } from "./memory.js";
 import type { LoadProgress } from "./types.js";
 
 interface File {
@@ -26,6 +28,8 @@ export interface WeightsRequest {
   /** Address of the bundle's folder. */
   base: URL;
   configJson: string;
+  /** The GPU that will hold them. */
+  gpu: GpuDevice | undefined;
   useCache: boolean;
   /** Files that the page keeps, by SHA-256. */
   kept: ReadonlyMap<string, Blob>;
@@ -55,6 +59,7 @@ export async function loadWeights(request: WeightsRequest): Promise<WasmModel> {
 async function attempt(request: WeightsRequest): Promise<WasmModel> {
   const loader = new request.boundary.Loader(request.configJson, request.device);
   try {
+    checkMemory(JSON.parse(loader.memory()) as MemoryEstimate, request.gpu);
     const files = JSON.parse(loader.files()) as File[];
     const total = files.reduce((sum, file) => sum + file.bytes, 0);
     let before = 0;

@@ -91,6 +91,9 @@ export function fakeBoundary(options = {}) {
     files() {
       return JSON.stringify(this.#files);
     }
+    memory() {
+      return JSON.stringify(options.memory ?? { weights: 1e6, largest: 1e5, row: 1e5 });
+    }
     begin(name) {
       this.#open = { ...this.#files[this.#done], got: 0, sum: 0 };
       if (this.#open.name !== name) throw new Error("wrong order");

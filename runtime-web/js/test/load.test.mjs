@@ -69,6 +69,22 @@ test("a connection that drops without a byte is given up, and an abort does not 
   await assert.rejects(load, { code: "aborted" });
 });
 
+test("a model that cannot fit is refused in words before its weights are fetched", async (t) => {
+  const { url, asked } = await serve(t, bundle);
+  const refusal = async (memory) => {
+    const cpu = fakeBuild("cpu", { memory });
+    let error;
+    await assert.rejects(loadFake(`${url}/m`, { device: "cpu" }, { cpu }), (thrown) => Boolean((error = thrown)));
+    await eventually(() => cpu.ledger.devices === 0 && cpu.ledger.loaders === 0, "freeing");
+    return error;
+  };
+  const error = await refusal({ weights: 3 * 2 ** 30, largest: 2 ** 20, row: 2 ** 30 });
+  assert.ok(error instanceof DeviceError);
+  assert.equal(error.detail, "memory");
+  assert.match(error.message, /needs about 5\.0 GiB.*WebAssembly 3\.9 GiB/);
+  assert.deepEqual(asked, ["/m/config.json"]);
+});
+
 test("progress counts bytes over several files", async (t) => {
   const split = {
     ...config,
