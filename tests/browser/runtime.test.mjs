@@ -297,7 +297,6 @@ test("a load is aborted in any of its phases", async (t) => {
     return { outcomes, after: (await model.generate({ classes: [0], steps: 1 })).length };
   });
   assert.equal(outcomes.after, 1);
-  // On the calling thread a runtime that is there already reports no download, so that nothing is aborted in it.
   const expected = Array(6).fill(["AbortError", "enough"]);
   assert.deepEqual(outcomes.outcomes, expected);
   await page.waitForTimeout(100);
