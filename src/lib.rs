@@ -38,6 +38,7 @@
 
 pub mod bundle;
 pub mod denoiser;
+pub mod gaussian_mixture;
 pub mod guidance;
 mod kernels;
 pub mod network;

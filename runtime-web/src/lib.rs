@@ -10,11 +10,15 @@
 mod device;
 mod error;
 mod loader;
+#[cfg(feature = "cpu")]
+mod mixture;
 mod panic;
 mod run;
 
 pub use device::Device;
 pub use loader::{Loader, Model};
+#[cfg(feature = "cpu")]
+pub use mixture::{Mixture, MixtureRun};
 pub use panic::on_panic;
 pub use run::{Part, Run};
 

@@ -8,6 +8,8 @@ export interface Boundary {
   Loader: new (configJson: string, device: WasmDevice) => WasmLoader;
   /** Hears the message of a panic, right before the instance traps. */
   onPanic(listener: (message: string) => void): void;
+  /** In the CPU build only. Means are x and y in turn. */
+  Mixture: new (means: Float64Array, deviations: Float64Array, device: WasmDevice) => WasmMixture;
 }
 
 export interface WasmDevice {
@@ -70,5 +72,22 @@ export interface WasmRun {
   compute(): void;
   /** CPU build: goes on with the answer to `divide`; true once that completes a step. */
   join(answer: Float32Array): boolean;
+  free(): void;
+}
+
+/** A mixture of Gaussians in the plane. */
+export interface WasmMixture {
+  /** Of class `name`, or of all for −1: `side` × `side` values, row by row from the top, the largest 1. */
+  density(name: number, guidance: number, side: number, extent: number): Float32Array;
+  sample(requestJson: string): WasmMixtureRun;
+  free(): void;
+}
+
+export interface WasmMixtureRun {
+  readonly steps: number;
+  readonly step: number;
+  advance(): void;
+  /** x and y in turn. */
+  points(kind: "denoised" | "latent"): Promise<Float32Array>;
   free(): void;
 }

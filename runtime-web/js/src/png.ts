@@ -4,6 +4,7 @@
  */
 
 import type { ClassChoice } from "./options.js";
+import type { LogSnrRange } from "./steering.js";
 
 /** What a picture was drawn with; enough to draw it again. */
 export interface PictureSettings {
@@ -22,6 +23,12 @@ export interface PictureSettings {
   clip: boolean;
   /** ν of the ancestral sampler. */
   variance_interpolation: number;
+  /** What was made of the two estimates, where that is not the paper's mix: `kind` and its settings. */
+  guidance_policy?: { readonly kind: string; readonly [setting: string]: unknown };
+  /** The λ that were guided, in nats, where not all were. */
+  guidance_interval?: LogSnrRange;
+  /** The other seed, and how far towards it. */
+  toward?: { readonly seed: number; readonly t: number };
   /** The program that drew it, for instance `freeguide 0.1.0`. */
   freeguide: string;
 }

@@ -156,7 +156,8 @@ async function keepModel(cache: Cache, base: string): Promise<void> {
     if (hex !== sha256) throw new Error(`cannot keep ${url}: its SHA-256 is ${hex}, not ${sha256}`);
     const writer = await writeCached(sha256, bytes);
     writer?.write(data);
-    writer?.commit();
+    // A file that the browser would not store comes back.
+    if (!writer || (await writer.commit())) throw new Error(`cannot keep ${url}: the browser has no room for it`);
   }
   await cache.put(`${base}config.json`, config);
 }
