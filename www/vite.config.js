@@ -1,10 +1,13 @@
+import { createHash } from "node:crypto";
 import { cpSync, createReadStream, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { defineConfig } from "vite";
+import { build, defineConfig } from "vite";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
 const modelsFolder = resolve(process.env.FREEGUIDE_MODELS ?? join(here, "../models"));
+/** What `freeguide eval` measured of a model that ships. */
+const figuresOf = (folder) => join(here, "../docs/results", folder, "figures.json");
 
 /** The bundles in the models folder: every folder with a config.json. */
 function bundles() {
@@ -18,7 +21,7 @@ function bundles() {
 function indexJson() {
   const models = bundles().map((folder) => {
     const { name, classes, image } = JSON.parse(readFileSync(join(modelsFolder, folder, "config.json"), "utf8"));
-    return { folder, name, classes: classes.length, size: image.size };
+    return { folder, name, classes: classes.length, size: image.size, figures: existsSync(figuresOf(folder)) };
   });
   return `${JSON.stringify({ models }, null, 1)}\n`;
 }
@@ -35,6 +38,8 @@ function shippedModels() {
       server.middlewares.use((request, response, next) => {
         const path = decodeURIComponent(new URL(request.url, "http://localhost").pathname);
         if (path === "/models/index.json") return response.end(indexJson());
+        const [, folder] = /^\/models\/([^/]+)\/figures\.json$/.exec(path) ?? [];
+        if (folder && existsSync(figuresOf(folder))) return createReadStream(figuresOf(folder)).pipe(response);
         const file = path.startsWith("/models/") ? join(modelsFolder, path.slice("/models/".length)) : undefined;
         if (!file?.startsWith(modelsFolder) || !existsSync(file) || !statSync(file).isFile()) return next();
         response.setHeader("Content-Length", statSync(file).size);
@@ -46,8 +51,48 @@ function shippedModels() {
       mkdirSync(target, { recursive: true });
       for (const folder of bundles()) {
         cpSync(join(modelsFolder, folder), join(target, folder), { recursive: true });
+        if (existsSync(figuresOf(folder))) cpSync(figuresOf(folder), join(target, folder, "figures.json"));
       }
       writeFileSync(join(target, "index.json"), indexJson());
+    },
+  };
+}
+
+/**
+ * The service worker, as one classic script beside the page, with the list of the files that the page cannot do
+ * without. The runtimes are not among them: they are large, and which one a visitor needs shows only there.
+ */
+function serviceWorker() {
+  let outDir;
+  return {
+    name: "freeguide:service-worker",
+    apply: "build",
+    configResolved(config) {
+      outDir = resolve(config.root, config.build.outDir);
+    },
+    async closeBundle() {
+      const files = readdirSync(outDir, { recursive: true })
+        .map((file) => file.replaceAll("\\", "/"))
+        .filter((file) => statSync(join(outDir, file)).isFile() && !file.startsWith("models/") && !file.endsWith(".wasm"))
+        .sort();
+      const hash = createHash("sha256");
+      for (const file of files) hash.update(file).update(readFileSync(join(outDir, file)));
+      await build({
+        configFile: false,
+        root: here,
+        logLevel: "warn",
+        publicDir: false,
+        define: {
+          OFFLINE_VERSION: JSON.stringify(hash.digest("hex").slice(0, 12)),
+          OFFLINE_FILES: JSON.stringify(["./", ...files.filter((file) => file !== "index.html").map((file) => `./${file}`)]),
+        },
+        build: {
+          outDir,
+          emptyOutDir: false,
+          target: "es2022",
+          lib: { entry: join(here, "src/sw.ts"), formats: ["iife"], name: "sw", fileName: () => "sw.js" },
+        },
+      });
     },
   };
 }
@@ -93,5 +138,5 @@ export default defineConfig({
   worker: { format: "es" },
   optimizeDeps: { exclude: ["freeguide"] },
   server: { fs: { allow: [".."] } },
-  plugins: [shippedModels(), contentSecurityPolicy()],
+  plugins: [shippedModels(), contentSecurityPolicy(), serviceWorker()],
 });

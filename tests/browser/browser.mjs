@@ -18,10 +18,10 @@ const softwareGpu = [
 ];
 
 /** Starts the Chromium that CHROMIUM names, Debian's if it names none. */
-export function launch({ webgpu = false } = {}) {
+export function launch({ webgpu = false, args = [] } = {}) {
   return chromium.launch({
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
     headless: true,
-    args: webgpu ? [...quiet, ...softwareGpu] : quiet,
+    args: [...quiet, ...(webgpu ? softwareGpu : []), ...args],
   });
 }

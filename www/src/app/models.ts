@@ -6,10 +6,19 @@ export interface ShippedModel {
   readonly classes: number;
   /** Pixels of an image's side. */
   readonly size: number;
+  /** Whether figures.json lies beside it: what `freeguide eval` measured. */
+  readonly figures: boolean;
 }
 
+let shipped: Promise<ShippedModel[]> | undefined;
+
 /** What ships; empty where the list is missing. */
-export async function shippedModels(): Promise<ShippedModel[]> {
+export function shippedModels(): Promise<ShippedModel[]> {
+  shipped ??= fetchList();
+  return shipped;
+}
+
+async function fetchList(): Promise<ShippedModel[]> {
   try {
     const response = await fetch("./models/index.json");
     return response.ok ? ((await response.json()) as { models: ShippedModel[] }).models : [];

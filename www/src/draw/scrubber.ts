@@ -1,4 +1,4 @@
-import { byId } from "./dom.js";
+import { byId } from "../app/dom.js";
 import { paint, type Sheet } from "./sheet.js";
 
 /** Time under the sheet: runs along while pictures are drawn, and afterwards goes back to any step. */

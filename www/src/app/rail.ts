@@ -1,4 +1,4 @@
-import { byId } from "./dom.js";
+import { byId, svg } from "./dom.js";
 import { showNumber } from "./settings.js";
 
 /**
@@ -6,17 +6,9 @@ import { showNumber } from "./settings.js";
  * (∅, at w = −1) and with it (c, at w = 0), and guidance goes on along that line to ε̃ = (1 + w) ε(c) − w ε(∅).
  */
 
-const SVG = "http://www.w3.org/2000/svg";
 /** Half the width of the thumb, in CSS pixels: where the ends of the scale lie inside the input. */
 const INSET = 19;
 const LINE = 40;
-
-function svg(tag: string, attributes: Record<string, string | number>, text?: string): SVGElement {
-  const element = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, String(value));
-  if (text !== undefined) element.textContent = text;
-  return element;
-}
 
 /** What a strength of guidance means, in words. */
 export function wordsFor(w: number): string {

@@ -1,7 +1,7 @@
-import { byId, make } from "./dom.js";
+import { byId, make } from "../app/dom.js";
+import { showNumber, type View } from "../app/settings.js";
 import { enlargement, savePicture } from "./save.js";
 import { className, paint, type Tile } from "./sheet.js";
-import { showNumber } from "./settings.js";
 
 /** Frames in the strip that shows how a picture came out of noise. */
 const STRIP = 8;
@@ -11,7 +11,14 @@ export class Detail {
   readonly #dialog = byId<HTMLDialogElement>("detail");
   #tile: Tile | undefined;
 
-  constructor(onError: (error: unknown) => void) {
+  /** `onVary` is asked to show what lies near the picture. */
+  constructor(onError: (error: unknown) => void, onVary: (view: View) => void) {
+    const vary = (view: View): void => {
+      this.#dialog.close();
+      onVary(view);
+    };
+    byId("detail-seeds").addEventListener("click", () => vary("seeds"));
+    byId("detail-between").addEventListener("click", () => vary("between"));
     const save = (times: number): void => {
       if (this.#tile) savePicture(this.#tile, times).catch(onError);
     };
@@ -24,8 +31,9 @@ export class Detail {
     });
   }
 
-  get isOpen(): boolean {
-    return this.#dialog.open;
+  /** The tile that was opened last. */
+  get tile(): Tile | undefined {
+    return this.#tile;
   }
 
   open(tile: Tile): void {

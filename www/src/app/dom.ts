@@ -29,3 +29,11 @@ export function chosen(form: HTMLFormElement, name: string): string {
 export function choose(form: HTMLFormElement, name: string, value: string): void {
   (form.elements.namedItem(name) as RadioNodeList).value = value;
 }
+
+/** Makes an SVG element. */
+export function svg(tag: string, attributes: Readonly<Record<string, string | number>>, text?: string): SVGElement {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, String(value));
+  if (text !== undefined) element.textContent = text;
+  return element;
+}

@@ -1,6 +1,6 @@
 import { AbortedError, type Model, type Preview } from "freeguide";
 import { paint, pictureSettings, type Run, type Sheet } from "./sheet.js";
-import { SWEEP_ROWS, type Settings } from "./settings.js";
+import { steering, SWEEP_ROWS, type Settings } from "../app/settings.js";
 
 /** How a sheet is drawn. `show`: step by step. `swap`: the old pictures stay until the new ones are there. `draft`: the
  * same with few steps, while a setting is still moving. */
@@ -110,17 +110,17 @@ export class Studio {
   }
 
   async #drawRun(run: Run, settings: Settings, manner: Manner, signal: AbortSignal, before: number, all: number): Promise<number> {
-    const { tiles, guidance } = run;
-    const drawn = tiles.map((tile) => pictureSettings(tile, guidance, settings, this.#model.config));
+    const { tiles, guidance, seed } = run;
+    const drawn = tiles.map((tile) => pictureSettings(tile, run, settings, this.#model.config));
     const frames: (typeof tiles)[number]["frames"][] = tiles.map(() => []);
     const quiet = manner !== "show";
     let done = before;
     const steps = this.#model.sample({
       classes: tiles.map((tile) => tile.class),
       guidance,
-      steps: settings.steps,
-      sampler: settings.sampler,
-      seed: settings.seed,
+      ...steering(settings),
+      seed,
+      ...(run.t !== undefined && { toward: { seed: settings.toward, t: run.t } }),
       preview: manner === "draft" ? "none" : this.preview,
       signal,
     });

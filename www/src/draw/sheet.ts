@@ -1,7 +1,7 @@
 import type { ModelConfig, Picture, PictureSettings } from "freeguide";
 import { version } from "freeguide";
-import { byId, make } from "./dom.js";
-import { showNumber, SWEEP, SWEEP_ROWS, type Settings } from "./settings.js";
+import { byId, make } from "../app/dom.js";
+import { showNumber, SWEEP, SWEEP_ROWS, type Settings } from "../app/settings.js";
 
 /** One place on the sheet. */
 export interface Tile {
@@ -13,15 +13,20 @@ export interface Tile {
   readonly image: number;
   /** Number of the tile on the sheet, from 1. */
   readonly number: number;
+  /** What tells it from its neighbours: its class, its seed, how far it is on the way to another seed. */
+  caption: string;
   /** What the shown picture was drawn with; undefined until a run has finished a step. */
   drawn: PictureSettings | undefined;
   /** The picture after each step. */
   frames: Picture[];
 }
 
-/** Tiles that are drawn in one run, since a run has one strength of guidance. */
+/** Tiles that are drawn in one run, since a run has one strength of guidance and one seed. */
 export interface Run {
   guidance: number;
+  seed: number;
+  /** How far the noise is on the way to the seed `toward`, from 0 to 1. */
+  t: number | undefined;
   readonly tiles: Tile[];
 }
 
@@ -65,31 +70,75 @@ export class Sheet {
 
   /** Makes places for what `settings` ask for. */
   layOut(settings: Settings, config: ModelConfig): void {
-    const { count, view, classes, guidance } = settings;
+    const { count, view, classes } = settings;
     const side = view === "sweep" ? Math.min(count, SWEEP_ROWS) : Math.round(Math.sqrt(count));
-    const strengths = view === "sweep" ? SWEEP : [guidance];
     this.#element.hidden = false;
     const shape = JSON.stringify([config.name, config.image.size, count, view, classes]);
-    if (shape === this.#shape) {
-      this.runs.forEach((run, at) => (run.guidance = strengths[at] ?? guidance));
-      return;
+    if (shape !== this.#shape) {
+      this.#shape = shape;
+      this.#size = config.image.size;
+      this.#columns = view === "sweep" ? SWEEP.length : side;
+      this.#rows = side;
+      this.runs = this.#places(settings, side);
+      this.#element.classList.toggle("sweep", view === "sweep");
+      const inOrder = this.tiles.sort((a, b) => a.number - b.number).map(({ figure }) => figure);
+      const heads = view === "sweep" ? SWEEP.map((w) => this.#head(w)) : [];
+      this.#element.replaceChildren(...heads, ...inOrder);
+      this.#fit();
     }
-    this.#shape = shape;
-    this.#size = config.image.size;
-    this.#columns = view === "sweep" ? SWEEP.length : side;
-    this.#rows = side;
-    const pictures = view === "sweep" ? side : count;
-    this.runs = strengths.map((strength, column) => ({
-      guidance: strength,
-      tiles: Array.from({ length: pictures }, (_, image) =>
-        this.#tile(classes[image % classes.length] ?? null, image, view === "sweep" ? image * SWEEP.length + column + 1 : image + 1),
-      ),
-    }));
-    this.#element.classList.toggle("sweep", view === "sweep");
-    const inOrder = this.tiles.sort((a, b) => a.number - b.number).map(({ figure }) => figure);
-    const heads = view === "sweep" ? SWEEP.map((w) => this.#head(w)) : [];
-    this.#element.replaceChildren(...heads, ...inOrder);
-    this.#fit();
+    this.runs.forEach((run, at) => this.#assign(run, at, settings));
+  }
+
+  /** The runs of a view, each with its tiles. */
+  #places({ view, classes, count }: Settings, side: number): Run[] {
+    const run = (tiles: Tile[]): Run => ({ guidance: 0, seed: 0, t: undefined, tiles });
+    const each = <T>(length: number, make: (at: number) => T): T[] => Array.from({ length }, (_, at) => make(at));
+    const classAt = (image: number): string | null => classes[image % classes.length] ?? null;
+    switch (view) {
+      case "sheet":
+        return [run(each(count, (image) => this.#tile(classAt(image), image, image + 1)))];
+      case "sweep":
+        return SWEEP.map((_, column) =>
+          run(each(side, (image) => this.#tile(classAt(image), image, image * SWEEP.length + column + 1))),
+        );
+      // One class: what changes is the seed.
+      case "seeds":
+      case "between":
+        return each(count, (at) => run([this.#tile(classes[0] ?? null, 0, at + 1)]));
+    }
+  }
+
+  /** What a run is drawn with. Places stay as they are when only this changes. */
+  #assign(run: Run, at: number, { view, guidance, seed, toward }: Settings): void {
+    run.guidance = view === "sweep" ? (SWEEP[at] ?? guidance) : guidance;
+    run.seed = view === "seeds" ? Math.min(Number.MAX_SAFE_INTEGER, seed + at) : seed;
+    run.t = view === "between" ? at / Math.max(1, this.runs.length - 1) : undefined;
+    for (const tile of run.tiles) {
+      if (view === "seeds") tile.caption = `seed ${run.seed}`;
+      else if (run.t === undefined) tile.caption = className(tile.class);
+      else tile.caption = run.t === 0 ? `seed ${seed}` : run.t === 1 ? `seed ${toward}` : `${Math.round(run.t * 100)} %`;
+      this.label(tile);
+    }
+  }
+
+  /** The pictures on a sheet that was drawn whole with just these settings, in the seed's order; else none. */
+  finished(wanted: Settings): { picture: Picture; settings: PictureSettings }[] {
+    const { view, seed, guidance, steps, sampler, classes } = wanted;
+    if (view !== "sheet") return [];
+    const { guidance_policy, guidance_interval } = policySettings(wanted);
+    const steered = JSON.stringify([guidance_policy, guidance_interval]);
+    const found = this.tiles.flatMap(({ drawn, frames, image }) => {
+      const picture = frames.at(-1);
+      const same =
+        drawn?.seed === seed &&
+        drawn.guidance === guidance &&
+        drawn.steps === steps &&
+        drawn.sampler === sampler &&
+        JSON.stringify([drawn.guidance_policy, drawn.guidance_interval]) === steered &&
+        drawn.class === (classes[image % classes.length] ?? null);
+      return picture && drawn && same && frames.length === steps ? [{ picture, settings: drawn }] : [];
+    });
+    return found.length === this.tiles.length ? found : [];
   }
 
   #head(w: number): HTMLElement {
@@ -103,20 +152,20 @@ export class Sheet {
     const canvas = make("canvas", { width: this.#size, height: this.#size });
     const open = make("button", { type: "button", className: "open" }, canvas);
     const save = make("button", { type: "button", className: "save", tabIndex: -1, title: "Save as PNG", "aria-hidden": "true" }, "↓");
-    const figure = make("figure", { className: "tile" }, open, save, make("figcaption", {}, className(name)));
-    const tile: Tile = { figure, canvas, class: name, image, number, drawn: undefined, frames: [] };
+    const figure = make("figure", { className: "tile" }, open, save, make("figcaption"));
+    const tile: Tile = { figure, canvas, class: name, image, number, caption: "", drawn: undefined, frames: [] };
     open.addEventListener("click", () => this.#open(tile));
     save.addEventListener("click", () => this.#save(tile));
-    this.label(tile);
     fillWithNoise(canvas);
     return tile;
   }
 
   /** Says what a tile shows, for those who do not see it. */
-  label({ figure, drawn, class: name, number }: Tile): void {
+  label({ figure, drawn, class: name, number, caption }: Tile): void {
     const what = `Picture ${number}, ${className(name)}`;
     const words = drawn ? `${what}, guidance ${showNumber(drawn.guidance)}, seed ${drawn.seed}. Open` : `${what}, not drawn yet`;
     figure.querySelector(".open")?.setAttribute("aria-label", words);
+    figure.querySelector("figcaption")?.replaceChildren(caption);
     figure.classList.toggle("drawn", drawn !== undefined);
   }
 
@@ -141,19 +190,39 @@ export class Sheet {
 }
 
 /** The settings of a tile's picture as its PNG carries them. */
-export function pictureSettings(tile: Tile, guidance: number, settings: Settings, config: ModelConfig): PictureSettings {
+export function pictureSettings(
+  tile: Pick<Tile, "class" | "image">,
+  run: Omit<Run, "tiles">,
+  settings: Settings,
+  config: ModelConfig,
+): PictureSettings {
   return {
     model: config.name,
     class: tile.class,
-    guidance,
+    guidance: run.guidance,
     steps: settings.steps,
     sampler: settings.sampler,
-    seed: settings.seed,
+    seed: run.seed,
     image: tile.image,
     clip: config.sampling.clip,
     variance_interpolation: config.sampling.variance_interpolation,
+    ...policySettings(settings),
+    ...(run.t !== undefined && { toward: { seed: settings.toward, t: run.t } }),
     freeguide: `freeguide ${version}`,
   };
+}
+
+/** What of guidance beyond its strength a picture carries; nothing where it is the paper's. */
+function policySettings({ policy, rescale, interval }: Settings): Partial<PictureSettings> {
+  const named: PictureSettings["guidance_policy"] =
+    policy === "apg"
+      ? { kind: "apg", eta: 0, momentum: -0.5 }
+      : policy === "cfg++"
+        ? { kind: "cfg++" }
+        : rescale > 0
+          ? { kind: "cfg", rescale }
+          : undefined;
+  return { ...(named && { guidance_policy: named }), ...(interval && { guidance_interval: interval }) };
 }
 
 /** Shows a picture in a tile. */

@@ -1,45 +1,7 @@
-import { pngWithText, type Picture, type PictureSettings } from "freeguide";
+import { pngWithText } from "freeguide";
+import { showNumber } from "../app/settings.js";
+import { canvasOf, fileName, offer, pngOf } from "./files.js";
 import { className, type Sheet, type Tile } from "./sheet.js";
-import { showNumber } from "./settings.js";
-
-function canvasOf(picture: Picture, times: number): HTMLCanvasElement {
-  const small = document.createElement("canvas");
-  small.width = picture.width;
-  small.height = picture.height;
-  small.getContext("2d")?.putImageData(picture as ImageData, 0, 0);
-  if (times === 1) return small;
-  const large = document.createElement("canvas");
-  large.width = picture.width * times;
-  large.height = picture.height * times;
-  const context = large.getContext("2d");
-  if (context) {
-    context.imageSmoothingEnabled = false;
-    context.drawImage(small, 0, 0, large.width, large.height);
-  }
-  return large;
-}
-
-async function pngOf(canvas: HTMLCanvasElement): Promise<Uint8Array> {
-  const blob = await new Promise<Blob | null>((resolve) => canvas.toBlob(resolve, "image/png"));
-  if (!blob) throw new Error("the browser could not make a PNG");
-  return new Uint8Array(await blob.arrayBuffer());
-}
-
-function offer(png: Uint8Array<ArrayBuffer>, name: string): void {
-  const url = URL.createObjectURL(new Blob([png], { type: "image/png" }));
-  const link = document.createElement("a");
-  link.href = url;
-  link.download = name;
-  link.click();
-  // The download has its own hold on the data once it has begun.
-  setTimeout(() => URL.revokeObjectURL(url), 10_000);
-}
-
-function fileName(settings: PictureSettings): string {
-  const w = showNumber(settings.guidance).replace("−", "-");
-  const name = String(settings.class ?? "none").replace(/[^\w-]+/g, "-");
-  return `${settings.model}-${name}-w${w}-seed${settings.seed}-${String(settings.image).padStart(5, "0")}.png`;
-}
 
 /** How often a picture's side goes into about 512 pixels. */
 export function enlargement(size: number): number {

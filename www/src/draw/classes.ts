@@ -1,4 +1,4 @@
-import { byId, make } from "./dom.js";
+import { byId, make } from "../app/dom.js";
 
 /** The class chips: one at a time, or several that take turns over the sheet. */
 export class ClassChips {
@@ -47,6 +47,7 @@ export class ClassChips {
     this.#filter.hidden = names.length <= 24;
     this.#filter.value = "";
     this.#box.replaceChildren(...this.#chips.values());
+    this.#box.classList.add("offered");
     this.#show();
   }
 

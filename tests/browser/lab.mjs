@@ -1,0 +1,53 @@
+// What the tests of the laboratory share: the built site in fresh profiles, and what can be read off it.
+import assert from "node:assert/strict";
+import { launch } from "./browser.mjs";
+import { serve } from "./server.mjs";
+import { site } from "./setup.mjs";
+
+/** A browser and a server of the site for one test file; `open` makes pages that fail their test on any error. */
+export async function laboratory({ folders = {}, routes = {} } = {}) {
+  const browser = await launch();
+  const server = await serve({ "/": site, ...folders }, routes);
+  return {
+    url: server.url,
+    async open(t, address = "", { expectErrors = false, ...context } = {}) {
+      const profile = await browser.newContext({ viewport: { width: 1280, height: 900 }, serviceWorkers: "block", ...context });
+      const page = await profile.newPage();
+      const errors = [];
+      page.on("pageerror", (error) => errors.push(error.message));
+      page.on("console", (message) => message.type() === "error" && errors.push(message.text()));
+      t.after(async () => {
+        await profile.close();
+        if (!expectErrors) assert.deepEqual(errors, [], "the page's errors");
+      });
+      await page.goto(`${server.url}/${address}`);
+      return page;
+    },
+    async close() {
+      await browser.close();
+      await server.close();
+    },
+  };
+}
+
+/** Milliseconds that a page may take to draw something small on a machine that is busy. */
+const PATIENCE = Number(process.env.PATIENCE ?? 120_000);
+
+/** Waits until the page says something. */
+export const said = (page, pattern) =>
+  page.waitForFunction((source) => new RegExp(source).test(document.getElementById("status").textContent), pattern.source, {
+    timeout: PATIENCE,
+  });
+
+/** Forgets what was said, so that the next wait waits for news. */
+export const forget = (page) => page.evaluate(() => (document.getElementById("status").textContent = ""));
+
+/** RGBA pixels of every canvas that a selector finds, in order. */
+export const pixelsOf = (page, selector) =>
+  page.evaluate(
+    (selector) =>
+      [...document.querySelectorAll(selector)].map((canvas) => [
+        ...canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data,
+      ]),
+    selector,
+  );

@@ -1,0 +1,167 @@
+import { loadModel, type BundleFiles, type DeviceOption, type Model } from "freeguide";
+import { byId, make } from "./dom.js";
+import { Loading } from "./loading.js";
+import { modelUrl, shippedModels } from "./models.js";
+import { hideProblem, showProblem } from "./problem.js";
+import { showProvenance } from "./provenance.js";
+
+/** Where a model comes from. */
+export interface Source {
+  /** What the address calls it; undefined for files that were dropped, which no address can name. */
+  readonly asked: string | undefined;
+  /** What the list of models calls it. */
+  readonly name: string;
+  readonly bundle: string | BundleFiles;
+}
+
+const deviceOption = byId<HTMLSelectElement>("device-option");
+const pick = byId<HTMLSelectElement>("model");
+
+/** The address's query. */
+export const query = (): URLSearchParams => new URLSearchParams(location.search);
+
+/** Replaces the address's query. */
+export function setQuery(search: URLSearchParams): void {
+  history.replaceState(null, "", `?${search.toString()}${location.hash}`);
+}
+
+/** Holds the one model that all parts draw with. */
+export class ModelHost {
+  readonly #loading = new Loading();
+  readonly #onModel: (model: Model | undefined) => void;
+  readonly #added: Source[] = [];
+  #source: Source | undefined;
+  #control: AbortController | undefined;
+  #model: Model | undefined;
+
+  /** `onModel` hears of every model that is opened, and before that, with undefined, that the last one is closed. */
+  constructor(onModel: (model: Model | undefined) => void) {
+    this.#onModel = onModel;
+    byId("loading-stop").addEventListener("click", () => this.#control?.abort());
+    const device = query().get("device");
+    if (device === "cpu" || device === "webgpu") deviceOption.value = device;
+    deviceOption.addEventListener("change", () => {
+      const next = query();
+      next.set("device", deviceOption.value);
+      setQuery(next);
+      void this.reopen();
+    });
+    pick.addEventListener("change", () => {
+      const added = this.#added.find(({ name }) => name === pick.value);
+      const source = added ?? { asked: pick.value, name: pick.value, bundle: modelUrl(pick.value) };
+      // The settings of one model mean little to another.
+      setQuery(source.asked === undefined ? new URLSearchParams() : new URLSearchParams({ model: source.asked }));
+      void this.open(source);
+    });
+    window.addEventListener("pagehide", () => this.#model?.dispose());
+    // Out of the back-forward cache the page comes without its model.
+    window.addEventListener("pageshow", (event) => event.persisted && this.#source && void this.reopen());
+  }
+
+  get model(): Model | undefined {
+    return this.#model;
+  }
+
+  /** What the address calls the model: said in every link, since another one may ship first some day. */
+  get asked(): string | undefined {
+    return this.#source?.asked;
+  }
+
+  /** What is open, or would be opened, as the address names it; undefined for files that were dropped. */
+  async named(): Promise<string | undefined> {
+    return this.#source ? this.#source.asked : (query().get("model") ?? (await shippedModels())[0]?.folder);
+  }
+
+  /** Opens what the address names, else what ships, unless something was opened already. */
+  async start(): Promise<void> {
+    if (this.#source) return;
+    const asked = await this.named();
+    if (asked === undefined) {
+      this.broken(new Error("no model ships with this page; open one of yours, or name one with ?model=ADDRESS"));
+      return;
+    }
+    await this.open({ asked, name: asked, bundle: modelUrl(asked) });
+  }
+
+  async reopen(): Promise<void> {
+    if (this.#source) await this.open(this.#source);
+  }
+
+  /** Loads a model in the place of the one there is. What goes wrong is shown; resolves to whether it went well. */
+  async open(source: Source): Promise<boolean> {
+    this.#control?.abort();
+    const control = new AbortController();
+    this.#control = control;
+    this.#source = source;
+    this.#close();
+    hideProblem();
+    this.#loading.begin();
+    void this.#offer(source);
+    try {
+      const model = await loadModel(source.bundle, {
+        device: deviceOption.value as DeviceOption,
+        signal: control.signal,
+        onProgress: (progress) => this.#loading.show(progress),
+      });
+      if (control.signal.aborted) {
+        model.dispose();
+        return false;
+      }
+      this.#model = model;
+      this.#loading.end();
+      this.#describe(model);
+      this.#onModel(model);
+      return true;
+    } catch (error) {
+      if (this.#control === control) this.broken(error);
+      return false;
+    }
+  }
+
+  /** Says in the place of the pictures what went wrong. */
+  broken(error: unknown): void {
+    const onGpu = this.#model?.device.kind === "webgpu" || deviceOption.value === "webgpu";
+    this.#loading.end();
+    this.#close();
+    showProblem(error, {
+      retry: () => void (this.#source ? this.reopen() : this.start()),
+      useCpu: onGpu
+        ? () => {
+            deviceOption.value = "cpu";
+            void this.reopen();
+          }
+        : undefined,
+    });
+  }
+
+  #close(): void {
+    const open = this.#model;
+    this.#model = undefined;
+    this.#onModel(undefined);
+    open?.dispose();
+  }
+
+  #describe({ config, device }: Model): void {
+    byId("model-name").textContent = byId("model-pick").hidden ? config.name : "";
+    byId("meter-device").textContent = device.name;
+    byId("meter-device").dataset.kind = device.kind;
+    byId("refused-title").textContent = device.refused.length > 0 ? "Why not the GPU?" : "Choose the device";
+    byId("refused-words").textContent = device.refused.map(({ reason }) => `${reason}.`).join(" ");
+    showProvenance(config);
+  }
+
+  /** Lists the models there are to choose from, where there is more than one. */
+  async #offer(source: Source): Promise<void> {
+    const shipped = await shippedModels();
+    const isShipped = shipped.some(({ folder }) => folder === source.asked);
+    if (!isShipped && !this.#added.some(({ name }) => name === source.name)) this.#added.push(source);
+    const options = [
+      ...shipped.map(({ folder, name }) => make("option", { value: folder }, name)),
+      ...this.#added.map(({ name }) => make("option", { value: name }, name.replace(/\/+$/, "").split("/").pop() ?? name)),
+    ];
+    pick.replaceChildren(...options);
+    pick.value = isShipped ? (source.asked ?? "") : source.name;
+    byId("model-pick").hidden = options.length < 2;
+    if (!byId("model-pick").hidden) byId("model-name").textContent = "";
+  }
+}

@@ -1,0 +1,237 @@
+import { pngText, type Model } from "freeguide";
+import { remember } from "../app/address.js";
+import { byId } from "../app/dom.js";
+import { query, type ModelHost } from "../app/host.js";
+import { complain, say, time, toast } from "../app/notice.js";
+import type { Part } from "../app/parts.js";
+import type { Rail } from "../app/rail.js";
+import { randomSeed, readSettings, type View } from "../app/settings.js";
+import { ClassChips } from "./classes.js";
+import { Controls } from "./controls.js";
+import { Detail } from "./detail.js";
+import { ExportWindow } from "./export-window.js";
+import { sheetOf } from "./restore.js";
+import { savePicture } from "./save.js";
+import { Scrubber } from "./scrubber.js";
+import { Sheet } from "./sheet.js";
+import { Studio, type Manner } from "./studio.js";
+
+const form = byId<HTMLFormElement>("console");
+const live = byId<HTMLInputElement>("live");
+const drawButton = byId<HTMLButtonElement>("draw");
+const stopButton = byId<HTMLButtonElement>("stop");
+
+/** The generator: a sheet of pictures, and what it is drawn with. */
+export class DrawPart implements Part {
+  readonly #host: ModelHost;
+  readonly #rail: Rail;
+  readonly #detail: Detail;
+  readonly #sheet: Sheet;
+  readonly #scrubber: Scrubber;
+  readonly #controls: Controls;
+  readonly #chips: ClassChips;
+  readonly #export: ExportWindow;
+  #model: Model | undefined;
+  #studio: Studio | undefined;
+  /** Whether the visitor has decided about `live`; until then the speed of the device does. */
+  #liveWasChosen = false;
+  #settling: number | undefined;
+  #shown = false;
+
+  constructor(host: ModelHost, rail: Rail) {
+    this.#host = host;
+    this.#rail = rail;
+    this.#detail = new Detail(complain, (view) => this.#vary(view));
+    this.#sheet = new Sheet({
+      open: (tile) => (tile.drawn ? this.#detail.open(tile) : this.#draw("show")),
+      save: (tile) => void savePicture(tile).catch(complain),
+      pick: (w) => {
+        this.#rail.value = w;
+        this.#controls.view = "sheet";
+        this.#draw("show");
+      },
+    });
+    this.#scrubber = new Scrubber(this.#sheet);
+    this.#chips = new ClassChips(() => this.#changed());
+    this.#controls = new Controls(this.#chips, rail, () => this.#changed());
+    this.#export = new ExportWindow(this.#sheet, () => this.#controls.read());
+    this.#listen();
+  }
+
+  show(): void {
+    this.#shown = true;
+    // Another part may have moved the rail: the same sheet is then drawn anew.
+    if (this.#studio && this.#rail.value !== this.#sheet.runs[0]?.guidance && !this.#studio.busy) this.#changed();
+  }
+
+  hide(): void {
+    this.#shown = false;
+    void this.#studio?.stop();
+  }
+
+  /** Fits the part to a model and draws what the address asks for. */
+  model(model: Model | undefined): void {
+    void this.#studio?.stop();
+    this.#studio = undefined;
+    this.#model = model;
+    this.#controls.enabled = model !== undefined;
+    byId("sheet").hidden = model === undefined;
+    byId("time").hidden = model === undefined;
+    if (!model) return;
+    this.#chips.offer(model.config.classes);
+    const { settings, unknown } = readSettings(query(), model.config);
+    this.#controls.write(settings);
+    if (unknown.length > 0) toast(`This model does not know ${unknown.join(", ")}.`);
+    this.#studio = this.#startStudio(model);
+    this.#sheet.layOut(settings, model.config);
+    if (this.#shown) this.#draw("show");
+  }
+
+  guidance(settled: boolean): void {
+    // A sweep has its own strengths: whoever moves the rail wants to see one.
+    if (this.#controls.view === "sweep") this.#controls.view = "sheet";
+    this.#changed(settled ? "swap" : "draft");
+  }
+
+  draw(): void {
+    this.#draw("show");
+  }
+
+  stop(): void {
+    void this.#studio?.stop();
+  }
+
+  roll(): void {
+    this.#controls.seed = randomSeed();
+    this.#draw("show");
+  }
+
+  /** Takes over the settings of a picture that was saved here or by `freeguide sample`. */
+  async restore(file: File): Promise<void> {
+    const pictures = pngText(new Uint8Array(await file.arrayBuffer()));
+    if (!pictures || pictures.length === 0) {
+      toast("This picture carries no settings of freeguide.");
+      return;
+    }
+    if (!this.#model) {
+      toast("There is no model yet to draw it with: drop it again once there is.");
+      return;
+    }
+    const { settings, unknown } = sheetOf(pictures, this.#model.config);
+    toast(unknown.length > 0 ? `This model does not know ${unknown.join(", ")}.` : "Took the settings of the picture.");
+    this.#controls.write(settings);
+    this.#draw("show");
+  }
+
+  /** Shows what lies near a picture: its class alone, the view that was asked for, enough places. */
+  #vary(view: View): void {
+    const { tile } = this.#detail;
+    if (!tile?.drawn) return;
+    const settings = this.#controls.read();
+    settings.classes = [tile.class];
+    settings.seed = tile.drawn.seed;
+    settings.view = view;
+    settings.count = Math.max(9, settings.count);
+    this.#controls.write(settings);
+    this.#draw("show");
+  }
+
+  /** A setting changed: draws again where that is wanted, else says that the sheet is out of date. */
+  #changed(manner: Manner = "swap"): void {
+    window.clearTimeout(this.#settling);
+    if (!this.#studio) return;
+    const settings = this.#controls.read();
+    // Browsers limit how often the address may change: what a drag passes over is not worth it.
+    if (manner !== "draft") remember(settings, this.#host);
+    if (!live.checked) {
+      drawButton.classList.add("stale");
+      return;
+    }
+    this.#studio.order(settings, manner);
+    // The thumb rests: the sheet deserves all its steps although it is still held.
+    if (manner === "draft") this.#settling = window.setTimeout(() => this.#changed(), 400);
+  }
+
+  #draw(manner: Manner): void {
+    window.clearTimeout(this.#settling);
+    if (!this.#studio) return;
+    const settings = this.#controls.read();
+    remember(settings, this.#host);
+    this.#studio.order(settings, manner);
+  }
+
+  #startStudio(model: Model): Studio {
+    let doneSteps = 0;
+    let allSteps = 0;
+    let meanStep = 0;
+    let drafting = false;
+    let busySoon: number | undefined;
+    const made = new Studio(model, this.#sheet, {
+      begin: (manner) => {
+        doneSteps = 0;
+        meanStep = 0;
+        drafting = manner === "draft";
+        if (drafting) return;
+        // A redraw that takes no time shall not make the button flicker.
+        busySoon = window.setTimeout(() => showBusy(true), manner === "show" ? 0 : 300);
+        drawButton.classList.remove("stale");
+        this.#scrubber.begin();
+        if (manner === "show") say("Drawing");
+      },
+      step: (done, all, milliseconds, nfe) => {
+        doneSteps = done;
+        allSteps = all;
+        meanStep += (milliseconds - meanStep) / done;
+        byId("meter-step").textContent = time(meanStep);
+        byId("meter-nfe").textContent = String(nfe);
+        if (!drafting) this.#scrubber.progress(done, all);
+      },
+      end: ({ manner, finished, milliseconds }) => {
+        if (manner === "draft") return;
+        window.clearTimeout(busySoon);
+        showBusy(false);
+        this.#scrubber.end();
+        if (!finished) {
+          if (!made.busy) say(`Stopped after ${doneSteps} of ${allSteps} steps`);
+          return;
+        }
+        byId("meter-total").textContent = time(milliseconds);
+        const tiles = this.#sheet.tiles.length;
+        say(`Drew ${tiles} ${tiles === 1 ? "picture" : "pictures"} in ${time(milliseconds)}`);
+        if (!this.#liveWasChosen) live.checked = (made.estimate(this.#controls.read()) ?? Infinity) < 2000;
+      },
+      fail: (error) => this.#host.broken(error),
+    });
+    made.preview = this.#controls.preview;
+    return made;
+  }
+
+  #listen(): void {
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#draw("show");
+    });
+    stopButton.addEventListener("click", () => this.stop());
+    byId("dice").addEventListener("click", () => this.roll());
+    live.addEventListener("change", () => {
+      this.#liveWasChosen = true;
+      if (live.checked && this.#shown) this.#changed();
+    });
+    byId("preview").addEventListener("change", () => {
+      if (this.#studio) this.#studio.preview = this.#controls.preview;
+      this.#draw("show");
+    });
+    byId("save").addEventListener("click", () => {
+      if (this.#model) this.#export.open(this.#model);
+    });
+  }
+}
+
+function showBusy(busy: boolean): void {
+  // The focus goes along, so that Enter and Esc stay under the same finger.
+  const held = document.activeElement === drawButton || document.activeElement === stopButton;
+  drawButton.hidden = busy;
+  stopButton.hidden = !busy;
+  if (held) (busy ? stopButton : drawButton).focus();
+  document.body.classList.toggle("busy", busy);
+}

@@ -1,0 +1,149 @@
+import type { Model } from "freeguide";
+import { make } from "../app/dom.js";
+import { query, type ModelHost } from "../app/host.js";
+import { toast } from "../app/notice.js";
+import { modelUrl } from "../app/models.js";
+import type { Part } from "../app/parts.js";
+import { readSettings, type Settings } from "../app/settings.js";
+import { commandSnippet, elementSnippet, moduleSnippet, pageSnippet, type Embedding } from "./snippets.js";
+
+/** What the address says, without a model to hold it against. */
+function settingsOfAddress(): Settings {
+  const asked = query();
+  const classes = asked.getAll("class").filter((name) => name !== "none");
+  const sampling = { sampler: "ddim", steps: 32, guidance: 2 } as const;
+  return readSettings(asked, { classes, sampling, image: { size: 16 } }).settings;
+}
+
+/** Snippets to copy, filled in with the settings that the address carries. */
+export class EmbedPart implements Part {
+  readonly #host: ModelHost;
+  readonly #packageFolder = make("input", { type: "text", id: "embed-package", value: "./freeguide/", spellcheck: false });
+  readonly #modelFolder = make("input", { type: "text", id: "embed-model", spellcheck: false });
+  readonly #codes = new Map<string, HTMLElement>();
+  readonly #preview = make("div", { className: "preview", id: "embed-preview" });
+
+  constructor(root: HTMLElement, host: ModelHost) {
+    this.#host = host;
+    const field = (id: string, label: string, input: HTMLElement): HTMLElement =>
+      make("div", { className: "field" }, make("label", { htmlFor: id }, label), input);
+    for (const input of [this.#packageFolder, this.#modelFolder]) input.addEventListener("input", () => this.#fill());
+    const show = make("button", { type: "button", className: "quiet", id: "embed-show" }, "Show it here");
+    show.addEventListener("click", () => void this.#show());
+    root.replaceChildren(
+      make(
+        "div",
+        { className: "prose" },
+        make("h2", {}, "Put it on your page"),
+        make("p", {}, "No server and no key: a static host is enough. The snippets carry the settings that you drew with last."),
+      ),
+      make(
+        "div",
+        { className: "fields narrow" },
+        field("embed-package", "Where the package lies", this.#packageFolder),
+        field("embed-model", "Where the model lies", this.#modelFolder),
+      ),
+      make(
+        "div",
+        { className: "snippets" },
+        this.#snippet("element", "An element", "For a page without a line of JavaScript. Styled through --freeguide-accent and its siblings, and ::part(draw).", show),
+        this.#preview,
+        this.#snippet("page", "A plain page", "The pictures as they emerge, on canvases of your own."),
+        this.#snippet("module", "A project with a bundler", "Typed, without dependencies and without effects on import."),
+        this.#snippet("command", "The command line", "The same pictures, natively."),
+      ),
+      make(
+        "div",
+        { className: "prose" },
+        make("h3", {}, "Where the files come from"),
+        make(
+          "p",
+          {},
+          make("code", {}, "cargo xtask package"),
+          " writes freeguide-0.1.0.tgz: npm install takes it, or tar xf unpacks it into a folder to be served beside your page. A model is a folder like those under models/.",
+        ),
+      ),
+    );
+  }
+
+  show(): void {
+    void this.#host.named().then((asked) => {
+      this.#modelFolder.value = asked === undefined ? "./models/mine/" : modelUrl(asked);
+      this.#fill();
+    });
+  }
+
+  hide(): void {
+    this.#preview.replaceChildren();
+  }
+
+  model(_model: Model | undefined): void {
+    this.#fill();
+  }
+
+  get #embedding(): Embedding {
+    const { model } = this.#host;
+    const folder = (text: string): string => (text.endsWith("/") ? text : `${text}/`);
+    return {
+      packageFolder: folder(this.#packageFolder.value || "./freeguide"),
+      model: folder(this.#modelFolder.value || "./models/mine"),
+      settings: model ? readSettings(query(), model.config).settings : settingsOfAddress(),
+    };
+  }
+
+  #snippet(name: string, title: string, words: string, ...extra: HTMLElement[]): HTMLElement {
+    const code = make("code", { id: `embed-${name}` });
+    this.#codes.set(name, code);
+    const copy = make("button", { type: "button", className: "quiet", "aria-label": `Copy: ${title}` }, "Copy");
+    copy.addEventListener("click", async () => {
+      try {
+        await navigator.clipboard.writeText(code.textContent ?? "");
+        toast("Copied.");
+      } catch {
+        toast("The browser does not let it be copied; select it by hand.");
+      }
+    });
+    return make(
+      "section",
+      { className: "snippet", "aria-label": title },
+      make("div", { className: "over" }, make("h3", {}, title), make("span", { className: "row" }, ...extra, copy)),
+      make("p", { className: "fine" }, words),
+      make("pre", { tabIndex: 0, role: "region", "aria-label": `${title}: code` }, code),
+    );
+  }
+
+  #fill(): void {
+    const embedding = this.#embedding;
+    const texts: Record<string, string> = {
+      element: elementSnippet(embedding),
+      page: pageSnippet(embedding),
+      module: moduleSnippet(embedding),
+      command: commandSnippet(embedding, this.#modelFolder.value.replace(/^\.\//, "").replace(/\/$/, "") || "models/mine"),
+    };
+    for (const [name, code] of this.#codes) code.textContent = texts[name] ?? "";
+  }
+
+  /** The element itself, with the attributes of the snippet. */
+  async #show(): Promise<void> {
+    await import("freeguide/element");
+    const { settings } = this.#embedding;
+    const element = document.createElement("freeguide-sampler");
+    const asked = await this.#host.named();
+    if (asked === undefined) {
+      toast("A model that was dropped has no address for the element: open it by its address.");
+      return;
+    }
+    const attributes = {
+      model: modelUrl(asked),
+      "class-name": settings.classes[0] ?? "none",
+      guidance: settings.guidance,
+      steps: settings.steps,
+      sampler: settings.sampler,
+      seed: settings.seed,
+      count: settings.count,
+      device: this.#host.model?.device.kind ?? "auto",
+    };
+    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, String(value));
+    this.#preview.replaceChildren(element);
+  }
+}

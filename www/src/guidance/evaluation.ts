@@ -1,0 +1,103 @@
+import type { Model } from "freeguide";
+import { make } from "../app/dom.js";
+import { shippedModels } from "../app/models.js";
+import { showNumber } from "../app/settings.js";
+
+// What `freeguide eval` writes as figures.json, as far as it is shown here.
+interface Metrics {
+  readonly frechet_distance: number;
+  readonly inception_score: number;
+  readonly precision: number;
+  readonly recall: number;
+  readonly accuracy: number | null;
+}
+interface Network {
+  readonly name: string;
+  readonly distance: string;
+  readonly score: string;
+  readonly floor: { readonly images: number; readonly metrics: Metrics };
+  readonly cells: readonly {
+    readonly sampler: string;
+    readonly steps: number;
+    readonly guidance: number;
+    readonly metrics: Metrics;
+  }[];
+}
+interface Figures {
+  readonly machine: string;
+  readonly command: string;
+  readonly samples: number;
+  readonly networks: readonly Network[];
+}
+
+/** The figures that were measured of the model before, where its site has them. */
+export class Evaluation {
+  readonly element = make("section", { className: "exhibit", "aria-labelledby": "evaluation-title", hidden: true });
+
+  async use(model: Model | undefined, asked: string | undefined): Promise<void> {
+    this.element.hidden = true;
+    if (!model || asked === undefined) return;
+    const shipped = (await shippedModels()).find(({ folder }) => folder === asked);
+    if (!shipped?.figures) return;
+    try {
+      const response = await fetch(`./models/${encodeURIComponent(shipped.folder)}/figures.json`);
+      if (response.ok) this.#show((await response.json()) as Figures);
+    } catch {
+      // The page does without its figures.
+    }
+  }
+
+  #show({ networks, samples, machine, command }: Figures): void {
+    this.element.replaceChildren(
+      make("h2", { id: "evaluation-title" }, "What was measured before"),
+      make("p", { className: "lead" }, `${samples.toLocaleString("en")} images a row, against the images that the model learned from.`),
+      ...networks.map((network) => table(network)),
+      make("p", { className: "fine" }, `${command}. Machine: ${machine}.`),
+    );
+    this.element.hidden = false;
+  }
+}
+
+function table({ distance, score, floor, cells, name }: Network): HTMLElement {
+  const best = Math.min(...cells.map(({ metrics }) => metrics.frechet_distance));
+  const percent = (share: number | null): string => (share === null ? "–" : `${(100 * share).toFixed(0)} %`);
+  const row = (title: string, what: string, metrics: Metrics, floors = false): HTMLElement =>
+    make(
+      "tr",
+      { className: floors ? "floor" : metrics.frechet_distance === best ? "best" : "" },
+      make("th", { scope: "row" }, title),
+      make("td", {}, what),
+      ...[
+        metrics.frechet_distance.toFixed(2),
+        metrics.inception_score.toFixed(2),
+        percent(metrics.accuracy),
+        percent(metrics.precision),
+        percent(metrics.recall),
+      ].map((text) => make("td", {}, text)),
+    );
+  const heads: [string, string][] = [
+    ["w", "Strength of guidance"],
+    ["drawn with", "Sampler and steps"],
+    [distance, "Fréchet distance between features: less is better"],
+    [score, "More is better"],
+    ["class", "Share that a classifier takes for the class that was asked for"],
+    ["precision", "Fidelity: share of pictures that lie among the real ones"],
+    ["recall", "Diversity: share of real pictures that lie among the drawn ones"],
+  ];
+  return make(
+    "div",
+    { className: "scroll", tabIndex: 0, role: "region", "aria-label": `Figures by ${name}` },
+    make(
+      "table",
+      { className: "figures" },
+      make("caption", { className: "fine" }, `By the network ${name}`),
+      make("thead", {}, make("tr", {}, ...heads.map(([text, title]) => make("th", { scope: "col", title }, text)))),
+      make(
+        "tbody",
+        {},
+        ...cells.map(({ guidance, sampler, steps, metrics }) => row(showNumber(guidance), `${sampler}, ${steps}`, metrics)),
+        row("real", `${floor.images.toLocaleString("en")} images`, floor.metrics, true),
+      ),
+    ),
+  );
+}

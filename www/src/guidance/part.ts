@@ -1,0 +1,92 @@
+import type { Model } from "freeguide";
+import { byId, make } from "../app/dom.js";
+import { query, setQuery, type ModelHost } from "../app/host.js";
+import type { Part } from "../app/parts.js";
+import type { Rail } from "../app/rail.js";
+import { readSettings } from "../app/settings.js";
+import { Branches } from "./branches.js";
+import { Evaluation } from "./evaluation.js";
+import { StrengthGrid } from "./grid.js";
+import { Variety } from "./variety.js";
+
+/** What guidance does: at every step, over its strength and the classes, to the variety, and in figures. */
+export class GuidancePart implements Part {
+  readonly #host: ModelHost;
+  readonly #rail: Rail;
+  readonly #branches: Branches;
+  readonly #grid: StrengthGrid;
+  readonly #variety: Variety;
+  readonly #evaluation = new Evaluation();
+  #settling: number | undefined;
+
+  constructor(root: HTMLElement, host: ModelHost, rail: Rail) {
+    this.#host = host;
+    this.#rail = rail;
+    const onError = (error: unknown): void => host.broken(error);
+    this.#branches = new Branches(() => rail.value, onError);
+    this.#grid = new StrengthGrid(onError, (w) => {
+      rail.value = w;
+      this.guidance(true);
+      byId("guidance").focus();
+    });
+    this.#variety = new Variety(onError);
+    root.replaceChildren(
+      make("div", { className: "slot", "data-place": "loading problem" }),
+      make("div", { className: "rail-place sticky", "data-place": "rail" }),
+      this.#branches.element,
+      this.#grid.element,
+      this.#variety.element,
+      this.#evaluation.element,
+    );
+  }
+
+  show(): void {
+    if (this.#host.model) this.#branches.draw();
+  }
+
+  hide(): void {
+    this.stop();
+  }
+
+  model(model: Model | undefined): void {
+    this.stop();
+    const settings = model && readSettings(query(), model.config).settings;
+    if (settings) this.#rail.value = settings.guidance;
+    this.#branches.use(model, settings);
+    this.#grid.use(model, settings);
+    this.#variety.use(model, settings);
+    void this.#evaluation.use(model, this.#host.asked);
+    if (model) this.#branches.draw();
+  }
+
+  guidance(settled: boolean): void {
+    window.clearTimeout(this.#settling);
+    if (settled) {
+      const next = query();
+      next.set("w", String(this.#rail.value));
+      setQuery(next);
+    } else {
+      // The thumb rests: the picture deserves all its steps although it is still held.
+      this.#settling = window.setTimeout(() => this.guidance(true), 400);
+    }
+    this.#branches.draw(!settled);
+  }
+
+  theme(): void {
+    this.#variety.paint();
+  }
+
+  draw(): void {
+    this.#branches.draw();
+  }
+
+  stop(): void {
+    this.#branches.stop();
+    this.#grid.stop();
+    this.#variety.stop();
+  }
+
+  roll(): void {
+    this.#branches.roll();
+  }
+}

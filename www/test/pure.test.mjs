@@ -1,0 +1,94 @@
+// What of the page needs no page: addresses that visitors type, settings in addresses, snippets.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { createServer } from "vite";
+
+let vite;
+let address;
+let settings;
+let snippets;
+
+before(async () => {
+  vite = await createServer({
+    configFile: false,
+    root: fileURLToPath(new URL("..", import.meta.url)),
+    logLevel: "error",
+    appType: "custom",
+    server: { middlewareMode: true, hmr: false, ws: false },
+    optimizeDeps: { noDiscovery: true },
+  });
+  [address, settings, snippets] = await Promise.all(
+    ["own/address", "app/settings", "embed/snippets"].map((name) => vite.ssrLoadModule(`/src/${name}.ts`)),
+  );
+});
+after(() => vite?.close());
+
+test("addresses of bundles, and of Hugging Face repositories", () => {
+  const hub = "https://huggingface.co/someone/pictures/resolve";
+  const known = {
+    "https://example.org/models/mine": "https://example.org/models/mine/",
+    " https://example.org/models/mine/config.json ": "https://example.org/models/mine/",
+    "https://example.org/m/?key=1#top": "https://example.org/m/?key=1",
+    "example.org/models/mine/": "https://example.org/models/mine/",
+    "http://localhost:8080/m": "http://localhost:8080/m/",
+    "someone/pictures": `${hub}/main/`,
+    "hf:someone/pictures": `${hub}/main/`,
+    "https://huggingface.co/someone/pictures": `${hub}/main/`,
+    "huggingface.co/someone/pictures/tree/main": `${hub}/main/`,
+    "https://huggingface.co/someone/pictures/tree/v2/emoji/16": `${hub}/v2/emoji/16/`,
+    "https://huggingface.co/someone/pictures/blob/main/config.json": `${hub}/main/`,
+  };
+  for (const [typed, expected] of Object.entries(known)) assert.equal(address.bundleAddress(typed), expected, typed);
+  for (const wrong of ["", "a b", "javascript:alert(1)", "file:///etc/", "https://huggingface.co/datasets/a/b", "https://huggingface.co/someone"]) {
+    assert.equal(address.bundleAddress(wrong), undefined, wrong);
+  }
+});
+
+const model = { classes: ["cat", "a & b", "fish"], sampling: { sampler: "ddim", steps: 8, guidance: 1 }, image: { size: 16 } };
+
+test("settings go into an address and come out the same", () => {
+  const all = {
+    classes: ["a & b", null],
+    guidance: -0.4,
+    steps: 12,
+    sampler: "dpm++2m",
+    seed: 2 ** 53 - 1,
+    count: 16,
+    view: "between",
+    toward: 99,
+    policy: "apg",
+    rescale: 0,
+    interval: { min: -3, max: 5.5 },
+  };
+  const query = settings.writeSettings(all, new URLSearchParams("model=x&device=cpu"));
+  assert.equal(query.get("model"), "x");
+  assert.deepEqual(settings.readSettings(new URLSearchParams(query.toString()), model), { settings: all, unknown: [] });
+  const plain = settings.defaultSettings(model);
+  const back = settings.writeSettings(plain, query);
+  assert.deepEqual([...back.keys()].filter((name) => ["policy", "from", "until", "toward", "view"].includes(name)), []);
+  assert.deepEqual(settings.readSettings(back, model).settings, { ...plain });
+});
+
+test("what an address asks for and nobody knows is said", () => {
+  const { settings: read, unknown } = settings.readSettings(
+    new URLSearchParams("class=dog&sampler=magic&seed=-1&policy=best&w=1e9&steps=0&from=9&until=2"),
+    model,
+  );
+  assert.equal(unknown.length, 4);
+  assert.deepEqual([read.guidance, read.steps, read.interval, read.policy], [100, 1, undefined, "cfg"]);
+});
+
+test("snippets are safe whatever classes and folders are called", () => {
+  const embedding = {
+    packageFolder: `./"><script>alert(1)</script>/`,
+    model: `./it's/`,
+    settings: { ...settings.defaultSettings(model), classes: [`</script><b a="b">&`], count: 2 },
+  };
+  const element = snippets.elementSnippet(embedding);
+  assert.equal(element.match(/<script/g).length, 1);
+  assert.ok(element.includes("class-name=\"&lt;/script>&lt;b a=&quot;b&quot;>&amp;\""));
+  const page = snippets.pageSnippet(embedding);
+  assert.equal(page.match(/<\/script/g).length, 1);
+  assert.match(snippets.commandSnippet(embedding, "a b"), /--model 'a b'/);
+});
