@@ -83,11 +83,12 @@ test("the page draws, and again without its server", options, async () => {
     return [...canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data];
   });
   assert.ok(difference(pixels, native.pixels) <= TOLERANCE);
-  await page.evaluate(async () => void (await navigator.serviceWorker.ready));
-  // Once more with the worker in charge, so that it sees the runtime being used.
-  await page.goto(address);
-  await drawn();
-  await page.waitForFunction(async () => (await caches.match("./models/index.json")) !== undefined);
+  // Runtime and model are kept in the background.
+  await page.waitForFunction(async () => {
+    const kept = (await caches.keys()).filter((name) => name.startsWith("freeguide-offline"));
+    const urls = kept[0] ? (await (await caches.open(kept[0])).keys()).map(({ url }) => url) : [];
+    return ["config.json", "index.json", "_bg"].every((part) => urls.some((url) => url.includes(part)));
+  });
   await own.close();
   await page.goto(`${address}&again`);
   await drawn();

@@ -20,11 +20,12 @@ test("after a visit the page draws without its server, from any path", async (t)
   const address = `${server.url}/some/where/?device=cpu&steps=2&n=1`;
   await page.goto(address);
   await said(page, /^Drew/);
-  await page.evaluate(async () => void (await navigator.serviceWorker.ready));
-  await page.reload();
-  await said(page, /^Drew/);
-  // The model is kept in the background.
-  await page.waitForFunction(async () => (await caches.match("./models/index.json")) !== undefined);
+  // Runtime and model are kept in the background.
+  await page.waitForFunction(async () => {
+    const kept = (await caches.keys()).filter((name) => name.startsWith("freeguide-offline"));
+    const urls = kept[0] ? (await (await caches.open(kept[0])).keys()).map(({ url }) => url) : [];
+    return ["config.json", "index.json", "_bg"].every((part) => urls.some((url) => url.includes(part)));
+  });
   const before = await page.evaluate(() => document.querySelector("#sheet canvas").toDataURL());
   await server.close();
   for (const part of ["#embed", "#draw"]) {

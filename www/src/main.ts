@@ -1,4 +1,4 @@
-import "./style.css";
+import "./style/index.css";
 import { byId } from "./app/dom.js";
 import { ModelHost } from "./app/host.js";
 import { setUpKeyboard } from "./app/keyboard.js";

@@ -4,6 +4,7 @@ import type { Boundary } from "./boundary.js";
 import { runtimeBytes } from "./built.js";
 import { download, drain } from "./download.js";
 import { DeviceError, messageOf } from "./errors.js";
+import { runtimeUrl } from "./runtime-files.js";
 import type { GpuDevice } from "./gpu.js";
 
 /** One of the two builds of the wasm crate. */
@@ -133,13 +134,8 @@ async function compile(
 
 /** The builds that ship with this package. */
 export function packagedBuilds(): Builds {
-  // The addresses are written out so that bundlers find the files.
   return {
-    cpu: new WasmBuild("cpu", cpuGlue, () => new URL("../wasm/cpu/freeguide_cpu_bg.wasm", import.meta.url)),
-    webgpu: new WasmBuild(
-      "webgpu",
-      webgpuGlue,
-      () => new URL("../wasm/webgpu/freeguide_webgpu_bg.wasm", import.meta.url),
-    ),
+    cpu: new WasmBuild("cpu", cpuGlue, () => runtimeUrl("cpu")),
+    webgpu: new WasmBuild("webgpu", webgpuGlue, () => runtimeUrl("webgpu")),
   };
 }

@@ -3,5 +3,5 @@
  *
  * @packageDocumentation
  */
-export { keepOffline } from "./offline/keep.js";
+export { keepOffline, type RuntimeInUse } from "./offline/keep.js";
 export { serveOffline, type Keep, type OfflineOptions } from "./offline/serve.js";

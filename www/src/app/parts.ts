@@ -45,10 +45,6 @@ export class Parts {
     return this.#shown?.part;
   }
 
-  get currentNeedsModel(): boolean {
-    return this.#shown?.tab.needsModel ?? false;
-  }
-
   async start(): Promise<void> {
     await this.#follow();
   }

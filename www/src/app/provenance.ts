@@ -21,5 +21,5 @@ export function showProvenance({ name, image, classes, provenance }: ModelConfig
     p_uncond === undefined ? "" : `class left out with probability ${p_uncond}`,
     license ? `licence: ${license}` : "",
   ].filter(Boolean);
-  byId("provenance").textContent = `${parts.join("; ")}.${attribution ? ` ${attribution}` : ""}`;
+  byId("provenance").textContent = `${parts.join("; ").replace(/\.$/, "")}.${attribution ? ` ${attribution}` : ""}`;
 }

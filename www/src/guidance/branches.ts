@@ -11,7 +11,7 @@ const DRAFT_STEPS = 8;
 /** Frames in the strips. */
 const STRIP = 10;
 /** How far along a finished run is shown first: at its end the three are all but the same. */
-const TELLING = 0.2;
+const TELLING = 0.3;
 
 type Which = "unconditional" | "conditional" | "guided";
 const estimates: readonly { which: Which; sign: string; words: string; from: string }[] = [

@@ -1,6 +1,13 @@
 import { FreeguideError } from "../errors.js";
 import { baseUrl } from "../platform.js";
+import { runtimeUrl } from "../runtime-files.js";
 import type { Keep, KeepMessage } from "./serve.js";
+
+/** What only the page knows. */
+export interface RuntimeInUse {
+  /** Which of the two runtimes is of use to this visitor: `model.device.kind`. */
+  readonly runtime?: "cpu" | "webgpu";
+}
 
 /**
  * Called by a page: asks its service worker, one with `serveOffline`, to keep more files and models, for instance the
@@ -8,14 +15,15 @@ import type { Keep, KeepMessage } from "./serve.js";
  *
  * Rejects with a `FreeguideError` of code `network` where the page has no service worker or a file cannot be had.
  */
-export async function keepOffline({ files = [], models = [] }: Keep): Promise<void> {
+export async function keepOffline({ files = [], models = [], runtime }: Keep & RuntimeInUse): Promise<void> {
   const container = (globalThis as { navigator?: { serviceWorker?: ServiceWorkerContainer } }).navigator?.serviceWorker;
   if (!container) throw new FreeguideError("network", "this page can have no service worker");
   const worker = (await container.ready).active;
   const absolute = (path: string): string => new URL(path, baseUrl()).href;
+  const wasm = runtime === undefined ? [] : [runtimeUrl(runtime).href];
   const message: KeepMessage = {
     freeguide: "keep",
-    keep: { files: files.map(absolute), models: models.map(absolute) },
+    keep: { files: [...files.map(absolute), ...wasm], models: models.map(absolute) },
   };
   const problem = await new Promise<string | undefined>((resolve) => {
     const { port1, port2 } = new MessageChannel();
