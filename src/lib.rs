@@ -11,6 +11,7 @@
 //! | where | what |
 //! |---|---|
 //! | [`noise_level`] | λ = log α²/σ², and the paper's distribution of it |
+//! | [`timesteps`] | the schedules of models in discrete time, as noise levels |
 //! | [`prediction`] | the ε- and v-targets and what they say of x and ε |
 //! | [`guidance`] | the mix of the two estimates, and which rows the network must see |
 //! | [`sampler`] | Algorithm 2 (ancestral) and DDIM, one step at a time |
@@ -49,4 +50,5 @@ pub mod prediction;
 pub mod sampler;
 pub mod self_test;
 pub mod settings;
+pub mod timesteps;
 pub mod training;

@@ -3,16 +3,25 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::Device;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use super::{BundleError, WEIGHTS_FILE};
 use crate::network::{UNet, UNetConfig};
 use crate::noise_level::LogSnrRange;
 use crate::prediction::Target;
-use crate::settings::SamplingDefaults;
+use crate::settings::{ClassName, Plan, Request, RequestError, SamplingDefaults};
 
-/// The version of the format that this code writes, and the newest that it reads.
-pub const FORMAT_VERSION: u64 = 1;
+/// The newest version of the format that this code reads. What it writes is the oldest version
+/// that can describe the model, [`Config::least_version`], so that programs that cannot draw it say
+/// so, and those that can are not kept from it.
+///
+/// - 1: the U-Net after ADM, with a null class.
+/// - 2: its relatives (every field of the network after `log_snr_embedding`), models without a
+///   null class and models without classes.
+pub const FORMAT_VERSION: u64 = 2;
+/// The most classes of a model.
+pub const MAX_CLASSES: usize = 100_000;
 /// What this code writes as `written_by`.
 pub const WRITTEN_BY: &str = concat!("freeguide ", env!("CARGO_PKG_VERSION"));
 
@@ -28,8 +37,13 @@ pub struct Config {
     pub name: String,
     /// What the model draws.
     pub image: ImageShape,
-    /// Class names; their ids are their places. ∅ has the id that follows the last.
+    /// Class names; their ids are their places. ∅ has the id that follows the last. A model
+    /// without classes is unconditional: there is ∅ alone.
     pub classes: Vec<String>,
+    /// Whether the model knows ∅. Where it was trained without (by another program), it is
+    /// conditional only: there is no unconditional estimate, and so no guidance.
+    #[serde(default = "yes", skip_serializing_if = "is_true")]
+    pub null_class: bool,
     /// The network.
     pub network: Network,
     /// The diffusion that it was trained for.
@@ -41,6 +55,14 @@ pub struct Config {
     pub weights: Vec<WeightsFile>,
     /// Where the model comes from.
     pub provenance: Provenance,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn is_true(value: &bool) -> bool {
+    *value
 }
 
 /// The images that a model draws.
@@ -127,6 +149,18 @@ pub struct Provenance {
     pub metrics: BTreeMap<String, f64>,
 }
 
+/// What is read of a `config.json` before anything else; the rest is passed over, whatever it is.
+#[derive(Deserialize)]
+struct Version {
+    format_version: u64,
+}
+
+/// As [`Version`], of a bundle that this code cannot read.
+#[derive(Deserialize)]
+struct Writer {
+    written_by: String,
+}
+
 impl Network {
     /// Builds the network with fresh weights, for a configuration that has been checked.
     pub fn init(&self, image: ImageShape, classes: usize, device: &Device) -> UNet {
@@ -142,22 +176,20 @@ impl Config {
     ///
     /// [`BundleError`]: bad JSON, an unknown, missing or senseless field, a newer version.
     pub fn parse(json: &str) -> Result<Self, BundleError> {
+        serde_json::from_str::<IgnoredAny>(json).map_err(|e| BundleError::BadJson {
+            reason: e.to_string(),
+        })?;
         // The version comes first: a newer format may have fields that this code cannot know.
-        let value: serde_json::Value =
-            serde_json::from_str(json).map_err(|e| BundleError::BadJson {
-                reason: e.to_string(),
-            })?;
-        if let Some(found) = value.get("format_version").and_then(|v| v.as_u64())
-            && found > FORMAT_VERSION
+        if let Ok(Version { format_version }) = serde_json::from_str(json)
+            && format_version > FORMAT_VERSION
         {
-            let written_by = value.get("written_by").and_then(|v| v.as_str());
+            let writer = serde_json::from_str(json).map(|Writer { written_by }| written_by);
             return Err(BundleError::NewerVersion {
-                found,
+                found: format_version,
                 supported: FORMAT_VERSION,
-                written_by: written_by.unwrap_or("an unnamed program").to_owned(),
+                written_by: writer.unwrap_or("an unnamed program".to_owned()),
             });
         }
-        // From the text again, not from the value, for the sake of line and column in the message.
         let config: Self = serde_json::from_str(json).map_err(|e| BundleError::BadConfig {
             reason: e.to_string(),
         })?;
@@ -171,6 +203,28 @@ impl Config {
         let mut json = serde_json::to_string_pretty(self).unwrap_or_default();
         json.push('\n');
         json
+    }
+
+    /// The oldest version of the format that can describe this model.
+    pub fn least_version(&self) -> u64 {
+        let Network::UNet(network) = &self.network;
+        match network.is_plain() && self.null_class && !self.classes.is_empty() {
+            true => 1,
+            false => 2,
+        }
+    }
+
+    /// Checks a request against this model.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError`], naming what is wrong.
+    pub fn plan(&self, request: &Request) -> Result<Plan, RequestError> {
+        let plan = request.plan(&self.classes, &self.sampling, self.diffusion.log_snr)?;
+        match self.null_class {
+            true => Ok(plan),
+            false => plan.conditional_only(),
+        }
     }
 
     fn validate(&self) -> Result<(), BundleError> {
@@ -190,10 +244,20 @@ impl Config {
                 self.image.channels
             ));
         }
-        if self.classes.is_empty() || self.classes.len() > 100_000 {
+        if self.classes.len() > MAX_CLASSES {
             return bad(format!(
-                "there are {} classes; from 1 to 100000 are possible",
+                "there are {} classes; up to {MAX_CLASSES} are possible",
                 self.classes.len()
+            ));
+        }
+        if self.classes.is_empty() && !self.null_class {
+            return bad("there are no classes, and no null class either".to_owned());
+        }
+        if self.format_version < self.least_version() {
+            return bad(format!(
+                "format_version is {}, and what it says came with {}",
+                self.format_version,
+                self.least_version()
             ));
         }
         if let Some(id) = self.classes.iter().position(String::is_empty) {
@@ -207,8 +271,12 @@ impl Config {
         if !self.diffusion.log_snr.is_valid() {
             return bad("diffusion.log_snr needs finite numbers, min < max".to_owned());
         }
-        let request = crate::settings::Request::new(vec![crate::settings::ClassName::Id(0)]);
-        if let Err(e) = request.plan(&self.classes, &self.sampling, self.diffusion.log_snr) {
+        // The defaults are good if a request that asks for nothing is.
+        let class = match self.classes.is_empty() {
+            true => ClassName::Unconditional,
+            false => ClassName::Id(0),
+        };
+        if let Err(e) = self.plan(&Request::new(vec![class])) {
             return bad(format!("sampling: {e}"));
         }
         if self.weights.is_empty() {

@@ -45,13 +45,7 @@ impl Model {
     ///
     /// [`RequestError`], naming what is wrong.
     pub fn plan(&self, request: &Request) -> Result<Plan, RequestError> {
-        let Config {
-            classes,
-            sampling,
-            diffusion,
-            ..
-        } = &self.config;
-        request.plan(classes, sampling, diffusion.log_snr)
+        self.config.plan(request)
     }
 
     /// Network evaluations (NFE) that a plan costs for the image that needs most.

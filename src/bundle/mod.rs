@@ -16,7 +16,8 @@ mod parameters;
 mod safetensors;
 
 pub use config::{
-    Config, Diffusion, FORMAT_VERSION, ImageShape, Network, Provenance, WRITTEN_BY, WeightsFile,
+    Config, Diffusion, FORMAT_VERSION, ImageShape, MAX_CLASSES, Network, Provenance, WRITTEN_BY,
+    WeightsFile,
 };
 pub use error::BundleError;
 pub use loader::{Loader, Model};

@@ -6,10 +6,10 @@ use burn::tensor::{Device, Tensor, activation::softmax};
 
 use super::{GroupNorm, UNetConfig};
 
-/// Self-attention with a residual connection, `head_channels` channels a head.
+/// Self-attention with a residual connection.
 #[derive(Module, Debug)]
 pub struct SelfAttention {
-    norm: GroupNorm,
+    norm: Option<GroupNorm>,
     /// Columns in the order query, key, value; within each, head after head.
     qkv: Linear,
     output: Linear,
@@ -17,14 +17,21 @@ pub struct SelfAttention {
 }
 
 impl SelfAttention {
-    pub(super) fn new(config: &UNetConfig, channels: usize, device: &Device) -> Self {
+    /// `norm_groups`: of the normalisation before it, if there is one.
+    pub(super) fn new(
+        config: &UNetConfig,
+        channels: usize,
+        norm_groups: Option<usize>,
+        device: &Device,
+    ) -> Self {
         Self {
-            norm: GroupNorm::new(config.norm_groups, channels, device),
+            norm: norm_groups
+                .map(|groups| GroupNorm::new(groups, channels, config.norm_epsilon, device)),
             qkv: LinearConfig::new(channels, 3 * channels).init(device),
             output: LinearConfig::new(channels, channels)
                 .with_initializer(Initializer::Zeros)
                 .init(device),
-            heads: channels / config.head_channels,
+            heads: config.attention_heads(channels),
         }
     }
 
@@ -32,10 +39,11 @@ impl SelfAttention {
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let [batch, channels, height, width] = x.dims();
         let (pixels, depth) = (height * width, channels / self.heads);
-        let tokens = self
-            .norm
-            .forward(x.clone())
-            .reshape([batch, channels, pixels]);
+        let normalized = match &self.norm {
+            Some(norm) => norm.forward(x.clone()),
+            None => x.clone(),
+        };
+        let tokens = normalized.reshape([batch, channels, pixels]);
         let qkv = self.qkv.forward(tokens.swap_dims(1, 2));
         // [batch, pixels, 3·heads, depth] → three of [batch, heads, pixels, depth]
         let qkv = qkv

@@ -5,7 +5,8 @@ use burn::nn::{Embedding, EmbeddingConfig, Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor, TensorData, activation::silu};
 use serde::{Deserialize, Serialize};
 
-use super::NetworkError;
+use super::{NetworkError, UNetConfig};
+use crate::timesteps::TimestepTable;
 
 /// How λ becomes the argument of the sinusoidal embedding:
 /// t = scale · (max − λ)/(max − min), 0 where the image is clean.
@@ -47,22 +48,21 @@ impl LogSnrEmbedding {
         })
     }
 
-    /// The sinusoidal embedding (Vaswani et al. 2017, as ADM orders it: cosines, then sines).
+    /// t of every λ.
     ///
     /// # Shapes
     ///
-    /// `log_snr`: `[batch]`; result: `[batch, channels]`, for an even number of channels.
-    fn embed(&self, log_snr: Tensor<1>, channels: usize) -> Tensor<2> {
-        let half = channels / 2;
-        let frequencies: Vec<f32> = (0..half)
-            .map(|i| libm::exp(-libm::log(10_000.0) * i as f64 / half as f64) as f32)
-            .collect();
-        let frequencies =
-            Tensor::<2>::from_data(TensorData::new(frequencies, [1, half]), &log_snr.device());
-        let t = (log_snr.neg() + self.max) * (self.scale / (self.max - self.min));
-        let angle = t.unsqueeze_dim::<2>(1) * frequencies;
-        Tensor::cat(vec![angle.clone().cos(), angle.sin()], 1)
+    /// `log_snr` and the result: `[batch]`.
+    fn time(&self, log_snr: Tensor<1>) -> Tensor<1> {
+        (log_snr.neg() + self.max) * (self.scale / (self.max - self.min))
     }
+}
+
+/// How the network sees λ.
+#[derive(Debug, Clone)]
+enum TimeInput {
+    Continuous(LogSnrEmbedding),
+    Discrete(TimestepTable),
 }
 
 /// The embedding of (λ, class): an MLP of the sinusoidal embedding of λ plus an embedding of the
@@ -73,28 +73,46 @@ pub struct Conditioning {
     log_snr_out: Linear,
     class: Embedding,
     #[module(skip)]
-    log_snr_embedding: LogSnrEmbedding,
+    time: TimeInput,
+    /// s in the frequencies 10000^(−i/(n − s)).
+    frequency_shift: f64,
 }
 
 impl Conditioning {
-    pub(super) fn new(
-        base_channels: usize,
-        classes: usize,
-        log_snr_embedding: LogSnrEmbedding,
-        device: &Device,
-    ) -> Self {
-        let width = Self::width(base_channels);
+    pub(super) fn new(config: &UNetConfig, classes: usize, device: &Device) -> Self {
+        let (sinusoids, width) = (config.sinusoids(), config.embedding());
         Self {
-            log_snr_in: LinearConfig::new(base_channels, width).init(device),
+            log_snr_in: LinearConfig::new(sinusoids, width).init(device),
             log_snr_out: LinearConfig::new(width, width).init(device),
             class: EmbeddingConfig::new(classes + 1, width).init(device),
-            log_snr_embedding,
+            time: match &config.timesteps {
+                Some(timesteps) => TimeInput::Discrete(timesteps.table()),
+                None => TimeInput::Continuous(config.log_snr_embedding),
+            },
+            frequency_shift: config.frequency_shift,
         }
     }
 
-    /// Channels of the embedding: four times the base channels.
-    pub fn width(base_channels: usize) -> usize {
-        4 * base_channels
+    /// The sinusoidal embedding (Vaswani et al. 2017, as ADM orders it: cosines, then sines).
+    ///
+    /// # Shapes
+    ///
+    /// `log_snr`: `[batch]`; result: `[batch, channels]`, for an even number of channels.
+    fn sinusoids(&self, log_snr: Tensor<1>) -> Tensor<2> {
+        let [channels, _] = self.log_snr_in.weight.dims();
+        let half = channels / 2;
+        let last = half as f64 - self.frequency_shift;
+        let frequencies: Vec<f32> = (0..half)
+            .map(|i| libm::exp(-libm::log(10_000.0) * i as f64 / last) as f32)
+            .collect();
+        let frequencies =
+            Tensor::<2>::from_data(TensorData::new(frequencies, [1, half]), &log_snr.device());
+        let t = match &self.time {
+            TimeInput::Continuous(embedding) => embedding.time(log_snr),
+            TimeInput::Discrete(table) => table.timestep(log_snr),
+        };
+        let angle = t.unsqueeze_dim::<2>(1) * frequencies;
+        Tensor::cat(vec![angle.clone().cos(), angle.sin()], 1)
     }
 
     /// SiLU of the embedding, which is how every block uses it.
@@ -112,8 +130,7 @@ impl Conditioning {
         } else {
             (log_snr, class)
         };
-        let [base, _] = self.log_snr_in.weight.dims();
-        let time = self.log_snr_embedding.embed(log_snr, base);
+        let time = self.sinusoids(log_snr);
         let time = self
             .log_snr_out
             .forward(silu(self.log_snr_in.forward(time)));

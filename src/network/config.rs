@@ -2,42 +2,21 @@
 
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
-use super::{LogSnrEmbedding, UNet};
-
-/// Why a network cannot be built.
-#[derive(Debug, Clone, PartialEq, Error)]
-pub enum NetworkError {
-    /// A field has a value that no network can have.
-    #[error("network.{field} is {value}: {expected}")]
-    Field {
-        /// The field of [`UNetConfig`].
-        field: &'static str,
-        /// Its value.
-        value: String,
-        /// What would do.
-        expected: String,
-    },
-    /// The image does not halve as often as the network asks.
-    #[error(
-        "network.channel_multipliers has {stages} stages, so the image size must be a multiple of {multiple}, and {size} is not"
-    )]
-    ImageSize {
-        /// The image's height and width in pixels.
-        size: usize,
-        /// The number of stages.
-        stages: usize,
-        /// 2^(stages − 1).
-        multiple: usize,
-    },
-}
+use super::fields::Fields;
+use super::{Downsample, LogSnrEmbedding, MiddleKind, Modulation, UNet, Upsample};
+use crate::timesteps::Timesteps;
 
 /// Configuration of the U-Net after ADM (Dhariwal & Nichol 2021, appendix on architecture):
 /// residual blocks with scale-and-shift group normalisation by the (λ, class) embedding, residual
-/// up- and downsampling, self-attention at chosen resolutions.
+/// up- and downsampling, self-attention at chosen resolutions. That is what the defaults are; the
+/// fields after `log_snr_embedding` make it one of its relatives instead, so that models
+/// trained elsewhere run here.
+///
+/// In a file, a `preset` may stand in the place of the fields that it sets: see
+/// [`preset`](Self::preset).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "Fields")]
 pub struct UNetConfig {
     /// Channels of the first stage.
     pub base_channels: usize,
@@ -47,28 +26,62 @@ pub struct UNetConfig {
     /// Residual blocks a stage on the way down (one more on the way up).
     pub residual_blocks: usize,
     /// Image sizes, in pixels, at which the blocks have self-attention.
-    #[serde(default)]
     pub attention_resolutions: Vec<usize>,
     /// Channels of an attention head (64 in ADM). Also in the middle, which always attends.
-    #[serde(default = "default_head_channels")]
     pub head_channels: usize,
     /// Dropout within the residual blocks, in training only.
-    #[serde(default)]
     pub dropout: f64,
     /// Groups of every group normalisation (32 in ADM).
-    #[serde(default = "default_norm_groups")]
     pub norm_groups: usize,
     /// How λ is scaled before its sinusoidal embedding.
-    #[serde(default)]
     pub log_snr_embedding: LogSnrEmbedding,
+    /// The network sees the timestep of a schedule in discrete time, interpolated from λ, in the
+    /// place of what `log_snr_embedding` says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timesteps: Option<Timesteps>,
+    /// Attention has this many heads wherever it is, in the place of heads of `head_channels`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub heads: Option<usize>,
+    /// Added to the variance in group normalisations (10⁻⁵ in ADM).
+    #[serde(skip_serializing_if = "is_default_epsilon")]
+    pub norm_epsilon: f64,
+    /// How the embedding of (λ, class) enters a residual block.
+    #[serde(skip_serializing_if = "is_default")]
+    pub modulation: Modulation,
+    /// How the image halves.
+    #[serde(skip_serializing_if = "is_default")]
+    pub downsample: Downsample,
+    /// How the image doubles.
+    #[serde(skip_serializing_if = "is_default")]
+    pub upsample: Upsample,
+    /// What is in the middle.
+    #[serde(skip_serializing_if = "is_default")]
+    pub middle: MiddleKind,
+    /// Groups of the normalisation before the middle's attention where they are not
+    /// `norm_groups`; 0 is none at all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub middle_norm_groups: Option<usize>,
+    /// Channels of the sinusoidal embedding, `base_channels` unless given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sinusoid_channels: Option<usize>,
+    /// Channels of the embedding of (λ, class), 4 · `base_channels` unless given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub embedding_channels: Option<usize>,
+    /// s in the frequencies of the sinusoidal embedding, 10000^(−i/(n − s)) for i = 0 … n − 1:
+    /// 0 in ADM, 1 in DDPM.
+    #[serde(skip_serializing_if = "is_default")]
+    pub frequency_shift: f64,
 }
 
-fn default_head_channels() -> usize {
-    64
+/// ε of ADM's group normalisations.
+pub(super) const DEFAULT_EPSILON: f64 = 1e-5;
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
-fn default_norm_groups() -> usize {
-    32
+fn is_default_epsilon(value: &f64) -> bool {
+    *value == DEFAULT_EPSILON
 }
 
 impl UNetConfig {
@@ -77,111 +90,98 @@ impl UNetConfig {
         Self {
             base_channels: 8,
             channel_multipliers: vec![1, 2],
-            residual_blocks: 1,
             attention_resolutions: vec![4],
             head_channels: 8,
-            dropout: 0.0,
             norm_groups: 4,
-            log_snr_embedding: LogSnrEmbedding::default(),
+            ..Self::adm(8, 1)
         }
     }
 
-    /// Checks that the network can be built for square images of `size` pixels.
-    ///
-    /// # Errors
-    ///
-    /// [`NetworkError`] names the first field that does not fit.
-    pub fn validate(&self, size: usize) -> Result<(), NetworkError> {
-        let field = |field, value: &dyn ToString, expected: &str| {
-            Err(NetworkError::Field {
-                field,
-                value: value.to_string(),
-                expected: expected.to_owned(),
-            })
+    /// ADM's network for 64×64 pixels, with which the guidance paper made its table (Dhariwal &
+    /// Nichol 2021, table 4): 296 million parameters.
+    pub fn adm64() -> Self {
+        Self {
+            channel_multipliers: vec![1, 2, 3, 4],
+            attention_resolutions: vec![32, 16, 8],
+            dropout: 0.1,
+            ..Self::adm(192, 3)
+        }
+    }
+
+    /// The network of a name: `"adm64"` is [`adm64`](Self::adm64).
+    pub fn preset(name: &str) -> Option<Self> {
+        match name {
+            "adm64" => Some(Self::adm64()),
+            _ => None,
+        }
+    }
+
+    /// The names that [`preset`](Self::preset) knows.
+    pub const PRESETS: [&str; 1] = ["adm64"];
+
+    /// One stage of ADM's network without attention but in the middle, everything else by default.
+    pub fn adm(base_channels: usize, residual_blocks: usize) -> Self {
+        Self {
+            base_channels,
+            channel_multipliers: vec![1],
+            residual_blocks,
+            attention_resolutions: Vec::new(),
+            head_channels: 64,
+            dropout: 0.0,
+            norm_groups: 32,
+            log_snr_embedding: LogSnrEmbedding::default(),
+            timesteps: None,
+            heads: None,
+            norm_epsilon: DEFAULT_EPSILON,
+            modulation: Modulation::default(),
+            downsample: Downsample::default(),
+            upsample: Upsample::default(),
+            middle: MiddleKind::default(),
+            middle_norm_groups: None,
+            sinusoid_channels: None,
+            embedding_channels: None,
+            frequency_shift: 0.0,
+        }
+    }
+
+    /// Whether the network is one that format 1 of bundles can describe: ADM's.
+    pub fn is_plain(&self) -> bool {
+        let plain = Self {
+            channel_multipliers: self.channel_multipliers.clone(),
+            attention_resolutions: self.attention_resolutions.clone(),
+            head_channels: self.head_channels,
+            dropout: self.dropout,
+            norm_groups: self.norm_groups,
+            log_snr_embedding: self.log_snr_embedding,
+            ..Self::adm(self.base_channels, self.residual_blocks)
         };
-        let stages = self.channel_multipliers.len();
-        if !(1..=4096).contains(&self.base_channels) {
-            return field(
-                "base_channels",
-                &self.base_channels,
-                "it must be from 1 to 4096",
-            );
-        }
-        if !(1..=8).contains(&stages)
-            || self
-                .channel_multipliers
-                .iter()
-                .any(|m| !(1..=64).contains(m))
-        {
-            let value = format!("{:?}", self.channel_multipliers);
-            return field(
-                "channel_multipliers",
-                &value,
-                "it must have from 1 to 8 entries from 1 to 64",
-            );
-        }
-        if !(1..=32).contains(&self.residual_blocks) {
-            return field(
-                "residual_blocks",
-                &self.residual_blocks,
-                "it must be from 1 to 32",
-            );
-        }
-        if !(0.0..1.0).contains(&self.dropout) {
-            return field(
-                "dropout",
-                &self.dropout,
-                "it must be from 0 up to, not including, 1",
-            );
-        }
-        let widths: Vec<_> = self
-            .channel_multipliers
-            .iter()
-            .map(|m| m * self.base_channels)
-            .collect();
-        if self.norm_groups == 0 || widths.iter().any(|w| w % self.norm_groups != 0) {
-            let expected = format!("it must divide the channels of every stage, {widths:?}");
-            return field("norm_groups", &self.norm_groups, &expected);
-        }
-        if self.base_channels % 2 != 0 {
-            return field(
-                "base_channels",
-                &self.base_channels,
-                "it must be even, for sines and cosines",
-            );
-        }
-        let multiple = 1 << (stages - 1);
-        if size == 0 || size % multiple != 0 {
-            return Err(NetworkError::ImageSize {
-                size,
-                stages,
-                multiple,
-            });
-        }
-        for (stage, &width) in widths.iter().enumerate() {
-            let attends = self.attention_resolutions.contains(&(size >> stage));
-            let middle = stage == stages - 1;
-            if (attends || middle) && (self.head_channels == 0 || width % self.head_channels != 0) {
-                let expected = format!(
-                    "it must divide the {width} channels of the stage at {} pixels",
-                    size >> stage
-                );
-                return field("head_channels", &self.head_channels, &expected);
-            }
-        }
-        if let Some(odd) = self
-            .attention_resolutions
-            .iter()
-            .find(|&&r| !(0..stages).any(|stage| size >> stage == r))
-        {
-            let sizes: Vec<_> = (0..stages).map(|stage| size >> stage).collect();
-            return field(
-                "attention_resolutions",
-                odd,
-                &format!("the stages of this network are at {sizes:?} pixels"),
-            );
-        }
-        self.log_snr_embedding.validate()
+        *self == plain
+    }
+
+    /// Channels of every stage.
+    pub fn widths(&self) -> Vec<usize> {
+        let multipliers = self.channel_multipliers.iter();
+        multipliers.map(|m| m * self.base_channels).collect()
+    }
+
+    /// Channels of the sinusoidal embedding.
+    pub fn sinusoids(&self) -> usize {
+        self.sinusoid_channels.unwrap_or(self.base_channels)
+    }
+
+    /// Channels of the embedding of (λ, class).
+    pub fn embedding(&self) -> usize {
+        self.embedding_channels.unwrap_or(4 * self.base_channels)
+    }
+
+    /// Heads of an attention over `channels` channels.
+    pub fn attention_heads(&self, channels: usize) -> usize {
+        self.heads.unwrap_or(channels / self.head_channels.max(1))
+    }
+
+    /// Groups of the normalisation before the middle's attention, if there is one.
+    pub fn middle_attention_groups(&self) -> Option<usize> {
+        Some(self.middle_norm_groups.unwrap_or(self.norm_groups)).filter(|&groups| groups > 0)
     }
 
     /// Builds the network with fresh weights.
@@ -197,21 +197,46 @@ impl UNetConfig {
 mod tests {
     use super::*;
 
-    fn broken(change: impl FnOnce(&mut UNetConfig)) -> String {
-        let mut config = UNetConfig::tiny();
-        change(&mut config);
-        config.validate(8).unwrap_err().to_string()
+    fn read(json: &str) -> Result<UNetConfig, String> {
+        serde_json::from_str(json).map_err(|e| e.to_string())
     }
 
     #[test]
-    fn every_misfit_is_named() {
-        assert_eq!(UNetConfig::tiny().validate(8), Ok(()));
-        assert!(broken(|c| c.base_channels = 0).contains("base_channels is 0"));
-        assert!(broken(|c| c.channel_multipliers.clear()).contains("channel_multipliers"));
-        assert!(broken(|c| c.norm_groups = 3).contains("[8, 16]"));
-        assert!(broken(|c| c.head_channels = 5).contains("head_channels is 5"));
-        assert!(broken(|c| c.attention_resolutions = vec![5]).contains("[8, 4]"));
-        assert!(broken(|c| c.dropout = 1.0).contains("dropout"));
-        assert!(broken(|c| c.channel_multipliers = vec![1; 5]).contains("multiple of 16"));
+    fn a_preset_gives_what_is_not_given() {
+        assert_eq!(read(r#"{"preset": "adm64"}"#).unwrap(), UNetConfig::adm64());
+        let narrow = read(r#"{"preset": "adm64", "base_channels": 64, "dropout": 0}"#).unwrap();
+        assert_eq!((narrow.base_channels, narrow.dropout), (64, 0.0));
+        assert_eq!(narrow.attention_resolutions, [32, 16, 8]);
+        let unknown = read(r#"{"preset": "adm65"}"#).unwrap_err();
+        assert!(unknown.contains("adm64"), "{unknown}");
+        let missing = read(r#"{"base_channels": 8, "residual_blocks": 1}"#).unwrap_err();
+        assert!(
+            missing.contains("missing field `channel_multipliers`"),
+            "{missing}"
+        );
+        let wrong = read(r#"{"preset": "adm64", "head": 1}"#).unwrap_err();
+        assert!(wrong.contains("unknown field `head`"), "{wrong}");
+    }
+
+    /// What a bundle said before there were other networks, it says still.
+    #[test]
+    fn defaults_are_not_written() {
+        let json = serde_json::to_value(UNetConfig::tiny()).unwrap();
+        assert_eq!(json.as_object().unwrap().len(), 8);
+        assert!(UNetConfig::tiny().is_plain() && UNetConfig::adm64().is_plain());
+        let other = UNetConfig {
+            heads: Some(2),
+            norm_epsilon: 1e-6,
+            downsample: Downsample::ConvolutionAfter,
+            middle_norm_groups: Some(0),
+            ..UNetConfig::tiny()
+        };
+        assert!(!other.is_plain());
+        let json = serde_json::to_string(&other).unwrap();
+        assert_eq!(read(&json).unwrap(), other);
+        assert!(
+            json.contains(r#""downsample":"convolution-after""#),
+            "{json}"
+        );
     }
 }

@@ -6,9 +6,6 @@ use burn::tensor::{Device, Tensor, activation::silu};
 
 use crate::kernels::{self, GroupNormOptions};
 
-/// Added to the variance, as in ADM.
-const EPSILON: f64 = 1e-5;
-
 /// Group normalisation over `channels / groups` channels and all pixels of an image, then a
 /// learned scale and shift per channel.
 #[derive(Module, Debug)]
@@ -16,14 +13,17 @@ pub struct GroupNorm {
     weight: Param<Tensor<1>>,
     bias: Param<Tensor<1>>,
     groups: usize,
+    /// Added to the variance.
+    epsilon: f64,
 }
 
 impl GroupNorm {
-    pub(super) fn new(groups: usize, channels: usize, device: &Device) -> Self {
+    pub(super) fn new(groups: usize, channels: usize, epsilon: f64, device: &Device) -> Self {
         Self {
             weight: Initializer::Ones.init([channels], device),
             bias: Initializer::Zeros.init([channels], device),
             groups,
+            epsilon,
         }
     }
 
@@ -74,7 +74,7 @@ impl GroupNorm {
     ) -> Tensor<4> {
         let options = GroupNormOptions {
             groups: self.groups,
-            epsilon: EPSILON,
+            epsilon: self.epsilon,
             silu: activate,
         };
         if let Some(y) = kernels::group_norm(&x, &scale, &shift, options) {
@@ -85,7 +85,7 @@ impl GroupNorm {
         let mean = grouped.clone().mean_dim(2);
         let centred = grouped - mean;
         let variance = centred.clone().square().mean_dim(2);
-        let normalized = centred * (variance + EPSILON).sqrt().recip();
+        let normalized = centred * (variance + self.epsilon).sqrt().recip();
         let [rows, _] = scale.dims();
         let y = normalized.reshape([batch, channels, height, width])
             * scale.reshape([rows, channels, 1, 1])

@@ -26,7 +26,7 @@ impl UNetConfig {
             let block = 3 * 2 * plane + 5 * plane;
             let attends = self.attention_resolutions.contains(&(side as usize)) || stage == last;
             let attention = if attends {
-                let heads = (width / self.head_channels.max(1) as u64).max(1);
+                let heads = (self.attention_heads(width as usize) as u64).max(1);
                 // Queries, keys, values and result; scores before and after the softmax.
                 5 * plane + 3 * heads * side.pow(4)
             } else {

@@ -1,19 +1,27 @@
 //! The denoiser networks: the U-Net of Dhariwal & Nichol 2021 ("ADM"), which the guidance paper
 //! ran, conditioned on λ and on the class with ∅ as one more class.
 
+mod architecture;
 mod attention;
 mod conditioning;
 mod config;
+mod error;
+mod fields;
 mod group_norm;
 mod memory;
+mod resample;
 mod residual;
 mod unet;
+mod validate;
 
+pub use architecture::{Downsample, MiddleKind, Modulation, Upsample};
 pub use attention::SelfAttention;
 pub use conditioning::{Conditioning, LogSnrEmbedding};
-pub use config::{NetworkError, UNetConfig};
+pub use config::UNetConfig;
+pub use error::NetworkError;
 pub use group_norm::GroupNorm;
-pub use residual::{Resample, ResidualBlock};
+pub use resample::Resample;
+pub use residual::ResidualBlock;
 pub use unet::{Block, DownStage, Middle, UNet, UpStage};
 
 use burn::nn::{
@@ -34,5 +42,17 @@ fn zero_conv3x3(channels: [usize; 2], device: &Device) -> Conv2d {
     Conv2dConfig::new(channels, [3, 3])
         .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1))
         .with_initializer(Initializer::Zeros)
+        .init(device)
+}
+
+/// A 3×3 convolution of stride 2, which halves the image.
+fn halving_conv3x3(channels: usize, how: Downsample, device: &Device) -> Conv2d {
+    let padding = match how {
+        Downsample::ConvolutionAfter => PaddingConfig2d::Explicit(0, 0, 1, 1),
+        Downsample::Convolution | Downsample::Residual => PaddingConfig2d::Explicit(1, 1, 1, 1),
+    };
+    Conv2dConfig::new([channels, channels], [3, 3])
+        .with_stride([2, 2])
+        .with_padding(padding)
         .init(device)
 }

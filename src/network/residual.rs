@@ -5,42 +5,13 @@ use burn::nn::{
     Dropout, DropoutConfig, Linear, LinearConfig,
     conv::{Conv2d, Conv2dConfig},
 };
-use burn::tensor::{
-    Device, Tensor,
-    module::{avg_pool2d, interpolate},
-    ops::{AvgPoolOptions, InterpolateMode, InterpolateOptions},
-};
+use burn::tensor::{Device, Tensor};
 
-use super::{GroupNorm, UNetConfig, conditioning::Conditioning, conv3x3, zero_conv3x3};
+use super::{GroupNorm, Modulation, Resample, UNetConfig, conv3x3, zero_conv3x3};
 use crate::kernels::convolve;
 
-/// What a residual block does to the size of the image.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Resample {
-    /// Nothing.
-    None,
-    /// Halves it, by averaging 2×2 pixels.
-    Down,
-    /// Doubles it, by repeating pixels.
-    Up,
-}
-
-impl Resample {
-    fn apply(self, x: Tensor<4>) -> Tensor<4> {
-        match self {
-            Self::None => x,
-            Self::Down => avg_pool2d(x, AvgPoolOptions::new([2, 2]).with_stride([2, 2])),
-            Self::Up => {
-                let [_, _, h, w] = x.dims();
-                let nearest = InterpolateOptions::new(InterpolateMode::Nearest);
-                interpolate(x, nearest.with_output_size([2 * h, 2 * w]))
-            }
-        }
-    }
-}
-
 /// A residual block: normalise, activate, (resample,) convolve; normalise with the scale and
-/// shift of the (λ, class) embedding, activate, convolve; add the input.
+/// shift of the (λ, class) embedding (or only shifted by it), activate, convolve; add the input.
 #[derive(Module, Debug)]
 pub struct ResidualBlock {
     norm_in: GroupNorm,
@@ -52,6 +23,8 @@ pub struct ResidualBlock {
     skip: Option<Conv2d>,
     #[module(skip)]
     resample: Resample,
+    #[module(skip)]
+    how: Modulation,
 }
 
 impl ResidualBlock {
@@ -61,17 +34,23 @@ impl ResidualBlock {
         resample: Resample,
         device: &Device,
     ) -> Self {
-        let embedding = Conditioning::width(config.base_channels);
+        let norm =
+            |channels| GroupNorm::new(config.norm_groups, channels, config.norm_epsilon, device);
+        let modulation = match config.modulation {
+            Modulation::ScaleShift => 2 * output,
+            Modulation::Add => output,
+        };
         Self {
-            norm_in: GroupNorm::new(config.norm_groups, input, device),
+            norm_in: norm(input),
             conv_in: conv3x3([input, output], device),
-            modulation: LinearConfig::new(embedding, 2 * output).init(device),
-            norm_out: GroupNorm::new(config.norm_groups, output, device),
+            modulation: LinearConfig::new(config.embedding(), modulation).init(device),
+            norm_out: norm(output),
             dropout: DropoutConfig::new(config.dropout).init(),
             conv_out: zero_conv3x3([output, output], device),
             skip: (input != output)
                 .then(|| Conv2dConfig::new([input, output], [1, 1]).init(device)),
             resample,
+            how: config.modulation,
         }
     }
 
@@ -86,9 +65,17 @@ impl ResidualBlock {
         let hidden = convolve(&self.conv_in, hidden);
         let [_, channels, ..] = hidden.dims();
         let modulation = self.modulation.forward(embedding).narrow(0, 0, batch);
-        let scale = modulation.clone().narrow(1, 0, channels);
-        let shift = modulation.narrow(1, channels, channels);
-        let hidden = self.norm_out.forward_modulated_silu(hidden, scale, shift);
+        let hidden = match self.how {
+            Modulation::ScaleShift => {
+                let scale = modulation.clone().narrow(1, 0, channels);
+                let shift = modulation.narrow(1, channels, channels);
+                self.norm_out.forward_modulated_silu(hidden, scale, shift)
+            }
+            Modulation::Add => {
+                let shift = modulation.reshape([batch, channels, 1, 1]);
+                self.norm_out.forward_silu(hidden + shift)
+            }
+        };
         let hidden = convolve(&self.conv_out, self.dropout.forward(hidden));
         let x = self.resample.apply(x);
         match &self.skip {

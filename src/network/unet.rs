@@ -5,8 +5,8 @@ use burn::nn::conv::Conv2d;
 use burn::tensor::{Device, Int, Tensor};
 
 use super::{
-    Conditioning, GroupNorm, Resample, ResidualBlock, SelfAttention, UNetConfig, conv3x3,
-    zero_conv3x3,
+    Conditioning, Downsample, GroupNorm, MiddleKind, Resample, ResidualBlock, SelfAttention,
+    UNetConfig, Upsample, conv3x3, halving_conv3x3, zero_conv3x3,
 };
 use crate::denoiser::Denoiser;
 use crate::kernels::convolve;
@@ -22,7 +22,8 @@ impl Block {
     fn new(config: &UNetConfig, channels: [usize; 2], attends: bool, device: &Device) -> Self {
         Self {
             residual: ResidualBlock::new(config, channels, Resample::None, device),
-            attention: attends.then(|| SelfAttention::new(config, channels[1], device)),
+            attention: attends
+                .then(|| SelfAttention::new(config, channels[1], Some(config.norm_groups), device)),
         }
     }
 
@@ -35,26 +36,103 @@ impl Block {
     }
 }
 
-/// One resolution on the way down.
+/// One resolution on the way down; at its end the image halves in one of two ways, or not.
 #[derive(Module, Debug)]
 pub struct DownStage {
     blocks: Vec<Block>,
     downsample: Option<ResidualBlock>,
+    downsample_conv: Option<Conv2d>,
 }
 
-/// The lowest resolution: block, attention, block.
+impl DownStage {
+    fn new(
+        blocks: Vec<Block>,
+        config: &UNetConfig,
+        width: usize,
+        halves: bool,
+        device: &Device,
+    ) -> Self {
+        let residual = config.downsample == Downsample::Residual;
+        Self {
+            blocks,
+            downsample: (halves && residual)
+                .then(|| ResidualBlock::new(config, [width, width], Resample::Down, device)),
+            downsample_conv: (halves && !residual)
+                .then(|| halving_conv3x3(width, config.downsample, device)),
+        }
+    }
+
+    /// The halved image, where there is one.
+    fn halve(&self, x: &Tensor<4>, embedding: &Tensor<2>) -> Option<Tensor<4>> {
+        match (&self.downsample, &self.downsample_conv) {
+            (Some(block), _) => Some(block.forward(x.clone(), embedding.clone())),
+            (None, Some(convolution)) => Some(convolve(convolution, x.clone())),
+            (None, None) => None,
+        }
+    }
+}
+
+/// The lowest resolution: block, attention (as a rule), block.
 #[derive(Module, Debug)]
 pub struct Middle {
     first: ResidualBlock,
-    attention: SelfAttention,
+    attention: Option<SelfAttention>,
     second: ResidualBlock,
 }
 
-/// One resolution on the way up; every block also sees an activation of the way down.
+impl Middle {
+    fn new(config: &UNetConfig, width: usize, device: &Device) -> Self {
+        let groups = config.middle_attention_groups();
+        Self {
+            first: ResidualBlock::new(config, [width, width], Resample::None, device),
+            attention: (config.middle == MiddleKind::Attention)
+                .then(|| SelfAttention::new(config, width, groups, device)),
+            second: ResidualBlock::new(config, [width, width], Resample::None, device),
+        }
+    }
+
+    fn forward(&self, x: Tensor<4>, embedding: &Tensor<2>) -> Tensor<4> {
+        let mut x = self.first.forward(x, embedding.clone());
+        if let Some(attention) = &self.attention {
+            x = attention.forward(x);
+        }
+        self.second.forward(x, embedding.clone())
+    }
+}
+
+/// One resolution on the way up; every block also sees an activation of the way down. At its end
+/// the image doubles in one of two ways, or not.
 #[derive(Module, Debug)]
 pub struct UpStage {
     blocks: Vec<Block>,
     upsample: Option<ResidualBlock>,
+    upsample_conv: Option<Conv2d>,
+}
+
+impl UpStage {
+    fn new(
+        blocks: Vec<Block>,
+        config: &UNetConfig,
+        width: usize,
+        doubles: bool,
+        device: &Device,
+    ) -> Self {
+        let residual = config.upsample == Upsample::Residual;
+        Self {
+            blocks,
+            upsample: (doubles && residual)
+                .then(|| ResidualBlock::new(config, [width, width], Resample::Up, device)),
+            upsample_conv: (doubles && !residual).then(|| conv3x3([width, width], device)),
+        }
+    }
+
+    fn double(&self, x: Tensor<4>, embedding: &Tensor<2>) -> Tensor<4> {
+        match (&self.upsample, &self.upsample_conv) {
+            (Some(block), _) => block.forward(x, embedding.clone()),
+            (None, Some(convolution)) => convolve(convolution, Resample::Up.apply(x)),
+            (None, None) => x,
+        }
+    }
 }
 
 /// The denoiser: a U-Net conditioned on λ and on the class, with ∅ as one more class.
@@ -65,7 +143,7 @@ pub struct UNet {
     conditioning: Conditioning,
     input: Conv2d,
     down: Vec<DownStage>,
-    middle: Middle,
+    middle: Option<Middle>,
     up: Vec<UpStage>,
     output_norm: GroupNorm,
     output: Conv2d,
@@ -80,11 +158,7 @@ impl UNet {
         classes: usize,
         device: &Device,
     ) -> Self {
-        let widths: Vec<usize> = config
-            .channel_multipliers
-            .iter()
-            .map(|m| m * config.base_channels)
-            .collect();
+        let widths = config.widths();
         let last = widths.len() - 1;
         let attends = |stage: usize| config.attention_resolutions.contains(&(size >> stage));
         // Widths of the activations that the way up will see, the latest last.
@@ -98,17 +172,14 @@ impl UNet {
                 width = output;
                 skips.push(width);
             }
-            let downsample = (stage < last).then(|| {
+            let halves = stage < last;
+            if halves {
                 skips.push(width);
-                ResidualBlock::new(config, [width, width], Resample::Down, device)
-            });
-            down.push(DownStage { blocks, downsample });
+            }
+            down.push(DownStage::new(blocks, config, width, halves, device));
         }
-        let middle = Middle {
-            first: ResidualBlock::new(config, [width, width], Resample::None, device),
-            attention: SelfAttention::new(config, width, device),
-            second: ResidualBlock::new(config, [width, width], Resample::None, device),
-        };
+        let middle =
+            (config.middle != MiddleKind::None).then(|| Middle::new(config, width, device));
         let mut up = Vec::new();
         for (stage, &output) in widths.iter().enumerate().rev() {
             let mut blocks = Vec::new();
@@ -117,22 +188,15 @@ impl UNet {
                 blocks.push(Block::new(config, [input, output], attends(stage), device));
                 width = output;
             }
-            let upsample = (stage > 0)
-                .then(|| ResidualBlock::new(config, [width, width], Resample::Up, device));
-            up.push(UpStage { blocks, upsample });
+            up.push(UpStage::new(blocks, config, width, stage > 0, device));
         }
         Self {
-            conditioning: Conditioning::new(
-                config.base_channels,
-                classes,
-                config.log_snr_embedding,
-                device,
-            ),
+            conditioning: Conditioning::new(config, classes, device),
             input: conv3x3([channels, widths[0]], device),
             down,
             middle,
             up,
-            output_norm: GroupNorm::new(config.norm_groups, width, device),
+            output_norm: GroupNorm::new(config.norm_groups, width, config.norm_epsilon, device),
             output: zero_conv3x3([width, channels], device),
             classes,
         }
@@ -152,14 +216,14 @@ impl UNet {
                 x = block.forward(x, embedding.clone());
                 skips.push(x.clone());
             }
-            if let Some(downsample) = &stage.downsample {
-                x = downsample.forward(x, embedding.clone());
+            if let Some(halved) = stage.halve(&x, &embedding) {
+                x = halved;
                 skips.push(x.clone());
             }
         }
-        x = self.middle.first.forward(x, embedding.clone());
-        x = self.middle.attention.forward(x);
-        x = self.middle.second.forward(x, embedding.clone());
+        if let Some(middle) = &self.middle {
+            x = middle.forward(x, &embedding);
+        }
         for stage in &self.up {
             for block in &stage.blocks {
                 x = match skips.pop() {
@@ -168,9 +232,7 @@ impl UNet {
                 };
                 x = block.forward(x, embedding.clone());
             }
-            if let Some(upsample) = &stage.upsample {
-                x = upsample.forward(x, embedding.clone());
-            }
+            x = stage.double(x, &embedding);
         }
         convolve(&self.output, self.output_norm.forward_silu(x))
     }
@@ -203,17 +265,7 @@ mod tests {
         };
         let tiny = count(UNetConfig::tiny(), 8, 2);
         assert!(tiny < 100_000, "{tiny}");
-        let adm64 = UNetConfig {
-            base_channels: 192,
-            channel_multipliers: vec![1, 2, 3, 4],
-            residual_blocks: 3,
-            attention_resolutions: vec![32, 16, 8],
-            head_channels: 64,
-            dropout: 0.1,
-            norm_groups: 32,
-            log_snr_embedding: Default::default(),
-        };
-        let adm64 = count(adm64, 64, 1000);
+        let adm64 = count(UNetConfig::adm64(), 64, 1000);
         assert!((290_000_000..300_000_000).contains(&adm64), "{adm64}");
     }
 }

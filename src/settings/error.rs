@@ -43,4 +43,12 @@ pub enum RequestError {
         /// Why not, and what does.
         why: &'static str,
     },
+    /// The unconditional estimate was asked for, by guidance or by class, and the model has none.
+    #[error(
+        "this model has no null class (it was trained elsewhere, without one), so it is conditional only: {asked} is not possible; ask for a class and leave guidance at 0"
+    )]
+    NoNullClass {
+        /// What was asked for.
+        asked: String,
+    },
 }

@@ -1,6 +1,7 @@
 //! What one asks of a model: classes, strength, steps, solver, seed.
 
 mod class_name;
+mod conditional;
 mod error;
 mod request;
 

@@ -45,7 +45,7 @@ pub struct Exported {
 
 /// The configuration of a bundle of this run, without its weights.
 pub fn config(recipe: &Recipe, info: &RunInfo, steps: u64) -> Config {
-    Config {
+    let mut config = Config {
         format_version: FORMAT_VERSION,
         written_by: WRITTEN_BY.to_owned(),
         name: recipe.name.clone(),
@@ -54,6 +54,7 @@ pub fn config(recipe: &Recipe, info: &RunInfo, steps: u64) -> Config {
             channels: recipe.data.channels as usize,
         },
         classes: info.classes.clone(),
+        null_class: true,
         network: Network::UNet(recipe.network.clone()),
         diffusion: Diffusion {
             target: recipe.diffusion.target,
@@ -73,7 +74,9 @@ pub fn config(recipe: &Recipe, info: &RunInfo, steps: u64) -> Config {
             parameters: info.parameters,
             metrics: BTreeMap::new(),
         },
-    }
+    };
+    config.format_version = config.least_version();
+    config
 }
 
 /// Exports the last checkpoint of the run in `run` to the bundle folder `out`.
@@ -177,7 +180,7 @@ pub fn write_weights(
 /// Writes the files into `out`, each whole or not at all and `config.json` last, so that a bundle
 /// that is replaced stays usable until the new one is complete. Other files, such as a model
 /// card, stay; weights of a bundle that was there before go.
-fn install(out: &Path, files: &[(String, Vec<u8>)]) -> Result<()> {
+pub fn install(out: &Path, files: &[(String, Vec<u8>)]) -> Result<()> {
     create_folder(out)?;
     for (name, bytes) in files {
         write_atomic(&out.join(name), bytes)?;

@@ -7,6 +7,7 @@ mod device;
 mod export;
 mod files;
 mod grid;
+mod import;
 mod loss_curve;
 mod output;
 mod png_text;

@@ -35,6 +35,7 @@ pub enum Command {
     Train(Train),
     Sample(Sample),
     Export(Export),
+    Import(super::import::Import),
     Inspect(Inspect),
     Devices(Devices),
     Serve(Serve),

@@ -85,6 +85,7 @@ pub fn sample(arguments: &Sample) -> Result<ExitCode> {
         .with_context(|| arguments.model.display().to_string())?;
     let names = &model.config().classes;
     let classes: Vec<ClassName> = match arguments.class.as_slice() {
+        [] if names.is_empty() => vec![ClassName::Unconditional],
         [] => (0..names.len() as u64).map(ClassName::Id).collect(),
         given => given.iter().map(|text| class(text, names)).collect(),
     };

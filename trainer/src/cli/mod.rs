@@ -2,6 +2,7 @@
 
 mod arguments;
 mod commands;
+mod import;
 mod steering;
 
 use std::process::ExitCode;
@@ -21,6 +22,7 @@ pub fn main() -> ExitCode {
         Command::Train(arguments) => commands::train(&arguments),
         Command::Sample(arguments) => commands::sample(&arguments),
         Command::Export(arguments) => commands::export(&arguments),
+        Command::Import(arguments) => import::run(&arguments),
         Command::Inspect(arguments) => commands::inspect(&arguments),
         Command::Devices(arguments) => commands::devices(&arguments),
         Command::Serve(arguments) => commands::serve(&arguments),

@@ -1,0 +1,100 @@
+"""Writes fuzz/corpus: small files of every kind that the readers read, good ones, from which fuzzing begins.
+
+    pip install torch safetensors numpy
+    python fuzz/make_corpus.py
+"""
+
+import json
+from collections import OrderedDict
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+CORPUS = Path(__file__).parent / "corpus"
+TINY = Path(__file__).parent.parent / "tests" / "fixtures" / "tiny-model" / "config.json"
+
+
+def weights(folder: Path) -> None:
+    generator = torch.Generator().manual_seed(0)
+    normal = lambda *shape: torch.randn(shape, generator=generator)
+    tensors = {"conv.weight": normal(2, 3, 3, 3).half(), "conv.bias": normal(2), "norm.weight": normal(4).bfloat16()}
+    save_file(tensors, folder / "plain.safetensors")
+    save_file(tensors, folder / "metadata.safetensors", {"format": "pt"})
+    torch.save(tensors, folder / "dict.pt")
+    torch.save(tensors, folder / "legacy.pt", _use_new_zipfile_serialization=False)
+    model = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.BatchNorm2d(2), torch.nn.Linear(2, 2))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(normal(*parameter.shape))
+    torch.save(model.state_dict(), folder / "module.pt")
+    nested = {"epoch": 3, "state_dict": model.state_dict(), "optimizer": {"lr": 0.1, "betas": (0.9, 0.99), "none": None}}
+    torch.save(nested, folder / "nested.pt")
+    torch.save(nested, folder / "nested-legacy.pt", _use_new_zipfile_serialization=False)
+    views = OrderedDict(view=normal(3, 4)[1:], turned=normal(2, 3).t(), scalar=torch.tensor(2.0), double=normal(2).double())
+    torch.save(views, folder / "views.pt", pickle_protocol=4)
+
+
+def config(folder: Path) -> None:
+    tiny = json.loads(TINY.read_text())
+    (folder / "tiny.json").write_text(json.dumps(tiny, indent=2))
+    tiny["format_version"] = 2
+    tiny["null_class"] = False
+    tiny["sampling"] = {"guidance": 0}
+    tiny["network"] |= {
+        "timesteps": {"count": 5, "betas": {"kind": "list", "values": [0.1, 0.2, 0.3, 0.4, 1.0]}, "scale": 2.0},
+        "heads": 2, "norm_epsilon": 1e-6, "modulation": "add", "downsample": "convolution-after",
+        "upsample": "convolution", "middle": "residual", "middle_norm_groups": 0, "sinusoid_channels": 6,
+        "embedding_channels": 20, "frequency_shift": 1,
+    }
+    (folder / "imported.json").write_text(json.dumps(tiny))
+
+
+def bundle(folder: Path) -> None:
+    """The network that tests/fuzz.rs describes."""
+    shapes: dict[str, list[int]] = {}
+
+    def layer(name: str, weight: list[int], bias: int | None = None) -> None:
+        shapes[f"{name}.weight"] = weight
+        shapes[f"{name}.bias"] = [bias if bias is not None else weight[-1]]
+
+    def norm(name: str, channels: int) -> None:
+        layer(name, [channels], channels)
+
+    def residual(name: str, inputs: int) -> None:
+        norm(f"{name}.norm_in", inputs)
+        layer(f"{name}.conv_in", [2, inputs, 3, 3], 2)
+        layer(f"{name}.modulation", [8, 4])
+        norm(f"{name}.norm_out", 2)
+        layer(f"{name}.conv_out", [2, 2, 3, 3], 2)
+        if inputs != 2:
+            layer(f"{name}.skip", [2, inputs, 1, 1], 2)
+
+    layer("conditioning.log_snr_in", [2, 8])
+    layer("conditioning.log_snr_out", [8, 8])
+    shapes["conditioning.class.weight"] = [2, 8]
+    layer("input", [2, 1, 3, 3], 2)
+    residual("down.0.blocks.0.residual", 2)
+    residual("middle.first", 2)
+    norm("middle.attention.norm", 2)
+    layer("middle.attention.qkv", [2, 6])
+    layer("middle.attention.output", [2, 2])
+    residual("middle.second", 2)
+    residual("up.0.blocks.0.residual", 4)
+    residual("up.0.blocks.1.residual", 4)
+    norm("output_norm", 2)
+    layer("output", [1, 2, 3, 3], 1)
+    for dtype in [torch.float32, torch.float16]:
+        tensors = {name: torch.ones(shape, dtype=dtype) for name, shape in shapes.items()}
+        save_file(tensors, folder / f"{str(dtype).removeprefix('torch.')}.safetensors")
+
+
+def main() -> None:
+    for make in [weights, config, bundle]:
+        folder = CORPUS / make.__name__
+        folder.mkdir(parents=True, exist_ok=True)
+        make(folder)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+//! The header of a safetensors file, read without believing it: how many tensors it lists, how
+//! many dimensions they have and how long their names are is bounded before it is stored.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+/// The most dimensions of a tensor.
+const MAX_RANK: usize = 8;
+/// The most bytes of a tensor's name, and of its type's.
+const MAX_NAME: usize = 512;
+
+/// What a header says of one tensor.
+#[derive(Debug, Deserialize)]
+pub(super) struct Entry {
+    #[serde(deserialize_with = "short")]
+    pub(super) dtype: String,
+    #[serde(deserialize_with = "few")]
+    pub(super) shape: Vec<usize>,
+    pub(super) data_offsets: [u64; 2],
+}
+
+/// The header's entries. Of a name that stands twice, JSON readers keep the last and say nothing;
+/// this one remembers it.
+#[derive(Default)]
+pub(super) struct Entries {
+    pub(super) by_name: BTreeMap<String, Entry>,
+    pub(super) duplicate: Option<String>,
+}
+
+impl Entries {
+    /// Reads the header of a file of `bytes` bytes.
+    pub(super) fn parse(header: &[u8], bytes: u64) -> Result<Self, serde_json::Error> {
+        let mut json = serde_json::Deserializer::from_slice(header);
+        // Some hundred bytes a tensor, on an average, is little even for the smallest networks.
+        let most = usize::try_from(bytes / 256).unwrap_or(usize::MAX);
+        let most = Most(most.saturating_add(256));
+        let entries = most.deserialize(&mut json)?;
+        json.end().map(|()| entries)
+    }
+}
+
+/// Reads entries, at most so many.
+struct Most(usize);
+
+impl<'de> DeserializeSeed<'de> for Most {
+    type Value = Entries;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Entries, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Most {
+    type Value = Entries;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object with an entry for each tensor")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries, A::Error> {
+        let mut entries = Entries::default();
+        while let Some(name) = map.next_key::<String>()? {
+            if name == "__metadata__" {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            }
+            if name.len() > MAX_NAME {
+                return Err(A::Error::custom("a tensor's name is too long"));
+            }
+            if entries.by_name.len() >= self.0 {
+                return Err(A::Error::custom("it lists more tensors than a network has"));
+            }
+            let entry = map
+                .next_value::<Entry>()
+                .map_err(|e| A::Error::custom(format_args!("its entry for {name}: {e}")))?;
+            if entries.by_name.insert(name.clone(), entry).is_some() {
+                entries.duplicate = Some(name);
+            }
+        }
+        Ok(entries)
+    }
+}
+
+fn short<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    match text.len() {
+        0..=MAX_NAME => Ok(text),
+        _ => Err(D::Error::custom("its type is too long")),
+    }
+}
+
+fn few<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<usize>, D::Error> {
+    struct Few;
+    impl<'de> Visitor<'de> for Few {
+        type Value = Vec<usize>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "up to {MAX_RANK} dimensions")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<usize>, A::Error> {
+            let mut shape = Vec::new();
+            while let Some(dim) = seq.next_element()? {
+                if shape.len() == MAX_RANK {
+                    return Err(A::Error::invalid_length(MAX_RANK + 1, &self));
+                }
+                shape.push(dim);
+            }
+            Ok(shape)
+        }
+    }
+    deserializer.deserialize_seq(Few)
+}

@@ -1,0 +1,30 @@
+//! Why a network cannot be built.
+
+use thiserror::Error;
+
+/// Why a network cannot be built.
+#[derive(Debug, Clone, PartialEq, Error)]
+pub enum NetworkError {
+    /// A field has a value that no network can have.
+    #[error("network.{field} is {value}: {expected}")]
+    Field {
+        /// The field of [`UNetConfig`](super::UNetConfig).
+        field: &'static str,
+        /// Its value.
+        value: String,
+        /// What would do.
+        expected: String,
+    },
+    /// The image does not halve as often as the network asks.
+    #[error(
+        "network.channel_multipliers has {stages} stages, so the image size must be a multiple of {multiple}, and {size} is not"
+    )]
+    ImageSize {
+        /// The image's height and width in pixels.
+        size: usize,
+        /// The number of stages.
+        stages: usize,
+        /// 2^(stages − 1).
+        multiple: usize,
+    },
+}

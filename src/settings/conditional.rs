@@ -1,0 +1,46 @@
+//! Models without a null class: conditional only.
+
+use super::{Plan, RequestError};
+
+impl Plan {
+    /// The plan, if it never asks for the unconditional estimate.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError::NoNullClass`], naming what asks for it.
+    pub fn conditional_only(self) -> Result<Self, RequestError> {
+        let unconditional = |w: f64| w == -1.0 || self.policy.needs_both(w);
+        let asked = match self.guidance.iter().find(|&&w| unconditional(w)) {
+            _ if self.classes.contains(&None) => "an image without a class".to_owned(),
+            Some(w) => format!("guidance {w:?} by {}", self.policy.name()),
+            None => return Ok(self),
+        };
+        Err(RequestError::NoNullClass { asked })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::denoiser::Class;
+
+    #[test]
+    fn without_a_null_class_nothing_asks_for_it() {
+        let only = |classes: &[Class], guidance: &[f64]| {
+            let plan = Plan {
+                guidance: guidance.to_vec(),
+                ..Plan::new(classes.to_vec(), 4)
+            };
+            plan.conditional_only().map_err(|e| e.to_string())
+        };
+        assert!(only(&[Some(0), Some(1)], &[0.0, 0.0]).is_ok());
+        let guided = only(&[Some(0), Some(1)], &[0.0, 1.5]).unwrap_err();
+        assert!(
+            guided.contains("guidance 1.5 by cfg is not possible"),
+            "{guided}"
+        );
+        assert!(only(&[Some(0)], &[-1.0]).is_err());
+        let unconditional = only(&[Some(0), None], &[0.0, 0.0]).unwrap_err();
+        assert!(unconditional.contains("without a class"), "{unconditional}");
+    }
+}

@@ -1,0 +1,90 @@
+//! Our own network in PyTorch: weights with the names and the layout of the module that
+//! `export --format safetensors` goes with, beside the `config.json` that it writes.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+use burn::tensor::Device;
+use freeguide::bundle::{CONFIG_FILE, Config, Network, parameters};
+use freeguide::network::UNet;
+
+use super::Options;
+use super::names::Places;
+use super::place::{Place, Step};
+
+/// What is looked for in a folder.
+const WEIGHTS: [&str; 3] = ["model.safetensors", "model.pt", "model.pth"];
+
+/// The weights and the configuration beside them.
+fn files(options: &Options) -> Result<(PathBuf, PathBuf)> {
+    let given = &options.file;
+    if given.is_file() {
+        return Ok((given.clone(), given.with_file_name(CONFIG_FILE)));
+    }
+    let found = WEIGHTS
+        .iter()
+        .map(|name| given.join(name))
+        .find(|path| path.is_file());
+    match found {
+        Some(weights) => Ok((weights, given.join(CONFIG_FILE))),
+        None => bail!("{} has no {}", given.display(), WEIGHTS.join(" or ")),
+    }
+}
+
+/// Reads the model.
+pub fn read(options: &Options) -> Result<(Config, UNet)> {
+    let (file, described) = files(options)?;
+    let json = std::fs::read_to_string(&described).with_context(|| {
+        format!(
+            "{}, which says what network the weights are for",
+            described.display()
+        )
+    })?;
+    let mut config = Config::parse(&json).with_context(|| described.display().to_string())?;
+    if let Some(names) = &options.classes {
+        if names.len() != config.classes.len() {
+            bail!(
+                "--classes names {} classes, and the model has {}",
+                names.len(),
+                config.classes.len()
+            );
+        }
+        config.classes.clone_from(names);
+    }
+    config.name.clone_from(&options.name);
+    if !options.license.is_empty() {
+        config.provenance.license.clone_from(&options.license);
+    }
+    let device = Device::flex();
+    let Network::UNet(_) = &config.network;
+    let network = config
+        .network
+        .init(config.image, config.classes.len(), &device);
+    let places = parameters(&network)
+        .into_iter()
+        .map(|parameter| place(parameter.name));
+    let places = Places(places.collect());
+    let weights = super::open(&file)?;
+    let network = super::fill(network, places, weights, &[], device)
+        .with_context(|| file.display().to_string())?;
+    Ok((config, network))
+}
+
+/// Where a parameter comes from: the same name, but for `class`, which Python keeps for itself, and
+/// turned where it is the weight of a linear layer.
+fn place(ours: String) -> Place {
+    let linear = [
+        "log_snr_in",
+        "log_snr_out",
+        "modulation",
+        "qkv",
+        "attention.output",
+    ];
+    let layer = ours.strip_suffix(".weight").unwrap_or_default();
+    let turned = linear.iter().any(|name| layer.ends_with(name));
+    Place {
+        theirs: vec![vec![ours.replace(".class.", ".class_."), ours.clone()]],
+        steps: turned.then_some(Step::Transpose).into_iter().collect(),
+        ours,
+    }
+}

@@ -1,0 +1,157 @@
+//! The header of a safetensors file: eight bytes of length, then JSON.
+
+use std::fmt;
+use std::io::{Read, Seek};
+
+use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use super::{DType, Entries, Entry, MAX_RANK, Shape, WeightsError, budget};
+
+fn bad<T>(reason: impl Into<String>) -> Result<T, WeightsError> {
+    Err(WeightsError::Safetensors(reason.into()))
+}
+
+/// Reads the header and checks it against the file's length.
+pub(super) fn entries<R: Read + Seek>(
+    reader: &mut R,
+    length: u64,
+) -> Result<Entries, WeightsError> {
+    let mut bytes = [0; 8];
+    reader.read_exact(&mut bytes)?;
+    let header = u64::from_le_bytes(bytes);
+    if header > length.saturating_sub(8) {
+        return bad(format!(
+            "its header claims {header} bytes where the file has {length}: it was cut off"
+        ));
+    }
+    let mut json = vec![0; header as usize];
+    reader.read_exact(&mut json)?;
+    let header = Header {
+        data: 8 + header,
+        room: length - 8 - header,
+        budget: budget(length) / 4,
+    };
+    let mut json = serde_json::Deserializer::from_slice(&json);
+    let entries = header
+        .deserialize(&mut json)
+        .and_then(|entries| json.end().map(|()| entries));
+    entries.or_else(|e| bad(e.to_string()))
+}
+
+/// Reads the entries, each of which is checked as soon as it is read.
+struct Header {
+    /// Where the tensors begin.
+    data: u64,
+    /// How many bytes they have.
+    room: u64,
+    /// How many there can be.
+    budget: usize,
+}
+
+impl<'de> DeserializeSeed<'de> for Header {
+    type Value = Entries;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Entries, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Header {
+    type Value = Entries;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object with an entry for each tensor")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries, A::Error> {
+        use serde::de::Error;
+        let mut entries = Entries::new();
+        while let Some(name) = map.next_key::<String>()? {
+            if name == "__metadata__" {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            }
+            let read: Described = map.next_value()?;
+            let [start, end] = read.data_offsets;
+            let fits = read
+                .shape
+                .0
+                .bytes(read.dtype.0)
+                .is_some_and(|bytes| start.checked_add(bytes) == Some(end) && end <= self.room);
+            if !fits {
+                return Err(A::Error::custom(format_args!(
+                    "the bytes {start} to {end} of {name} fit neither its shape nor the file, which may have been cut off"
+                )));
+            }
+            if entries.len() >= self.budget {
+                return Err(A::Error::custom("it has more tensors than a network"));
+            }
+            let entry = Entry {
+                shape: read.shape.0,
+                dtype: read.dtype.0,
+                at: self.data + start,
+                contiguous: true,
+            };
+            if let Some(name) = entries.insert(name.into(), entry).map(|_| "a tensor") {
+                return Err(A::Error::custom(format_args!("{name} stands twice")));
+            }
+        }
+        Ok(entries)
+    }
+}
+
+#[derive(Deserialize)]
+struct Described {
+    dtype: Type,
+    shape: Dims,
+    data_offsets: [u64; 2],
+}
+
+struct Type(DType);
+
+impl<'de> Deserialize<'de> for Type {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        use serde::de::Error;
+        let name = String::deserialize(deserializer)?;
+        Ok(Self(match name.as_str() {
+            "F64" => DType::F64,
+            "F32" => DType::F32,
+            "F16" => DType::F16,
+            "BF16" => DType::BF16,
+            "BOOL" | "U8" | "I8" => DType::Other(1),
+            "I16" | "U16" => DType::Other(2),
+            "I32" | "U32" => DType::Other(4),
+            "I64" | "U64" => DType::Other(8),
+            _ => return Err(D::Error::custom("a tensor has a type that is not known")),
+        }))
+    }
+}
+
+struct Dims(Shape);
+
+impl<'de> Deserialize<'de> for Dims {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Few;
+        impl<'de> Visitor<'de> for Few {
+            type Value = Dims;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "up to {MAX_RANK} dimensions")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Dims, A::Error> {
+                use serde::de::Error;
+                let (mut dims, mut rank) = ([0; MAX_RANK], 0);
+                while let Some(dim) = seq.next_element::<u64>()? {
+                    match dims.get_mut(rank) {
+                        Some(place) => *place = dim,
+                        None => return Err(A::Error::custom("a tensor has too many dimensions")),
+                    }
+                    rank += 1;
+                }
+                let shape = Shape::new(&dims[..rank]);
+                shape.map(Dims).ok_or_else(|| A::Error::custom("a shape"))
+            }
+        }
+        deserializer.deserialize_seq(Few)
+    }
+}

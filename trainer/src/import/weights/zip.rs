@@ -1,0 +1,192 @@
+//! As much of the ZIP format as `torch.save` uses: entries that are stored as they are, also in
+//! archives of more than four gigabytes (ZIP64).
+
+use std::collections::HashMap;
+use std::io::{Read, Seek, SeekFrom};
+
+use super::{WeightsError, budget};
+
+/// One file of an archive.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Member {
+    /// Where its local header is.
+    header: u64,
+    /// Its bytes.
+    pub(super) bytes: u64,
+}
+
+/// The directory of an archive.
+#[derive(Debug)]
+pub(super) struct Archive {
+    members: HashMap<Box<str>, Member>,
+    length: u64,
+}
+
+fn bad<T>(reason: impl Into<String>) -> Result<T, WeightsError> {
+    Err(WeightsError::Torch(reason.into()))
+}
+
+fn u16_at(bytes: &[u8], at: usize) -> u64 {
+    let part = bytes.get(at..at + 2).and_then(|b| b.try_into().ok());
+    u64::from(part.map_or(0, u16::from_le_bytes))
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> u64 {
+    let part = bytes.get(at..at + 4).and_then(|b| b.try_into().ok());
+    u64::from(part.map_or(0, u32::from_le_bytes))
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    let part = bytes.get(at..at + 8).and_then(|b| b.try_into().ok());
+    part.map_or(0, u64::from_le_bytes)
+}
+
+/// The bytes of the record that ends an archive, and of its ZIP64 companions.
+const END: u64 = 22;
+const LOCATOR: u64 = 20;
+const END64: u64 = 56;
+/// A value of 16 or 32 bits that is to be found elsewhere, in the ZIP64 fields.
+const ELSEWHERE: u64 = 0xffff_ffff;
+
+impl Archive {
+    /// Reads the directory at the end of the archive.
+    pub(super) fn read<R: Read + Seek>(reader: &mut R, length: u64) -> Result<Self, WeightsError> {
+        let (mut count, mut size, mut start) = Self::end(reader, length)?;
+        if count == 0xffff || size == ELSEWHERE || start == ELSEWHERE {
+            (count, size, start) = Self::end64(reader, length)?;
+        }
+        if start.checked_add(size).is_none_or(|end| end > length) {
+            return bad("its directory lies outside of the file");
+        }
+        if count > budget(length) as u64 / 2 {
+            return Err(WeightsError::Overfull(length));
+        }
+        reader.seek(SeekFrom::Start(start))?;
+        let mut directory = reader.by_ref().take(size);
+        let mut members = HashMap::new();
+        for _ in 0..count {
+            let (name, member) = Self::member(&mut directory)?;
+            members.insert(name, member);
+        }
+        Ok(Self { members, length })
+    }
+
+    /// Number of members, bytes of the directory and where it begins.
+    fn end<R: Read + Seek>(reader: &mut R, length: u64) -> Result<(u64, u64, u64), WeightsError> {
+        // A comment of up to 64 KiB may follow; torch.save writes none.
+        let back = length.min(END + 0xffff);
+        let mut tail = vec![0; back as usize];
+        reader.seek(SeekFrom::Start(length - back))?;
+        reader.read_exact(&mut tail)?;
+        let Some(at) = tail.windows(4).rposition(|four| four == b"PK\x05\x06") else {
+            return bad("it has no end: it was cut off");
+        };
+        let record = &tail[at..];
+        if (record.len() as u64) < END {
+            return bad("it has no end: it was cut off");
+        }
+        Ok((u16_at(record, 10), u32_at(record, 12), u32_at(record, 16)))
+    }
+
+    fn end64<R: Read + Seek>(reader: &mut R, length: u64) -> Result<(u64, u64, u64), WeightsError> {
+        // The locator stands before the record that `end` found; without a comment, here:
+        let mut locator = [0; LOCATOR as usize];
+        reader.seek(SeekFrom::Start(length.saturating_sub(END + LOCATOR)))?;
+        reader.read_exact(&mut locator)?;
+        let at = u64_at(&locator, 8);
+        if !locator.starts_with(b"PK\x06\x07") || at > length.saturating_sub(END64) {
+            return bad("its ZIP64 directory is not where it should be");
+        }
+        let mut record = [0; END64 as usize];
+        reader.seek(SeekFrom::Start(at))?;
+        reader.read_exact(&mut record)?;
+        if !record.starts_with(b"PK\x06\x06") {
+            return bad("its ZIP64 directory is not where it should be");
+        }
+        Ok((
+            u64_at(&record, 32),
+            u64_at(&record, 40),
+            u64_at(&record, 48),
+        ))
+    }
+
+    fn member<R: Read>(directory: &mut R) -> Result<(Box<str>, Member), WeightsError> {
+        let mut fixed = [0; 46];
+        directory.read_exact(&mut fixed)?;
+        if !fixed.starts_with(b"PK\x01\x02") {
+            return bad("its directory is damaged");
+        }
+        let mut text = |bytes: u64| {
+            let mut text = vec![0; bytes as usize];
+            directory.read_exact(&mut text).map(|()| text)
+        };
+        // Each of these is 16 bits long.
+        let name = text(u16_at(&fixed, 28))?;
+        let extra = text(u16_at(&fixed, 30))?;
+        text(u16_at(&fixed, 32))?;
+        let Ok(name) = String::from_utf8(name) else {
+            return bad("a name in it is not UTF-8");
+        };
+        let (mut packed, mut bytes) = (u32_at(&fixed, 20), u32_at(&fixed, 24));
+        let mut header = u32_at(&fixed, 42);
+        // The ZIP64 field holds, in this order, those of the three that are not in their places.
+        let mut wide = zip64(&extra);
+        for value in [&mut bytes, &mut packed, &mut header] {
+            if *value == ELSEWHERE {
+                *value = u64_at(wide, 0);
+                wide = wide.get(8..).unwrap_or_default();
+            }
+        }
+        if u16_at(&fixed, 10) != 0 || packed != bytes {
+            return bad(format!("its member {name} is compressed"));
+        }
+        Ok((name.into(), Member { header, bytes }))
+    }
+
+    /// The member whose path ends in `path`, below the archive's one folder.
+    pub(super) fn find(&self, folder: &str, path: &str) -> Option<Member> {
+        self.members.get(&*format!("{folder}{path}")).copied()
+    }
+
+    /// The folder in which everything lies, with its slash, by where the pickle is.
+    pub(super) fn folder(&self) -> Option<&str> {
+        let mut names = self.members.keys();
+        names.find_map(|name| name.strip_suffix("data.pkl"))
+    }
+
+    /// Where the bytes of a member begin; all of them lie within the file.
+    pub(super) fn start<R: Read + Seek>(
+        &self,
+        reader: &mut R,
+        member: Member,
+    ) -> Result<u64, WeightsError> {
+        let mut local = [0; 30];
+        reader.seek(SeekFrom::Start(member.header))?;
+        reader.read_exact(&mut local)?;
+        if !local.starts_with(b"PK\x03\x04") {
+            return bad("a member is not where its directory says");
+        }
+        let header = 30 + u16_at(&local, 26) + u16_at(&local, 28);
+        let start = member.header.saturating_add(header);
+        if start
+            .checked_add(member.bytes)
+            .is_none_or(|end| end > self.length)
+        {
+            return bad("a member is longer than the file: it was cut off");
+        }
+        Ok(start)
+    }
+}
+
+/// The ZIP64 part of a member's extra fields.
+fn zip64(mut extra: &[u8]) -> &[u8] {
+    while extra.len() >= 4 {
+        let (id, bytes) = (u16_at(extra, 0), u16_at(extra, 2) as usize);
+        let end = extra.len().min(4 + bytes);
+        if id == 1 {
+            return &extra[4..end];
+        }
+        extra = &extra[end..];
+    }
+    &[]
+}
