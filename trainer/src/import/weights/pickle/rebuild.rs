@@ -1,0 +1,151 @@
+//! What a pickle's calls make: notes of where tensors are.
+
+use super::super::{MAX_RANK, Shape};
+use super::{Global, Pickle, Rebuilt, Storage, Value, WeightsError, bad};
+
+impl Pickle {
+    pub(super) fn reduce(&mut self, function: Value, arguments: Value) -> Result<(), WeightsError> {
+        let Value::Global(function) = function else {
+            return bad("its pickle calls what cannot be called");
+        };
+        let result = match (function, self.members(arguments)) {
+            (Global::OrderedDict, Some([])) => return self.dict(),
+            (Global::RebuildParameter, Some([tensor @ Value::Tensor(_), ..])) => *tensor,
+            (Global::Size, Some([dims @ Value::Tuple(_)])) => *dims,
+            (Global::RebuildTensor, Some(&[storage, offset, size, stride, ..])) => {
+                let tensor = self.rebuilt(storage, offset, size, stride)?;
+                Value::Tensor(self.budget.push(&mut self.tensors, tensor)?)
+            }
+            _ => return bad("its pickle calls something in a way that is not known"),
+        };
+        self.push(result)
+    }
+
+    /// `('storage', type, key, location, count)`, with which a pickle names numbers beside it.
+    pub(super) fn storage(&mut self, id: Value) -> Result<Value, WeightsError> {
+        let Some(
+            &[
+                kind,
+                Value::Global(Global::Storage(dtype)),
+                Value::Text(key),
+                _,
+                count,
+                ..,
+            ],
+        ) = self.members(id)
+        else {
+            return bad("its pickle names a storage in a way that is not known");
+        };
+        let (Some("storage"), Some(count)) = (self.text_of(kind), self.number_of(count)) else {
+            return bad("its pickle names a storage in a way that is not known");
+        };
+        let storage = Storage { key, dtype, count };
+        Ok(Value::Storage(
+            self.budget.push(&mut self.storages, storage)?,
+        ))
+    }
+
+    fn rebuilt(
+        &self,
+        storage: Value,
+        offset: Value,
+        size: Value,
+        stride: Value,
+    ) -> Result<Rebuilt, WeightsError> {
+        let numbers = |of: Value| -> Option<([u64; MAX_RANK], usize)> {
+            let members = self.members(of)?;
+            let mut numbers = [0; MAX_RANK];
+            for (place, &member) in members.iter().enumerate() {
+                *numbers.get_mut(place)? = self.number_of(member)?;
+            }
+            Some((numbers, members.len()))
+        };
+        let (Value::Storage(storage), Some(offset), Some((size, rank)), Some((stride, ranks))) = (
+            storage,
+            self.number_of(offset),
+            numbers(size),
+            numbers(stride),
+        ) else {
+            return bad("its pickle rebuilds a tensor in a way that is not known");
+        };
+        let (Some(shape), true) = (Shape::new(&size[..rank]), rank == ranks) else {
+            return bad("its pickle rebuilds a tensor in a way that is not known");
+        };
+        let dtype = self.storages[storage as usize].dtype;
+        let held = self.storages[storage as usize].count;
+        // In the order of its dimensions, each stride is the product of the dimensions after it.
+        let mut expected = 1u64;
+        let contiguous = size[..rank]
+            .iter()
+            .zip(&stride)
+            .rev()
+            .all(|(&dim, &stride)| {
+                let follows = dim <= 1 || stride == expected;
+                expected = expected.saturating_mul(dim);
+                follows
+            });
+        let end = shape
+            .bytes(dtype)
+            .and_then(|bytes| (bytes / dtype.bytes()).checked_add(offset));
+        if contiguous && end.is_none_or(|end| end > held) {
+            return bad("a tensor in it is larger than the numbers that it is made of");
+        }
+        Ok(Rebuilt {
+            storage,
+            offset,
+            shape,
+            contiguous,
+        })
+    }
+
+    fn members(&self, tuple: Value) -> Option<&[Value]> {
+        let Value::Tuple(place) = tuple else {
+            return None;
+        };
+        let [start, count] = *self.tuples.get(place as usize)?;
+        self.members.get(start as usize..(start + count) as usize)
+    }
+
+    pub fn text_of(&self, value: Value) -> Option<&str> {
+        match value {
+            Value::Text(place) => self.texts.get(place as usize).map(|text| &**text),
+            _ => None,
+        }
+    }
+
+    fn number_of(&self, value: Value) -> Option<u64> {
+        match value {
+            Value::Number(number) => Some(number.into()),
+            Value::Large(place) => self.large.get(place as usize).copied(),
+            _ => None,
+        }
+    }
+
+    /// The pairs of all dictionaries, in the order in which they were set: the dictionary, the
+    /// key and the value.
+    pub fn pairs(&self) -> impl Iterator<Item = (Value, Value, Value)> {
+        let pairs = self.pairs.iter();
+        pairs.map(|&(dict, key, value)| (Value::Dict(dict), key, value))
+    }
+
+    /// All storages, by name.
+    pub fn storages(&self) -> impl Iterator<Item = (&str, &Storage)> {
+        let storages = self.storages.iter();
+        storages.filter_map(|storage| Some((&**self.texts.get(storage.key as usize)?, storage)))
+    }
+
+    /// All texts, in the order in which they were read.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        self.texts.iter().map(|text| &**text)
+    }
+
+    /// A tensor, what it is a view of, and the name of that.
+    pub fn tensor(&self, value: Value) -> Option<(&Rebuilt, &Storage, &str)> {
+        let Value::Tensor(place) = value else {
+            return None;
+        };
+        let tensor = self.tensors.get(place as usize)?;
+        let storage = self.storages.get(tensor.storage as usize)?;
+        Some((tensor, storage, self.texts.get(storage.key as usize)?))
+    }
+}
