@@ -203,7 +203,7 @@ test("every kind of damage is refused with its name", async (t) => {
   const damage = {
     missing: [text, undefined],
     html: ["<!doctype html><p>not found", weights],
-    newer: [JSON.stringify({ ...config, format_version: 2, written_by: "freeguide 9.0" }), weights],
+    newer: [JSON.stringify({ ...config, format_version: 9, written_by: "freeguide 9.0" }), weights],
     unknown: [JSON.stringify({ ...config, surprise: 1 }), weights],
     short: [text, weights.subarray(0, weights.length - 10)],
     flipped: [text, Buffer.from(weights).fill(0x55, weights.length - 8)],

@@ -1,6 +1,6 @@
 /** A bundle's `config.json`, as the runtime normalised it. */
 export interface ModelConfig {
-  /** Version of the bundle format; 1. */
+  /** Version of the bundle format; 2 for networks other than the plain one and models without a null class, else 1. */
   readonly format_version: number;
   /** The program that wrote the bundle, for instance `freeguide 0.1.0`. */
   readonly written_by: string;
@@ -12,8 +12,13 @@ export interface ModelConfig {
     /** Colour channels that the network works on: 1 (grey) or 3. Pictures are RGBA all the same. */
     readonly channels: number;
   };
-  /** Class names; a class's id is its place in this list. */
+  /** Class names; a class's id is its place in this list. A model without any is unconditional: its one class is `null`. */
   readonly classes: readonly string[];
+  /**
+   * `false` where the model was trained without a null class: then it is conditional only, and asking for guidance or
+   * for the class `null` is an `InputError`. Else it may be missing.
+   */
+  readonly null_class?: boolean;
   /** The network's kind and its own settings. */
   readonly network: { readonly kind: string; readonly [setting: string]: unknown };
   /** The noise schedule and what the network predicts. */
