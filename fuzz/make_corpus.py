@@ -1,10 +1,12 @@
-"""Writes fuzz/corpus: small files of every kind that the readers read, good ones, from which fuzzing begins.
+"""Writes fuzz/corpus, from which fuzzing begins: small files of every kind that the readers read, most of them good.
 
     pip install torch safetensors numpy
     python fuzz/make_corpus.py
 """
 
 import json
+import pickle
+import struct
 from collections import OrderedDict
 from pathlib import Path
 
@@ -89,11 +91,41 @@ def bundle(folder: Path) -> None:
         save_file(tensors, folder / f"{str(dtype).removeprefix('torch.')}.safetensors")
 
 
+def safetensors(header: str, data: bytes = b"") -> bytes:
+    return struct.pack("<Q", len(header)) + header.encode() + data
+
+
+def hostile() -> None:
+    """Files that say much in few bytes."""
+    zeros = ",".join("0" * 20_000)
+    many = {f"t{i}": {"dtype": "F16", "shape": [1], "data_offsets": [2 * i, 2 * i + 2]} for i in range(700)}
+    for folder in [CORPUS / "bundle", CORPUS / "weights"]:
+        dimensions = '{"x":{"dtype":"F32","shape":[%s],"data_offsets":[0,0]}}' % zeros
+        (folder / "dimensions.safetensors").write_bytes(safetensors(dimensions))
+        (folder / "nested.safetensors").write_bytes(safetensors('{"x":' + "[" * 20_000))
+        (folder / "many.safetensors").write_bytes(safetensors(json.dumps(many, separators=(",", ":")), bytes(1400)))
+        (folder / "name.safetensors").write_bytes(safetensors('{"' + "n" * 20_000 + '":{"dtype":"F32"}}'))
+    # A pickle of the old format's magic number, a version and a machine, then something in the place of tensors.
+    start = pickle.dumps(0x1950A86A20F9469CFC6C, 2) + pickle.dumps(1001, 2) + pickle.dumps({}, 2)
+    for name, body in {
+        "nothings": b"N" * 20_000 + b".",
+        "memo": b"N" + b"\x94" * 20_000 + b".",
+        "tuples": b")" + b"\x85" * 20_000 + b".",
+        "dictionaries": b"}" * 20_000 + b".",
+        "marks": b"(" * 20_000 + b".",
+        "texts": b"X\x01\x00\x00\x00a0" * 4_000 + b".",
+    }.items():
+        (CORPUS / "weights" / f"{name}.pt").write_bytes(start + b"\x80\x02" + body)
+    names = json.loads(TINY.read_text()) | {"classes": [f"c{i}" for i in range(4_000)]}
+    (CORPUS / "config" / "classes.json").write_text(json.dumps(names, separators=(",", ":")))
+
+
 def main() -> None:
     for make in [weights, config, bundle]:
         folder = CORPUS / make.__name__
         folder.mkdir(parents=True, exist_ok=True)
         make(folder)
+    hostile()
 
 
 if __name__ == "__main__":

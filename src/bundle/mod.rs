@@ -10,6 +10,7 @@
 
 mod config;
 mod error;
+mod header;
 mod loader;
 mod memory;
 mod parameters;

@@ -1,14 +1,10 @@
 //! Reading a safetensors file as it arrives: eight bytes of header length, a JSON header, the
 //! tensors one after another. The file is never held whole.
 
-use std::collections::BTreeMap;
-use std::fmt;
-
 use half::f16;
-use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
 use sha2::{Digest, Sha256};
 
+use super::header::Entries;
 use super::{BundleError, WeightsFile};
 
 /// A header beyond this is no header of ours: a name and three numbers for each tensor.
@@ -34,44 +30,6 @@ impl DType {
             Self::F32 => 4,
             Self::F16 => 2,
         }
-    }
-}
-
-#[derive(Deserialize)]
-struct Entry {
-    dtype: String,
-    shape: Vec<usize>,
-    data_offsets: [u64; 2],
-}
-
-/// The header's entries. Of a name that stands twice, JSON readers keep the last and say nothing;
-/// this one remembers it.
-#[derive(Default)]
-struct Entries {
-    by_name: BTreeMap<String, serde_json::Value>,
-    duplicate: Option<String>,
-}
-
-impl<'de> Deserialize<'de> for Entries {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(Entries::default())
-    }
-}
-
-impl<'de> Visitor<'de> for Entries {
-    type Value = Self;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object with an entry for each tensor")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Self, A::Error> {
-        while let Some((name, value)) = map.next_entry::<String, serde_json::Value>()? {
-            if self.by_name.insert(name.clone(), value).is_some() {
-                self.duplicate = Some(name);
-            }
-        }
-        Ok(self)
     }
 }
 
@@ -196,7 +154,7 @@ impl FileReader {
 
     /// The tensors in the order of their bytes, which must follow one another without a gap.
     fn parse_header(&self, header: &[u8]) -> Result<Vec<Pending>, BundleError> {
-        let entries: Entries = match serde_json::from_slice(header) {
+        let entries = match Entries::parse(header, self.file.bytes) {
             Ok(entries) => entries,
             Err(e) => return self.bad(format!("its header cannot be understood: {e}")),
         };
@@ -206,16 +164,7 @@ impl FileReader {
                 tensor,
             });
         }
-        let mut found = Vec::new();
-        for (name, value) in entries.by_name {
-            if name == "__metadata__" {
-                continue;
-            }
-            match serde_json::from_value::<Entry>(value) {
-                Ok(entry) => found.push((name, entry)),
-                Err(e) => return self.bad(format!("its entry for {name}: {e}")),
-            }
-        }
+        let mut found: Vec<_> = entries.by_name.into_iter().collect();
         found.sort_by_key(|(_, entry)| entry.data_offsets);
         // What the tensors may take: no claim of the header leads beyond the length in config.json.
         let room = self.file.bytes - 8 - header.len() as u64;
