@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { cp, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { emptyFolder } from "./fresh.mjs";
+import { fileURLToPath } from "node:url";
+import { command, emptyFolder } from "./fresh.mjs";
 import { forget, laboratory, pixelsOf, said } from "./lab.mjs";
 import { serve } from "./server.mjs";
 import { difference, drawNatively, freeguide, packageFolder, shipped, TOLERANCE } from "./setup.mjs";
@@ -67,6 +68,24 @@ test("a folder that is damaged is refused in words and the one before can be ope
   await writeFile(join(empty, "readme.txt"), "nothing");
   await page.setInputFiles("#own-folder", empty);
   await said(page, /no config\.json/);
+});
+
+test("a model without a null class draws, and nothing on the page offers to guide it", async (t) => {
+  const folder = join(await emptyFolder(t), "conditional");
+  const fixture = fileURLToPath(new URL("../fixtures/import/diffusers_class", import.meta.url));
+  await command(freeguide, ["import", "--from", "diffusers", fixture, "--out", folder]);
+  const page = await lab.open(t, "?device=cpu&steps=2&n=1#own");
+  await page.setInputFiles("#own-folder", folder);
+  await said(page, /^Opened/);
+  await forget(page);
+  await page.click("#own-card a >> text=Draw with it");
+  await said(page, /^Drew/);
+  assert.equal(await page.isDisabled("#guidance"), true);
+  assert.equal(await page.inputValue("#guidance"), "0");
+  assert.equal(await page.locator(".chip", { hasText: "no class" }).count(), 0);
+  await page.click('#parts a[href="#guidance"]');
+  await page.waitForSelector("#no-guidance:not([hidden])");
+  assert.equal(await page.isVisible(".branches"), false);
 });
 
 test("an address is opened, a Hugging Face repository too", async (t) => {

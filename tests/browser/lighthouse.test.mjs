@@ -53,6 +53,7 @@ test("Lighthouse", async (t) => {
       .map(({ id }) => lhr.audits[id])
       .filter(({ score, scoreDisplayMode }) => score !== null && score < 1 && scoreDisplayMode !== "informative")
       .map(({ id, details }) => `${id}: ${(details?.items ?? []).map(({ node }) => node?.snippet).join(" ")}`);
+    if (failed.length > 0) t.diagnostic(`${name} loses points by ${failed.join("; ")}`);
     assert.ok(score(name) >= LEAST, `${name} ${score(name)}: ${failed.join("; ")}`);
   }
 });

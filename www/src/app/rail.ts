@@ -73,6 +73,12 @@ export class Rail {
     this.#layOut();
   }
 
+  /** Off where the model has nothing to guide with. */
+  set enabled(enabled: boolean) {
+    this.#input.disabled = !enabled;
+    this.#show();
+  }
+
   #x(w: number): number {
     const least = Number(this.#input.min);
     return INSET + ((w - least) / (Number(this.#input.max) - least)) * (this.#width - 2 * INSET);
@@ -115,7 +121,9 @@ export class Rail {
     // At least one decimal, so that the reading does not jump while the thumb moves.
     byId("w-value").textContent = Number.isInteger(w) ? `${showNumber(w)}.0` : showNumber(w);
     byId("formula").replaceChildren(...formula(w));
-    byId("w-words").textContent = `${wordsFor(w)} Other tools call this scale ${showNumber(1 + w)}.`;
+    byId("w-words").textContent = this.#input.disabled
+      ? "This model has no second estimate, so there is nothing to guide with."
+      : `${wordsFor(w)} Other tools call this scale ${showNumber(1 + w)}.`;
     this.#input.setAttribute("aria-valuetext", `w ${showNumber(w)}`);
     this.#arrow.setAttribute("d", `M${this.#x(0)} ${LINE}H${this.#x(w)}`);
   }

@@ -71,6 +71,12 @@ export interface Drawable {
   readonly classes: readonly string[];
   readonly sampling: Pick<ModelConfig["sampling"], "sampler" | "steps" | "guidance">;
   readonly image: { readonly size: number };
+  readonly null_class?: boolean;
+}
+
+/** Whether a model has the two estimates that guidance is made of: it needs classes and, beside them, none. */
+export function canBeGuided({ classes, null_class }: Pick<Drawable, "classes" | "null_class">): boolean {
+  return null_class !== false && classes.length > 0;
 }
 
 /** What a model is shown with when the address says nothing: every class once, as far as the sheet goes. */
@@ -78,7 +84,7 @@ export function defaultSettings(config: Drawable): Settings {
   const { sampler, steps, guidance } = config.sampling;
   return {
     classes: config.classes.length > 0 ? config.classes.slice(0, 9) : [null],
-    guidance,
+    guidance: canBeGuided(config) ? guidance : 0,
     steps,
     sampler,
     seed: 7,
@@ -109,7 +115,7 @@ function within(text: string | null, least: number, most: number, otherwise: num
 }
 
 function findClass(text: string, config: Drawable): string | null | undefined {
-  if (text === NO_CLASS) return null;
+  if (text === NO_CLASS) return config.null_class === false ? undefined : null;
   if (config.classes.includes(text)) return text;
   return /^\d+$/.test(text) ? config.classes[Number(text)] : undefined;
 }
@@ -132,7 +138,7 @@ export function readSettings(query: URLSearchParams, config: Drawable): { settin
     else if (!classes.includes(found)) classes.push(found);
   }
   if (classes.length > 0) settings.classes = classes;
-  settings.guidance = within(query.get("w"), GUIDANCE_MIN, 100, settings.guidance);
+  if (canBeGuided(config)) settings.guidance = within(query.get("w"), GUIDANCE_MIN, 100, settings.guidance);
   settings.steps = Math.round(within(query.get("steps"), 1, MOST_STEPS, settings.steps));
   const sampler = query.get("sampler");
   if (sampler !== null && SAMPLERS.has(sampler as Sampler)) settings.sampler = sampler as Sampler;

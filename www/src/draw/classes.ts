@@ -34,10 +34,10 @@ export class ClassChips {
     this.#show();
   }
 
-  /** Shows the chips of a model. */
-  offer(names: readonly string[]): void {
+  /** Shows the chips of a model; one that was trained without the null class has no chip for it. */
+  offer(names: readonly string[], nullClass: boolean): void {
     this.#chips = new Map(
-      [...names, null].map((name) => {
+      [...names, ...(nullClass ? [null] : [])].map((name) => {
         const label = name === null ? [make("span", { className: "null" }, "∅"), " no class"] : [name];
         const chip = make("button", { type: "button", className: "chip" }, ...label);
         chip.addEventListener("click", () => this.#toggle(name));

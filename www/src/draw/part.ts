@@ -5,7 +5,7 @@ import { query, type ModelHost } from "../app/host.js";
 import { complain, say, time, toast } from "../app/notice.js";
 import type { Part } from "../app/parts.js";
 import type { Rail } from "../app/rail.js";
-import { randomSeed, readSettings, type View } from "../app/settings.js";
+import { canBeGuided, randomSeed, readSettings, type View } from "../app/settings.js";
 import { ClassChips } from "./classes.js";
 import { Controls } from "./controls.js";
 import { Detail } from "./detail.js";
@@ -60,6 +60,11 @@ export class DrawPart implements Part {
 
   show(): void {
     this.#shown = true;
+    if (this.#model && !canBeGuided(this.#model.config)) {
+      // The toy has left it on.
+      this.#rail.enabled = false;
+      this.#rail.value = 0;
+    }
     // Another part may have moved the rail: the same sheet is then drawn anew.
     if (this.#studio && this.#rail.value !== this.#sheet.runs[0]?.guidance && !this.#studio.busy) this.#changed();
   }
@@ -78,7 +83,8 @@ export class DrawPart implements Part {
     byId("sheet").hidden = model === undefined;
     byId("time").hidden = model === undefined;
     if (!model) return;
-    this.#chips.offer(model.config.classes);
+    this.#chips.offer(model.config.classes, model.config.null_class !== false);
+    this.#rail.enabled = canBeGuided(model.config);
     const { settings, unknown } = readSettings(query(), model.config);
     this.#controls.write(settings);
     if (unknown.length > 0) toast(`This model does not know ${unknown.join(", ")}.`);

@@ -3,7 +3,7 @@ import { byId, make } from "../app/dom.js";
 import { query, setQuery, type ModelHost } from "../app/host.js";
 import type { Part } from "../app/parts.js";
 import type { Rail } from "../app/rail.js";
-import { readSettings } from "../app/settings.js";
+import { canBeGuided, readSettings } from "../app/settings.js";
 import { Branches } from "./branches.js";
 import { Evaluation } from "./evaluation.js";
 import { StrengthGrid } from "./grid.js";
@@ -17,6 +17,11 @@ export class GuidancePart implements Part {
   readonly #grid: StrengthGrid;
   readonly #variety: Variety;
   readonly #evaluation = new Evaluation();
+  readonly #none = make(
+    "p",
+    { className: "lead exhibit", id: "no-guidance", hidden: true },
+    "The model that is open was trained with classes alone, or with none at all. It has no two estimates, and so there is no guidance to be seen.",
+  );
   #settling: number | undefined;
 
   constructor(root: HTMLElement, host: ModelHost, rail: Rail) {
@@ -33,6 +38,7 @@ export class GuidancePart implements Part {
     root.replaceChildren(
       make("div", { className: "slot", "data-place": "loading problem" }),
       make("div", { className: "rail-place sticky", "data-place": "rail" }),
+      this.#none,
       this.#branches.element,
       this.#grid.element,
       this.#variety.element,
@@ -41,21 +47,25 @@ export class GuidancePart implements Part {
   }
 
   show(): void {
-    if (this.#host.model) this.#branches.draw();
+    this.#branches.draw();
   }
 
   hide(): void {
     this.stop();
   }
 
-  model(model: Model | undefined): void {
+  model(opened: Model | undefined): void {
     this.stop();
+    const model = opened && canBeGuided(opened.config) ? opened : undefined;
+    this.#none.hidden = !opened || model !== undefined;
+    this.#rail.enabled = this.#none.hidden;
+    for (const { element } of [this.#branches, this.#grid, this.#variety]) element.hidden = !this.#none.hidden;
     const settings = model && readSettings(query(), model.config).settings;
     if (settings) this.#rail.value = settings.guidance;
     this.#branches.use(model, settings);
     this.#grid.use(model, settings);
     this.#variety.use(model, settings);
-    void this.#evaluation.use(model, this.#host.asked);
+    void this.#evaluation.use(opened, this.#host.asked);
     if (model) this.#branches.draw();
   }
 

@@ -100,6 +100,8 @@ export class ToyPart implements Part {
   }
 
   show(): void {
+    // The mixture can be guided whatever the model can.
+    this.#rail.enabled = true;
     this.#changed(true);
   }
 

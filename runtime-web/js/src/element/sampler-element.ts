@@ -70,7 +70,7 @@ export class FreeguideSampler extends Base {
         stop: () => this.stop(),
         retry: () => void this.load().catch(() => {}),
       });
-      this.#view.offer([]);
+      this.#view.offer(undefined);
       this.#view.layOut(this.#count, 1);
     }
     this.#await();
@@ -209,7 +209,7 @@ export class FreeguideSampler extends Base {
   #settle(model: Model): void {
     const view = this.#view;
     if (!view) return;
-    view.offer(model.config.classes);
+    view.offer(model.config);
     view.guidance = model.config.sampling.guidance;
     view.seed = 7;
     view.layOut(this.#count, model.config.image.size);
@@ -250,6 +250,6 @@ export class FreeguideSampler extends Base {
     this.#loading?.abort();
     this.#model?.dispose();
     this.#model = undefined;
-    this.#view?.offer([]);
+    this.#view?.offer(undefined);
   }
 }

@@ -79,6 +79,7 @@ export class View {
   #names: readonly string[] = [];
   #canvases: HTMLCanvasElement[] = [];
   #busy = false;
+  #canGuide = false;
 
   constructor(root: ShadowRoot, gestures: Gestures) {
     // Not a style element, which a strict policy refuses.
@@ -104,12 +105,16 @@ export class View {
     this.#retry.addEventListener("click", gestures.retry);
   }
 
-  /** Shows the classes of a model, or none while there is no model. */
-  offer(names: readonly string[]): void {
-    this.#names = names;
-    const options = names.map((name, id) => make("option", { value: String(id) }, name));
-    this.#class.replaceChildren(...options, make("option", { value: NO_CLASS }, "no class"));
-    this.enabled = names.length > 0;
+  /** Shows the classes of a model, and nothing to choose while there is none. */
+  offer(model: { readonly classes: readonly string[]; readonly null_class?: boolean } | undefined): void {
+    this.#names = model?.classes ?? [];
+    const options = this.#names.map((name, id) => make("option", { value: String(id) }, name));
+    if (model?.null_class !== false) options.push(make("option", { value: NO_CLASS }, "no class"));
+    this.#class.replaceChildren(...options);
+    this.enabled = model !== undefined;
+    // Guidance takes two estimates: of a class, and of none.
+    this.#canGuide = this.#names.length > 0 && model?.null_class !== false;
+    this.#guidance.disabled = !this.#canGuide;
   }
 
   set enabled(enabled: boolean) {
@@ -122,7 +127,7 @@ export class View {
     if (!Number.isSafeInteger(seed) || seed < 0) this.#seed.value = "0";
     return {
       className: this.#names[Number(this.#class.value)] ?? null,
-      guidance: Number(this.#guidance.value),
+      guidance: this.#canGuide ? Number(this.#guidance.value) : 0,
       seed: Math.min(LARGEST_SEED, Number(this.#seed.value)),
     };
   }
