@@ -116,6 +116,7 @@ test("an address is opened, a Hugging Face repository too", async (t) => {
 test("the snippets carry the settings, and work as they are on a page of their own", async (t) => {
   const { name } = shipped();
   const page = await lab.open(t, "?device=cpu&class=flags&w=1.5&steps=3&n=2&seed=9#embed");
+  await page.waitForFunction(() => document.getElementById("embed-model")?.value);
   const model = await page.inputValue("#embed-model");
   assert.equal(model, `./models/${name}/`);
   const [element, plain, command] = await Promise.all(["element", "page", "command"].map((id) => page.textContent(`#embed-${id}`)));
