@@ -54,6 +54,18 @@ impl NoiseStream {
         (self.0.next_u64() >> 11) as f64 * (1.0 / (1u64 << 53) as f64)
     }
 
+    /// 32 random bits.
+    pub fn word(&mut self) -> u32 {
+        self.0.next_u32()
+    }
+
+    /// Passes over as many words of 32 bits as if they had been drawn. A uniform number is two
+    /// words, a pair of normal ones four.
+    pub fn skip(&mut self, words: u64) {
+        let position = self.0.get_word_pos() + u128::from(words);
+        self.0.set_word_pos(position);
+    }
+
     /// A uniform integer below `bound` (which must not be 0), by rejection, so without bias.
     pub fn below(&mut self, bound: u32) -> u32 {
         let bound = u64::from(bound);
@@ -80,6 +92,18 @@ impl NoiseStream {
                 *second = (radius * sin) as f32;
             }
         }
+    }
+
+    /// As [`fill_normal`](Self::fill_normal) would after `first` numbers, without drawing those.
+    pub fn fill_normal_from(&mut self, first: u64, out: &mut [f32]) {
+        self.skip(first / 2 * 4);
+        let (head, rest) = out.split_at_mut((first % 2).min(out.len() as u64) as usize);
+        if let [second] = head {
+            let mut pair = [0.0; 2];
+            self.fill_normal(&mut pair);
+            *second = pair[1];
+        }
+        self.fill_normal(rest);
     }
 
     /// Shuffles `items` uniformly (Fisher & Yates).
@@ -166,6 +190,16 @@ mod tests {
             batch.as_slice::<f32>().unwrap()[48..],
             *alone.as_slice::<f32>().unwrap()
         );
+    }
+
+    #[test]
+    fn any_part_of_a_sequence_can_be_drawn_alone() {
+        let whole = normals(7, 3, 5, 64);
+        for (first, count) in [(0, 64), (1, 63), (6, 5), (7, 4), (63, 1), (9, 0)] {
+            let mut part = vec![0.0; count];
+            NoiseStream::new(Purpose::Sampling, 7, 3, 5).fill_normal_from(first as u64, &mut part);
+            assert_eq!(part, whole[first..first + count], "{first} {count}");
+        }
     }
 
     #[test]

@@ -15,7 +15,7 @@ use freeguide::network::UNet;
 use freeguide::noise_level::{LogSnr, LogSnrRange};
 use freeguide::prediction::Target;
 use freeguide::self_test;
-use freeguide::training::{Draw, Levels, Objective, Weighting};
+use freeguide::training::{Draw, Levels, LogNormal, Objective, Weighting};
 use safetensors::{Dtype, tensor::TensorView};
 use serde_json::{Value, json};
 
@@ -288,6 +288,7 @@ fn the_training_losses_are_pytorchs() {
                 log_snr: LogSnrRange::PAPER,
                 p_uncond: 0.1,
                 levels: Levels::Stratified,
+                log_normal: LogNormal::default(),
                 weighting,
             };
             let levels = fixture.values("log_snr");

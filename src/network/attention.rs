@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::nn::{Initializer, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor, activation::softmax};
 
-use super::{GroupNorm, UNetConfig};
+use super::{GroupNorm, UNetConfig, widened};
 
 /// Self-attention with a residual connection.
 #[derive(Module, Debug)]
@@ -53,7 +53,8 @@ impl SelfAttention {
         // Each factor gets half of the 1/√depth, so that neither product overflows f16.
         let scale = 1.0 / libm::sqrt(libm::sqrt(depth as f64));
         let scores = (part(0) * scale).matmul(part(1).swap_dims(2, 3) * scale);
-        let mixed = softmax(scores, 3).matmul(part(2));
+        let dtype = scores.dtype();
+        let mixed = softmax(widened(scores), 3).cast(dtype).matmul(part(2));
         let mixed = mixed.swap_dims(1, 2).reshape([batch, pixels, channels]);
         let output = self.output.forward(mixed).swap_dims(1, 2);
         x + output.reshape([batch, channels, height, width])

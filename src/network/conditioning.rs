@@ -130,7 +130,9 @@ impl Conditioning {
         } else {
             (log_snr, class)
         };
+        // λ and its embedding need more digits than 16 bits have; the layers have their own type.
         let time = self.sinusoids(log_snr);
+        let time = time.cast(self.log_snr_in.weight.dtype());
         let time = self
             .log_snr_out
             .forward(silu(self.log_snr_in.forward(time)));

@@ -4,10 +4,11 @@ use burn::module::{Module, Param};
 use burn::nn::Initializer;
 use burn::tensor::{Device, Tensor, activation::silu};
 
+use super::widened;
 use crate::kernels::{self, GroupNormOptions};
 
 /// Group normalisation over `channels / groups` channels and all pixels of an image, then a
-/// learned scale and shift per channel.
+/// learned scale and shift per channel. Of half precision, it is computed in f32.
 #[derive(Module, Debug)]
 pub struct GroupNorm {
     weight: Param<Tensor<1>>,
@@ -54,6 +55,7 @@ impl GroupNorm {
     ) -> Tensor<4> {
         // The two affine maps are one: computed on [batch, channels], not on every pixel.
         let [weight, bias] = self.affine();
+        let (scale, shift) = (widened(scale), widened(shift));
         let factor = scale + 1.0;
         self.normalize(x, weight * factor.clone(), bias * factor + shift, true)
     }
@@ -77,8 +79,10 @@ impl GroupNorm {
             epsilon: self.epsilon,
             silu: activate,
         };
+        let dtype = x.dtype();
+        let (x, scale, shift) = (widened(x), widened(scale), widened(shift));
         if let Some(y) = kernels::group_norm(&x, &scale, &shift, options) {
-            return y;
+            return y.cast(dtype);
         }
         let [batch, channels, height, width] = x.dims();
         let grouped = x.reshape([batch, self.groups, channels / self.groups * height * width]);
@@ -90,6 +94,7 @@ impl GroupNorm {
         let y = normalized.reshape([batch, channels, height, width])
             * scale.reshape([rows, channels, 1, 1])
             + shift.reshape([rows, channels, 1, 1]);
-        if activate { silu(y) } else { y }
+        let y = if activate { silu(y) } else { y };
+        y.cast(dtype)
     }
 }

@@ -5,6 +5,7 @@ mod architecture;
 mod attention;
 mod conditioning;
 mod config;
+mod dropout;
 mod error;
 mod fields;
 mod group_norm;
@@ -18,17 +19,18 @@ pub use architecture::{Downsample, MiddleKind, Modulation, Upsample};
 pub use attention::SelfAttention;
 pub use conditioning::{Conditioning, LogSnrEmbedding};
 pub use config::UNetConfig;
+pub use dropout::DropoutMasks;
 pub use error::NetworkError;
 pub use group_norm::GroupNorm;
 pub use resample::Resample;
 pub use residual::ResidualBlock;
-pub use unet::{Block, DownStage, Middle, UNet, UpStage};
+pub use unet::{Block, DownStage, Middle, UNet, UpStage, WithDropout};
 
 use burn::nn::{
     Initializer, PaddingConfig2d,
     conv::{Conv2d, Conv2dConfig},
 };
-use burn::tensor::Device;
+use burn::tensor::{DType, Device, Tensor};
 
 /// A 3×3 convolution that keeps the size of the image.
 fn conv3x3(channels: [usize; 2], device: &Device) -> Conv2d {
@@ -55,4 +57,12 @@ fn halving_conv3x3(channels: usize, how: Downsample, device: &Device) -> Conv2d 
         .with_stride([2, 2])
         .with_padding(padding)
         .init(device)
+}
+
+/// `x` in f32 where it is in half precision, whose sums over many numbers would be rounded away.
+fn widened<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    match x.dtype() {
+        DType::F16 | DType::BF16 => x.cast(DType::F32),
+        _ => x,
+    }
 }

@@ -2,12 +2,12 @@
 
 use burn::module::Module;
 use burn::nn::{
-    Dropout, DropoutConfig, Linear, LinearConfig,
+    Linear, LinearConfig,
     conv::{Conv2d, Conv2dConfig},
 };
 use burn::tensor::{Device, Tensor};
 
-use super::{GroupNorm, Modulation, Resample, UNetConfig, conv3x3, zero_conv3x3};
+use super::{DropoutMasks, GroupNorm, Modulation, Resample, UNetConfig, conv3x3, zero_conv3x3};
 use crate::kernels::convolve;
 
 /// A residual block: normalise, activate, (resample,) convolve; normalise with the scale and
@@ -18,9 +18,9 @@ pub struct ResidualBlock {
     conv_in: Conv2d,
     modulation: Linear,
     norm_out: GroupNorm,
-    dropout: Dropout,
     conv_out: Conv2d,
     skip: Option<Conv2d>,
+    dropout: f64,
     #[module(skip)]
     resample: Resample,
     #[module(skip)]
@@ -45,10 +45,10 @@ impl ResidualBlock {
             conv_in: conv3x3([input, output], device),
             modulation: LinearConfig::new(config.embedding(), modulation).init(device),
             norm_out: norm(output),
-            dropout: DropoutConfig::new(config.dropout).init(),
             conv_out: zero_conv3x3([output, output], device),
             skip: (input != output)
                 .then(|| Conv2dConfig::new([input, output], [1, 1]).init(device)),
+            dropout: config.dropout,
             resample,
             how: config.modulation,
         }
@@ -59,7 +59,14 @@ impl ResidualBlock {
     /// - `x`: `[batch, input channels, height, width]`.
     /// - `embedding`: `[at least batch, width]`, from [`Conditioning::forward`].
     /// - result: `[batch, output channels, height', width']`, resampled.
-    pub fn forward(&self, x: Tensor<4>, embedding: Tensor<2>) -> Tensor<4> {
+    ///
+    /// `masks` are there in training only.
+    pub fn forward(
+        &self,
+        x: Tensor<4>,
+        embedding: Tensor<2>,
+        masks: Option<&DropoutMasks>,
+    ) -> Tensor<4> {
         let [batch, ..] = x.dims();
         let hidden = self.resample.apply(self.norm_in.forward_silu(x.clone()));
         let hidden = convolve(&self.conv_in, hidden);
@@ -76,7 +83,11 @@ impl ResidualBlock {
                 self.norm_out.forward_silu(hidden + shift)
             }
         };
-        let hidden = convolve(&self.conv_out, self.dropout.forward(hidden));
+        let hidden = match masks {
+            Some(masks) => masks.apply(hidden, self.dropout),
+            None => hidden,
+        };
+        let hidden = convolve(&self.conv_out, hidden);
         let x = self.resample.apply(x);
         match &self.skip {
             Some(skip) => convolve(skip, x) + hidden,

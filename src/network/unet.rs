@@ -5,8 +5,8 @@ use burn::nn::conv::Conv2d;
 use burn::tensor::{Device, Int, Tensor};
 
 use super::{
-    Conditioning, Downsample, GroupNorm, MiddleKind, Resample, ResidualBlock, SelfAttention,
-    UNetConfig, Upsample, conv3x3, halving_conv3x3, zero_conv3x3,
+    Conditioning, Downsample, DropoutMasks, GroupNorm, MiddleKind, Resample, ResidualBlock,
+    SelfAttention, UNetConfig, Upsample, conv3x3, halving_conv3x3, zero_conv3x3,
 };
 use crate::denoiser::Denoiser;
 use crate::kernels::convolve;
@@ -27,8 +27,13 @@ impl Block {
         }
     }
 
-    fn forward(&self, x: Tensor<4>, embedding: Tensor<2>) -> Tensor<4> {
-        let x = self.residual.forward(x, embedding);
+    fn forward(
+        &self,
+        x: Tensor<4>,
+        embedding: Tensor<2>,
+        masks: Option<&DropoutMasks>,
+    ) -> Tensor<4> {
+        let x = self.residual.forward(x, embedding, masks);
         match &self.attention {
             Some(attention) => attention.forward(x),
             None => x,
@@ -63,9 +68,14 @@ impl DownStage {
     }
 
     /// The halved image, where there is one.
-    fn halve(&self, x: &Tensor<4>, embedding: &Tensor<2>) -> Option<Tensor<4>> {
+    fn halve(
+        &self,
+        x: &Tensor<4>,
+        embedding: &Tensor<2>,
+        masks: Option<&DropoutMasks>,
+    ) -> Option<Tensor<4>> {
         match (&self.downsample, &self.downsample_conv) {
-            (Some(block), _) => Some(block.forward(x.clone(), embedding.clone())),
+            (Some(block), _) => Some(block.forward(x.clone(), embedding.clone(), masks)),
             (None, Some(convolution)) => Some(convolve(convolution, x.clone())),
             (None, None) => None,
         }
@@ -91,12 +101,17 @@ impl Middle {
         }
     }
 
-    fn forward(&self, x: Tensor<4>, embedding: &Tensor<2>) -> Tensor<4> {
-        let mut x = self.first.forward(x, embedding.clone());
+    fn forward(
+        &self,
+        x: Tensor<4>,
+        embedding: &Tensor<2>,
+        masks: Option<&DropoutMasks>,
+    ) -> Tensor<4> {
+        let mut x = self.first.forward(x, embedding.clone(), masks);
         if let Some(attention) = &self.attention {
             x = attention.forward(x);
         }
-        self.second.forward(x, embedding.clone())
+        self.second.forward(x, embedding.clone(), masks)
     }
 }
 
@@ -126,9 +141,14 @@ impl UpStage {
         }
     }
 
-    fn double(&self, x: Tensor<4>, embedding: &Tensor<2>) -> Tensor<4> {
+    fn double(
+        &self,
+        x: Tensor<4>,
+        embedding: &Tensor<2>,
+        masks: Option<&DropoutMasks>,
+    ) -> Tensor<4> {
         match (&self.upsample, &self.upsample_conv) {
-            (Some(block), _) => block.forward(x, embedding.clone()),
+            (Some(block), _) => block.forward(x, embedding.clone(), masks),
             (None, Some(convolution)) => convolve(convolution, Resample::Up.apply(x)),
             (None, None) => x,
         }
@@ -208,21 +228,42 @@ impl UNet {
     ///
     /// As [`Denoiser::predict`].
     pub fn forward(&self, z: Tensor<4>, log_snr: Tensor<1>, class: Tensor<1, Int>) -> Tensor<4> {
+        self.pass(z, log_snr, class, None)
+    }
+
+    /// The network as training sees it: with the dropout of step `step` for images of its batch from
+    /// number `first_image` on.
+    pub fn with_dropout(&self, seed: u64, step: u32, first_image: usize) -> WithDropout<'_> {
+        WithDropout {
+            network: self,
+            seed,
+            step,
+            first_image,
+        }
+    }
+
+    fn pass(
+        &self,
+        z: Tensor<4>,
+        log_snr: Tensor<1>,
+        class: Tensor<1, Int>,
+        masks: Option<&DropoutMasks>,
+    ) -> Tensor<4> {
         let embedding = self.conditioning.forward(log_snr, class);
-        let mut x = convolve(&self.input, z);
+        let mut x = convolve(&self.input, z.cast(self.input.weight.dtype()));
         let mut skips = vec![x.clone()];
         for stage in &self.down {
             for block in &stage.blocks {
-                x = block.forward(x, embedding.clone());
+                x = block.forward(x, embedding.clone(), masks);
                 skips.push(x.clone());
             }
-            if let Some(halved) = stage.halve(&x, &embedding) {
+            if let Some(halved) = stage.halve(&x, &embedding, masks) {
                 x = halved;
                 skips.push(x.clone());
             }
         }
         if let Some(middle) = &self.middle {
-            x = middle.forward(x, &embedding);
+            x = middle.forward(x, &embedding, masks);
         }
         for stage in &self.up {
             for block in &stage.blocks {
@@ -230,11 +271,31 @@ impl UNet {
                     Some(skip) => Tensor::cat(vec![x, skip], 1),
                     None => x,
                 };
-                x = block.forward(x, embedding.clone());
+                x = block.forward(x, embedding.clone(), masks);
             }
-            x = stage.double(x, &embedding);
+            x = stage.double(x, &embedding, masks);
         }
         convolve(&self.output, self.output_norm.forward_silu(x))
+    }
+}
+
+/// A network with the dropout of one step of training; see [`UNet::with_dropout`].
+#[derive(Debug, Clone, Copy)]
+pub struct WithDropout<'a> {
+    network: &'a UNet,
+    seed: u64,
+    step: u32,
+    first_image: usize,
+}
+
+impl Denoiser for WithDropout<'_> {
+    fn classes(&self) -> usize {
+        self.network.classes
+    }
+
+    fn predict(&self, z: Tensor<4>, log_snr: Tensor<1>, class: Tensor<1, Int>) -> Tensor<4> {
+        let masks = DropoutMasks::new(self.seed, self.step, self.first_image);
+        self.network.pass(z, log_snr, class, Some(&masks))
     }
 }
 

@@ -1,0 +1,231 @@
+//! Training the joint network (Ho & Salimans 2022, Algorithm 1): what is drawn for a batch, and
+//! the loss.
+
+mod levels;
+mod order;
+mod weighting;
+
+pub use levels::{Levels, LogNormal};
+pub use order::{Order, flips};
+pub use weighting::Weighting;
+
+use std::ops::Range;
+
+use burn::tensor::{Int, Tensor, TensorData};
+
+use crate::denoiser::Denoiser;
+use crate::noise::{NoiseStream, Purpose};
+use crate::noise_level::{LogSnr, LogSnrRange};
+use crate::prediction::Target;
+
+/// What the network is trained to do.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Objective {
+    /// The prediction target.
+    pub target: Target,
+    /// The range of λ.
+    pub log_snr: LogSnrRange,
+    /// The probability with which the class is replaced by ∅.
+    pub p_uncond: f64,
+    /// How noise levels are drawn.
+    pub levels: Levels,
+    /// The distribution of [`Levels::LogNormal`].
+    pub log_normal: LogNormal,
+    /// How they are weighted.
+    pub weighting: Weighting,
+}
+
+/// Some of the images of a step: all of them, or those that are computed at a time (gradient
+/// accumulation) or by one of several ranks. What is drawn for an image is the same in any part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// The seed of the training.
+    pub seed: u64,
+    /// The step, from 0.
+    pub step: u32,
+    /// The size of the whole batch.
+    pub batch: usize,
+    /// Which images of the batch.
+    pub images: Range<usize>,
+}
+
+impl Part {
+    /// The whole batch.
+    pub fn whole(seed: u64, step: u32, batch: usize) -> Self {
+        Self {
+            seed,
+            step,
+            batch,
+            images: 0..batch,
+        }
+    }
+
+    fn stream(&self, id: u64) -> NoiseStream {
+        NoiseStream::new(Purpose::Training, self.seed, id, self.step)
+    }
+}
+
+/// Everything random about a part of a batch, drawn on the host from (seed, step, image) alone: a
+/// step can be repeated on any device, in any parts and after any interruption.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Draw {
+    /// λ of each image.
+    pub log_snr: Vec<LogSnr>,
+    /// The class of each image, or the id of ∅ where it was dropped.
+    pub classes: Vec<u32>,
+    /// ε, `[images, channels, height, width]`.
+    pub noise: Vec<f32>,
+}
+
+/// The streams of [`Purpose::Training`]: one for each use. Those from 2³² on are dropout's.
+mod stream {
+    pub const ORDER: u64 = 0;
+    pub const LEVELS: u64 = 1;
+    pub const DROP: u64 = 2;
+    pub const NOISE: u64 = 3;
+    pub const FLIP: u64 = 4;
+}
+
+impl Objective {
+    /// Draws for a part of a batch whose images have these labels; `values` is the size of an
+    /// image, channels · height · width, and `null` the id of ∅.
+    pub fn draw(&self, part: &Part, labels: &[u32], null: u32, values: usize) -> Draw {
+        let first = part.images.start as u64;
+        let mut drop = part.stream(stream::DROP);
+        drop.skip(2 * first);
+        let classes = labels
+            .iter()
+            .map(|&label| {
+                if drop.uniform() < self.p_uncond {
+                    null
+                } else {
+                    label
+                }
+            })
+            .collect();
+        let mut noise = vec![0f32; labels.len() * values];
+        part.stream(stream::NOISE)
+            .fill_normal_from(first * values as u64, &mut noise);
+        Draw {
+            log_snr: self.levels.draw(part, self.log_snr, self.log_normal),
+            classes,
+            noise,
+        }
+    }
+
+    /// The weighted mean squared error of the prediction for images `x` of shape
+    /// `[images, channels, height, width]` in [−1, 1]; a scalar, `[1]`.
+    pub fn loss<D: Denoiser + ?Sized>(&self, denoiser: &D, x: Tensor<4>, draw: Draw) -> Tensor<1> {
+        let (device, shape) = (x.device(), x.dims());
+        let batch = shape[0];
+        let column = |value: &dyn Fn(LogSnr) -> f64| {
+            let values: Vec<f32> = draw.log_snr.iter().map(|&l| value(l) as f32).collect();
+            Tensor::<4>::from_data(TensorData::new(values, [batch, 1, 1, 1]), &device)
+        };
+        let alpha = column(&LogSnr::alpha);
+        let sigma = column(&LogSnr::sigma);
+        let log_snr = column(&|l| l.0).reshape([batch]);
+        let weight = (self.weighting != Weighting::Uniform)
+            .then(|| column(&|l| self.weighting.weight(self.target, l)));
+        let classes: Vec<i32> = draw.classes.iter().map(|&c| c as i32).collect();
+        let classes = Tensor::<1, Int>::from_data(TensorData::new(classes, [batch]), &device);
+        let epsilon = Tensor::<4>::from_data(TensorData::new(draw.noise, shape), &device);
+
+        let z = x.clone() * alpha.clone() + epsilon.clone() * sigma.clone();
+        let target = self.target.of(x, epsilon, alpha, sigma);
+        // A network in half precision answers in it; its error is taken in the target's.
+        let prediction = denoiser.predict(z, log_snr, classes).cast(target.dtype());
+        let error = (prediction - target).square();
+        match weight {
+            Some(weight) => (error * weight).mean(),
+            None => error.mean(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Device;
+
+    fn objective() -> Objective {
+        Objective {
+            target: Target::V,
+            log_snr: LogSnrRange::PAPER,
+            p_uncond: 0.2,
+            levels: Levels::Stratified,
+            log_normal: LogNormal::default(),
+            weighting: Weighting::Uniform,
+        }
+    }
+
+    #[test]
+    fn classes_are_dropped_as_often_as_asked() {
+        let labels = vec![3; 20_000];
+        let draw = objective().draw(&Part::whole(1, 0, 20_000), &labels, 9, 1);
+        let dropped = draw.classes.iter().filter(|&&c| c == 9).count() as f64 / 20_000.0;
+        assert!(
+            (dropped - 0.2).abs() < 5.0 * (0.16f64 / 20_000.0).sqrt(),
+            "{dropped}"
+        );
+        assert!(draw.classes.iter().all(|&c| c == 9 || c == 3));
+    }
+
+    #[test]
+    fn a_step_is_drawn_again_as_it_was() {
+        let labels = [0, 1, 2];
+        let draw = |step| objective().draw(&Part::whole(1, step, 3), &labels, 3, 12);
+        assert_eq!(draw(5), draw(5));
+        assert_ne!(draw(5), draw(6));
+    }
+
+    #[test]
+    fn the_parts_of_a_batch_are_the_batch() {
+        let labels: Vec<u32> = (0..7).collect();
+        // An odd number of values: parts begin between the two numbers of a pair.
+        let whole = objective().draw(&Part::whole(1, 5, 7), &labels, 9, 25);
+        for cut in 0..=7 {
+            let part = |images: Range<usize>| {
+                let labels = labels[images.clone()].to_vec();
+                let part = Part {
+                    images,
+                    ..Part::whole(1, 5, 7)
+                };
+                objective().draw(&part, &labels, 9, 25)
+            };
+            let (first, second) = (part(0..cut), part(cut..7));
+            assert_eq!([first.log_snr, second.log_snr].concat(), whole.log_snr);
+            assert_eq!([first.classes, second.classes].concat(), whole.classes);
+            assert_eq!([first.noise, second.noise].concat(), whole.noise);
+        }
+    }
+
+    /// A network that always answers 0.
+    struct Zero;
+    impl Denoiser for Zero {
+        fn classes(&self) -> usize {
+            1
+        }
+        fn predict(&self, z: Tensor<4>, _: Tensor<1>, _: Tensor<1, Int>) -> Tensor<4> {
+            z.zeros_like()
+        }
+    }
+
+    #[test]
+    fn the_loss_of_nothing_is_the_power_of_the_target() {
+        let device = Device::flex();
+        let x = Tensor::<4>::full([512, 1, 4, 4], 0.5, &device);
+        for (target, expected) in [(Target::Epsilon, 1.0), (Target::V, 0.5 * (1.0 + 0.25))] {
+            let objective = Objective {
+                target,
+                ..objective()
+            };
+            let draw = objective.draw(&Part::whole(2, 0, 512), &[0; 512], 1, 16);
+            let loss = objective.loss(&Zero, x.clone(), draw).into_scalar::<f32>();
+            assert!(
+                (f64::from(loss) - expected).abs() < 0.05,
+                "{target:?} {loss}"
+            );
+        }
+    }
+}
