@@ -38,17 +38,27 @@ pub fn open(name: &str) -> Result<Device> {
         "cpu" => Ok(Device::flex()),
         "vulkan" => match vulkan::found().unavailable {
             None => vulkan::open(),
-            Some(reason) => bail!("--device vulkan: {reason}"),
+            Some(reason) => bail!(
+                "--device vulkan: {reason}; there is {} here",
+                usable().join(", ")
+            ),
         },
         "auto" => match vulkan::found().unavailable {
             None if vulkan::is_gpu() => vulkan::open(),
             _ => Ok(Device::flex()),
         },
         other => Err(Usage(format!(
-            "there is no device {other:?}; `freeguide devices` lists those that there are"
+            "there is no device {other:?}; there is {} (see `freeguide devices`)",
+            usable().join(", ")
         ))
         .into()),
     }
+}
+
+/// The names of the devices that can be used.
+fn usable() -> Vec<&'static str> {
+    let usable = list().into_iter().filter(|d| d.unavailable.is_none());
+    usable.map(|device| device.name).collect()
 }
 
 #[cfg(feature = "vulkan")]

@@ -6,7 +6,6 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use burn::module::{Module, ModuleVisitor, Param};
-use burn::optim::AdamWConfig;
 use burn::tensor::{Device, Tensor};
 use clap::ValueEnum;
 use freeguide::bundle::{
@@ -21,7 +20,7 @@ use sha2::{Digest, Sha256};
 use crate::files::{create_folder, write_atomic};
 use crate::output::tell;
 use crate::recipe::Recipe;
-use crate::train::{Checkpoint, RunFolder, RunInfo};
+use crate::train::{Average, RunFolder, RunInfo};
 
 /// The type in which weights are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -39,12 +38,15 @@ pub struct Exported {
     pub steps: u64,
     /// Parameters.
     pub parameters: u64,
+    /// The decay of the average that the weights are.
+    pub ema_decay: f64,
     /// Files and their bytes.
     pub files: Vec<(String, u64)>,
 }
 
-/// The configuration of a bundle of this run, without its weights.
-pub fn config(recipe: &Recipe, info: &RunInfo, steps: u64) -> Config {
+/// The configuration of a bundle of this run, without its weights, which are the average of this
+/// decay.
+pub fn config(recipe: &Recipe, info: &RunInfo, steps: u64, ema_decay: f64) -> Config {
     let mut config = Config {
         format_version: FORMAT_VERSION,
         written_by: WRITTEN_BY.to_owned(),
@@ -70,7 +72,7 @@ pub fn config(recipe: &Recipe, info: &RunInfo, steps: u64) -> Config {
             steps,
             images_seen: steps * recipe.train.batch as u64,
             p_uncond: recipe.diffusion.p_uncond,
-            ema_decay: recipe.train.ema_decay,
+            ema_decay,
             parameters: info.parameters,
             metrics: BTreeMap::new(),
         },
@@ -79,8 +81,9 @@ pub fn config(recipe: &Recipe, info: &RunInfo, steps: u64) -> Config {
     config
 }
 
-/// Exports the last checkpoint of the run in `run` to the bundle folder `out`.
-pub fn export(run: &Path, out: &Path, dtype: DType) -> Result<Exported> {
+/// Exports the average of decay `ema`, or the recipe's first, of the last checkpoint of the run in
+/// `run` to the bundle folder `out`.
+pub fn export(run: &Path, out: &Path, dtype: DType, ema: Option<f64>) -> Result<Exported> {
     let folder = RunFolder::new(run);
     let (info, recipe) = (folder.info()?, folder.recipe()?);
     let device = Device::flex();
@@ -90,22 +93,22 @@ pub fn export(run: &Path, out: &Path, dtype: DType) -> Result<Exported> {
         info.classes.len(),
         &device,
     );
-    let optimizer = AdamWConfig::new().init();
     let mut report = |line: String| tell!("warning: {line}");
-    let found = Checkpoint::load_latest(&folder.checkpoints(), &like, &optimizer, &mut report)?;
-    let Some(checkpoint) = found else {
+    let found = Average::load_latest(&folder.checkpoints(), &like, &recipe, ema, &mut report)?;
+    let Some(average) = found else {
         bail!(
             "{} holds no checkpoint yet: train longer, or with a smaller train.checkpoint_every",
             run.display()
         );
     };
-    let mut config = config(&recipe, &info, checkpoint.step);
-    let mut files = write_weights(&checkpoint.average, dtype, &mut config)?;
+    let mut config = config(&recipe, &info, average.step, average.decay);
+    let mut files = write_weights(&average.network, dtype, &mut config)?;
     files.push((CONFIG_FILE.to_owned(), config.to_json().into_bytes()));
     install(out, &files)?;
     Ok(Exported {
-        steps: checkpoint.step,
+        steps: average.step,
         parameters: info.parameters,
+        ema_decay: average.decay,
         files: files
             .into_iter()
             .map(|(name, bytes)| (name, bytes.len() as u64))

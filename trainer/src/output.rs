@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::io::{ErrorKind, Write};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result};
 
@@ -25,5 +26,35 @@ pub(crate) use tell;
 
 /// What [`tell!`] calls.
 pub fn print_note(line: impl Display) {
-    let _ = writeln!(std::io::stderr(), "{line}");
+    match held().as_mut() {
+        Some(notes) => notes.push(line.to_string()),
+        None => {
+            let _ = writeln!(std::io::stderr(), "{line}");
+        }
+    }
+}
+
+/// Notes that were made while the whole terminal is drawn on, if it is.
+static HELD: Mutex<Option<Vec<String>>> = Mutex::new(None);
+
+fn held() -> MutexGuard<'static, Option<Vec<String>>> {
+    HELD.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Keeps notes back from now on: standard error is a drawing.
+pub fn hold_notes() {
+    held().get_or_insert_default();
+}
+
+/// The last notes that were kept back, `count` at most.
+pub fn held_notes(count: usize) -> Vec<String> {
+    let held = held();
+    let notes = held.as_deref().unwrap_or_default();
+    notes[notes.len().saturating_sub(count)..].to_vec()
+}
+
+/// Prints what was kept back.
+pub fn release_notes() {
+    let notes = held().take().unwrap_or_default();
+    notes.iter().for_each(print_note);
 }

@@ -1,21 +1,29 @@
 //! What the terminal shows while training: a bar, or plain lines where the output is no terminal (a log file, a
-//! continuous-integration run), or nothing. All of it goes to standard error; standard output is for results.
+//! continuous-integration run), a live view, or nothing. All of it goes to standard error; standard output is for
+//! results.
 
-use std::{
-    io::IsTerminal,
-    time::{Duration, Instant},
-};
+mod live;
+mod meter;
 
+use std::{io::IsTerminal, path::Path, time::Duration};
+
+use anyhow::Result;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::output::tell;
+use crate::{output::tell, train::Metric};
+use live::Live;
+use meter::Meter;
 
-/// How far back the images per second and the time left look, in seconds.
-const RATE_WINDOW: f64 = 30.0;
-
-/// How many steps the shown loss averages over: the loss of a single batch says little, since it depends mostly on the
-/// noise levels that were drawn.
-const LOSS_WINDOW: f64 = 100.0;
+/// What is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Display {
+    /// Nothing.
+    Quiet,
+    /// A bar on a terminal, else plain lines.
+    Auto,
+    /// The live view on a terminal, else plain lines.
+    Live,
+}
 
 /// Reports the progress of a training run.
 pub struct Progress {
@@ -27,35 +35,58 @@ enum Output {
     Bar(ProgressBar),
     /// The time of the last line, since the start of the run.
     Lines(Option<Duration>),
+    Live(Box<Live>),
     Quiet,
 }
 
 impl Progress {
     /// Starts reporting at step `start_step` (0, or where a resumed run goes on) of `total_steps`, with `batch` images
-    /// a step. With `quiet` nothing is shown at all.
-    pub fn new(total_steps: u64, start_step: u64, batch: usize, quiet: bool) -> Self {
-        let output = match () {
-            () if quiet => Output::Quiet,
-            () if std::io::stderr().is_terminal() => Output::Bar(bar(total_steps, start_step)),
-            () => Output::Lines(None),
+    /// a step, of the run in `out`.
+    ///
+    /// # Errors
+    /// If the terminal cannot be drawn on.
+    pub fn new(
+        total_steps: u64,
+        start_step: u64,
+        batch: usize,
+        display: Display,
+        out: &Path,
+    ) -> Result<Self> {
+        let terminal = std::io::stderr().is_terminal();
+        let output = match display {
+            Display::Quiet => Output::Quiet,
+            Display::Live if terminal => Output::Live(Box::new(Live::begin(out)?)),
+            Display::Auto if terminal => Output::Bar(bar(total_steps, start_step)),
+            _ => Output::Lines(None),
         };
-        Self {
+        Ok(Self {
             meter: Meter::new(total_steps, start_step, batch),
             output,
+        })
+    }
+
+    /// Takes note of one finished step, of which nothing is known yet: how many are done so far.
+    pub fn step(&mut self, step: u64) {
+        match &mut self.output {
+            Output::Bar(bar) => bar.set_position(step),
+            Output::Live(live) => live.step(step, &self.meter),
+            Output::Lines(_) | Output::Quiet => {}
         }
     }
 
-    /// Takes note of finished steps: how many are done so far, the mean loss since the last call and the learning rate.
-    pub fn update(&mut self, step: u64, loss: f32, learning_rate: f64) {
+    /// Takes note of a line of metrics.
+    pub fn update(&mut self, metric: &Metric) {
         let now = self.meter.started.elapsed();
-        self.meter.record(now, step, loss, learning_rate);
+        self.meter
+            .record(now, metric.step, metric.loss as f32, metric.learning_rate);
         match &mut self.output {
             Output::Bar(bar) => {
-                bar.set_position(step);
+                bar.set_position(metric.step);
                 bar.set_message(self.meter.status());
             }
+            Output::Live(live) => live.update(metric, &self.meter),
             Output::Lines(last) => {
-                if line_is_due(now, *last) || step >= self.meter.total_steps {
+                if line_is_due(now, *last) || metric.step >= self.meter.total_steps {
                     *last = Some(now);
                     tell!("{}", self.meter.line());
                 }
@@ -64,11 +95,13 @@ impl Progress {
         }
     }
 
-    /// Prints a line: above the bar where there is one. Errors do not belong here, for `quiet` hides these lines too.
-    pub fn message(&self, line: impl AsRef<str>) {
-        match &self.output {
+    /// Takes note of a grid of samples that was written after `step` steps.
+    pub fn grid(&mut self, step: u64, path: &Path) {
+        let line = format!("step {step}: samples in {}", path.display());
+        match &mut self.output {
             Output::Bar(bar) => bar.println(line),
-            Output::Lines(_) => tell!("{}", line.as_ref()),
+            Output::Live(live) => live.grid(path),
+            Output::Lines(_) => tell!("{line}"),
             Output::Quiet => {}
         }
     }
@@ -77,7 +110,7 @@ impl Progress {
     pub fn warning(&self, what: impl std::fmt::Display) {
         match &self.output {
             Output::Bar(bar) => bar.println(format!("warning: {what}")),
-            Output::Lines(_) | Output::Quiet => tell!("warning: {what}"),
+            Output::Lines(_) | Output::Live(_) | Output::Quiet => tell!("warning: {what}"),
         }
     }
 
@@ -85,13 +118,13 @@ impl Progress {
     pub fn finish(self) {
         let summary = self.meter.summary(self.meter.started.elapsed());
         match self.output {
-            Output::Bar(bar) => {
-                bar.finish_and_clear();
-                tell!("{summary}");
-            }
-            Output::Lines(_) => tell!("{summary}"),
-            Output::Quiet => {}
+            Output::Bar(bar) => bar.finish_and_clear(),
+            // Dropping it gives the terminal back.
+            Output::Live(live) => drop(live),
+            Output::Lines(_) => {}
+            Output::Quiet => return,
         }
+        tell!("{summary}");
     }
 }
 
@@ -117,219 +150,9 @@ fn line_is_due(now: Duration, last: Option<Duration>) -> bool {
     last.is_none_or(|last| now.saturating_sub(last) >= Duration::from_secs(every))
 }
 
-/// The figures of a run, apart from how they are shown. Times are counted from the start of the run.
-struct Meter {
-    started: Instant,
-    total_steps: u64,
-    start_step: u64,
-    batch: usize,
-    step: u64,
-    last: Duration,
-    /// Steps and seconds of late, both faded with age; their quotient is the rate.
-    recent_steps: f64,
-    recent_seconds: f64,
-    /// Sum and weight of an exponential average; their quotient has no bias towards zero at the start.
-    loss_sum: f64,
-    loss_weight: f64,
-    last_loss: f32,
-    learning_rate: f64,
-}
-
-impl Meter {
-    fn new(total_steps: u64, start_step: u64, batch: usize) -> Self {
-        Self {
-            started: Instant::now(),
-            total_steps,
-            start_step,
-            batch,
-            step: start_step,
-            last: Duration::ZERO,
-            recent_steps: 0.0,
-            recent_seconds: 0.0,
-            loss_sum: 0.0,
-            loss_weight: 0.0,
-            last_loss: f32::NAN,
-            learning_rate: 0.0,
-        }
-    }
-
-    fn record(&mut self, now: Duration, step: u64, loss: f32, learning_rate: f64) {
-        let seconds = now.saturating_sub(self.last).as_secs_f64();
-        let steps = step.saturating_sub(self.step) as f64;
-        let fade = (-seconds / RATE_WINDOW).exp();
-        self.recent_steps = self.recent_steps * fade + steps;
-        self.recent_seconds = self.recent_seconds * fade + seconds;
-        if loss.is_finite() {
-            let keep = (-steps / LOSS_WINDOW).exp();
-            self.loss_sum = self.loss_sum * keep + f64::from(loss) * steps;
-            self.loss_weight = self.loss_weight * keep + steps;
-        }
-        (self.last, self.step, self.last_loss, self.learning_rate) =
-            (now, step, loss, learning_rate);
-    }
-
-    /// Steps a second of late.
-    fn rate(&self) -> Option<f64> {
-        (self.recent_seconds > 0.0 && self.recent_steps > 0.0)
-            .then(|| self.recent_steps / self.recent_seconds)
-    }
-
-    /// The average loss of late; a loss that is no number is shown at once.
-    fn loss(&self) -> f64 {
-        if self.last_loss.is_finite() {
-            self.loss_sum / self.loss_weight
-        } else {
-            f64::from(self.last_loss)
-        }
-    }
-
-    /// `loss 0.0412 · lr 1.0e-3 · 63.2 images/s · 41 min left`.
-    fn status(&self) -> String {
-        let mut parts = vec![
-            format!("loss {:.4}", self.loss()),
-            format!("lr {:.1e}", self.learning_rate),
-        ];
-        if let Some(rate) = self.rate() {
-            parts.push(format!(
-                "{} images/s",
-                three_digits(rate * self.batch as f64)
-            ));
-            let left = self.total_steps.saturating_sub(self.step) as f64 / rate;
-            parts.push(format!("{} left", span(left)));
-        }
-        parts.join(" · ")
-    }
-
-    /// The same with the step in front, for output without a bar.
-    fn line(&self) -> String {
-        let percent = 100.0 * self.step as f64 / self.total_steps.max(1) as f64;
-        format!(
-            "step {}/{} ({percent:.0} %) · {}",
-            self.step,
-            self.total_steps,
-            self.status()
-        )
-    }
-
-    /// What is said at the end.
-    fn summary(&self, elapsed: Duration) -> String {
-        let steps = self.step - self.start_step;
-        let seconds = elapsed.as_secs_f64();
-        let mut line = format!("{steps} steps in {}", span(seconds));
-        if steps > 0 && seconds > 0.0 {
-            let rate = (steps as f64 * self.batch as f64) / seconds;
-            line += &format!(
-                " · {} images/s · loss {:.4}",
-                three_digits(rate),
-                self.loss()
-            );
-        }
-        line
-    }
-}
-
-/// Three digits that count: 4.56, 45.6, 456.
-fn three_digits(value: f64) -> String {
-    let decimals = match value {
-        v if v < 9.995 => 2,
-        v if v < 99.95 => 1,
-        _ => 0,
-    };
-    format!("{value:.decimals$}")
-}
-
-/// A time for people: `8 s`, `3 min 20 s`, `41 min`, `2 h 05 min`, `3 d 4 h`.
-fn span(seconds: f64) -> String {
-    let seconds = seconds.round() as u64;
-    let (minutes, hours) = (seconds / 60, seconds / 3600);
-    match seconds {
-        0..60 => format!("{seconds} s"),
-        60..600 => format!("{minutes} min {:02} s", seconds % 60),
-        600..3600 => format!("{minutes} min"),
-        3600..86400 => format!("{hours} h {:02} min", minutes % 60),
-        _ => format!("{} d {} h", hours / 24, hours % 24),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// A run of `steps` steps of `batch` 32, each of which takes `seconds`.
-    fn run(start: u64, steps: u64, seconds: f64) -> Meter {
-        let mut meter = Meter::new(1000, start, 32);
-        for i in 1..=steps {
-            meter.record(
-                Duration::from_secs_f64(i as f64 * seconds),
-                start + i,
-                0.5,
-                1e-3,
-            );
-        }
-        meter
-    }
-
-    #[test]
-    fn rate_and_time_left_follow_the_steps() {
-        let meter = run(0, 100, 0.5);
-        assert!((meter.rate().unwrap() - 2.0).abs() < 1e-9);
-        assert_eq!(
-            meter.status(),
-            "loss 0.5000 · lr 1.0e-3 · 64.0 images/s · 7 min 30 s left"
-        );
-        assert_eq!(
-            meter.line(),
-            "step 100/1000 (10 %) · loss 0.5000 · lr 1.0e-3 · 64.0 images/s · 7 min 30 s left"
-        );
-    }
-
-    #[test]
-    fn a_resumed_run_counts_only_its_own_steps() {
-        let meter = run(900, 50, 1.0);
-        assert!((meter.rate().unwrap() - 1.0).abs() < 1e-9);
-        assert_eq!(
-            meter.summary(Duration::from_secs(50)),
-            "50 steps in 50 s · 32.0 images/s · loss 0.5000"
-        );
-    }
-
-    #[test]
-    fn the_rate_forgets_what_was_long_ago() {
-        let mut meter = run(0, 100, 1.0);
-        for i in 1..=100u64 {
-            meter.record(
-                Duration::from_secs_f64(100.0 + i as f64 * 2.0),
-                100 + i,
-                0.5,
-                1e-3,
-            );
-        }
-        let rate = meter.rate().unwrap();
-        assert!((0.5..0.51).contains(&rate), "{rate}");
-    }
-
-    #[test]
-    fn the_loss_is_averaged_but_nan_is_not_hidden() {
-        let mut meter = Meter::new(10, 0, 1);
-        for (i, loss) in [1.0, 3.0].into_iter().enumerate() {
-            meter.record(Duration::from_secs(i as u64), i as u64 + 1, loss, 0.0);
-        }
-        assert!((meter.loss() - 2.0).abs() < 0.02);
-        meter.record(Duration::from_secs(3), 3, f32::NAN, 0.0);
-        assert!(meter.status().starts_with("loss NaN"));
-        meter.record(Duration::from_secs(4), 4, 2.0, 0.0);
-        assert!((meter.loss() - 2.0).abs() < 0.02);
-    }
-
-    #[test]
-    fn nothing_is_divided_by_zero() {
-        let meter = Meter::new(0, 0, 1);
-        assert_eq!(meter.status(), "loss NaN · lr 0.0e0");
-        assert_eq!(meter.summary(Duration::ZERO), "0 steps in 0 s");
-        let mut meter = Meter::new(5, 0, 1);
-        meter.record(Duration::ZERO, 1, 1.0, 0.0);
-        assert!(meter.rate().is_none());
-    }
 
     #[test]
     fn lines_come_often_at_first_and_seldom_later() {
@@ -342,25 +165,22 @@ mod tests {
     }
 
     #[test]
-    fn times_and_numbers_are_short() {
-        let spans = [8.4, 200.0, 2460.0, 7500.0, 273_600.0].map(span);
-        assert_eq!(
-            spans,
-            ["8 s", "3 min 20 s", "41 min", "2 h 05 min", "3 d 4 h"]
-        );
-        assert_eq!(
-            [4.561, 45.61, 456.1, 9.999].map(three_digits),
-            ["4.56", "45.6", "456", "10.0"]
-        );
-    }
-
-    #[test]
     fn the_reporter_runs_quietly_and_without_a_terminal() {
-        for quiet in [true, false] {
-            let mut progress = Progress::new(2, 0, 4, quiet);
-            progress.update(1, 0.5, 1e-3);
-            progress.message("checkpoint");
-            progress.update(2, 0.4, 1e-3);
+        for display in [Display::Quiet, Display::Auto, Display::Live] {
+            let out = Path::new("runs/mine");
+            let mut progress = Progress::new(2, 0, 4, display, out).unwrap();
+            let metric = |step| Metric {
+                step,
+                loss: 0.5,
+                learning_rate: 1e-3,
+                gradient_norm: 0.1,
+                images_per_second: 30.0,
+            };
+            progress.step(1);
+            progress.update(&metric(1));
+            progress.grid(1, &out.join("samples/step-00000001.png"));
+            progress.step(2);
+            progress.update(&metric(2));
             progress.finish();
         }
     }

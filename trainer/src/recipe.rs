@@ -7,11 +7,12 @@ use freeguide::network::UNetConfig;
 use freeguide::noise_level::LogSnrRange;
 use freeguide::prediction::Target;
 use freeguide::settings::{ClassName, Request, SamplingDefaults};
-use freeguide::training::{Levels, Objective, Weighting};
+use freeguide::training::{Levels, LogNormal, Objective, Weighting};
 use serde::{Deserialize, Serialize};
 
 use crate::data::DataRecipe;
 use crate::spelling::nearest;
+use crate::train::{Decays, Precision};
 use crate::usage::Usage;
 
 /// A recipe. Every field is documented; unknown ones are refused.
@@ -48,10 +49,15 @@ pub struct DiffusionRecipe {
     pub log_snr: LogSnrRange,
     /// The probability with which training replaces the class by ∅: 0.1 or 0.2 in the paper.
     pub p_uncond: f64,
-    /// `"stratified"` or `"uniform"` (the paper's).
+    /// `"stratified"` (Kingma et al. 2021), `"uniform"` (the paper's) or `"log-normal"` (Karras et
+    /// al. 2022).
     #[serde(default)]
     pub levels: Levels,
-    /// `"uniform"` (the paper's) or `"min-snr"`.
+    /// For `levels = "log-normal"`: the distribution of EDM's ln σ, `{ mean = -1.2, std = 1.2 }` in
+    /// its paper.
+    #[serde(default)]
+    pub log_normal: LogNormal,
+    /// `"uniform"` (the paper's) or `"min-snr"` (Hang et al. 2023).
     #[serde(default)]
     pub weighting: Weighting,
 }
@@ -64,6 +70,18 @@ pub struct TrainRecipe {
     pub steps: u64,
     /// Images a step.
     pub batch: usize,
+    /// Parts into which a batch is cut that are computed one after the other, their gradients added
+    /// up (gradient accumulation): the memory of a part for the training of the whole.
+    #[serde(default = "default_accumulate")]
+    pub accumulate: usize,
+    /// The precision of the network's activations and gradients: `"f32"`, `"bf16"` or `"f16"`. The
+    /// weights, their averages and the optimiser stay in f32 (Micikevicius et al. 2018).
+    #[serde(default)]
+    pub precision: Precision,
+    /// Recompute cheap activations on the way back instead of keeping them (Chen et al. 2016): less
+    /// memory for more time.
+    #[serde(default)]
+    pub gradient_checkpointing: bool,
     /// The highest learning rate of AdamW.
     pub learning_rate: f64,
     /// Steps over which the learning rate rises from 0.
@@ -82,8 +100,10 @@ pub struct TrainRecipe {
     /// The global norm to which gradients are clipped.
     #[serde(default = "default_clip_norm")]
     pub clip_norm: f64,
-    /// The decay of the exponential moving average whose weights are exported.
-    pub ema_decay: f64,
+    /// The decay of the exponential moving average whose weights are sampled and exported, or
+    /// several, `[0.999, 0.9999]`: all are kept, and `export --ema` chooses. The first is the one
+    /// that is taken unless one says otherwise.
+    pub ema_decay: Decays,
     /// Steps between checkpoints.
     pub checkpoint_every: u64,
     /// Steps between sample grids and loss curves.
@@ -93,6 +113,9 @@ pub struct TrainRecipe {
     pub seed: u64,
 }
 
+fn default_accumulate() -> usize {
+    1
+}
 fn default_final_rate() -> f64 {
     1.0
 }
@@ -195,6 +218,14 @@ impl Recipe {
             "train.batch must be from 1 to 65536",
         )?;
         check(
+            t.accumulate > 0 && t.batch % t.accumulate == 0,
+            "train.accumulate must divide train.batch",
+        )?;
+        check(
+            d.log_normal.is_valid(),
+            "diffusion.log_normal needs finite numbers, std > 0",
+        )?;
+        check(
             t.learning_rate > 0.0 && t.learning_rate < 1.0,
             "train.learning_rate must be above 0 and below 1",
         )?;
@@ -203,8 +234,8 @@ impl Recipe {
             "train.final_rate must be from 0 to 1",
         )?;
         check(
-            (0.0..1.0).contains(&t.ema_decay),
-            "train.ema_decay must be from 0 up to, not including, 1",
+            t.ema_decay.are_valid(),
+            "train.ema_decay must be from 0 up to, not including, 1, or up to 8 different such numbers",
         )?;
         check(
             t.betas.iter().all(|b| (0.0..1.0).contains(b)),
@@ -243,6 +274,7 @@ impl Recipe {
             log_snr: d.log_snr,
             p_uncond: d.p_uncond,
             levels: d.levels,
+            log_normal: d.log_normal,
             weighting: d.weighting,
         }
     }
@@ -304,4 +336,53 @@ fn assign(table: &mut toml::Table, assignment: &str) -> Result<()> {
     }
     at.insert(last.to_owned(), value);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Device;
+    use freeguide::bundle::parameters;
+
+    #[test]
+    fn every_recipe_that_ships_is_good() {
+        let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../models/recipes"));
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let recipe = Recipe::load(&path, &[]).unwrap();
+            assert_eq!(path.file_stem().unwrap().to_str(), Some(&*recipe.name));
+            assert!(recipe.train.ema_decay.all().len() >= 2, "{}", recipe.name);
+            // What is written into a run folder is read again as the same recipe.
+            let written = recipe.to_toml().unwrap();
+            assert_eq!(Recipe::parse(&written, &[]).unwrap(), recipe);
+            names.push(recipe.name);
+        }
+        assert!(names.len() >= 5, "{names:?}");
+    }
+
+    #[test]
+    fn the_papers_recipes_are_the_paper() {
+        for (name, p_uncond) in [("p01", 0.1), ("p02", 0.2), ("p05", 0.5)] {
+            let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/recipes");
+            let path = format!("{folder}/imagenet64-{name}.toml");
+            let recipe = Recipe::load(Path::new(&path), &[]).unwrap();
+            let objective = recipe.objective();
+            assert_eq!(objective.p_uncond, p_uncond);
+            assert_eq!(objective.target, Target::Epsilon);
+            assert_eq!(objective.log_snr, LogSnrRange::PAPER);
+            assert_eq!(objective.levels, Levels::Uniform);
+            assert_eq!(objective.weighting, Weighting::Uniform);
+            assert_eq!(recipe.sampling.steps, 256);
+            assert_eq!(recipe.sampling.sampler.name(), "ancestral");
+            assert_eq!(recipe.sampling.variance_interpolation, 0.3);
+            // ADM's network for 64×64 has 296 million parameters, with learned variances.
+            let network = recipe.network.init(64, 3, 1000, &Device::flex());
+            let count: usize = parameters(&network)
+                .iter()
+                .map(|p| p.shape.iter().product::<usize>())
+                .sum();
+            assert!((294_000_000..298_000_000).contains(&count), "{count}");
+        }
+    }
 }

@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use freeguide::sampler::Solver;
 
 use super::steering::Steering;
-
+use super::train::Train;
 use crate::export::DType;
 
 const STEPS: &str = "\
@@ -39,45 +39,6 @@ pub enum Command {
     Inspect(Inspect),
     Devices(Devices),
     Serve(Serve),
-}
-
-/// Train a model on labelled images.
-///
-/// The data set is a folder with one sub-folder a class, of PNG, JPEG and WebP images in any size;
-/// or CIFAR-10's binary batches; or tar shards as WebDataset lays them out (0001.jpg with 0001.cls or
-/// 0001.json), named as a folder, a file or a range such as set-{000000..000009}.tar; or Parquet as
-/// the Hugging Face hub serves it. Which of these it is is recognised and said first. A set that
-/// takes more than data.memory MiB is streamed: read and decoded again every epoch.
-///
-/// The run folder holds the recipe as it was run, metrics (metrics.jsonl), the loss curve
-/// (loss.png), sample grids (samples/) and the last two checkpoints. Ctrl-C saves a checkpoint and
-/// leaves; a run that was killed goes on from its last checkpoint with --resume, and ends as if
-/// nothing had happened.
-#[derive(Debug, Args)]
-pub struct Train {
-    /// The recipe, a TOML file; those that ship are in models/recipes.
-    #[arg(long, value_name = "FILE")]
-    pub recipe: PathBuf,
-    /// The data set: a folder with one sub-folder of images for each class, or another layout.
-    #[arg(long, value_name = "PATH")]
-    pub data: PathBuf,
-    /// The run folder.
-    #[arg(long, value_name = "DIR")]
-    pub out: PathBuf,
-    /// Change a value of the recipe, such as train.batch=64; may be given several times.
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    pub set: Vec<String>,
-    /// Go on with the run in --out from its last checkpoint.
-    #[arg(long)]
-    pub resume: bool,
-    #[command(flatten)]
-    pub device: Device,
-    /// The seed of everything random, in place of the recipe's.
-    #[arg(long, value_name = "N")]
-    pub seed: Option<u64>,
-    /// Print nothing but warnings and errors.
-    #[arg(long)]
-    pub quiet: bool,
 }
 
 /// Draw images from a model.
@@ -137,7 +98,7 @@ pub struct Sample {
 
 /// Turn a run into a bundle: the files that the page, the package and `sample` load.
 ///
-/// The weights are the exponential moving average of the last checkpoint. Files that are already
+/// The weights are an exponential moving average of the last checkpoint. Files that are already
 /// in --out and are no weights, such as a model card, stay.
 #[derive(Debug, Args)]
 pub struct Export {
@@ -150,18 +111,22 @@ pub struct Export {
     /// The type of the weights.
     #[arg(long, value_enum, default_value_t = DType::F32)]
     pub dtype: DType,
+    /// Which average: the decay of one that the run kept (train.ema_decay), the first unless given.
+    /// 0 is the weights themselves.
+    #[arg(long, value_name = "DECAY")]
+    pub ema: Option<f64>,
     /// Print what was written as JSON.
     #[arg(long)]
     pub json: bool,
 }
 
-/// Check a bundle and say what it holds, or print the settings that a PNG carries.
+/// Check a bundle or a run and say what it holds, or print the settings that a PNG carries.
 #[derive(Debug, Args)]
 pub struct Inspect {
-    /// The bundle's folder, or a PNG that `sample` or the page made.
+    /// The folder of a bundle or of a run, or a PNG that `sample` or the page made.
     #[arg(value_name = "PATH")]
     pub path: PathBuf,
-    /// Print its configuration as JSON.
+    /// Print its configuration, or what is known of the run, as JSON.
     #[arg(long)]
     pub json: bool,
 }

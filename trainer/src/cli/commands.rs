@@ -3,73 +3,21 @@
 use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use freeguide::settings::{ClassName, Guidance, MAX_IMAGES, Request};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::arguments::{Devices, Export, Inspect, Sample, Serve, Train};
-use crate::data::TrainingSet;
+use super::arguments::{Devices, Export, Inspect, Sample, Serve};
+use super::inspect_run::inspect_run;
 use crate::files::{create_folder, write_atomic};
 use crate::grid::Grid;
 use crate::output::{print_line, tell};
 use crate::png_text::{KEYWORD, read_text};
-use crate::recipe::Recipe;
-use crate::train::{Outcome, Training};
+use crate::train::RunFolder;
 use crate::usage::Usage;
 use crate::{bundle_files, device, export, sample, serve};
-
-pub fn train(arguments: &Train) -> Result<ExitCode> {
-    let mut set = arguments.set.clone();
-    set.extend(arguments.seed.map(|seed| format!("train.seed={seed}")));
-    let recipe = Recipe::load(&arguments.recipe, &set)?;
-    let device = device::open(&arguments.device.device)?;
-    let dataset = TrainingSet::open(&arguments.data, &recipe.data, &mut |warning| {
-        tell!("warning: {warning}");
-    })?;
-    if !arguments.quiet {
-        for line in dataset.summary() {
-            tell!("{line}");
-        }
-    }
-    let stop = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&stop);
-    ctrlc::set_handler(move || {
-        // The second time somebody means it.
-        if flag.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
-        }
-        tell!("saving a checkpoint; once more to leave without");
-    })
-    .context("cannot listen for Ctrl-C")?;
-    let name = recipe.name.clone();
-    let outcome = Training {
-        recipe,
-        dataset,
-        data_path: arguments.data.clone(),
-        out: arguments.out.clone(),
-        resume: arguments.resume,
-        device,
-        quiet: arguments.quiet,
-        stop,
-    }
-    .run()?;
-    if !arguments.quiet {
-        let out = arguments.out.display();
-        match outcome {
-            Outcome::Finished => {
-                tell!("done: freeguide export --run {out} --out models/{name}")
-            }
-            Outcome::Stopped(step) => {
-                tell!("stopped at step {step}; the same command with --resume goes on")
-            }
-        }
-    }
-    Ok(ExitCode::SUCCESS)
-}
 
 pub fn sample(arguments: &Sample) -> Result<ExitCode> {
     // Before anything of that size is allocated.
@@ -177,15 +125,21 @@ fn class(text: &str, names: &[String]) -> ClassName {
 }
 
 pub fn export(arguments: &Export) -> Result<ExitCode> {
-    let exported = export::export(&arguments.run, &arguments.out, arguments.dtype)?;
+    let exported = export::export(
+        &arguments.run,
+        &arguments.out,
+        arguments.dtype,
+        arguments.ema,
+    )?;
     if arguments.json {
         print_line(serde_json::to_string(&exported)?)?;
     } else {
         tell!(
-            "{}: {} parameters after {} steps",
+            "{}: {} parameters after {} steps, the average of decay {}",
             arguments.out.display(),
             exported.parameters,
-            exported.steps
+            exported.steps,
+            exported.ema_decay
         );
         for (file, bytes) in &exported.files {
             tell!("  {bytes:10}  {file}");
@@ -197,6 +151,9 @@ pub fn export(arguments: &Export) -> Result<ExitCode> {
 pub fn inspect(arguments: &Inspect) -> Result<ExitCode> {
     if arguments.path.is_file() {
         return inspect_picture(&arguments.path);
+    }
+    if RunFolder::new(&arguments.path).is_begun() {
+        return inspect_run(&arguments.path, arguments.json);
     }
     let model = bundle_files::open(&arguments.path, &device::open("cpu")?)
         .with_context(|| arguments.path.display().to_string())?;

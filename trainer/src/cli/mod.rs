@@ -3,7 +3,9 @@
 mod arguments;
 mod commands;
 mod import;
+mod inspect_run;
 mod steering;
+mod train;
 
 use std::process::ExitCode;
 
@@ -19,7 +21,7 @@ use arguments::{Arguments, Command};
 pub fn main() -> ExitCode {
     // clap itself leaves with code 2 where the arguments cannot be understood.
     let result = match Arguments::parse().command {
-        Command::Train(arguments) => commands::train(&arguments),
+        Command::Train(arguments) => train::train(&arguments),
         Command::Sample(arguments) => commands::sample(&arguments),
         Command::Export(arguments) => commands::export(&arguments),
         Command::Import(arguments) => import::run(&arguments),

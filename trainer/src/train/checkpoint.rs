@@ -1,6 +1,6 @@
 //! Checkpoints that survive a kill at any moment.
 //!
-//! A checkpoint is a folder `step-00001000` with the weights, their average, the optimiser's
+//! A checkpoint is a folder `step-00001000` with the weights, their averages, the optimiser's
 //! state and `state.json`, which holds the length and SHA-256 of each. It is written under
 //! another name, flushed to the disk and then renamed: it is there whole or not at all. The last
 //! [`KEEP`] are kept; one whose hashes do not agree is passed over for the one before it.
@@ -10,7 +10,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use burn::module::Module;
 use burn::optim::ModuleOptimizer;
 use burn::store::ModuleRecord;
@@ -20,12 +20,18 @@ use freeguide::network::UNet;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::ema::Ema;
+use super::precision::LossScale;
+use super::state::optimizer;
+use crate::recipe::Recipe;
+
 /// How many checkpoints are kept.
 pub const KEEP: usize = 2;
 
 const STATE: &str = "state.json";
 const NETWORK: &str = "network.bpk";
-const AVERAGE: &str = "average.bpk";
+/// The name of the average in checkpoints that have one only and do not say its decay.
+const ONLY_AVERAGE: &str = "average.bpk";
 const OPTIMIZER: &str = "optimizer.bpk";
 
 /// Everything that a training goes on from. What is random needs no state: it is keyed by the
@@ -35,10 +41,22 @@ pub struct Checkpoint {
     pub step: u64,
     /// The weights.
     pub network: UNet,
-    /// Their average.
-    pub average: UNet,
+    /// Their averages.
+    pub averages: Vec<Ema>,
     /// The optimiser with its moments.
     pub optimizer: ModuleOptimizer,
+    /// For f16: the factor on the loss.
+    pub loss_scale: Option<LossScale>,
+}
+
+/// One of the averages of a checkpoint, which is what becomes a bundle.
+pub struct Average {
+    /// Steps taken.
+    pub step: u64,
+    /// The average, or the weights themselves where `decay` is 0.
+    pub network: UNet,
+    /// The decay.
+    pub decay: f64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -46,6 +64,18 @@ pub struct Checkpoint {
 struct State {
     step: u64,
     files: BTreeMap<String, FileState>,
+    /// Which file is the average of which decay.
+    #[serde(default)]
+    averages: Vec<AverageFile>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    loss_scale: Option<LossScale>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AverageFile {
+    decay: f64,
+    file: String,
 }
 
 #[derive(Serialize, Deserialize, PartialEq)]
@@ -64,18 +94,26 @@ impl Checkpoint {
         fs::create_dir_all(&part)
             .with_context(|| format!("cannot create the folder {}", part.display()))?;
         let mut files = BTreeMap::new();
-        let contents: [(&str, Bytes); 3] = [
-            (NETWORK, self.network.valid().into_record().into_bytes()?),
-            (AVERAGE, self.average.clone().into_record().into_bytes()?),
-            (OPTIMIZER, self.optimizer.into_bytes()?),
-        ];
-        for (file, bytes) in contents {
-            write(&part.join(file), &bytes)?;
+        let mut put = |file: &str, bytes: Bytes| {
             files.insert(file.to_owned(), FileState::of(&bytes));
+            write(&part.join(file), &bytes)
+        };
+        put(NETWORK, self.network.valid().into_record().into_bytes()?)?;
+        let mut averages = Vec::new();
+        for Ema { network, decay } in &self.averages {
+            let file = format!("average-{decay}.bpk");
+            put(&file, network.clone().into_record().into_bytes()?)?;
+            averages.push(AverageFile {
+                decay: *decay,
+                file,
+            });
         }
+        put(OPTIMIZER, self.optimizer.into_bytes()?)?;
         let state = serde_json::to_vec_pretty(&State {
             step: self.step,
             files,
+            averages,
+            loss_scale: self.loss_scale,
         })?;
         write(&part.join(STATE), &state)?;
         remove(&whole)?;
@@ -92,7 +130,7 @@ impl Checkpoint {
     }
 
     /// The newest checkpoint in `folder` that is whole, or none. `like` has the structure and the
-    /// device; `optimizer` is fresh. `report` is told of every checkpoint that is passed over.
+    /// device. `report` is told of every checkpoint that is passed over.
     ///
     /// # Errors
     ///
@@ -100,48 +138,165 @@ impl Checkpoint {
     pub fn load_latest(
         folder: &Path,
         like: &UNet,
-        optimizer: &ModuleOptimizer,
+        recipe: &Recipe,
         report: &mut dyn FnMut(String),
     ) -> Result<Option<Self>> {
-        let all = list(folder)?;
-        for (_, path) in all.iter().rev() {
-            match Self::load(path, like, optimizer) {
-                Ok(checkpoint) => return Ok(Some(checkpoint)),
-                Err(e) => report(format!(
-                    "{} is damaged and passed over: {e:#}",
-                    path.display()
-                )),
-            }
+        latest(folder, report, |saved| {
+            Ok(Self {
+                step: saved.state.step,
+                network: like
+                    .clone()
+                    .try_load_record(ModuleRecord::from_bytes(saved.take(NETWORK)?)?)?,
+                averages: saved
+                    .averages(recipe)
+                    .into_iter()
+                    .map(|AverageFile { decay, file }| {
+                        let record = ModuleRecord::from_bytes(saved.take(&file)?)?;
+                        let network = like.valid().try_load_record(record)?;
+                        Ok(Ema { network, decay })
+                    })
+                    .collect::<Result<_>>()?,
+                optimizer: optimizer(&recipe.train).from_bytes(saved.take(OPTIMIZER)?)?,
+                loss_scale: saved.state.loss_scale,
+            })
+        })
+    }
+}
+
+impl Average {
+    /// The average of this decay, or the recipe's first, of the newest checkpoint that is whole. A
+    /// decay of 0 is the weights themselves.
+    ///
+    /// # Errors
+    ///
+    /// As [`Checkpoint::load_latest`], and if no such average was kept.
+    pub fn load_latest(
+        folder: &Path,
+        like: &UNet,
+        recipe: &Recipe,
+        decay: Option<f64>,
+        report: &mut dyn FnMut(String),
+    ) -> Result<Option<Self>> {
+        let found = latest(folder, report, |saved| {
+            let averages = saved.averages(recipe);
+            let decay = decay.unwrap_or(recipe.train.ema_decay.first());
+            let file = averages.iter().find(|average| average.decay == decay);
+            let file = match file {
+                Some(average) => &average.file,
+                None if decay == 0.0 => NETWORK,
+                None => {
+                    let kept: Vec<_> = averages.iter().map(|a| a.decay.to_string()).collect();
+                    let kept = kept.join(", ");
+                    return Ok(Err(anyhow!(
+                        "no average of decay {decay} was kept; those of this run are {kept}, and 0 is the weights themselves"
+                    )));
+                }
+            };
+            Ok(Ok(Self {
+                step: saved.state.step,
+                network: like
+                    .clone()
+                    .try_load_record(ModuleRecord::from_bytes(saved.take(file)?)?)?,
+                decay,
+            }))
+        })?;
+        found.transpose()
+    }
+}
+
+/// What is known of a checkpoint without its weights.
+#[derive(Debug, serde::Serialize)]
+pub struct Summary {
+    /// Steps taken.
+    pub step: u64,
+    /// The decays of its averages.
+    pub averages: Vec<f64>,
+    /// The size of its files.
+    pub bytes: u64,
+    /// What is wrong with it, if anything is: every file is read and hashed.
+    pub damage: Option<String>,
+}
+
+/// The checkpoints in `folder`, the oldest first.
+pub fn summaries(folder: &Path, recipe: &Recipe) -> Result<Vec<Summary>> {
+    let summary = |(step, path): (u64, PathBuf)| {
+        let mut summary = Summary {
+            step,
+            averages: Vec::new(),
+            bytes: 0,
+            damage: None,
+        };
+        let mut read = || {
+            let saved = Saved::open(&path)?;
+            let decays = saved.averages(recipe).into_iter().map(|a| a.decay);
+            summary.averages = decays.collect();
+            summary.bytes = saved.state.files.values().map(|file| file.bytes).sum();
+            let mut files = saved.state.files.keys();
+            files.try_for_each(|file| saved.take(file).map(drop))
+        };
+        let damage = read().err().map(|error| format!("{error:#}"));
+        Summary { damage, ..summary }
+    };
+    Ok(list(folder)?.into_iter().map(summary).collect())
+}
+
+/// What the newest checkpoint in `folder` from which `read` succeeds has to say.
+fn latest<T>(
+    folder: &Path,
+    report: &mut dyn FnMut(String),
+    read: impl Fn(&Saved) -> Result<T>,
+) -> Result<Option<T>> {
+    let all = list(folder)?;
+    for (_, path) in all.iter().rev() {
+        match Saved::open(path).and_then(|saved| read(&saved)) {
+            Ok(found) => return Ok(Some(found)),
+            Err(e) => report(format!(
+                "{} is damaged and passed over: {e:#}",
+                path.display()
+            )),
         }
-        // To begin again from nothing is for somebody to decide who knows what is lost.
-        if !all.is_empty() {
-            bail!("every checkpoint in {} is damaged", folder.display());
-        }
-        Ok(None)
+    }
+    // To begin again from nothing is for somebody to decide who knows what is lost.
+    if !all.is_empty() {
+        bail!("every checkpoint in {} is damaged", folder.display());
+    }
+    Ok(None)
+}
+
+/// A checkpoint on the disk.
+struct Saved<'a> {
+    path: &'a Path,
+    state: State,
+}
+
+impl<'a> Saved<'a> {
+    fn open(path: &'a Path) -> Result<Self> {
+        let state = serde_json::from_slice(&read(&path.join(STATE))?)
+            .with_context(|| format!("{STATE} cannot be understood"))?;
+        Ok(Self { path, state })
     }
 
-    fn load(path: &Path, like: &UNet, optimizer: &ModuleOptimizer) -> Result<Self> {
-        let state: State = serde_json::from_slice(&read(&path.join(STATE))?)
-            .with_context(|| format!("{STATE} cannot be understood"))?;
-        let take = |file: &str| -> Result<Bytes> {
-            let bytes = read(&path.join(file))?;
-            match state.files.get(file) {
-                Some(expected) if *expected == FileState::of(&bytes) => {
-                    Ok(Bytes::from_bytes_vec(bytes))
-                }
-                _ => bail!("{file} is not the file that was saved"),
+    /// The bytes of a file, if they are those that were saved.
+    fn take(&self, file: &str) -> Result<Bytes> {
+        let bytes = read(&self.path.join(file))?;
+        match self.state.files.get(file) {
+            Some(expected) if *expected == FileState::of(&bytes) => {
+                Ok(Bytes::from_bytes_vec(bytes))
             }
+            _ => bail!("{file} is not the file that was saved"),
+        }
+    }
+
+    /// The averages that it holds.
+    fn averages(&self, recipe: &Recipe) -> Vec<AverageFile> {
+        let file = |decay: f64, file: &str| AverageFile {
+            decay,
+            file: file.to_owned(),
         };
-        Ok(Self {
-            step: state.step,
-            network: like
-                .clone()
-                .try_load_record(ModuleRecord::from_bytes(take(NETWORK)?)?)?,
-            average: like
-                .valid()
-                .try_load_record(ModuleRecord::from_bytes(take(AVERAGE)?)?)?,
-            optimizer: optimizer.clone().from_bytes(take(OPTIMIZER)?)?,
-        })
+        match self.state.averages.as_slice() {
+            [] => vec![file(recipe.train.ema_decay.first(), ONLY_AVERAGE)],
+            listed => listed.iter().map(|a| file(a.decay, &a.file)).collect(),
+        }
     }
 }
 

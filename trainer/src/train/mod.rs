@@ -2,33 +2,48 @@
 
 mod checkpoint;
 mod clip;
+mod disk;
 mod ema;
+mod events;
 mod finite;
+mod init;
+mod lock;
+mod precision;
 mod run_folder;
+mod run_info;
 mod schedule;
+mod state;
+mod step;
+mod window;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use burn::module::Module;
-use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
-use burn::tensor::{Device, Tensor, TensorData};
-use freeguide::bundle::WRITTEN_BY;
+use burn::tensor::Device;
+use freeguide::bundle::{Model, WRITTEN_BY, parameters};
 use freeguide::network::UNet;
-use freeguide::training::{Objective, Order, flips};
+use freeguide::training::Order;
 
-pub use checkpoint::Checkpoint;
-pub use ema::Ema;
-use finite::is_finite;
-pub use run_folder::{Metric, RunFolder, RunInfo};
+use checkpoint::Checkpoint;
+pub use checkpoint::{Average, summaries};
+pub use ema::Decays;
+use events::Events;
+use lock::Lock;
+pub use precision::Precision;
+pub use run_folder::{Metric, RunFolder};
+pub use run_info::RunInfo;
+use run_info::{Init, Start};
+use state::{State, diverged};
+use step::Stepper;
+use window::Window;
 
 use crate::data::TrainingSet;
 use crate::loss_curve::LossCurve;
 use crate::output::tell;
-use crate::progress::Progress;
+use crate::progress::{Display, Progress};
 use crate::recipe::Recipe;
 use crate::{export, sample};
 
@@ -44,10 +59,16 @@ pub struct Training {
     pub out: PathBuf,
     /// Whether to go on where the run in `out` stopped.
     pub resume: bool,
+    /// Whether to go on although the data set is another.
+    pub allow_other_data: bool,
+    /// The bundle to begin at, with where it was; `None` begins at random weights.
+    pub init: Option<(PathBuf, Model)>,
     /// The device, without gradients.
     pub device: Device,
-    /// No progress on the terminal.
-    pub quiet: bool,
+    /// What it was called.
+    pub device_name: String,
+    /// What the terminal shows.
+    pub display: Display,
     /// Set from outside to save and leave.
     pub stop: Arc<AtomicBool>,
 }
@@ -68,20 +89,34 @@ impl Training {
     /// Trains until the recipe's steps are taken or somebody asks to stop.
     pub fn run(self) -> Result<Outcome> {
         let folder = RunFolder::new(&self.out);
+        match (self.resume, folder.is_begun()) {
+            (true, false) => bail!("there is no training in {} to resume", self.out.display()),
+            (false, true) => bail!(
+                "{} already holds a training: go on with --resume, or choose another --out",
+                self.out.display()
+            ),
+            _ => {}
+        }
+        let _lock = Lock::take(&self.out)?;
         let (mut state, mut metrics) = self.begin(&folder)?;
         let (recipe, train) = (&self.recipe, &self.recipe.train);
-        let objective = recipe.objective();
+        let mut events = Events::begin(&folder.events(), state.step)?;
+        let stepper = Stepper::new(recipe, &self.dataset, self.training_device());
         let mut order = Order::new(train.seed, self.dataset.len());
-        let mut progress = Progress::new(train.steps, state.step, train.batch, self.quiet);
+        let mut progress = Progress::new(
+            train.steps,
+            state.step,
+            train.batch,
+            self.display,
+            &self.out,
+        )?;
         let mut window = Window::new();
 
         while state.step < train.steps {
-            let step = state.step;
-            let rate = schedule::learning_rate(train, step);
-            let batch = order.batch(step, train.batch);
-            let (loss, norm) = self.step(&mut state, &objective, &batch, rate)?;
-            window.add(loss, norm);
-            state.step += 1;
+            let rate = schedule::learning_rate(train, state.step);
+            let batch = order.batch(state.step, train.batch);
+            window.add(stepper.step(&mut state, &batch, rate)?);
+            progress.step(state.step);
             for warning in self.dataset.take_warnings() {
                 progress.warning(warning);
             }
@@ -97,20 +132,17 @@ impl Training {
                     bail!(diverged(state.step));
                 }
                 folder.log(&metric)?;
-                progress.update(state.step, metric.loss as f32, rate);
+                events.metric(&metric)?;
+                progress.update(&metric);
                 metrics.push(metric);
             }
             if saving {
                 state.save(&folder)?;
             }
             if last || state.step % train.sample_every == 0 {
-                self.show(&folder, &state, &metrics)?;
-                progress.message(format!(
-                    "step {}: samples and loss curve in {}",
-                    state.step,
-                    self.out.display()
-                ));
-                window.since = Instant::now();
+                let grid = self.show(&folder, &state, &metrics, &mut events)?;
+                progress.grid(state.step, &self.out.join(grid));
+                window.restart_clock();
             }
             if stopping && !last {
                 progress.finish();
@@ -124,118 +156,122 @@ impl Training {
     /// A fresh state, or that of the last checkpoint, with the metrics so far.
     fn begin(&self, folder: &RunFolder) -> Result<(State, Vec<Metric>)> {
         let recipe = &self.recipe;
-        let device = self.device.clone().autodiff();
+        recipe.train.precision.check(&self.device)?;
+        let device = self.training_device();
         // Initial weights are the only thing that the device's own generator draws.
         device.seed(recipe.train.seed);
-        let network = recipe
-            .network
-            .init(
-                recipe.data.size as usize,
-                recipe.data.channels as usize,
-                self.dataset.classes.len(),
-                &device,
-            )
-            .materialize();
-        let info = RunInfo {
+        let network = recipe.network.init(
+            recipe.data.size as usize,
+            recipe.data.channels as usize,
+            self.dataset.classes.len(),
+            &device,
+        );
+        // Parameters are allocated when they are first used: these are only counted.
+        let parameters = parameters(&network)
+            .iter()
+            .map(|p| p.shape.iter().product::<usize>() as u64)
+            .sum();
+        let averages = recipe.train.ema_decay.all().len();
+        disk::check(&self.out, &folder.checkpoints(), parameters, averages)?;
+        let network = network.materialize();
+
+        let mut info = RunInfo {
             written_by: WRITTEN_BY.to_owned(),
             data: self.data_path.clone(),
             data_fingerprint: self.dataset.fingerprint()?,
             classes: self.dataset.classes.clone(),
             class_counts: self.dataset.class_counts(),
-            parameters: network.num_params() as u64,
+            parameters,
+            init: self
+                .init
+                .as_ref()
+                .map(|(path, model)| Init::of(path, model)),
+            starts: Vec::new(),
         };
-        let optimizer = AdamWConfig::new()
-            .with_beta_1(recipe.train.betas[0] as f32)
-            .with_beta_2(recipe.train.betas[1] as f32)
-            // PyTorch's, which every published learning rate presumes; burn's default is 1e-5.
-            .with_epsilon(1e-8)
-            .with_weight_decay(recipe.train.weight_decay as f32)
-            .init();
-
         if !self.resume {
-            if folder.is_begun() {
-                bail!(
-                    "{} already holds a training: go on with --resume, or choose another --out",
-                    self.out.display()
-                );
-            }
+            let network = self.fine_tune(network)?;
+            info.starts.push(Start::now(0, &self.device_name));
             folder.create(recipe, &info)?;
             folder.put("samples/data.png", &sample::data_grid(&self.dataset, 8)?)?;
-        } else {
-            if !folder.is_begun() {
-                bail!("there is no training in {} to resume", self.out.display());
-            }
-            folder.check_resumable(recipe, &info)?;
-            folder.create(recipe, &info)?;
-            let mut report = |line: String| tell!("warning: {line}");
-            let found =
-                Checkpoint::load_latest(&folder.checkpoints(), &network, &optimizer, &mut report)?;
-            if let Some(checkpoint) = found {
-                let metrics = folder.rewind_metrics(checkpoint.step)?;
-                if !self.quiet {
-                    tell!("going on from step {}", checkpoint.step);
+            folder.rewind_metrics(0)?;
+            return Ok((State::fresh(network, recipe), Vec::new()));
+        }
+
+        let was = folder.info()?;
+        folder.check_resumable(recipe, &was, &info, self.allow_other_data)?;
+        let mut report = |line: String| tell!("warning: {line}");
+        let found = Checkpoint::load_latest(&folder.checkpoints(), &network, recipe, &mut report)?;
+        let state = match found {
+            Some(checkpoint) => State::resume(checkpoint, recipe),
+            None => {
+                if let (Some(init), None) = (&was.init, &self.init) {
+                    bail!(
+                        "there is no checkpoint yet in {}, whose training began at a model: begin again with --init {}",
+                        self.out.display(),
+                        init.model.display()
+                    );
                 }
-                return Ok((State::resume(checkpoint, recipe.train.ema_decay), metrics));
+                tell!(
+                    "warning: no checkpoint yet in {}: starting from the beginning",
+                    self.out.display()
+                );
+                State::fresh(self.fine_tune(network)?, recipe)
             }
+        };
+        if state.step > 0 && self.display != Display::Quiet {
+            tell!("going on from step {}", state.step);
+        }
+        info.init = was.init;
+        info.starts = was.starts;
+        info.starts.push(Start::now(state.step, &self.device_name));
+        folder.create(recipe, &info)?;
+        let metrics = folder.rewind_metrics(state.step)?;
+        Ok((state, metrics))
+    }
+
+    /// The fresh network, or with the weights of the model to begin at.
+    fn fine_tune(&self, network: UNet) -> Result<UNet> {
+        let Some((_, model)) = &self.init else {
+            return Ok(network);
+        };
+        let classes = &self.dataset.classes;
+        let (network, taken) = init::fine_tune(network, model, &self.recipe, classes)?;
+        if self.display != Display::Quiet {
             tell!(
-                "warning: no checkpoint yet in {}: starting from the beginning",
-                self.out.display()
+                "fine-tuning {}: {} classes keep their embedding, {} are new",
+                model.config().name,
+                taken.kept,
+                taken.new
             );
         }
-        folder.rewind_metrics(0)?;
-        Ok((
-            State::fresh(network, optimizer, recipe.train.ema_decay),
-            Vec::new(),
-        ))
+        Ok(network)
     }
 
-    /// One step of Algorithm 1. Returns the loss and the norm of the gradient, still on the
-    /// device.
-    fn step(
-        &self,
-        state: &mut State,
-        objective: &Objective,
-        batch: &[usize],
-        rate: f64,
-    ) -> Result<(Tensor<1>, Option<Tensor<1>>)> {
-        let (seed, step) = (self.recipe.train.seed, state.step as u32);
+    /// The device with gradients.
+    fn training_device(&self) -> Device {
         let device = self.device.clone().autodiff();
-        let flips = if self.recipe.data.flip {
-            flips(seed, step, batch.len())
-        } else {
-            vec![false; batch.len()]
-        };
-        let images = self.dataset.batch(batch, &flips)?;
-        let (size, channels) = (self.dataset.size, self.dataset.channels);
-        let x = Tensor::<4>::from_data(
-            TensorData::new(images.values, [batch.len(), channels, size, size]),
-            &device,
-        );
-        let null = self.dataset.classes.len() as u32;
-        let draw = objective.draw(seed, step, &images.labels, null, self.dataset.image_len());
-        // Dropout draws on the device: keyed by the step, so that a resumed run draws the same.
-        device.seed(seed.wrapping_add(u64::from(step)));
-
-        let loss = objective.loss(&state.network, x, draw);
-        let gradients = GradientsParams::from_grads(loss.backward(), &state.network);
-        let (gradients, norm) =
-            clip::clip_global_norm(&state.network, gradients, self.recipe.train.clip_norm);
-        state.network = state.optimizer.step(rate, state.network.clone(), gradients);
-        state.average.update(&state.network, state.step + 1);
-        Ok((loss.inner(), norm))
+        match self.recipe.train.gradient_checkpointing {
+            true => device.gradient_checkpointing(),
+            false => device,
+        }
     }
 
-    /// Writes the sample grid and the loss curve.
-    fn show(&self, folder: &RunFolder, state: &State, metrics: &[Metric]) -> Result<()> {
+    /// Writes the sample grid and the loss curve. Returns the grid's name.
+    fn show(
+        &self,
+        folder: &RunFolder,
+        state: &State,
+        metrics: &[Metric],
+        events: &mut Events,
+    ) -> Result<String> {
         let recipe = &self.recipe;
-        let config = export::config(recipe, &folder.info()?, state.step);
-        let model = freeguide::bundle::Model::new(
-            config,
-            state.average.network.clone(),
-            self.device.clone(),
-        );
+        let decay = recipe.train.ema_decay.first();
+        let config = export::config(recipe, &folder.info()?, state.step, decay);
+        let model = Model::new(config, state.average(), self.device.clone());
         let png = sample::class_grid(&model, 8, recipe.train.seed)?;
-        folder.put(&format!("samples/step-{:08}.png", state.step), &png)?;
+        let grid = format!("samples/step-{:08}.png", state.step);
+        folder.put(&grid, &png)?;
+        events.picture(state.step, "samples", &png)?;
         let losses: Vec<(u64, f32)> = metrics.iter().map(|m| (m.step, m.loss as f32)).collect();
         let title = format!("{} · training loss", recipe.name);
         let curve = LossCurve {
@@ -243,98 +279,7 @@ impl Training {
             training: &losses,
             validation: &[],
         };
-        folder.put("loss.png", &curve.to_png()?)
-    }
-}
-
-fn diverged(step: u64) -> String {
-    format!(
-        "the training has diverged: after step {step} there are values that are no numbers; the last checkpoint, if there is one, is good: lower train.learning_rate and go on with --resume"
-    )
-}
-
-/// What changes from step to step.
-struct State {
-    step: u64,
-    network: UNet,
-    average: Ema,
-    optimizer: ModuleOptimizer,
-}
-
-impl State {
-    fn fresh(network: UNet, optimizer: ModuleOptimizer, decay: f64) -> Self {
-        Self {
-            step: 0,
-            average: Ema::new(&network, decay),
-            network,
-            optimizer,
-        }
-    }
-
-    fn resume(checkpoint: Checkpoint, decay: f64) -> Self {
-        Self {
-            step: checkpoint.step,
-            network: checkpoint.network,
-            average: Ema::resume(checkpoint.average, decay),
-            optimizer: checkpoint.optimizer,
-        }
-    }
-
-    fn save(&self, folder: &RunFolder) -> Result<()> {
-        if !is_finite(&self.network) || !is_finite(&self.average.network) {
-            bail!(diverged(self.step));
-        }
-        let checkpoint = Checkpoint {
-            step: self.step,
-            network: self.network.clone(),
-            average: self.average.network.clone(),
-            optimizer: self.optimizer.clone(),
-        };
-        checkpoint
-            .save(&folder.checkpoints())
-            .context("cannot save a checkpoint; the one before it is untouched")
-    }
-}
-
-/// The steps since the last line of metrics.
-struct Window {
-    losses: Vec<Tensor<1>>,
-    norm: Option<Tensor<1>>,
-    since: Instant,
-}
-
-impl Window {
-    fn new() -> Self {
-        Self {
-            losses: Vec::new(),
-            norm: None,
-            since: Instant::now(),
-        }
-    }
-
-    fn add(&mut self, loss: Tensor<1>, norm: Option<Tensor<1>>) {
-        self.losses.push(loss);
-        self.norm = norm;
-    }
-
-    /// Reads the window's mean loss from the device and starts the next window.
-    fn close(&mut self, step: u64, learning_rate: f64, batch: usize) -> Result<Metric> {
-        let count = self.losses.len();
-        let read = |t: Tensor<1>| t.try_into_data().map(|d| d.iter::<f64>().sum::<f64>());
-        let losses = Tensor::cat(std::mem::take(&mut self.losses), 0);
-        let sum = read(losses).context("the device failed")?;
-        let gradient_norm = match self.norm.take() {
-            Some(norm) => read(norm).context("the device failed")?,
-            None => 0.0,
-        };
-        let seconds = self.since.elapsed().as_secs_f64();
-        self.since = Instant::now();
-        Ok(Metric {
-            step,
-            loss: sum / count as f64,
-            learning_rate,
-            gradient_norm,
-            images_per_second: (count * batch) as f64 / seconds,
-        })
+        folder.put("loss.png", &curve.to_png()?)?;
+        Ok(grid)
     }
 }

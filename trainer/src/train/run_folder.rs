@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
+use super::run_info::RunInfo;
 use crate::files::{create_folder, write_atomic};
 use crate::recipe::Recipe;
 
@@ -14,32 +15,15 @@ use crate::recipe::Recipe;
 ///
 /// ```text
 /// recipe.toml     the recipe as it was run, with every --set and every default
-/// run.json        data set, classes, versions
+/// run.json        data set, classes, every start with its command and versions
 /// metrics.jsonl   a line every few steps
+/// tensorboard/    the same and the grids as event files, one for each start
 /// loss.png        the loss curve
 /// samples/        data.png, images as the network sees them; a grid of samples at intervals
 /// checkpoints/    the last two
 /// ```
 #[derive(Debug, Clone)]
 pub struct RunFolder(PathBuf);
-
-/// `run.json`: what a resumed training must agree with.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RunInfo {
-    /// The program.
-    pub written_by: String,
-    /// Where the data was.
-    pub data: PathBuf,
-    /// SHA-256 of the decoded images and labels.
-    pub data_fingerprint: String,
-    /// Class names by id.
-    pub classes: Vec<String>,
-    /// Images of each class.
-    pub class_counts: Vec<usize>,
-    /// Parameters of the network.
-    pub parameters: u64,
-}
 
 /// One line of `metrics.jsonl`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -94,12 +78,40 @@ impl RunFolder {
             .with_context(|| format!("{} cannot be understood", path.display()))
     }
 
-    /// Refuses to go on with a recipe or with data that would make another model.
-    pub fn check_resumable(&self, recipe: &Recipe, info: &RunInfo) -> Result<()> {
-        let (old, was) = (self.recipe()?, self.info()?);
-        if was.data_fingerprint != info.data_fingerprint {
+    /// Refuses to go on with a recipe or with data that would make another model; other data with
+    /// the same classes may be allowed.
+    pub fn check_resumable(
+        &self,
+        recipe: &Recipe,
+        was: &RunInfo,
+        info: &RunInfo,
+        allow_other_data: bool,
+    ) -> Result<()> {
+        let old = self.recipe()?;
+        if was.classes != info.classes {
             bail!(
-                "the data set is not the one that this run was started on; train into another --out"
+                "the classes of the data set, {}, are not those that this run was started on, {}; train into another --out, with --init for the weights",
+                info.classes.join(", "),
+                was.classes.join(", ")
+            );
+        }
+        if was.data_fingerprint != info.data_fingerprint && !allow_other_data {
+            bail!(
+                "the data set is not the one that this run was started on: its fingerprint is {}, that of {} was {}; train into another --out, or go on with it all the same by --allow-other-data",
+                info.data_fingerprint,
+                was.data.display(),
+                was.data_fingerprint
+            );
+        }
+        if let Some(init) = &info.init
+            && was
+                .init
+                .as_ref()
+                .is_none_or(|was| was.sha256 != init.sha256)
+        {
+            bail!(
+                "this run did not begin at the model in {}; train into another --out",
+                init.model.display()
             );
         }
         for (section, same) in [
@@ -129,6 +141,11 @@ impl RunFolder {
     /// The folder of sample grids.
     pub fn samples(&self) -> PathBuf {
         self.0.join("samples")
+    }
+
+    /// The folder of event files.
+    pub fn events(&self) -> PathBuf {
+        self.0.join("tensorboard")
     }
 
     /// Writes a file of the run, whole or not at all.
