@@ -284,6 +284,51 @@ fn folders_of_diffusers_answer_as_they_did() {
     agrees("diffusers", "diffusers_learned", "diffusers_learned", &[]);
 }
 
+/// Large models are saved in several files, with an index.
+#[test]
+fn weights_in_several_files_are_joined() {
+    let folder = tempfile::tempdir().unwrap();
+    let copy = folder.path().join("copy");
+    fs::create_dir(&copy).unwrap();
+    let source = fixture("diffusers_learned");
+    for name in ["config.json", "scheduler_config.json"] {
+        fs::copy(source.join(name), copy.join(name)).unwrap();
+    }
+    let bytes = fs::read(source.join("diffusion_pytorch_model.safetensors")).unwrap();
+    let tensors = SafeTensors::deserialize(&bytes).unwrap();
+    let file = |part: usize| format!("diffusion_pytorch_model-0000{part}-of-00002.safetensors");
+    let mut map = BTreeMap::new();
+    for part in [1, 2] {
+        let named = tensors.tensors().into_iter().enumerate();
+        let chosen = named.filter(|(place, _)| place % 2 == part - 1);
+        let views: Vec<_> = chosen.map(|(_, named)| named).collect();
+        map.extend(views.iter().map(|(name, _)| (name.clone(), file(part))));
+        let written = safetensors::serialize(views, None).unwrap();
+        fs::write(copy.join(file(part)), written).unwrap();
+    }
+    let index = copy.join("diffusion_pytorch_model.safetensors.index.json");
+    fs::write(
+        &index,
+        json!({ "metadata": {}, "weight_map": map }).to_string(),
+    )
+    .unwrap();
+    let expected = Expected::of(&fixture("diffusers_learned.expected.safetensors"));
+    let model = imported("diffusers", &copy, &folder.path().join("out"), &[]);
+    let log_snr = expected.log_snr(model.config());
+    let error = expected.error(&model, &log_snr, &expected.classes(0));
+    assert!(error <= TOLERANCE, "{error}");
+
+    let path = copy.to_str().unwrap();
+    fs::write(&index, r#"{"weight_map": {"x": "../x.safetensors"}}"#).unwrap();
+    refused(
+        1,
+        &["--from", "diffusers", path],
+        &["not a plain file name"],
+    );
+    fs::write(&index, r#"{"weight_map": {}}"#).unwrap();
+    refused(1, &["--from", "diffusers", path], &["lists no file"]);
+}
+
 /// A class in the middle that was trained as ∅ goes to the end, and the others move up.
 #[test]
 fn any_class_can_be_the_null_class() {

@@ -1,15 +1,14 @@
 //! Folders that diffusers saves: a `UNet2DModel` and its schedule, alone or in a pipeline's folder.
 
-use std::path::{Path, PathBuf};
-
 use anyhow::{Context, Result, bail};
 use freeguide::network::{Downsample, MiddleKind, Modulation, UNetConfig, Upsample};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::diffusers_folder::Folder;
 use super::names::{ClassRows, Places, ResidualNames};
 use super::place::Step;
-use super::scheduler::{self, SCHEDULER_FILE};
+use super::scheduler;
 use super::{Foreign, Options};
 use crate::usage::Usage;
 
@@ -21,13 +20,6 @@ const RESIDUAL: ResidualNames = ResidualNames {
     conv_out: "conv2",
     skip: "conv_shortcut",
 };
-
-/// The names under which weights are saved, the safe ones first.
-const WEIGHTS: [&str; 3] = [
-    "diffusion_pytorch_model.safetensors",
-    "diffusion_pytorch_model.fp16.safetensors",
-    "diffusion_pytorch_model.bin",
-];
 
 /// `config.json` of a `UNet2DModel`, with the defaults of its constructor.
 #[derive(Debug, Deserialize)]
@@ -304,49 +296,12 @@ impl Network {
     }
 }
 
-/// The folder of the network: `folder` itself or, where that is a pipeline's, the one in it.
-fn network_folder(folder: &Path) -> PathBuf {
-    match folder.join("unet").is_dir() {
-        true => folder.join("unet"),
-        false => folder.to_owned(),
-    }
-}
-
-/// The schedule: what was asked for, or the file beside the network or in the pipeline's folder.
-fn schedule_file(options: &Options, network: &Path) -> Result<PathBuf> {
-    if let Some(path) = &options.scheduler {
-        return Ok(path.clone());
-    }
-    let beside = [
-        network.join(SCHEDULER_FILE),
-        network.join("scheduler").join(SCHEDULER_FILE),
-        network.join("../scheduler").join(SCHEDULER_FILE),
-    ];
-    beside
-        .into_iter()
-        .find(|path| path.is_file())
-        .ok_or_else(|| {
-            let what = format!(
-                "{} has no {SCHEDULER_FILE}: name one with --scheduler",
-                network.display()
-            );
-            Usage(what).into()
-        })
-}
-
 /// What a folder holds.
 pub fn read(options: &Options) -> Result<Foreign> {
-    if options.file.is_file() {
-        let what = format!(
-            "{} is a file: name the folder that diffusers saved",
-            options.file.display()
-        );
-        return Err(Usage(what).into());
-    }
-    let folder = network_folder(&options.file);
-    let path = folder.join("config.json");
+    let folder = Folder::find(options)?;
+    let path = folder.config();
     let read: Network = super::json(&path)?;
-    let schedule = scheduler::read(&schedule_file(options, &folder)?)?;
+    let schedule = scheduler::read(&folder.schedule(options)?)?;
     let size = read.size(options.size)?;
     let described = read
         .network(size)
@@ -355,23 +310,12 @@ pub fn read(options: &Options) -> Result<Foreign> {
         timesteps: Some(schedule.timesteps),
         ..described
     };
-    let file = WEIGHTS
-        .iter()
-        .map(|name| folder.join(name))
-        .find(|path| path.is_file());
-    let Some(file) = file else {
-        bail!(
-            "{} has no {}; weights in several files are to be saved in one, with save_pretrained(DIR, max_shard_size=\"100GB\")",
-            folder.display(),
-            WEIGHTS.join(" or ")
-        );
-    };
-    let mut weights = super::open(&file)?;
+    let mut weights = folder.weights()?;
     let rows = match read.num_class_embeds {
         Some(_) => Some(super::height(
             &mut weights,
             "class_embedding.weight",
-            &file,
+            &options.file,
         )?),
         None => None,
     };
@@ -385,7 +329,6 @@ pub fn read(options: &Options) -> Result<Foreign> {
         rows: rows.unwrap_or(0),
         target: schedule.target,
         clip: schedule.clip,
-        left_out: Vec::new(),
         weights,
     })
 }

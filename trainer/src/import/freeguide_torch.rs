@@ -65,7 +65,7 @@ pub fn read(options: &Options) -> Result<(Config, UNet)> {
         .map(|parameter| place(parameter.name));
     let places = Places(places.collect());
     let weights = super::open(&file)?;
-    let network = super::fill(network, places, weights, &[], device)
+    let network = super::fill(network, places, weights, device)
         .with_context(|| file.display().to_string())?;
     Ok((config, network))
 }

@@ -357,7 +357,6 @@ pub fn read(options: &Options) -> Result<Foreign> {
         rows: rows.unwrap_or(0),
         target: Target::Epsilon,
         clip: true,
-        left_out: Vec::new(),
         weights,
     })
 }

@@ -1,6 +1,7 @@
 //! Models that other programs trained, as bundles.
 
 mod diffusers;
+mod diffusers_folder;
 mod freeguide_torch;
 mod guided_diffusion;
 mod names;
@@ -112,8 +113,6 @@ struct Foreign {
     rows: usize,
     target: Target,
     clip: bool,
-    /// Tensors that are there and mean nothing here.
-    left_out: Vec<String>,
 }
 
 /// What was imported.
@@ -216,14 +215,8 @@ fn assemble(foreign: Foreign, options: &Options) -> Result<(Config, UNet)> {
     };
     let device = Device::flex();
     let network = config.network.init(image, classes, &device);
-    let network = fill(
-        network,
-        foreign.places,
-        foreign.weights,
-        &foreign.left_out,
-        device,
-    )
-    .with_context(|| file.to_string())?;
+    let network =
+        fill(network, foreign.places, foreign.weights, device).with_context(|| file.to_string())?;
     Ok((config, network))
 }
 
@@ -242,13 +235,7 @@ fn class_names(options: &Options, classes: usize) -> Result<Vec<String>> {
 }
 
 /// Puts every tensor into its place; a tensor too many or too few is an error.
-fn fill(
-    network: UNet,
-    places: Places,
-    weights: Weights,
-    left_out: &[String],
-    device: Device,
-) -> Result<UNet> {
+fn fill(network: UNet, places: Places, weights: Weights, device: Device) -> Result<UNet> {
     let wanted: BTreeSet<String> = parameters(&network).into_iter().map(|p| p.name).collect();
     let places: HashMap<String, Place> = places
         .0
@@ -260,7 +247,6 @@ fn fill(
     for used in places.values().flat_map(|place| place.used(&weights)) {
         unused.remove(used);
     }
-    unused.retain(|name| !left_out.iter().any(|known| known == name));
     if let Some(first) = unused.first() {
         bail!(
             "holds the tensor {first}, which the network that was described has no place for ({} such in all)",

@@ -154,11 +154,10 @@ pub struct Values {
     pub values: Vec<f32>,
 }
 
-/// The tensors of one file.
+/// The tensors of a file, or of several that belong together.
 #[derive(Debug)]
 pub struct Weights<R = BufReader<File>> {
-    reader: R,
-    entries: Entries,
+    files: Vec<(R, Entries)>,
 }
 
 impl Weights {
@@ -191,17 +190,37 @@ impl<R: Read + Seek> Weights<R> {
         } else {
             Err(WeightsError::Unknown)
         }?;
-        Ok(Self { reader, entries })
+        Ok(Self {
+            files: vec![(reader, entries)],
+        })
     }
 
     /// The names of all tensors.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.entries.keys().map(|name| &**name)
+        let names = self.files.iter().flat_map(|(_, entries)| entries.keys());
+        names.map(|name| &**name)
     }
 
     /// Whether there is a tensor of that name.
     pub fn contains(&self, name: &str) -> bool {
-        self.entries.contains_key(name)
+        let mut files = self.files.iter();
+        files.any(|(_, entries)| entries.contains_key(name))
+    }
+
+    /// These tensors and those of further files.
+    ///
+    /// # Errors
+    ///
+    /// [`WeightsError::Tensor`], where one is in both.
+    pub fn join(mut self, further: Self) -> Result<Self, WeightsError> {
+        if let Some(name) = further.names().find(|name| self.contains(name)) {
+            return Err(WeightsError::Tensor {
+                name: name.to_owned(),
+                problem: "that another file holds too".to_owned(),
+            });
+        }
+        self.files.extend(further.files);
+        Ok(self)
     }
 
     /// The values of a tensor.
@@ -211,8 +230,9 @@ impl<R: Read + Seek> Weights<R> {
     /// [`WeightsError`], where there is no such tensor, or it holds no floating-point numbers, or
     /// one that is not finite.
     pub fn values(&mut self, name: &str) -> Result<Values, WeightsError> {
-        let entry = self.entries.get(name).cloned();
-        let entry = entry.ok_or_else(|| WeightsError::Missing(name.to_owned()))?;
+        let mut files = self.files.iter_mut();
+        let found = files.find_map(|(reader, entries)| Some((reader, entries.get(name)?.clone())));
+        let (reader, entry) = found.ok_or_else(|| WeightsError::Missing(name.to_owned()))?;
         let problem = |problem: &str| WeightsError::Tensor {
             name: name.to_owned(),
             problem: problem.to_owned(),
@@ -229,13 +249,13 @@ impl<R: Read + Seek> Weights<R> {
         let bytes = entry.shape.bytes(entry.dtype).unwrap_or(0);
         let count = (bytes / entry.dtype.bytes()) as usize;
         let mut values = Vec::with_capacity(count);
-        self.reader.seek(SeekFrom::Start(entry.at))?;
+        reader.seek(SeekFrom::Start(entry.at))?;
         let mut chunk = [0u8; 8192];
         let mut left = bytes as usize;
         while left > 0 {
             let part = left.min(chunk.len());
             let part = &mut chunk[..part];
-            self.reader.read_exact(part)?;
+            reader.read_exact(part)?;
             decode(entry.dtype, part, &mut values);
             left -= part.len();
         }
