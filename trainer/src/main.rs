@@ -4,6 +4,7 @@ mod bundle_files;
 mod cli;
 mod data;
 mod device;
+mod distributed;
 mod export;
 mod files;
 mod grid;

@@ -77,8 +77,8 @@ impl Progress {
     /// Takes note of a line of metrics.
     pub fn update(&mut self, metric: &Metric) {
         let now = self.meter.started.elapsed();
-        self.meter
-            .record(now, metric.step, metric.loss as f32, metric.learning_rate);
+        let (loss, rate) = (metric.loss as f32, metric.learning_rate);
+        self.meter.record(now, metric.step, loss, rate, metric.idle);
         match &mut self.output {
             Output::Bar(bar) => {
                 bar.set_position(metric.step);
@@ -175,6 +175,8 @@ mod tests {
                 learning_rate: 1e-3,
                 gradient_norm: 0.1,
                 images_per_second: 30.0,
+                idle: 0.0,
+                exchange: None,
             };
             progress.step(1);
             progress.update(&metric(1));

@@ -1,5 +1,6 @@
 //! Drawing images from a model.
 
+use std::ops::Range;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -13,6 +14,7 @@ use freeguide::settings::{ClassName, Plan, Request};
 use serde::Serialize;
 
 use crate::data::TrainingSet;
+use crate::distributed::Ranks;
 use crate::files::write_atomic;
 use crate::grid::Grid;
 use crate::png_text::{KEYWORD, encode_png};
@@ -69,6 +71,32 @@ impl Images {
     }
 }
 
+/// The images `range` of a plan.
+fn part(plan: &Plan, range: Range<usize>) -> Plan {
+    Plan {
+        classes: plan.classes[range.clone()].to_vec(),
+        guidance: plan.guidance[range.clone()].to_vec(),
+        first_image: plan.first_image + range.start as u64,
+        ..plan.clone()
+    }
+}
+
+/// As [`draw`], every process a share of the images; all of them get all images.
+pub fn draw_in_shares(
+    ranks: &Ranks,
+    model: &Model,
+    plan: &Plan,
+    batch: usize,
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<Images> {
+    let share = part(plan, ranks.share(plan.classes.len()));
+    let images = draw(model, &share, batch, progress)?;
+    Ok(Images {
+        pixels: ranks.gather(images.pixels)?,
+        ..images
+    })
+}
+
 /// Draws a plan's images, `batch` at a time; `progress` hears of every step, as (steps done,
 /// steps in all).
 pub fn draw(
@@ -83,13 +111,7 @@ pub fn draw(
     let mut pixels = Vec::new();
     for at in (0..images).step_by(batch) {
         let end = (at + batch).min(images);
-        let part = Plan {
-            classes: plan.classes[at..end].to_vec(),
-            guidance: plan.guidance[at..end].to_vec(),
-            first_image: plan.first_image + at as u64,
-            ..plan.clone()
-        };
-        let mut run = model.run(part);
+        let mut run = model.run(part(plan, at..end));
         while run.advance() {
             progress(at / batch * plan.steps + run.step(), batches * plan.steps);
         }

@@ -70,6 +70,7 @@ fn clippy() -> Result<()> {
 fn warnings() -> Result<()> {
     let mut running = cargo()
         .args("test --release --no-run --message-format json-diagnostic-rendered-ansi")
+        .args(tools::mpi())
         .piped()?;
     let mut count = 0;
     for line in BufReader::new(running.child.stdout.take().expect("piped")).lines() {
@@ -90,7 +91,10 @@ fn warnings() -> Result<()> {
 }
 
 fn native() -> Result<()> {
-    cargo().args("test --release --no-fail-fast").run()
+    cargo()
+        .args("test --release --no-fail-fast")
+        .args(tools::mpi())
+        .run()
 }
 
 /// Unit tests and type checks of the package, which they compile, and then of the page.

@@ -11,6 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::arguments::{Devices, Export, Inspect, Sample, Serve};
 use super::inspect_run::inspect_run;
+use crate::distributed::Ranks;
 use crate::files::{create_folder, write_atomic};
 use crate::grid::Grid;
 use crate::output::{print_line, tell};
@@ -20,6 +21,10 @@ use crate::usage::Usage;
 use crate::{bundle_files, device, export, sample, serve};
 
 pub fn sample(arguments: &Sample) -> Result<ExitCode> {
+    Ranks::join()?.run(|ranks| sample_on(ranks, arguments))
+}
+
+fn sample_on(ranks: &Ranks, arguments: &Sample) -> Result<ExitCode> {
     // Before anything of that size is allocated.
     if !(1..=MAX_IMAGES).contains(&arguments.count) {
         let count = arguments.count;
@@ -51,7 +56,7 @@ pub fn sample(arguments: &Sample) -> Result<ExitCode> {
         .apply(&mut request, &model.config().sampling)?;
     let plan = model.plan(&request)?;
     let evaluations = model.evaluations(&plan);
-    if !arguments.json {
+    if !arguments.json && ranks.is_first() {
         let (steps, sampler) = (plan.steps, plan.sampler.name());
         tell!("{steps} steps of {sampler}: {evaluations} network evaluations an image");
     }
@@ -66,12 +71,17 @@ pub fn sample(arguments: &Sample) -> Result<ExitCode> {
         create_folder(parent)?;
     }
 
-    let bar = ProgressBar::new(0).with_style(
+    let bar = match ranks.is_first() {
+        true => ProgressBar::new(0),
+        false => ProgressBar::hidden(),
+    }
+    .with_style(
         ProgressStyle::with_template("{bar:32} {pos}/{len} steps  {eta} left")
             .unwrap_or_else(|_| ProgressStyle::default_bar()),
     );
     let begun = Instant::now();
-    let images = sample::draw(
+    let images = sample::draw_in_shares(
+        ranks,
         &model,
         &plan,
         usize::from(arguments.batch),
@@ -82,6 +92,9 @@ pub fn sample(arguments: &Sample) -> Result<ExitCode> {
     )?;
     bar.finish_and_clear();
     let seconds = begun.elapsed().as_secs_f64();
+    if !ranks.is_first() {
+        return Ok(ExitCode::SUCCESS);
+    }
 
     let written = if arguments.out.ends_with('/') {
         sample::write_files(&model, &plan, &images, out)?

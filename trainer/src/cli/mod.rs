@@ -33,9 +33,14 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             tell!("error: {error:#}");
-            // What was asked for cannot be had, however often one tries: bad usage.
-            let usage = error.is::<RequestError>() || error.is::<Usage>();
-            ExitCode::from(if usage { 2 } else { 1 })
+            ExitCode::from(exit_code(&error))
         }
     }
+}
+
+/// The exit code of a failure.
+pub fn exit_code(error: &anyhow::Error) -> u8 {
+    // What was asked for cannot be had, however often one tries: bad usage.
+    let usage = error.is::<RequestError>() || error.is::<Usage>();
+    if usage { 2 } else { 1 }
 }

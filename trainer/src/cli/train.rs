@@ -10,6 +10,7 @@ use clap::Args;
 
 use super::arguments::Device;
 use crate::data::TrainingSet;
+use crate::distributed::Ranks;
 use crate::output::tell;
 use crate::progress::Display;
 use crate::recipe::Recipe;
@@ -67,9 +68,16 @@ pub struct Train {
 
 /// Runs the command.
 pub fn train(arguments: &Train) -> Result<ExitCode> {
+    Ranks::join()?.run(|ranks| train_on(ranks, arguments))
+}
+
+fn train_on(ranks: &Ranks, arguments: &Train) -> Result<ExitCode> {
+    let quiet = arguments.quiet || !ranks.is_first();
     let mut set = arguments.set.clone();
     set.extend(arguments.seed.map(|seed| format!("train.seed={seed}")));
-    let recipe = Recipe::load(&arguments.recipe, &set)?;
+    let mut recipe = Recipe::load(&arguments.recipe, &set)?;
+    // What the run folder holds is the recipe of all ranks together, by which one process can go on.
+    recipe.train.batch = recipe.train.batch.saturating_mul(ranks.size());
     let device = device::open(&arguments.device.device)?;
     if recipe.train.precision != Precision::F32 && device == burn::tensor::Device::flex() {
         tell!(
@@ -85,18 +93,25 @@ pub fn train(arguments: &Train) -> Result<ExitCode> {
         None => None,
     };
     let dataset = TrainingSet::open(&arguments.data, &recipe.data, &mut |warning| {
-        tell!("warning: {warning}");
+        if ranks.is_first() {
+            tell!("warning: {warning}");
+        }
     })?;
-    if !arguments.quiet {
+    if !quiet {
         for line in dataset.summary() {
             tell!("{line}");
         }
     }
-    let stop = stop_signal()?;
+    if ranks.size() > 1 && !quiet {
+        let (size, batch) = (ranks.size(), recipe.train.batch);
+        tell!("{size} processes, {batch} images a step together");
+    }
+    let stop = stop_signal(ranks)?;
     let name = recipe.name.clone();
     let outcome = Training {
+        ranks,
         recipe,
-        dataset,
+        dataset: Arc::new(dataset),
         data_path: arguments.data.clone(),
         out: arguments.out.clone(),
         resume: arguments.resume,
@@ -104,7 +119,7 @@ pub fn train(arguments: &Train) -> Result<ExitCode> {
         init,
         device,
         device_name: arguments.device.device.clone(),
-        display: match (arguments.quiet, arguments.live) {
+        display: match (quiet, arguments.live) {
             (true, _) => Display::Quiet,
             (_, true) => Display::Live,
             _ => Display::Auto,
@@ -112,7 +127,7 @@ pub fn train(arguments: &Train) -> Result<ExitCode> {
         stop,
     }
     .run()?;
-    if !arguments.quiet {
+    if !quiet {
         let out = arguments.out.display();
         match outcome {
             Outcome::Finished => {
@@ -127,15 +142,18 @@ pub fn train(arguments: &Train) -> Result<ExitCode> {
 }
 
 /// A flag that Ctrl-C and SIGTERM set.
-fn stop_signal() -> Result<Arc<AtomicBool>> {
+fn stop_signal(ranks: &Ranks) -> Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&stop);
+    let first = ranks.is_first();
     ctrlc::set_handler(move || {
         // The second time somebody means it.
         if flag.swap(true, Ordering::Relaxed) {
             std::process::exit(130);
         }
-        tell!("saving a checkpoint; once more to leave without");
+        if first {
+            tell!("saving a checkpoint; once more to leave without");
+        }
     })
     .context("cannot listen for Ctrl-C")?;
     Ok(stop)

@@ -11,6 +11,7 @@
 //! 64×64 in colour in 50 MB; what does not is read again every epoch, ahead of the device. Either way a batch is a
 //! function of the seed and the step.
 
+mod ahead;
 mod balance;
 mod cifar10;
 mod class_folders;
@@ -31,6 +32,7 @@ mod training_set;
 mod transform;
 mod webdataset;
 
+pub use ahead::Ahead;
 use dataset::Dataset;
 pub use error::{DataError, Warning};
 pub use memory::load;

@@ -197,11 +197,12 @@ impl View {
         let mut lines = Vec::new();
         lines.push(Line::from(match &self.last {
             Some(metric) => format!(
-                "loss {:.4} · gradient norm {:.3} · learning rate {:.1e} · {} images/s",
+                "loss {:.4} · gradient norm {:.3} · learning rate {:.1e} · {} images/s · idle {:.1} %",
                 metric.loss,
                 metric.gradient_norm,
                 metric.learning_rate,
                 three_digits(metric.images_per_second),
+                100.0 * metric.idle,
             ),
             None => "the first steps are on their way".to_owned(),
         }));
@@ -227,6 +228,8 @@ mod tests {
             learning_rate: 1e-3,
             gradient_norm: 0.25,
             images_per_second: 63.21,
+            idle: 0.004,
+            exchange: None,
         }
     }
 
@@ -255,7 +258,7 @@ mod tests {
         }
         for i in 1..=25u64 {
             let metric = metric(10 * i, 1.0 / i as f64);
-            meter.record(Duration::from_secs(i), metric.step, 0.5, 1e-3);
+            meter.record(Duration::from_secs(i), metric.step, 0.5, 1e-3, 0.0);
             view.update(&metric, metric.loss);
         }
         view.grid = Some("runs/mine/samples/step-00000250.png".into());
@@ -263,7 +266,7 @@ mod tests {
         let full = drawn(&view, &meter, (80, 24));
         for word in [
             "step 250/1000 (25 %) · 1 min 15 s left",
-            "loss 0.0400 · gradient norm 0.250 · learning rate 1.0e-3 · 63.2 images/s",
+            "loss 0.0400 · gradient norm 0.250 · learning rate 1.0e-3 · 63.2 images/s · idle 0.4 %",
             "samples: runs/mine/samples/step-00000250.png",
             "warning: mind the gap",
             "Ctrl-C saves",

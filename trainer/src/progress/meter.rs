@@ -28,6 +28,10 @@ pub struct Meter {
     loss_weight: f64,
     last_loss: f32,
     learning_rate: f64,
+    /// The share of the time since the last record in which the training waited for data.
+    idle: f64,
+    /// Seconds of such waiting in all.
+    waited: f64,
 }
 
 impl Meter {
@@ -46,14 +50,20 @@ impl Meter {
             loss_weight: 0.0,
             last_loss: f32::NAN,
             learning_rate: 0.0,
+            idle: 0.0,
+            waited: 0.0,
         }
     }
 
     /// Takes note of the figures at the time `now`: steps done, the mean loss since the last ones.
-    pub fn record(&mut self, now: Duration, step: u64, loss: f32, learning_rate: f64) {
+    ///
+    /// `idle` is the share of the time since then in which the training waited for data.
+    pub fn record(&mut self, now: Duration, step: u64, loss: f32, learning_rate: f64, idle: f64) {
         let seconds = now.saturating_sub(self.last).as_secs_f64();
         let steps = step.saturating_sub(self.step) as f64;
         let fade = (-seconds / RATE_WINDOW).exp();
+        self.idle = idle;
+        self.waited += idle * seconds;
         self.recent_steps = self.recent_steps * fade + steps;
         self.recent_seconds = self.recent_seconds * fade + seconds;
         if loss.is_finite() {
@@ -80,7 +90,7 @@ impl Meter {
         }
     }
 
-    /// `loss 0.0412 · lr 1.0e-3 · 63.2 images/s · 41 min left`.
+    /// `loss 0.0412 · lr 1.0e-3 · 63.2 images/s · idle 0.3 % · 41 min left`.
     pub fn status(&self) -> String {
         let mut parts = vec![
             format!("loss {:.4}", self.loss()),
@@ -92,6 +102,7 @@ impl Meter {
                 three_digits(rate * self.batch as f64)
             ));
         }
+        parts.push(format!("idle {:.1} %", 100.0 * self.idle));
         if let Some(left) = self.seconds_left() {
             parts.push(format!("{} left", span(left)));
         }
@@ -123,8 +134,9 @@ impl Meter {
         if steps > 0 && seconds > 0.0 {
             let rate = (steps as f64 * self.batch as f64) / seconds;
             line += &format!(
-                " · {} images/s · loss {:.4}",
+                " · {} images/s · idle {:.1} % · loss {:.4}",
                 three_digits(rate),
+                100.0 * self.waited / seconds,
                 self.loss()
             );
         }
@@ -168,6 +180,7 @@ mod tests {
                 start + i,
                 0.5,
                 1e-3,
+                0.02,
             );
         }
         meter
@@ -179,11 +192,11 @@ mod tests {
         assert!((meter.rate().unwrap() - 2.0).abs() < 1e-9);
         assert_eq!(
             meter.status(),
-            "loss 0.5000 · lr 1.0e-3 · 64.0 images/s · 7 min 30 s left"
+            "loss 0.5000 · lr 1.0e-3 · 64.0 images/s · idle 2.0 % · 7 min 30 s left"
         );
         assert_eq!(
             meter.line(),
-            "step 100/1000 (10 %) · loss 0.5000 · lr 1.0e-3 · 64.0 images/s · 7 min 30 s left"
+            "step 100/1000 (10 %) · loss 0.5000 · lr 1.0e-3 · 64.0 images/s · idle 2.0 % · 7 min 30 s left"
         );
     }
 
@@ -193,7 +206,7 @@ mod tests {
         assert!((meter.rate().unwrap() - 1.0).abs() < 1e-9);
         assert_eq!(
             meter.summary(Duration::from_secs(50)),
-            "50 steps in 50 s · 32.0 images/s · loss 0.5000"
+            "50 steps in 50 s · 32.0 images/s · idle 2.0 % · loss 0.5000"
         );
     }
 
@@ -206,6 +219,7 @@ mod tests {
                 100 + i,
                 0.5,
                 1e-3,
+                0.02,
             );
         }
         let rate = meter.rate().unwrap();
@@ -216,12 +230,12 @@ mod tests {
     fn the_loss_is_averaged_but_nan_is_not_hidden() {
         let mut meter = Meter::new(10, 0, 1);
         for (i, loss) in [1.0, 3.0].into_iter().enumerate() {
-            meter.record(Duration::from_secs(i as u64), i as u64 + 1, loss, 0.0);
+            meter.record(Duration::from_secs(i as u64), i as u64 + 1, loss, 0.0, 0.0);
         }
         assert!((meter.loss() - 2.0).abs() < 0.02);
-        meter.record(Duration::from_secs(3), 3, f32::NAN, 0.0);
+        meter.record(Duration::from_secs(3), 3, f32::NAN, 0.0, 0.0);
         assert!(meter.status().starts_with("loss NaN"));
-        meter.record(Duration::from_secs(4), 4, 2.0, 0.0);
+        meter.record(Duration::from_secs(4), 4, 2.0, 0.0, 0.0);
         assert!((meter.loss() - 2.0).abs() < 0.02);
     }
 
@@ -231,7 +245,7 @@ mod tests {
         assert_eq!(meter.status(), "loss NaN · lr 0.0e0");
         assert_eq!(meter.summary(Duration::ZERO), "0 steps in 0 s");
         let mut meter = Meter::new(5, 0, 1);
-        meter.record(Duration::ZERO, 1, 1.0, 0.0);
+        meter.record(Duration::ZERO, 1, 1.0, 0.0, 0.0);
         assert!(meter.rate().is_none());
     }
 

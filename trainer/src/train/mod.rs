@@ -9,6 +9,7 @@ mod finite;
 mod init;
 mod lock;
 mod precision;
+mod prepare;
 mod run_folder;
 mod run_info;
 mod schedule;
@@ -18,14 +19,13 @@ mod window;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use burn::module::Module;
 use burn::tensor::Device;
 use freeguide::bundle::{Model, WRITTEN_BY, parameters};
 use freeguide::network::UNet;
-use freeguide::training::Order;
 
 use checkpoint::Checkpoint;
 pub use checkpoint::{Average, summaries};
@@ -41,6 +41,7 @@ use step::Stepper;
 use window::Window;
 
 use crate::data::TrainingSet;
+use crate::distributed::{Ranks, digest};
 use crate::loss_curve::LossCurve;
 use crate::output::tell;
 use crate::progress::{Display, Progress};
@@ -48,11 +49,15 @@ use crate::recipe::Recipe;
 use crate::{export, sample};
 
 /// A training that is about to begin or to go on.
-pub struct Training {
+///
+/// Of several ranks the first alone writes and talks.
+pub struct Training<'a> {
+    /// The processes that train together.
+    pub ranks: &'a Ranks,
     /// The recipe, with everything set.
     pub recipe: Recipe,
     /// The data set.
-    pub dataset: TrainingSet,
+    pub dataset: Arc<TrainingSet>,
     /// Where the data set was.
     pub data_path: PathBuf,
     /// The run folder.
@@ -85,24 +90,34 @@ pub enum Outcome {
 /// Steps between two lines of metrics. Reading the loss waits for the device.
 const METRIC_EVERY: u64 = 10;
 
-impl Training {
+impl Training<'_> {
     /// Trains until the recipe's steps are taken or somebody asks to stop.
     pub fn run(self) -> Result<Outcome> {
         let folder = RunFolder::new(&self.out);
+        let first = self.ranks.is_first();
         match (self.resume, folder.is_begun()) {
             (true, false) => bail!("there is no training in {} to resume", self.out.display()),
-            (false, true) => bail!(
+            // Another rank may find what the first has just begun.
+            (false, true) if first => bail!(
                 "{} already holds a training: go on with --resume, or choose another --out",
                 self.out.display()
             ),
             _ => {}
         }
-        let _lock = Lock::take(&self.out)?;
+        let _lock = match first {
+            true => Some(Lock::take(&self.out)?),
+            false => None,
+        };
         let (mut state, mut metrics) = self.begin(&folder)?;
         let (recipe, train) = (&self.recipe, &self.recipe.train);
-        let mut events = Events::begin(&folder.events(), state.step)?;
-        let stepper = Stepper::new(recipe, &self.dataset, self.training_device());
-        let mut order = Order::new(train.seed, self.dataset.len());
+        let mut events = match first {
+            true => Some(Events::begin(&folder.events(), state.step)?),
+            false => None,
+        };
+        let steps = prepare::prepare(recipe, &self.dataset, self.ranks, state.step)
+            .context("cannot start a thread that prepares batches")?;
+        let device = self.training_device();
+        let mut stepper = Stepper::new(recipe, self.ranks, &self.stop, device, steps);
         let mut progress = Progress::new(
             train.steps,
             state.step,
@@ -114,33 +129,40 @@ impl Training {
 
         while state.step < train.steps {
             let rate = schedule::learning_rate(train, state.step);
-            let batch = order.batch(state.step, train.batch);
-            window.add(stepper.step(&mut state, &batch, rate)?);
+            let stepped = stepper.step(&mut state, rate)?;
+            let stopping = stepped.stopping;
+            window.add(stepped);
             progress.step(state.step);
             for warning in self.dataset.take_warnings() {
                 progress.warning(warning);
             }
 
             let last = state.step == train.steps;
-            let stopping = self.stop.load(Ordering::Relaxed);
             let saving = last || stopping || state.step % train.checkpoint_every == 0;
             // Before a checkpoint too: one of a network that has diverged must not push out one
             // that was good.
             if saving || state.step % METRIC_EVERY == 0 {
-                let metric = window.close(state.step, rate, train.batch)?;
+                let metric = window.close(state.step, rate, train.batch, stepper.waits())?;
                 if !metric.loss.is_finite() || !metric.gradient_norm.is_finite() {
                     bail!(diverged(state.step));
                 }
-                folder.log(&metric)?;
-                events.metric(&metric)?;
+                if let Some(events) = &mut events {
+                    folder.log(&metric)?;
+                    events.metric(&metric)?;
+                }
                 progress.update(&metric);
                 metrics.push(metric);
             }
             if saving {
-                state.save(&folder)?;
+                state.agree(self.ranks)?;
+                if first {
+                    state.save(&folder)?;
+                }
             }
-            if last || state.step % train.sample_every == 0 {
-                let grid = self.show(&folder, &state, &metrics, &mut events)?;
+            if let Some(events) = &mut events
+                && (last || state.step % train.sample_every == 0)
+            {
+                let grid = self.show(&folder, &state, &metrics, events)?;
                 progress.grid(state.step, &self.out.join(grid));
                 window.restart_clock();
             }
@@ -172,7 +194,10 @@ impl Training {
             .map(|p| p.shape.iter().product::<usize>() as u64)
             .sum();
         let averages = recipe.train.ema_decay.all().len();
-        disk::check(&self.out, &folder.checkpoints(), parameters, averages)?;
+        let first = self.ranks.is_first();
+        if first {
+            disk::check(&self.out, &folder.checkpoints(), parameters, averages)?;
+        }
         let network = network.materialize();
 
         let mut info = RunInfo {
@@ -188,18 +213,31 @@ impl Training {
                 .map(|(path, model)| Init::of(path, model)),
             starts: Vec::new(),
         };
+        self.ranks
+            .agree("the recipe", digest(recipe.to_toml()?.as_bytes()))?;
+        self.ranks
+            .agree("the data set", digest(info.data_fingerprint.as_bytes()))?;
         if !self.resume {
             let network = self.fine_tune(network)?;
+            let state = State::fresh(network, recipe);
+            state.agree(self.ranks)?;
+            if !first {
+                return Ok((state, Vec::new()));
+            }
             info.starts.push(Start::now(0, &self.device_name));
             folder.create(recipe, &info)?;
             folder.put("samples/data.png", &sample::data_grid(&self.dataset, 8)?)?;
             folder.rewind_metrics(0)?;
-            return Ok((State::fresh(network, recipe), Vec::new()));
+            return Ok((state, Vec::new()));
         }
 
         let was = folder.info()?;
         folder.check_resumable(recipe, &was, &info, self.allow_other_data)?;
-        let mut report = |line: String| tell!("warning: {line}");
+        let mut report = |line: String| {
+            if first {
+                tell!("warning: {line}");
+            }
+        };
         let found = Checkpoint::load_latest(&folder.checkpoints(), &network, recipe, &mut report)?;
         let state = match found {
             Some(checkpoint) => State::resume(checkpoint, recipe),
@@ -211,13 +249,17 @@ impl Training {
                         init.model.display()
                     );
                 }
-                tell!(
-                    "warning: no checkpoint yet in {}: starting from the beginning",
+                report(format!(
+                    "no checkpoint yet in {}: starting from the beginning",
                     self.out.display()
-                );
+                ));
                 State::fresh(self.fine_tune(network)?, recipe)
             }
         };
+        state.agree(self.ranks)?;
+        if !first {
+            return Ok((state, Vec::new()));
+        }
         if state.step > 0 && self.display != Display::Quiet {
             tell!("going on from step {}", state.step);
         }

@@ -38,6 +38,12 @@ pub struct Metric {
     pub gradient_norm: f64,
     /// Since the line before.
     pub images_per_second: f64,
+    /// The share of the time since the line before in which the training waited for data.
+    #[serde(default)]
+    pub idle: f64,
+    /// The share of it in which the ranks exchanged gradients, where there are several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exchange: Option<f64>,
 }
 
 impl RunFolder {

@@ -1,15 +1,18 @@
 //! What changes from step to step.
 
 use anyhow::{Context, Result, bail};
-use burn::module::Module;
+use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::{AdamWConfig, ModuleOptimizer};
+use burn::tensor::Tensor;
 use freeguide::network::UNet;
+use sha2::{Digest, Sha256};
 
 use super::checkpoint::Checkpoint;
 use super::ema::Ema;
 use super::finite::is_finite;
 use super::precision::LossScale;
 use super::run_folder::RunFolder;
+use crate::distributed::Ranks;
 use crate::output::tell;
 use crate::recipe::{Recipe, TrainRecipe};
 
@@ -81,6 +84,21 @@ impl State {
         }
     }
 
+    /// Makes sure that all ranks have the same weights.
+    ///
+    /// # Errors
+    ///
+    /// If they differ: the ranks are not training one network.
+    pub fn agree(&self, ranks: &Ranks) -> Result<()> {
+        if ranks.size() == 1 {
+            return Ok(());
+        }
+        let mut hash = Weights(Sha256::new());
+        self.network.visit(&mut hash);
+        let what = format!("the network after {} steps", self.step);
+        ranks.agree(&what, hash.0.finalize().into())
+    }
+
     /// Writes a checkpoint.
     pub fn save(&self, folder: &RunFolder) -> Result<()> {
         let mut networks = self.averages.iter().map(|average| &average.network);
@@ -97,6 +115,17 @@ impl State {
         checkpoint
             .save(&folder.checkpoints())
             .context("cannot save a checkpoint; the one before it is untouched")
+    }
+}
+
+/// Digests every weight.
+struct Weights(Sha256);
+
+impl ModuleVisitor for Weights {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        for value in param.val().into_data().iter::<f32>() {
+            self.0.update(value.to_le_bytes());
+        }
     }
 }
 

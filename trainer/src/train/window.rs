@@ -1,6 +1,6 @@
 //! The steps since the last line of metrics.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use burn::tensor::Tensor;
@@ -14,6 +14,16 @@ pub struct Window {
     norm: Option<Tensor<1>>,
     last_norm: f64,
     since: Instant,
+    before: Waits,
+}
+
+/// How long the loop has waited since its beginning.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Waits {
+    /// For data.
+    pub data: Duration,
+    /// For the other ranks, where there are any.
+    pub ranks: Option<Duration>,
 }
 
 impl Window {
@@ -24,6 +34,7 @@ impl Window {
             norm: None,
             last_norm: 0.0,
             since: Instant::now(),
+            before: Waits::default(),
         }
     }
 
@@ -39,7 +50,13 @@ impl Window {
     }
 
     /// Reads the window's mean loss from the device and starts the next window.
-    pub fn close(&mut self, step: u64, learning_rate: f64, batch: usize) -> Result<Metric> {
+    pub fn close(
+        &mut self,
+        step: u64,
+        learning_rate: f64,
+        batch: usize,
+        waits: Waits,
+    ) -> Result<Metric> {
         let count = self.losses.len();
         let read = |t: Tensor<1>| t.try_into_data().map(|d| d.iter::<f64>().sum::<f64>());
         let losses = Tensor::cat(std::mem::take(&mut self.losses), 0);
@@ -50,12 +67,20 @@ impl Window {
         }
         let seconds = self.since.elapsed().as_secs_f64();
         self.since = Instant::now();
+        let before = std::mem::replace(&mut self.before, waits);
+        let share = |now: Duration, then: Duration| {
+            (now.saturating_sub(then).as_secs_f64() / seconds).min(1.0)
+        };
         Ok(Metric {
             step,
             loss: sum / count as f64,
             learning_rate,
             gradient_norm: self.last_norm,
             images_per_second: (count * batch) as f64 / seconds,
+            idle: share(waits.data, before.data),
+            exchange: waits
+                .ranks
+                .map(|now| share(now, before.ranks.unwrap_or_default())),
         })
     }
 }

@@ -3,12 +3,14 @@
 //! install, fails with one line that names the tool and the command.
 
 mod chromium;
+mod mpi;
 mod node;
 mod rust;
 mod system;
 mod wasm_opt;
 
 pub use chromium::chromium;
+pub use mpi::mpi;
 pub use node::{npm, npm_ci};
 pub use rust::{rustfmt, wasm_bindgen, wasm_target};
 pub use wasm_opt::wasm_opt;

@@ -1,0 +1,75 @@
+//! MPI, for the tests of several processes that work as one.
+
+use std::env;
+use std::path::Path;
+
+use super::system::{self, Package};
+use crate::sh::{say, sh, which};
+
+/// What building with MPI and running it needs: the compiler's wrapper, the launcher, and libclang, by which its C
+/// headers are read.
+const PACKAGE: Package = Package {
+    usual: "libopenmpi-dev openmpi-bin libclang-dev",
+    brew: "open-mpi llvm",
+};
+
+/// The cargo arguments that build with MPI, where it is there or can be installed; none where not, which leaves out what
+/// only MPI can show.
+pub fn mpi() -> &'static str {
+    if !is_there() {
+        if let Err(error) = system::install(&PACKAGE) {
+            say(&format!("no MPI, so its tests are left out: {error:#}"));
+        }
+    }
+    match is_there() {
+        true => "--features freeguide-trainer/mpi",
+        false => "",
+    }
+}
+
+fn is_there() -> bool {
+    which("mpicc").is_some() && which("mpirun").is_some() && libclang()
+}
+
+/// Whether a libclang lies where its users look for it.
+fn libclang() -> bool {
+    let holds = |folder: &Path| {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        let names = entries.map(|entry| entry.file_name());
+        names
+            .filter_map(|name| name.into_string().ok())
+            .any(|name| {
+                name.starts_with("libclang") && (name.contains(".so") || name.contains(".dylib"))
+            })
+    };
+    if let Some(path) = env::var_os("LIBCLANG_PATH") {
+        return holds(Path::new(&path));
+    }
+    let configured = sh("llvm-config").arg("--libdir").read();
+    let llvm = std::fs::read_dir("/usr/lib")
+        .into_iter()
+        .flatten()
+        .flatten();
+    let versions = llvm
+        .map(|entry| entry.path())
+        .filter(|path| {
+            path.file_name()
+                .is_some_and(|n| n.to_string_lossy().starts_with("llvm-"))
+        })
+        .map(|path| path.join("lib"));
+    let usual = [
+        "/usr/lib",
+        "/usr/lib64",
+        "/usr/lib/x86_64-linux-gnu",
+        "/usr/lib/aarch64-linux-gnu",
+        "/opt/homebrew/opt/llvm/lib",
+        "/usr/local/opt/llvm/lib",
+    ];
+    configured
+        .ok()
+        .map(Into::into)
+        .into_iter()
+        .chain(versions)
+        .chain(usual.map(Into::into))
+        .any(|folder: std::path::PathBuf| holds(&folder))
+}
