@@ -86,7 +86,7 @@ mod with_mpi {
     use std::collections::BTreeMap;
     use std::fs;
     use std::path::PathBuf;
-    use std::process::Stdio;
+    use std::process::{Child, Stdio};
     use std::time::Duration;
 
     use safetensors::SafeTensors;
@@ -209,40 +209,73 @@ mod with_mpi {
         paths.filter(is_whole).collect()
     }
 
+    /// A long training of two processes that has written a checkpoint.
+    fn begun(arguments: &[String], run: &Path) -> Child {
+        let mut running = freeguide(2, arguments)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        while checkpoints(run).is_empty() {
+            assert!(running.try_wait().unwrap().is_none(), "it ended by itself");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        running
+    }
+
+    fn signal(name: &str, run: &Path, rank: usize) {
+        let process = process_of(run, rank).expect("the rank is there");
+        let sent = Command::new("kill")
+            .args([name, &process.to_string()])
+            .status();
+        assert!(sent.unwrap().success());
+    }
+
+    const LONG: [&str; 3] = [
+        "train.steps=60",
+        "train.batch=4",
+        "train.checkpoint_every=5",
+    ];
+
     #[test]
     fn a_lost_rank_ends_the_run_and_it_goes_on_as_if_nothing_had_happened() {
         let folder = TempDir::new().unwrap();
         let (whole, broken) = (folder.path().join("whole"), folder.path().join("broken"));
-        let set = [
-            "train.steps=60",
-            "train.batch=4",
-            "train.checkpoint_every=5",
-        ];
-        ok(2, &training(&whole, &set));
+        ok(2, &training(&whole, &LONG));
 
-        let mut running = freeguide(2, &training(&broken, &set))
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        while checkpoints(&broken).is_empty() {
-            assert!(running.try_wait().unwrap().is_none(), "it ended by itself");
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        let victim = process_of(&broken, 1).expect("rank 1 is there");
-        let killed = Command::new("kill")
-            .args(["-9", &victim.to_string()])
-            .status();
-        assert!(killed.unwrap().success());
+        let running = begun(&training(&broken, &LONG), &broken);
+        signal("-KILL", &broken, 1);
         let output = running.wait_with_output().unwrap();
         assert!(!output.status.success());
         assert_eq!(process_of(&broken, 0), None, "nobody is left waiting");
-        assert!(metrics(&broken).len() < 6, "it was lost before the end");
+        assert!(
+            metrics(&broken).len() < metrics(&whole).len(),
+            "it was lost before the end"
+        );
 
-        let mut resume = training(&broken, &set);
+        let mut resume = training(&broken, &LONG);
         resume.push("--resume".into());
         let err = ok(2, &resume);
         assert!(err.contains("going on from step "), "{err}");
         assert!(weights(&broken) == weights(&whole), "the same bytes");
+    }
+
+    #[test]
+    fn a_rank_that_is_asked_to_stop_stops_all_with_a_checkpoint() {
+        let folder = TempDir::new().unwrap();
+        let run = folder.path().join("run");
+        let running = begun(&training(&run, &LONG), &run);
+        signal("-TERM", &run, 1);
+        let output = running.wait_with_output().unwrap();
+        let err = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{err}");
+        let step = err
+            .lines()
+            .find_map(|line| line.strip_prefix("stopped at step "));
+        let step: u64 = step
+            .and_then(|rest| rest.split(';').next()?.parse().ok())
+            .unwrap();
+        let saved = checkpoints(&run).into_iter().max().unwrap();
+        assert!(saved.ends_with(format!("step-{step:08}")), "{saved:?}");
     }
 
     #[test]

@@ -1,12 +1,17 @@
 //! Whether a launcher started this process together with others.
 
-/// What launchers tell the processes that they start: Open MPI's mpirun, MPICH's Hydra and other users of PMI, and
-/// Slurm's srun with PMIx. Slurm's own variables say nothing, since every batch script has them.
-const VARIABLES: [&str; 3] = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_RANK"];
+use std::env;
 
-/// Whether this process is one of a launcher's.
+/// Whether this process is one of several that a launcher started: Open MPI's mpirun, MPICH's Hydra or another that speaks
+/// PMI, or Slurm's srun with PMIx. A single one needs no MPI. What Slurm says of a job alone means nothing, since every
+/// batch script hears it.
 pub fn is_launched() -> bool {
-    VARIABLES
-        .iter()
-        .any(|variable| std::env::var_os(variable).is_some())
+    let number = |name: &str| env::var(name).ok()?.parse::<usize>().ok();
+    match number("OMPI_COMM_WORLD_SIZE").or_else(|| number("PMI_SIZE")) {
+        Some(size) => size > 1,
+        None => {
+            env::var_os("PMIX_RANK").is_some()
+                && number("SLURM_STEP_NUM_TASKS").is_none_or(|size| size > 1)
+        }
+    }
 }

@@ -46,6 +46,7 @@ pub fn all() -> Result<()> {
         npm_ci(&package)?;
     }
     let chromium = chromium()?;
+    mpi();
     let name = |path: &Path| path.display().to_string();
     say(&format!(
         "ready: {}, {}, {}",

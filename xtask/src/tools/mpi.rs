@@ -1,7 +1,8 @@
 //! MPI, for the tests of several processes that work as one.
 
 use std::env;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use super::system::{self, Package};
 use crate::sh::{say, sh, which};
@@ -13,18 +14,31 @@ const PACKAGE: Package = Package {
     brew: "open-mpi llvm",
 };
 
+/// Where libclang lies on most systems.
+const USUAL: [&str; 6] = [
+    "/usr/lib",
+    "/usr/lib64",
+    "/usr/lib/x86_64-linux-gnu",
+    "/usr/lib/aarch64-linux-gnu",
+    "/opt/homebrew/opt/llvm/lib",
+    "/usr/local/opt/llvm/lib",
+];
+
 /// The cargo arguments that build with MPI, where it is there or can be installed; none where not, which leaves out what
 /// only MPI can show.
 pub fn mpi() -> &'static str {
-    if !is_there() {
-        if let Err(error) = system::install(&PACKAGE) {
+    static ARGUMENTS: OnceLock<&str> = OnceLock::new();
+    ARGUMENTS.get_or_init(|| {
+        if !is_there()
+            && let Err(error) = system::install(&PACKAGE)
+        {
             say(&format!("no MPI, so its tests are left out: {error:#}"));
         }
-    }
-    match is_there() {
-        true => "--features freeguide-trainer/mpi",
-        false => "",
-    }
+        match is_there() {
+            true => "--features freeguide-trainer/mpi",
+            false => "",
+        }
+    })
 }
 
 fn is_there() -> bool {
@@ -45,31 +59,23 @@ fn libclang() -> bool {
     if let Some(path) = env::var_os("LIBCLANG_PATH") {
         return holds(Path::new(&path));
     }
-    let configured = sh("llvm-config").arg("--libdir").read();
-    let llvm = std::fs::read_dir("/usr/lib")
+    let configured = sh("llvm-config").arg("--libdir").read().ok();
+    // Debian keeps every version in a folder of its own.
+    let folders = std::fs::read_dir("/usr/lib")
         .into_iter()
         .flatten()
         .flatten();
-    let versions = llvm
+    let versions = folders
         .map(|entry| entry.path())
         .filter(|path| {
             path.file_name()
-                .is_some_and(|n| n.to_string_lossy().starts_with("llvm-"))
+                .is_some_and(|name| name.to_string_lossy().starts_with("llvm-"))
         })
         .map(|path| path.join("lib"));
-    let usual = [
-        "/usr/lib",
-        "/usr/lib64",
-        "/usr/lib/x86_64-linux-gnu",
-        "/usr/lib/aarch64-linux-gnu",
-        "/opt/homebrew/opt/llvm/lib",
-        "/usr/local/opt/llvm/lib",
-    ];
     configured
-        .ok()
-        .map(Into::into)
+        .map(PathBuf::from)
         .into_iter()
         .chain(versions)
-        .chain(usual.map(Into::into))
-        .any(|folder: std::path::PathBuf| holds(&folder))
+        .chain(USUAL.map(PathBuf::from))
+        .any(|folder| holds(&folder))
 }
