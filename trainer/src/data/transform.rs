@@ -61,6 +61,8 @@ impl Transform {
             height,
         };
         let square = match self.crop {
+            // At its own size every filter leaves a picture as it is.
+            _ if (source.width, source.height) == (size, size) => source.data,
             Crop::Stretch => resample(&source, whole, size, size, self.resize).data,
             Crop::Center => {
                 let side = width.min(height);
@@ -201,6 +203,30 @@ mod tests {
                 .count(),
             1
         );
+    }
+
+    #[test]
+    fn an_image_of_the_right_size_stays_as_it_is_whatever_the_filter() {
+        let noise = RgbImage::from_fn(9, 9, |x, y| {
+            Rgb([(x * 91 + y * 53) as u8, (y * 201) as u8, 7])
+        });
+        let pixels = Pixels {
+            data: noise.as_raw().clone(),
+            width: 9,
+            height: 9,
+            channels: 3,
+        };
+        let whole = Region {
+            left: 0.0,
+            top: 0.0,
+            width: 9.0,
+            height: 9.0,
+        };
+        for filter in [Filter::Lanczos, Filter::Area, Filter::Nearest] {
+            let resampled = resample(&pixels, whole, 9, 9, filter).data;
+            assert_eq!(resampled, pixels.data, "{filter:?}");
+        }
+        assert_eq!(to(9).apply(&noise.into()), pixels.data);
     }
 
     #[test]
