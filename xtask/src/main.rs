@@ -3,6 +3,7 @@
 //! Every command does the set-up it needs, says in one line what it installs, and is quiet about
 //! what is already there, so that nothing else has to be typed first.
 
+mod bench;
 mod checks;
 mod demo;
 mod emoji64;
@@ -80,8 +81,38 @@ enum Command {
         #[command(subcommand)]
         set: DataSet,
     },
+    /// Measure against the tools that people use today, and write the results to docs/results/
+    Bench {
+        #[command(subcommand)]
+        what: Bench,
+    },
     /// Install the tools and packages that the other commands need, and do nothing else
     Setup,
+}
+
+#[derive(Subcommand)]
+enum Bench {
+    /// Sampling in a browser: the same weights in freeguide and in ONNX Runtime Web
+    ///
+    /// In one headless Chromium, in turns: milliseconds a guided step at batch 1 and 16, time to the
+    /// first image, bytes. Writes docs/results/bench-web.md.
+    Web {
+        /// The model of models/ to sample
+        #[arg(long, value_name = "NAME", default_value = "emoji16")]
+        model: String,
+        /// A folder with that model as one ONNX file; unless given, `freeguide export` writes it
+        #[arg(long, value_name = "DIR")]
+        onnx: Option<PathBuf>,
+        /// How often each has its turn; the best counts
+        #[arg(long, value_name = "N", default_value_t = 3)]
+        rounds: usize,
+        /// Steps that are timed at a time
+        #[arg(long, value_name = "N", default_value_t = 16)]
+        steps: usize,
+        /// WebGPU too, on the software adapter that headless Chromium has
+        #[arg(long)]
+        webgpu: bool,
+    },
 }
 
 /// What `cargo xtask test` runs.
@@ -155,6 +186,22 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Data {
             set: DataSet::Emoji64 { dir },
         } => emoji64::make(&dir)?,
+        Command::Bench {
+            what:
+                Bench::Web {
+                    model,
+                    onnx,
+                    rounds,
+                    steps,
+                    webgpu,
+                },
+        } => bench::web::run(&bench::web::Measured {
+            model,
+            onnx,
+            rounds,
+            steps,
+            webgpu,
+        })?,
         Command::Setup => tools::all()?,
     }
     Ok(ExitCode::SUCCESS)
