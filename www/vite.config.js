@@ -77,6 +77,13 @@ function serviceWorker() {
         .sort();
       const hash = createHash("sha256");
       for (const file of files) hash.update(file).update(readFileSync(join(outDir, file)));
+      // Another model, or another version of one, is another version of the site too.
+      hash.update(indexJson());
+      for (const folder of bundles()) {
+        for (const file of [join(modelsFolder, folder, "config.json"), figuresOf(folder)]) {
+          if (existsSync(file)) hash.update(readFileSync(file));
+        }
+      }
       await build({
         configFile: false,
         root: here,

@@ -99,6 +99,26 @@ test("the page can have another model kept, and hears where that fails", async (
   assert.match(await opened.evaluate(() => draw("./b/")), /^\d/);
 });
 
+test("where the page is asked of the server first, a new one shows at once and the kept one without it", async (t) => {
+  let title = "one";
+  const { server, profile } = await host(t, {
+    "/site/": (_, response) => response.writeHead(200, { "Content-Type": "text/html" }).end(page.replace("offline", title)),
+    "/site/sw.js": (_, response) =>
+      response
+        .writeHead(200, { "Content-Type": "text/javascript" })
+        .end(worker("1", []).replace("version:", `page: "network", version:`)),
+  });
+  const opened = await profile.newPage();
+  await opened.goto(`${server.url}/site/`);
+  await ready(opened);
+  title = "two";
+  await opened.reload();
+  assert.equal(await opened.title(), "two");
+  await server.close();
+  await opened.reload();
+  assert.equal(await opened.title(), "one", "what was kept at the start");
+});
+
 test("a new version takes over and leaves nothing of the old one behind", async (t) => {
   let version = "1";
   let greeting = "one";

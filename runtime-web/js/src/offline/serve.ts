@@ -13,6 +13,12 @@ export interface OfflineOptions {
   readonly models?: readonly string[];
   /** Folders of which a file is kept from the first time that it was asked for: what not every visitor needs. */
   readonly onUse?: readonly string[];
+  /**
+   * Where the page itself comes from. `cache`, if left out: what is kept, so that all files are of one version. `network`:
+   * the server, and what is kept where it does not answer; a new version then shows at once, which is safe where files
+   * carry a hash in their names.
+   */
+  readonly page?: "cache" | "network";
 }
 
 /** What the page asks a running worker to keep as well. */
@@ -101,7 +107,8 @@ export function serveOffline(options: OfflineOptions): void {
     const { request } = event;
     // A part of a file is the network's business: the cache has whole ones.
     if (request.method !== "GET" || request.headers.has("range") || !/^https?:/.test(request.url)) return;
-    event.respondWith(answerTo(request, cacheName, onUse));
+    const fresh = options.page === "network" && request.mode === "navigate";
+    event.respondWith(fresh ? fetch(request).catch(() => answerTo(request, cacheName, onUse)) : answerTo(request, cacheName, onUse));
   });
 }
 
