@@ -13,6 +13,7 @@
 //! | [`noise_level`] | λ = log α²/σ², and the paper's distribution of it |
 //! | [`timesteps`] | the schedules of models in discrete time, as noise levels |
 //! | [`prediction`] | the ε- and v-targets and what they say of x and ε |
+//! | [`gaussian_mixture`] | the case that is known exactly, in which guidance can be seen |
 //! | [`guidance`] | the mix of the two estimates, and which rows the network must see |
 //! | [`sampler`] | Algorithm 2 (ancestral) and DDIM, one step at a time |
 //! | [`noise`] | counter-based Gaussian noise, keyed by seed, image and step |

@@ -18,6 +18,8 @@ pub enum Purpose {
     Sampling,
     /// Everything that training draws at random; the trainer numbers its streams itself.
     Training,
+    /// Which images a metric takes, where it does not take all.
+    Evaluation,
 }
 
 impl Purpose {
@@ -26,6 +28,7 @@ impl Purpose {
         match self {
             Self::Sampling => b"freeguide sample",
             Self::Training => b"freeguide train.",
+            Self::Evaluation => b"freeguide eval..",
         }
     }
 }

@@ -1,15 +1,19 @@
 //! The command `freeguide`: trains, samples, exports and serves guided diffusion models.
 
 mod bundle_files;
+mod classifier;
 mod cli;
 mod data;
 mod device;
 mod distributed;
+mod eval;
 mod export;
+mod features;
 mod files;
 mod grid;
 mod import;
 mod loss_curve;
+mod machine;
 mod output;
 mod png_text;
 mod progress;
@@ -17,6 +21,7 @@ mod recipe;
 mod sample;
 mod serve;
 mod spelling;
+mod toy;
 mod train;
 mod usage;
 

@@ -39,6 +39,9 @@ pub enum Command {
     Inspect(Inspect),
     Devices(Devices),
     Serve(Serve),
+    Eval(Box<super::eval::Eval>),
+    Classifier(super::classifier::Classifier),
+    Toy(super::toy::Toy),
 }
 
 /// Draw images from a model.
@@ -160,7 +163,8 @@ pub struct Device {
     pub device: String,
 }
 
-fn solver(name: &str) -> Result<Solver, String> {
+/// A solver by its name.
+pub fn solver(name: &str) -> Result<Solver, String> {
     Solver::ALL
         .into_iter()
         .find(|s| s.name() == name)

@@ -1,10 +1,13 @@
 //! The command line.
 
 mod arguments;
+mod classifier;
 mod commands;
+mod eval;
 mod import;
 mod inspect_run;
 mod steering;
+mod toy;
 mod train;
 
 use std::process::ExitCode;
@@ -28,6 +31,9 @@ pub fn main() -> ExitCode {
         Command::Inspect(arguments) => commands::inspect(&arguments),
         Command::Devices(arguments) => commands::devices(&arguments),
         Command::Serve(arguments) => commands::serve(&arguments),
+        Command::Eval(arguments) => eval::eval(&arguments),
+        Command::Classifier(arguments) => classifier::classifier(&arguments),
+        Command::Toy(arguments) => toy::toy(&arguments),
     };
     match result {
         Ok(code) => code,

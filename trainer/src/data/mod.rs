@@ -33,7 +33,7 @@ mod transform;
 mod webdataset;
 
 pub use ahead::Ahead;
-use dataset::Dataset;
+pub use dataset::Dataset;
 pub use error::{DataError, Warning};
 pub use memory::load;
 pub use recipe::DataRecipe;

@@ -1,0 +1,342 @@
+//! `freeguide eval`, `classifier` and `toy` as processes: what they write, what they refuse, and that a sweep in parts is
+//! the sweep.
+
+#[path = "common/process.rs"]
+mod process;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use process::{Ran, draw_shapes, names, run, text, tiny_model};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// Images of each class of the data set.
+const OF_CLASS: u32 = 30;
+
+/// A data set of the tiny model's classes, and a classifier of it that takes seconds to train.
+fn world() -> &'static Path {
+    static WORLD: OnceLock<TempDir> = OnceLock::new();
+    let folder = WORLD.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let (data, file) = (
+            folder.path().join("data"),
+            folder.path().join("shapes.safetensors"),
+        );
+        draw_shapes(&data, OF_CLASS);
+        classifier(&data, &file).ok();
+        folder
+    });
+    folder.path()
+}
+
+fn data() -> String {
+    text(&world().join("data")).to_owned()
+}
+
+fn network() -> String {
+    text(&world().join("shapes.safetensors")).to_owned()
+}
+
+fn classifier(data: &Path, out: &Path) -> Ran {
+    let settings = "--size 8 --width 4 --epochs 12 --batch 16 --learning-rate 0.01 --quiet --json";
+    let mut arguments = vec!["classifier", "--data", text(data), "--out", text(out)];
+    arguments.extend(settings.split(' '));
+    run(&arguments)
+}
+
+/// A sweep into `out`, with `more` arguments.
+fn eval(out: &Path, more: &str) -> Ran {
+    let (model, data, network) = (tiny_model(), data(), network());
+    let mut arguments = vec![
+        "eval",
+        "--model",
+        &model,
+        "--data",
+        &data,
+        "--features",
+        &network,
+        "--out",
+        text(out),
+        "--splits",
+        "2",
+    ];
+    arguments.extend(more.split(' ').filter(|word| !word.is_empty()));
+    run(&arguments)
+}
+
+/// What was measured, without the times.
+fn measured(out: &Path) -> Value {
+    let json = fs::read_to_string(out.join("figures.json")).unwrap();
+    let mut figures: Value = serde_json::from_str(&json).unwrap();
+    figures["command"] = Value::Null;
+    for network in figures["networks"].as_array_mut().unwrap() {
+        network["images_per_second"] = Value::Null;
+        for cell in network["cells"].as_array_mut().unwrap() {
+            assert!(cell["images_per_second"].as_f64().unwrap() > 0.0);
+            cell["images_per_second"] = Value::Null;
+        }
+    }
+    figures
+}
+
+/// Every file of the store with its bytes.
+fn store(out: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    process::contents(&out.join("store"))
+}
+
+#[test]
+fn a_classifier_learns_its_classes_and_says_how_well() {
+    let folder = tempfile::tempdir().unwrap();
+    let again = folder.path().join("shapes.safetensors");
+    let ran = classifier(&world().join("data"), &again).ok();
+    let said: Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(said["held_out_images"], 18);
+    let accuracy = said["held_out_accuracy"].as_f64().unwrap();
+    assert!((said["baseline"].as_f64().unwrap() - 1.0 / 3.0).abs() < 1e-9);
+    // Three colours: hard to miss.
+    assert!(accuracy > 0.9, "{accuracy}");
+    assert!(
+        fs::read(again).unwrap() == fs::read(network()).unwrap(),
+        "the same seed, the same file"
+    );
+}
+
+#[test]
+fn a_sweep_writes_its_report_and_continues_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let (short, long) = (folder.path().join("short"), folder.path().join("long"));
+    eval(&short, "--guidance 0,2 --steps 2 --samples 70").ok();
+    let reported = [
+        "figures.json",
+        "index.html",
+        "plots",
+        "report.md",
+        "store",
+        "table.csv",
+    ];
+    assert_eq!(names(&short), reported);
+
+    let figures = measured(&short);
+    let network = &figures["networks"][0];
+    assert_eq!(network["distance"], "FD-shapes");
+    assert_eq!(network["score"], "IS-shapes");
+    assert_eq!(network["floor"]["images"], 45);
+    assert!(
+        network["floor"]["metrics"]["frechet_distance"]
+            .as_f64()
+            .unwrap()
+            > 0.0
+    );
+    let cells = network["cells"].as_array().unwrap();
+    let evaluations: Vec<_> = cells
+        .iter()
+        .map(|c| c["evaluations"].as_u64().unwrap())
+        .collect();
+    assert_eq!(evaluations, [2, 4]);
+    // The classifier knows the classes of the data, so it can say how often the model drew what was asked.
+    assert!(cells.iter().all(|c| c["metrics"]["accuracy"].is_number()));
+
+    let page = fs::read_to_string(short.join("index.html")).unwrap();
+    assert!(page.contains("FD-shapes / IS-shapes") && page.contains("<svg"));
+    assert!(
+        !page.contains("src=\"http") && !page.contains("<link"),
+        "one file"
+    );
+    let markdown = fs::read_to_string(short.join("report.md")).unwrap();
+    for line in markdown.lines().filter_map(|l| l.split_once("](plots/")) {
+        let file = line.1.trim_end_matches(')');
+        assert!(short.join("plots").join(file).is_file(), "{file}");
+    }
+    let csv = fs::read_to_string(short.join("table.csv")).unwrap();
+    assert_eq!(csv.lines().count(), 1 + 1 + 2);
+
+    // The same again does nothing over.
+    let kept = store(&short);
+    eval(&short, "--guidance 0,2 --steps 2 --samples 70").ok();
+    assert!(kept == store(&short));
+    assert_eq!(measured(&short), figures);
+
+    // More of it keeps what there is, and is the same as if it had been asked for at once.
+    eval(&short, "--guidance 0,2,4 --steps 2 --samples 80").ok();
+    eval(
+        &long,
+        "--guidance 0,2,4 --steps 2 --samples 80 --batch 3 --workers 1",
+    )
+    .ok();
+    assert_eq!(measured(&short), measured(&long));
+    let whole = |path: &Path| path.ends_with("00000.safetensors");
+    let after = store(&short);
+    assert!(
+        kept.iter()
+            .filter(|(path, _)| whole(path))
+            .all(|(path, bytes)| after[path] == *bytes)
+    );
+
+    // A chunk that was damaged is made again.
+    let damaged = after
+        .keys()
+        .find(|path| text(path).contains("samples"))
+        .unwrap();
+    fs::write(damaged, b"half a fi").unwrap();
+    eval(&short, "--guidance 0,2,4 --steps 2 --samples 80").ok();
+    assert_eq!(measured(&short), measured(&long));
+}
+
+#[test]
+fn parts_make_the_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let sweep = "--guidance 0,1 --steps 2 --samples 70";
+    eval(&path("whole"), sweep).ok();
+    for part in ["1/2", "2/2"] {
+        let out = path(&part.replace('/', "of"));
+        eval(&out, &format!("{sweep} --shard {part}")).ok();
+        assert_eq!(names(&out), ["store"]);
+    }
+    let (merged, first, second) = (path("merged"), path("1of2"), path("2of2"));
+    let merge = |parts: &[&Path]| {
+        let mut arguments = vec!["eval", "merge", "--out", text(&merged)];
+        arguments.extend(parts.iter().map(|p| text(p)));
+        run(&arguments)
+    };
+    merge(&[&first]).refused(1, &["chunks of the sweep are missing"]);
+    merge(&[&first, &second]).ok();
+    assert_eq!(measured(&merged), measured(&path("whole")));
+
+    eval(
+        &path("other"),
+        "--guidance 3 --steps 2 --samples 70 --shard 2/2",
+    )
+    .ok();
+    merge(&[&first, &path("other")]).refused(1, &["parts of different sweeps"]);
+    merge(&[&path("nothing")]).refused(1, &["sweep.json", "is this a part of a sweep?"]);
+    eval(&path("x"), &format!("{sweep} --shard 3/2")).clap_refused("such as 1/4");
+}
+
+#[test]
+fn samplers_steps_and_models_are_swept_and_every_class_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let (model, sweep) = (
+        tiny_model(),
+        "--guidance 1 --steps 2,4 --sampler ddim,ancestral",
+    );
+    let more = format!("--model {model} {sweep} --samples 48 --classes uniform");
+    let ran = eval(&out, &format!("{more} --json")).ok();
+    let said: Value = serde_json::from_str(&ran.out).unwrap();
+    let cells = said["networks"][0]["cells"].as_array().unwrap();
+    let ways: Vec<_> = cells
+        .iter()
+        .map(|c| {
+            (
+                c["model"].as_u64(),
+                c["sampler"].as_str(),
+                c["steps"].as_u64(),
+            )
+        })
+        .collect();
+    assert_eq!(ways.len(), 8);
+    // Two bundles of one name are told apart, and draw the same: they are one model.
+    assert_eq!(said["models"][0]["label"], "tiny (1)");
+    assert_eq!(said["models"][1]["label"], "tiny (2)");
+    for k in 0..4 {
+        assert_eq!(cells[k]["metrics"], cells[k + 4]["metrics"]);
+    }
+    let plots = names(&out.join("plots"));
+    assert!(
+        plots.iter().any(|name| name.starts_with("evaluations-w1")),
+        "{plots:?}"
+    );
+}
+
+#[test]
+fn what_cannot_be_evaluated_is_refused_in_one_sentence() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let small = "--guidance 0 --steps 1 --samples 60";
+    eval(&out, &small.replace("60", "16"))
+        .refused(1, &["16 images are too few for the covariance of 16"]);
+    eval(&out, &format!("{small} --features resnet20")).refused(
+        1,
+        &["ResNet20", "floor", "45 images are too few", "at least 65"],
+    );
+    eval(&out, &format!("{small} --features resnet21"))
+        .refused(1, &["no feature network \"resnet21\""]);
+    eval(&out, &small.replace("60", "0")).refused(2, &["--samples"]);
+    eval(&out, "--guidance 1e9").refused(2, &["--guidance"]);
+
+    // Other weights than those that define FID.
+    let weights = folder.path().join("pt_inception-2015-12-05-6726825d.pth");
+    fs::write(&weights, b"other weights").unwrap();
+    eval(&out, &format!("{small} --features {}", text(&weights))).refused(
+        1,
+        &[
+            "SHA-256",
+            "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
+        ],
+    );
+
+    // Another class list, and a class whose images cannot be read.
+    let (model, network) = (tiny_model(), network());
+    let other = folder.path().join("other");
+    draw_shapes(&other, 3);
+    let against = |data: &Path| {
+        let arguments = [
+            "eval",
+            "--model",
+            &model,
+            "--features",
+            &network,
+            "--data",
+            text(data),
+        ];
+        run(&[&arguments[..], &["--out", text(&out), "--samples", "20"]].concat())
+    };
+    fs::rename(other.join("disc"), other.join("circle")).unwrap();
+    against(&other).refused(
+        1,
+        &[
+            "the model does not know \"circle\"",
+            "the data set has no \"disc\"",
+        ],
+    );
+    fs::rename(other.join("circle"), other.join("disc")).unwrap();
+    for entry in fs::read_dir(other.join("disc")).unwrap() {
+        fs::write(entry.unwrap().path(), b"no picture").unwrap();
+    }
+    against(&other).refused(1, &["none of the 3 images of class \"disc\" can be read"]);
+    against(&folder.path().join("nowhere")).refused(1, &["nowhere does not exist"]);
+}
+
+#[test]
+fn the_toy_is_drawn() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("toy/toy.svg");
+    run(&[
+        "toy",
+        "--out",
+        text(&file),
+        "--samples",
+        "60",
+        "--steps",
+        "8",
+        "--guidance",
+        "0,4",
+    ])
+    .ok();
+    let svg = fs::read_to_string(&file).unwrap();
+    assert!(svg.starts_with("<svg") && svg.contains("w = 4") && !svg.contains("w = 2"));
+    run(&["toy", "--out", text(&file), "--guidance", "-3"]).refused(2, &["from −1"]);
+}
+
+impl Ran {
+    /// Refused by the parser of arguments, which writes several lines.
+    #[track_caller]
+    fn clap_refused(self, words: &str) {
+        assert_eq!(self.code, Some(2), "{}", self.err);
+        assert!(self.err.contains(words), "{}", self.err);
+    }
+}

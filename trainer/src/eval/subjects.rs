@@ -1,0 +1,206 @@
+//! What an evaluation is about: models, the data set and feature networks, opened and checked against each other.
+
+use anyhow::{Context, Result, anyhow, bail};
+use burn::tensor::Device;
+use freeguide::bundle::Model;
+
+use super::classes;
+use super::sweep::{Cell, ClassBalance, OnnxInput, Sweep};
+use crate::bundle_files;
+use crate::data::{self, DataRecipe, Dataset};
+use crate::features::{self, FeatureNetwork, Normalisation};
+use crate::output::tell;
+use crate::recipe::Recipe;
+
+/// Everything that the sweep names.
+pub struct Subjects {
+    /// The models, which draw images of one shape and of the same classes.
+    pub models: Vec<Model>,
+    /// What the reports call them.
+    pub labels: Vec<String>,
+    /// The data set in the models' shape.
+    pub data: Dataset,
+    /// The feature networks.
+    pub networks: Vec<FeatureNetwork>,
+    /// The cells of the sweep.
+    pub cells: Vec<Cell>,
+    /// The name under which each cell's images are kept.
+    pub keys: Vec<String>,
+    /// The name under which what networks said of the data set is kept.
+    pub data_key: String,
+    /// The class of each image of a cell, as an id of the data set.
+    pub sequence: Vec<u32>,
+    /// For each model its ids of the data set's classes.
+    class_ids: Vec<Vec<u32>>,
+}
+
+impl Subjects {
+    /// Opens everything.
+    ///
+    /// # Errors
+    ///
+    /// What cannot be opened or does not fit together.
+    pub fn open(sweep: &Sweep, device: &Device) -> Result<Self> {
+        let mut models = Vec::new();
+        for path in &sweep.models {
+            let model = bundle_files::open(path, device);
+            models.push(model.with_context(|| path.display().to_string())?);
+        }
+        let first = models
+            .first()
+            .ok_or_else(|| anyhow!("no model was given"))?;
+        let image = first.config().image;
+        let other = models.iter().position(|m| m.config().image != image);
+        if let Some(other) = other {
+            bail!(
+                "{} and {} draw images of different sizes: evaluate them apart",
+                sweep.models[0].display(),
+                sweep.models[other].display()
+            );
+        }
+        let preparation = preparation(sweep, image.size, image.channels)?;
+        let data = data::load(&sweep.data, &preparation, &mut |warning| {
+            tell!("warning: {warning}");
+        })?;
+        let class_ids = models
+            .iter()
+            .zip(&sweep.models)
+            .map(|(model, path)| {
+                class_ids(&data.classes, &model.config().classes)
+                    .with_context(|| format!("{} and {}", path.display(), sweep.data.display()))
+            })
+            .collect::<Result<Vec<_>>>()?;
+
+        let onnx_input = match sweep.onnx_input {
+            OnnxInput::Imagenet => Normalisation::IMAGENET,
+            OnnxInput::Symmetric => Normalisation::SYMMETRIC,
+            OnnxInput::Unit => Normalisation::UNIT,
+            OnnxInput::Bytes => Normalisation::BYTES,
+        };
+        let mut networks: Vec<FeatureNetwork> = Vec::new();
+        for spec in &sweep.features {
+            let network = features::open(spec, onnx_input, device)
+                .with_context(|| format!("--features {spec}"))?;
+            if let Some(twin) = networks.iter().find(|n| n.name() == network.name()) {
+                bail!(
+                    "two feature networks are called {}: figures are named after their network, so rename one",
+                    twin.name()
+                );
+            }
+            networks.push(network);
+        }
+
+        let weights = match sweep.classes {
+            ClassBalance::Data => data.class_counts(),
+            ClassBalance::Uniform => vec![1; data.classes.len()],
+        };
+        let frequencies: Vec<(&str, usize)> = data
+            .classes
+            .iter()
+            .map(String::as_str)
+            .zip(weights.iter().copied())
+            .collect();
+        let cells = sweep.cells(&models);
+        let keys = cells
+            .iter()
+            .map(|cell| Ok(cell.key(&models[cell.model], sweep.seed, &frequencies)?))
+            .collect::<Result<Vec<_>>>()?;
+        Ok(Self {
+            labels: labels(&models),
+            sequence: classes::sequence(&weights, sweep.samples),
+            data_key: format!("data-{}", &data.fingerprint()[..20]),
+            models,
+            data,
+            networks,
+            cells,
+            keys,
+            class_ids,
+        })
+    }
+
+    /// The classes of images `range` of a cell, as ids of its model.
+    pub fn classes(&self, cell: &Cell, range: std::ops::Range<usize>) -> Vec<u32> {
+        let ids = &self.class_ids[cell.model];
+        let sequence = self.sequence[range].iter();
+        sequence.map(|&class| ids[class as usize]).collect()
+    }
+
+    /// The class ids of `network` for the data set's classes, if it knows all of them.
+    pub fn network_classes(&self, network: &FeatureNetwork) -> Option<Vec<u32>> {
+        let known = network.classes();
+        let place = |name: &String| known.iter().position(|k| k == name).map(|k| k as u32);
+        self.data.classes.iter().map(place).collect()
+    }
+}
+
+/// How the data set's images are prepared: as for the training of the models, as far as it is known.
+fn preparation(sweep: &Sweep, size: usize, channels: usize) -> Result<DataRecipe> {
+    let Some(path) = &sweep.recipe else {
+        let mut preparation = DataRecipe::new(size as u32);
+        preparation.channels = channels as u32;
+        return Ok(preparation);
+    };
+    let data = Recipe::load(path, &[])?.data;
+    if (data.size as usize, data.channels as usize) != (size, channels) {
+        bail!(
+            "the recipe {} is for images of {} pixels and {} channels, and the models draw {size} pixels and {channels} channels",
+            path.display(),
+            data.size,
+            data.channels
+        );
+    }
+    Ok(data)
+}
+
+/// For each class of the data set its id in the model, by name.
+fn class_ids(data: &[String], model: &[String]) -> Result<Vec<u32>> {
+    let missing = |of: &[String], among: &[String]| -> Vec<String> {
+        let missing = of.iter().filter(|name| !among.contains(name));
+        missing.take(5).map(|name| format!("{name:?}")).collect()
+    };
+    let (unknown, absent) = (missing(data, model), missing(model, data));
+    if !unknown.is_empty() || !absent.is_empty() {
+        let mut what = Vec::new();
+        if !unknown.is_empty() {
+            what.push(format!("the model does not know {}", unknown.join(", ")));
+        }
+        if !absent.is_empty() {
+            what.push(format!("the data set has no {}", absent.join(", ")));
+        }
+        bail!("the classes do not match: {}", what.join("; "));
+    }
+    let place = |name| model.iter().position(|m| m == name).unwrap_or(0) as u32;
+    Ok(data.iter().map(place).collect())
+}
+
+/// Names of models for tables: the bundle's, with a number where two are the same.
+fn labels(models: &[Model]) -> Vec<String> {
+    let names: Vec<&str> = models.iter().map(|m| m.config().name.as_str()).collect();
+    (0..names.len())
+        .map(|k| {
+            let before = names[..k].iter().filter(|&&n| n == names[k]).count();
+            let alone = names.iter().filter(|&&n| n == names[k]).count() == 1;
+            match alone {
+                true => names[k].to_owned(),
+                false => format!("{} ({})", names[k], before + 1),
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_are_matched_by_name_and_what_is_missing_is_named() {
+        let names = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
+        let ids = class_ids(&names(&["a", "b", "c"]), &names(&["c", "a", "b"]));
+        assert_eq!(ids.unwrap(), [1, 2, 0]);
+        let error = class_ids(&names(&["a", "dog"]), &names(&["a", "cat"])).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the classes do not match: the model does not know \"dog\"; the data set has no \"cat\""
+        );
+    }
+}
