@@ -618,9 +618,9 @@ fn a_run_becomes_a_bundle() {
     let out = text(&full);
     run(&["export", "--run", data(), "--out", out]).refused(1, &["not a run folder"]);
     run(&[
-        "export", "--run", run_folder, "--out", out, "--dtype", "int8",
+        "export", "--run", run_folder, "--out", out, "--dtype", "int4",
     ])
-    .refused(2, &["int8"]);
+    .refused(2, &["int4"]);
     run(&["export", "--run", run_folder, "--out", &recipe()]).refused(1, &["tiny.toml"]);
     let begun = place.path().join("begun");
     copy(whole_run(), &begun);

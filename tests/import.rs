@@ -132,7 +132,9 @@ impl Expected {
 
     /// λ of every row, by its timestep: between two timesteps, between their levels.
     fn log_snr(&self, config: &Config) -> Vec<f64> {
-        let Network::UNet(network) = &config.network;
+        let Network::UNet(network) = &config.network else {
+            panic!("an import is a U-Net");
+        };
         let timesteps = network.timesteps.as_ref().unwrap();
         let levels = timesteps.levels();
         let shown = self.values("timestep").into_iter();
@@ -160,7 +162,9 @@ fn agrees(from: &str, file: &str, name: &str, further: &[&str]) -> Model {
     let model = imported(from, &fixture(file), &folder.path().join("model"), further);
     let expected = Expected::of(&fixture(&format!("{name}.expected.safetensors")));
     let config = model.config();
-    let Network::UNet(network) = &config.network;
+    let Network::UNet(network) = &config.network else {
+        panic!("an import is a U-Net");
+    };
     let levels = network.timesteps.as_ref().unwrap().levels();
     let theirs = expected.values("levels");
     assert_eq!(levels.len(), theirs.len());

@@ -12,6 +12,7 @@ mod error;
 mod loader;
 #[cfg(feature = "cpu")]
 mod mixture;
+mod network;
 mod panic;
 mod run;
 

@@ -9,13 +9,14 @@ use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::device::Device;
 use crate::error::Failure;
+use crate::network::Network;
 use crate::run::{Run, tensor, values};
 
 /// Takes a bundle's bytes as they arrive. See the library's `bundle::Loader`, whose steps these
 /// are.
 #[wasm_bindgen]
 pub struct Loader {
-    inner: bundle::Loader,
+    inner: bundle::NetworkLoader<Network>,
     device: Device,
 }
 
@@ -29,7 +30,7 @@ impl Loader {
     #[wasm_bindgen(constructor)]
     pub fn new(config_json: &str, device: &Device) -> Result<Loader, Failure> {
         Ok(Self {
-            inner: bundle::Loader::new(config_json, device.burn())?,
+            inner: bundle::NetworkLoader::new(config_json, device.burn())?,
             device: device.clone(),
         })
     }
@@ -96,7 +97,7 @@ impl Loader {
 /// A model that has been loaded whole.
 #[wasm_bindgen]
 pub struct Model {
-    inner: bundle::Model,
+    inner: bundle::Model<Network>,
     device: Device,
 }
 

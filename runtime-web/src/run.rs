@@ -1,18 +1,18 @@
 //! One sampling, step by step.
 
 use burn::tensor::{Tensor, TensorData};
-use freeguide::network::UNet;
 use freeguide::pixels::to_rgba;
 use freeguide::sampler::{self, Evaluation};
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::device::Device;
 use crate::error::Failure;
+use crate::network::Network;
 
 /// The state of one sampling.
 #[wasm_bindgen]
 pub struct Run {
-    inner: sampler::Run<UNet>,
+    inner: sampler::Run<Network>,
     shape: [usize; 3],
     images: usize,
     device: Device,
@@ -55,7 +55,7 @@ impl Part {
 }
 
 impl Run {
-    pub(crate) fn new(inner: sampler::Run<UNet>, shape: [usize; 3], device: Device) -> Self {
+    pub(crate) fn new(inner: sampler::Run<Network>, shape: [usize; 3], device: Device) -> Self {
         let [images, ..] = inner.latent().dims();
         Self {
             inner,

@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use burn::tensor::Device;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use super::{BundleError, WEIGHTS_FILE};
-use crate::network::{UNet, UNetConfig};
+use crate::network::UNetConfig;
 use crate::noise_level::LogSnrRange;
 use crate::prediction::Target;
 use crate::settings::{ClassName, Plan, Request, RequestError, SamplingDefaults};
@@ -17,8 +16,8 @@ use crate::settings::{ClassName, Plan, Request, RequestError, SamplingDefaults};
 /// so, and those that can are not kept from it.
 ///
 /// - 1: the U-Net after ADM, with a null class.
-/// - 2: its relatives (every field of the network after `log_snr_embedding`), models without a
-///   null class and models without classes.
+/// - 2: its relatives (every field of the network after `log_snr_embedding`), compiled networks,
+///   models without a null class and models without classes, and weights in 8 bits.
 pub const FORMAT_VERSION: u64 = 2;
 /// The most classes of a model.
 pub const MAX_CLASSES: usize = 100_000;
@@ -88,6 +87,17 @@ impl ImageShape {
 pub enum Network {
     /// The U-Net after ADM.
     UNet(UNetConfig),
+    /// A network that is compiled into the runtime that draws with it (`cargo xtask compile-onnx`);
+    /// no other program has it.
+    Compiled(Compiled),
+}
+
+/// Which compiled network it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Compiled {
+    /// The SHA-256 of the ONNX file that it was compiled from, in lower-case hexadecimal digits.
+    pub onnx_sha256: String,
 }
 
 /// What the network predicts, over which noise levels.
@@ -161,14 +171,6 @@ struct Writer {
     written_by: String,
 }
 
-impl Network {
-    /// Builds the network with fresh weights, for a configuration that has been checked.
-    pub fn init(&self, image: ImageShape, classes: usize, device: &Device) -> UNet {
-        let Self::UNet(config) = self;
-        config.init(image.size, image.channels, classes, device)
-    }
-}
-
 impl Config {
     /// Reads and checks `config.json`.
     ///
@@ -207,8 +209,11 @@ impl Config {
 
     /// The oldest version of the format that can describe this model.
     pub fn least_version(&self) -> u64 {
-        let Network::UNet(network) = &self.network;
-        match network.is_plain() && self.null_class && !self.classes.is_empty() {
+        let plain = match &self.network {
+            Network::UNet(network) => network.is_plain(),
+            Network::Compiled(_) => false,
+        };
+        match plain && self.null_class && !self.classes.is_empty() {
             true => 1,
             false => 2,
         }
@@ -311,8 +316,9 @@ impl Config {
                 ));
             }
         }
-        let Network::UNet(network) = &self.network;
-        network.validate(self.image.size)?;
+        if let Network::UNet(network) = &self.network {
+            network.validate(self.image.size)?;
+        }
         Ok(())
     }
 }

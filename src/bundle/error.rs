@@ -58,6 +58,12 @@ pub enum BundleError {
     /// The network cannot be built.
     #[error("config.json describes a network that cannot be built: {0}")]
     Network(NetworkError),
+    /// The network is not the one that this program has.
+    #[error("this bundle cannot be loaded here: {reason}")]
+    OtherNetwork {
+        /// Which one it is.
+        reason: String,
+    },
     /// A weights file is longer or shorter than `config.json` says.
     #[error(
         "{file} has {found} bytes where config.json says {expected}: the download was cut off or the file was changed"
@@ -123,12 +129,20 @@ pub enum BundleError {
         found: Vec<usize>,
     },
     /// A tensor has a type that weights do not have.
-    #[error("the tensor {tensor} has type {found}; F32 and F16 are understood")]
+    #[error("the tensor {tensor} has type {found}; F32, F16 and I8 are understood")]
     DType {
         /// The tensor's name.
         tensor: String,
         /// The file's type.
         found: String,
+    },
+    /// A tensor of 8-bit integers has no scale that fits it.
+    #[error("the 8-bit tensor {tensor} cannot be read: {reason}")]
+    Scale {
+        /// The tensor's name.
+        tensor: String,
+        /// What is wrong.
+        reason: String,
     },
     /// A tensor holds NaN or an infinity.
     #[error("the tensor {tensor} holds a value that is not a finite number")]
@@ -164,6 +178,7 @@ impl BundleError {
             Self::NewerVersion { .. } => "newer-version",
             Self::ClassCount { .. } => "class-count",
             Self::Network(_) => "network",
+            Self::OtherNetwork { .. } => "other-network",
             Self::Length { .. } => "length",
             Self::Hash { .. } => "hash",
             Self::BadWeights { .. } => "bad-weights",
@@ -172,6 +187,7 @@ impl BundleError {
             Self::DuplicateTensor { .. } => "duplicate-tensor",
             Self::Shape { .. } => "shape",
             Self::DType { .. } => "dtype",
+            Self::Scale { .. } => "scale",
             Self::NotFinite { .. } => "not-finite",
             Self::Order { .. } => "order",
         }

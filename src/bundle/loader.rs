@@ -2,26 +2,28 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use burn::module::{Module, ModuleMapper, Param};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::module::{ModuleMapper, Param};
+use burn::tensor::{Device, Tensor};
 
-use super::safetensors::{FileReader, ReadTensor};
-use super::{BundleError, Config, MemoryEstimate, Network, WeightsFile, parameters};
+use super::intake::Intake;
+use super::quantized::Scales;
+use super::safetensors::FileReader;
+use super::{BundleError, Config, Loadable, MemoryEstimate, Network, WeightsFile, parameters};
 use crate::network::UNet;
 use crate::sampler::{Run, evaluations};
 use crate::settings::{Plan, Request, RequestError};
 
 /// A model that has been loaded: checked from its configuration to its last weight.
 #[derive(Debug, Clone)]
-pub struct Model {
+pub struct Model<N = UNet> {
     config: Config,
-    network: UNet,
+    network: N,
     device: Device,
 }
 
-impl Model {
+impl<N: Loadable> Model<N> {
     /// A model of a network in hand, for instance one that is being trained.
-    pub fn new(config: Config, network: UNet, device: Device) -> Self {
+    pub fn new(config: Config, network: N, device: Device) -> Self {
         Self {
             config,
             network,
@@ -35,7 +37,7 @@ impl Model {
     }
 
     /// The network.
-    pub fn network(&self) -> &UNet {
+    pub fn network(&self) -> &N {
         &self.network
     }
 
@@ -55,7 +57,7 @@ impl Model {
     }
 
     /// A sampling that is ready for its first step.
-    pub fn run(&self, plan: Plan) -> Run<UNet> {
+    pub fn run(&self, plan: Plan) -> Run<N> {
         // Cloning a network shares its weights.
         Run::new(
             self.network.clone(),
@@ -68,6 +70,9 @@ impl Model {
     }
 }
 
+/// The loader of bundles whose network is the U-Net.
+pub type Loader = NetworkLoader<UNet>;
+
 /// Loads a bundle from bytes that somebody else fetches: for each of [`files`](Self::files), in
 /// order, [`begin`](Self::begin), any number of [`push`](Self::push) and [`end`](Self::end); then
 /// [`finish`](Self::finish).
@@ -75,18 +80,19 @@ impl Model {
 /// Every tensor goes to the device as soon as its last byte is there, so no file is ever held
 /// whole. The first error is final: whatever is called after it answers with it again.
 #[derive(Debug)]
-pub struct Loader {
+pub struct NetworkLoader<N> {
     config: Config,
     device: Device,
-    network: UNet,
+    network: N,
     expected: HashMap<String, Vec<usize>>,
     loaded: BTreeMap<String, Tensor<1>>,
+    scales: Scales,
     done: usize,
     current: Option<FileReader>,
     failed: Option<BundleError>,
 }
 
-impl Loader {
+impl<N: Loadable> NetworkLoader<N> {
     /// Reads `config.json` and prepares for the weights.
     ///
     /// # Errors
@@ -94,9 +100,7 @@ impl Loader {
     /// [`BundleError`], as [`Config::parse`].
     pub fn new(config_json: &str, device: &Device) -> Result<Self, BundleError> {
         let config = Config::parse(config_json)?;
-        let network = config
-            .network
-            .init(config.image, config.classes.len(), device);
+        let network = N::from_config(&config, device)?;
         let expected = parameters(&network)
             .into_iter()
             .map(|p| (p.name, p.shape))
@@ -107,6 +111,7 @@ impl Loader {
             network,
             expected,
             loaded: BTreeMap::new(),
+            scales: Scales::default(),
             done: 0,
             current: None,
             failed: None,
@@ -125,8 +130,13 @@ impl Loader {
 
     /// The memory that the model will need, before any weight has come.
     pub fn memory(&self) -> MemoryEstimate {
-        let Network::UNet(network) = &self.config.network;
-        MemoryEstimate::new(&self.expected, network.row_bytes(self.config.image.size))
+        let image = self.config.image;
+        let row = match &self.config.network {
+            Network::UNet(network) => network.row_bytes(image.size),
+            // What it holds between its input and its output is not known: these two.
+            Network::Compiled(_) => 8 * image.dims().iter().product::<usize>() as u64,
+        };
+        MemoryEstimate::new(&self.expected, row)
     }
 
     /// Begins the next file.
@@ -180,11 +190,15 @@ impl Loader {
             });
         };
         let file = reader.file().to_owned();
-        let (expected, loaded) = (&self.expected, &mut self.loaded);
-        let (classes, device) = (self.config.classes.len(), &self.device);
-        reader.push(chunk, &mut |tensor| {
-            accept(tensor, &file, classes, expected, loaded, device)
-        })
+        let mut intake = Intake {
+            file: &file,
+            classes: self.config.classes.len(),
+            expected: &self.expected,
+            loaded: &mut self.loaded,
+            scales: &mut self.scales,
+            device: &self.device,
+        };
+        reader.push(chunk, &mut |tensor| intake.accept(tensor))
     }
 
     /// Ends the file: its length and its SHA-256 are checked.
@@ -228,7 +242,7 @@ impl Loader {
     ///
     /// [`BundleError::MissingFile`], [`BundleError::MissingTensor`] and the error that came before,
     /// if one did.
-    pub fn finish(self) -> Result<Model, BundleError> {
+    pub fn finish(self) -> Result<Model<N>, BundleError> {
         if let Some(error) = self.failed {
             return Err(error);
         }
@@ -237,6 +251,7 @@ impl Loader {
                 file: file.file.clone(),
             });
         }
+        self.scales.all_applied()?;
         let mut missing: Vec<_> = self
             .expected
             .keys()
@@ -260,55 +275,6 @@ impl Loader {
             device: self.device,
         })
     }
-}
-
-/// Checks a tensor against the network and sends it to the device.
-fn accept(
-    tensor: ReadTensor,
-    file: &str,
-    classes: usize,
-    expected: &HashMap<String, Vec<usize>>,
-    loaded: &mut BTreeMap<String, Tensor<1>>,
-    device: &Device,
-) -> Result<(), BundleError> {
-    let ReadTensor {
-        name,
-        shape,
-        values,
-    } = tensor;
-    let file = || file.to_owned();
-    if loaded.contains_key(&name) {
-        return Err(BundleError::DuplicateTensor {
-            file: file(),
-            tensor: name,
-        });
-    }
-    let Some(wanted) = expected.get(&name) else {
-        return Err(BundleError::UnknownTensor {
-            file: file(),
-            tensor: name,
-        });
-    };
-    if *wanted != shape {
-        // The commonest misfit has a plainer name: a class too many or too few.
-        if name == "conditioning.class.weight" && shape.len() == 2 && shape[1] == wanted[1] {
-            return Err(BundleError::ClassCount {
-                named: classes,
-                trained: shape[0].saturating_sub(1),
-            });
-        }
-        return Err(BundleError::Shape {
-            tensor: name,
-            expected: wanted.clone(),
-            found: shape,
-        });
-    }
-    let count = values.len();
-    loaded.insert(
-        name,
-        Tensor::from_data(TensorData::new(values, [count]), device),
-    );
-    Ok(())
 }
 
 /// Puts the loaded tensors in their places.

@@ -2,7 +2,8 @@
 //! out, so that any static host can serve it.
 //!
 //! - `config.json`: everything but the weights, [`Config`].
-//! - `model.safetensors`, or several shards: the weights, by readable names.
+//! - `model.safetensors`, or several shards: the weights, by readable names, as 32-bit or 16-bit
+//!   floats, or as 8-bit integers that have a scale beside them ([`SCALE_SUFFIX`]).
 //!
 //! This crate has no file system and no network: whoever has them hands the bytes to a
 //! [`Loader`], chunk by chunk as they arrive. A bundle that is broken in any way is a
@@ -11,19 +12,24 @@
 mod config;
 mod error;
 mod header;
+mod intake;
+mod loadable;
 mod loader;
 mod memory;
 mod parameters;
+mod quantized;
 mod safetensors;
 
 pub use config::{
-    Config, Diffusion, FORMAT_VERSION, ImageShape, MAX_CLASSES, Network, Provenance, WRITTEN_BY,
-    WeightsFile,
+    Compiled, Config, Diffusion, FORMAT_VERSION, ImageShape, MAX_CLASSES, Network, Provenance,
+    WRITTEN_BY, WeightsFile,
 };
 pub use error::BundleError;
-pub use loader::{Loader, Model};
+pub use loadable::Loadable;
+pub use loader::{Loader, Model, NetworkLoader};
 pub use memory::MemoryEstimate;
 pub use parameters::{Parameter, parameters};
+pub use quantized::SCALE_SUFFIX;
 pub use safetensors::hex;
 
 /// The name of the configuration file in a bundle.

@@ -15,13 +15,23 @@ const MAX_HEADER_BYTES: u64 = 16 << 20;
 pub(super) struct ReadTensor {
     pub(super) name: String,
     pub(super) shape: Vec<usize>,
-    pub(super) values: Vec<f32>,
+    pub(super) values: Values,
+}
+
+/// A tensor's values.
+#[derive(Debug)]
+pub(super) enum Values {
+    /// Finite floats.
+    Floats(Vec<f32>),
+    /// Signed integers, one a byte.
+    Integers(Vec<u8>),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum DType {
     F32,
     F16,
+    I8,
 }
 
 impl DType {
@@ -29,6 +39,7 @@ impl DType {
         match self {
             Self::F32 => 4,
             Self::F16 => 2,
+            Self::I8 => 1,
         }
     }
 }
@@ -146,7 +157,7 @@ impl FileReader {
                 Ok(None)
             }
             State::Tensors(pending) => match pending.pop() {
-                Some(tensor) => decode(tensor, &part).map(Some),
+                Some(tensor) => decode(tensor, part).map(Some),
                 None => Ok(None),
             },
         }
@@ -174,6 +185,7 @@ impl FileReader {
             let dtype = match entry.dtype.as_str() {
                 "F32" => DType::F32,
                 "F16" => DType::F16,
+                "I8" => DType::I8,
                 other => {
                     return Err(BundleError::DType {
                         tensor: name,
@@ -231,8 +243,8 @@ impl FileReader {
     }
 }
 
-fn decode(tensor: Pending, bytes: &[u8]) -> Result<ReadTensor, BundleError> {
-    let values: Vec<f32> = match tensor.dtype {
+fn decode(tensor: Pending, bytes: Vec<u8>) -> Result<ReadTensor, BundleError> {
+    let floats: Vec<f32> = match tensor.dtype {
         DType::F32 => bytes
             .chunks_exact(4)
             .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
@@ -241,12 +253,19 @@ fn decode(tensor: Pending, bytes: &[u8]) -> Result<ReadTensor, BundleError> {
             .chunks_exact(2)
             .map(|b| f16::from_le_bytes([b[0], b[1]]).to_f32())
             .collect(),
+        DType::I8 => {
+            return Ok(ReadTensor {
+                name: tensor.name,
+                shape: tensor.shape,
+                values: Values::Integers(bytes),
+            });
+        }
     };
-    if values.iter().all(|v| v.is_finite()) {
+    if floats.iter().all(|v| v.is_finite()) {
         Ok(ReadTensor {
             name: tensor.name,
             shape: tensor.shape,
-            values,
+            values: Values::Floats(floats),
         })
     } else {
         Err(BundleError::NotFinite {

@@ -1,13 +1,20 @@
-"""The denoiser of src/network in PyTorch: the U-Net of Dhariwal & Nichol 2021 ("ADM"), conditioned on the log
+"""The denoiser of freeguide in PyTorch: the U-Net of Dhariwal & Nichol 2021 ("ADM"), conditioned on the log
 signal-to-noise ratio and on the class, with the null class as the last entry of the class embedding.
 
-Written from the paper for the parity tests: it shares no code with the Rust network, and every layer is torch.nn's own.
+    config, network = load("folder")      # what `freeguide export --format safetensors` has written, this file included
+    prediction = network(z, log_snr, classes)       # classes: ids; len(config["classes"]) is the null class
 
+z = alpha x + sigma epsilon, alpha^2 = sigmoid(log_snr), sigma^2 = sigmoid(-log_snr), x in [-1, 1]. The prediction is
+epsilon, or v = alpha epsilon - sigma x, as config["diffusion"]["target"] says.
+
+Written from the paper for the parity tests: it shares no code with the Rust network, and every layer is torch.nn's own.
 Parameters have the names of a bundle (`bundle_name`), and `from_bundle` and `to_bundle` convert the layout.
 """
 
+import json
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -215,6 +222,18 @@ class UNet(nn.Module):
             if stage.upsample is not None:
                 x = stage.upsample(x, embedding)
         return self.output(F.silu(self.output_norm(x)))
+
+
+def load(folder: str | Path) -> tuple[dict, UNet]:
+    """The configuration and the network that `freeguide export --format safetensors` has written into a folder. The
+    network computes in 32-bit floats whatever the weights are stored in."""
+    from safetensors.torch import load_file
+
+    config = json.loads((Path(folder) / "config.json").read_text())
+    image = config["image"]
+    network = UNet(UNetConfig.from_json(config["network"]), image["size"], image["channels"], len(config["classes"]))
+    network.load_state_dict(load_file(Path(folder) / "model.safetensors"))
+    return config, network.eval()
 
 
 def bundle_name(name: str) -> str:

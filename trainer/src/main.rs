@@ -14,6 +14,7 @@ mod grid;
 mod import;
 mod loss_curve;
 mod machine;
+mod onnx;
 mod output;
 mod png_text;
 mod progress;

@@ -1,25 +1,27 @@
 //! `cargo xtask test`: every check of the project, with a summary.
 
 use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use crate::sh::{Sh, cargo, freeguide, root, say};
+use crate::sh::{Sh, cargo, freeguide, root, say, sh};
 use crate::tools::{self, npm, npm_ci};
 use crate::wasm::{self, Build};
-use crate::{Checks, site};
+use crate::{Checks, compile_onnx, python, site};
 
 /// Runs what was asked for, all of it where nothing was, and goes on after a failure wherever the
 /// next check does not need what failed.
 pub fn run(mut wanted: Checks) -> Result<ExitCode> {
-    if !(wanted.native || wanted.js || wanted.browser || wanted.lint) {
+    if !(wanted.native || wanted.js || wanted.browser || wanted.python || wanted.lint) {
         wanted = Checks {
             native: true,
             js: true,
             browser: true,
+            python: false,
             lint: false,
         };
     }
@@ -49,6 +51,10 @@ pub fn run(mut wanted: Checks) -> Result<ExitCode> {
         let all = ["wasm cpu", "wasm webgpu"];
         report.check("site", &all, || site::build(&site, &Build::ALL));
         report.check("browser tests", &["site"], browser);
+    }
+    if wanted.python {
+        report.check("Python tests", &[], || python("tests/python"));
+        report.check("compiled networks", &[], compiled);
     }
     Ok(report.print())
 }
@@ -116,6 +122,49 @@ fn browser() -> Result<()> {
         .env("FREEGUIDE", freeguide())
         .env("FREEGUIDE_SITE", root().join("target/test-site"))
         .run()
+}
+
+/// What tests/python imports.
+const PYTHON_PACKAGES: [&str; 7] = [
+    "diffusers",
+    "numpy",
+    "onnx",
+    "onnxruntime",
+    "pillow",
+    "safetensors",
+    "torch",
+];
+
+/// The test_*.py of a folder: what the command writes, as PyTorch, onnxruntime and others read it,
+/// and the other way round.
+fn python(folder: &str) -> Result<()> {
+    cargo().args("build --release").run()?;
+    sh(python::venv(&PYTHON_PACKAGES)?)
+        .args("-m unittest discover --verbose --start-directory")
+        .arg(folder)
+        .env("FREEGUIDE", freeguide())
+        .env("FREEGUIDE_COMPILED", compiled_folder())
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .run()
+}
+
+fn compiled_folder() -> PathBuf {
+    root().join("target/compiled")
+}
+
+/// Runtimes around networks of one's own, in Node: a mixer from PyTorch, and an export of ours.
+fn compiled() -> Result<()> {
+    cargo().args("build --release").run()?;
+    let folder = compiled_folder();
+    sh(freeguide())
+        .args("export --format onnx --model tests/fixtures/tiny-model --out")
+        .arg(folder.join("onnx"))
+        .quietly()?;
+    let mixer = root().join("tests/fixtures/mixer.onnx");
+    compile_onnx::run(&mixer, &folder.join("mixer"), &[Build::Cpu])?;
+    let tiny = folder.join("onnx/denoiser.onnx");
+    compile_onnx::run(&tiny, &folder.join("tiny"), &[Build::Cpu])?;
+    python("tests/compiled")
 }
 
 /// What ran, and how it went.

@@ -5,9 +5,11 @@
 
 mod bench;
 mod checks;
+mod compile_onnx;
 mod demo;
 mod emoji64;
 mod package;
+mod python;
 mod server;
 mod sh;
 mod site;
@@ -46,7 +48,7 @@ enum Command {
     },
     /// Run every test: format, native, JavaScript and in a real browser
     ///
-    /// Without an option everything runs but clippy. With options, only what they name. The exit
+    /// Without an option everything runs but clippy and what needs Python packages. With options, only what they name. The exit
     /// code is 0 only where all that ran has passed.
     Test(Checks),
     /// Compile the runtime and the TypeScript package around it, and print the runtime's sizes
@@ -71,6 +73,28 @@ enum Command {
     Site {
         /// The folder to write; what was in it is replaced
         #[arg(long, default_value = "dist/site", value_name = "DIR")]
+        out: PathBuf,
+        /// Leave the WebGPU runtime out
+        #[arg(long)]
+        only_cpu: bool,
+    },
+    /// Compile a denoiser of your own, an ONNX file, into a runtime, a package and a page
+    ///
+    /// The file's inputs are, in this order, z [batch, 1 or 3, size, size] and log_snr [batch] in
+    /// 32-bit floats and class [batch] in 64-bit integers, the id after the last class being the
+    /// null class; its output is the prediction, as z. Its metadata say `classes` (a JSON list of
+    /// names) and `target` (epsilon or v), and may say `name`, `log_snr_min`, `log_snr_max`,
+    /// `sampling` (defaults as in a bundle's config.json), `dataset`, `license` and `attribution`;
+    /// in Python, onnx.helper.set_model_props writes them. burn-onnx compiles it, so it can use
+    /// whatever operators that reads; files of `freeguide export --format onnx` can be compiled too.
+    ///
+    /// Into --out go model/ (the bundle), package/ (the npm package `freeguide` with a runtime that
+    /// draws with this network and no other) and site/ (the page, for any static host).
+    CompileOnnx {
+        /// The ONNX file
+        model: PathBuf,
+        /// The folder to write; what was in it is replaced
+        #[arg(long, default_value = "dist/compiled", value_name = "DIR")]
         out: PathBuf,
         /// Leave the WebGPU runtime out
         #[arg(long)]
@@ -127,6 +151,10 @@ struct Checks {
     /// The page in headless Chromium, on the CPU build and on WebGPU
     #[arg(long)]
     browser: bool,
+    /// The command against PyTorch, onnxruntime and others, and compiled ONNX files; pip fetches
+    /// some 3 GB into target/python the first time
+    #[arg(long)]
+    python: bool,
     /// Format and clippy with warnings as errors; compiles the dependencies a second time
     #[arg(long)]
     lint: bool,
@@ -180,6 +208,23 @@ fn run(command: Command) -> Result<ExitCode> {
             site::build(&out, builds)?;
             println!(
                 "{} is ready for any static host, at any path.",
+                out.display()
+            );
+        }
+        Command::CompileOnnx {
+            model,
+            out,
+            only_cpu,
+        } => {
+            let builds = if only_cpu {
+                &wasm::Build::ALL[..1]
+            } else {
+                &wasm::Build::ALL[..]
+            };
+            let out = std::path::absolute(out)?;
+            compile_onnx::run(&std::path::absolute(model)?, &out, builds)?;
+            println!(
+                "{}: the bundle is in model/, the package in package/, the page in site/.",
                 out.display()
             );
         }

@@ -24,10 +24,16 @@ pub fn build(out: &Path, builds: &[Build]) -> Result<()> {
         say("models/ has no bundle: the page will have nothing to draw with");
     }
     package()?;
+    page(out, &root().join("models"))
+}
+
+/// Builds the page around the package as it is, with the bundles of a folder.
+pub fn page(out: &Path, models: &Path) -> Result<()> {
     npm_ci(&tools::www())?;
     say("building the page");
     let new = out.with_extension("new");
     npm(&tools::www())
+        .env("FREEGUIDE_MODELS", models)
         .args("run build -- --emptyOutDir --outDir")
         .arg(&new)
         .quietly()?;

@@ -8,7 +8,7 @@ use std::time::UNIX_EPOCH;
 use anyhow::{Context, Result, anyhow};
 use clap::ValueEnum;
 
-use crate::sh::{cargo, copy_dir, replace_dir, root, say, sh};
+use crate::sh::{Sh, cargo, copy_dir, replace_dir, root, say, sh};
 use crate::{table_exports, tools};
 
 /// One of the runtime's two builds.
@@ -163,10 +163,19 @@ pub fn compile(build: Build) -> Result<()> {
     let started = build.target().join("compile-started");
     fs::create_dir_all(build.target())?;
     fs::write(&started, "")?;
+    cargo_build(build, build.name())
+        .run()
+        .with_context(|| format!("the {} build of the runtime", build.name()))?;
+    fs::rename(started, build.compiled_since())?;
+    Ok(())
+}
+
+/// The command that compiles the runtime with these features.
+fn cargo_build(build: Build, features: &str) -> Sh {
     cargo()
         .args("build --package freeguide-web --profile wasm --target wasm32-unknown-unknown")
         .arg("--features")
-        .arg(build.name())
+        .arg(features)
         .arg("--target-dir")
         .arg(build.target())
         // These would replace the flags of the next line.
@@ -176,10 +185,29 @@ pub fn compile(build: Build) -> Result<()> {
             "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS",
             "-C target-feature=+simd128 --cfg getrandom_backend=\"wasm_js\"",
         )
+}
+
+/// Makes a build around a network of one's own, which `variables` name to the compiler, and puts
+/// the finished files into `place`. The usual build stays what it is.
+pub fn build_around(
+    build: Build,
+    variables: &[(&str, String)],
+    tools: &Tools,
+    place: &Path,
+) -> Result<()> {
+    let features = format!("{},compiled-network", build.name());
+    let command = cargo_build(build, &features);
+    variables
+        .iter()
+        .fold(command, |command, (name, value)| command.env(name, value))
         .run()
-        .with_context(|| format!("the {} build of the runtime", build.name()))?;
-    fs::rename(started, build.compiled_since())?;
-    Ok(())
+        .with_context(|| {
+            format!(
+                "the {} build of the runtime with this network",
+                build.name()
+            )
+        })?;
+    package(build, tools, place)
 }
 
 /// The rest: JavaScript glue and optimiser. What was made before stays until all is done.
@@ -188,14 +216,22 @@ pub fn finish(build: Build, tools: &Tools) -> Result<()> {
         return Ok(());
     }
     let wanted = stamp(build, tools)?;
-    let name = format!("freeguide_{}", build.name());
     let new = build.target().join("package.new");
-    let _ = fs::remove_dir_all(&new);
+    package(build, tools, &new)?;
+    replace_dir(&new, &build.package())?;
+    fs::write(build.stamp_file(), wanted)?;
+    Ok(())
+}
+
+/// JavaScript glue and optimised WebAssembly of what cargo has compiled last, into a new folder.
+fn package(build: Build, tools: &Tools, new: &Path) -> Result<()> {
+    let name = format!("freeguide_{}", build.name());
+    let _ = fs::remove_dir_all(new);
     sh(&tools.bindgen)
         .args("--target web --out-name")
         .arg(&name)
         .arg("--out-dir")
-        .arg(&new)
+        .arg(new)
         .arg(build.compiled())
         .quietly()?;
     if let Some(optimiser) = &tools.optimiser {
@@ -206,18 +242,29 @@ pub fn finish(build: Build, tools: &Tools) -> Result<()> {
         ));
         optimise(build, optimiser, &new.join(format!("{name}_bg.wasm")));
     }
-    replace_dir(&new, &build.package())?;
-    fs::write(build.stamp_file(), wanted)?;
     Ok(())
 }
 
 /// Gives the TypeScript package a copy of a build.
 pub fn install(build: Build) -> Result<()> {
+    install_from(build, &build.package())
+}
+
+/// Gives the TypeScript package a copy of the files in `folder` as a build.
+pub fn install_from(build: Build, folder: &Path) -> Result<()> {
     let place = build.installed();
     let new = place.with_extension("new");
     let _ = fs::remove_dir_all(&new);
-    copy_dir(&build.package(), &new)?;
+    copy_dir(folder, &new)?;
     replace_dir(&new, &place)
+}
+
+/// Gives the TypeScript package the usual build back, or takes it away where none was made.
+pub fn restore(build: Build) -> Result<()> {
+    match build.package().exists() {
+        true => install(build),
+        false => withdraw(build),
+    }
 }
 
 /// Leaves a build out of the TypeScript package, which then takes that device for refused.

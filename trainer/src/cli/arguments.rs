@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use freeguide::sampler::Solver;
 
+use super::compiled_bundle::CompiledBundle;
+use super::export::Export;
 use super::steering::Steering;
 use super::train::Train;
-use crate::export::DType;
 
 const STEPS: &str = "\
 From a folder of images to a page:
@@ -35,6 +36,8 @@ pub enum Command {
     Train(Train),
     Sample(Sample),
     Export(Export),
+    #[command(hide = true)]
+    CompiledBundle(CompiledBundle),
     Import(super::import::Import),
     Inspect(Inspect),
     Devices(Devices),
@@ -95,30 +98,6 @@ pub struct Sample {
     #[command(flatten)]
     pub device: Device,
     /// Print what was done as JSON.
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// Turn a run into a bundle: the files that the page, the package and `sample` load.
-///
-/// The weights are an exponential moving average of the last checkpoint. Files that are already
-/// in --out and are no weights, such as a model card, stay.
-#[derive(Debug, Args)]
-pub struct Export {
-    /// The run folder.
-    #[arg(long, value_name = "DIR")]
-    pub run: PathBuf,
-    /// The bundle folder.
-    #[arg(long, value_name = "DIR")]
-    pub out: PathBuf,
-    /// The type of the weights.
-    #[arg(long, value_enum, default_value_t = DType::F32)]
-    pub dtype: DType,
-    /// Which average: the decay of one that the run kept (train.ema_decay), the first unless given.
-    /// 0 is the weights themselves.
-    #[arg(long, value_name = "DECAY")]
-    pub ema: Option<f64>,
-    /// Print what was written as JSON.
     #[arg(long)]
     pub json: bool,
 }

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use freeguide::settings::{ClassName, Guidance, MAX_IMAGES, Request};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::arguments::{Devices, Export, Inspect, Sample, Serve};
+use super::arguments::{Devices, Inspect, Sample, Serve};
 use super::inspect_run::inspect_run;
 use crate::distributed::Ranks;
 use crate::files::{create_folder, write_atomic};
@@ -18,7 +18,7 @@ use crate::output::{print_line, tell};
 use crate::png_text::{KEYWORD, read_text};
 use crate::train::RunFolder;
 use crate::usage::Usage;
-use crate::{bundle_files, device, export, sample, serve};
+use crate::{bundle_files, device, sample, serve};
 
 pub fn sample(arguments: &Sample) -> Result<ExitCode> {
     Ranks::join()?.run(|ranks| sample_on(ranks, arguments))
@@ -135,30 +135,6 @@ fn class(text: &str, names: &[String]) -> ClassName {
         text.parse()
             .map_or_else(|_| ClassName::Name(text.to_owned()), ClassName::Id)
     }
-}
-
-pub fn export(arguments: &Export) -> Result<ExitCode> {
-    let exported = export::export(
-        &arguments.run,
-        &arguments.out,
-        arguments.dtype,
-        arguments.ema,
-    )?;
-    if arguments.json {
-        print_line(serde_json::to_string(&exported)?)?;
-    } else {
-        tell!(
-            "{}: {} parameters after {} steps, the average of decay {}",
-            arguments.out.display(),
-            exported.parameters,
-            exported.steps,
-            exported.ema_decay
-        );
-        for (file, bytes) in &exported.files {
-            tell!("  {bytes:10}  {file}");
-        }
-    }
-    Ok(ExitCode::SUCCESS)
 }
 
 pub fn inspect(arguments: &Inspect) -> Result<ExitCode> {

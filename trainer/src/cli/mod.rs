@@ -3,7 +3,9 @@
 mod arguments;
 mod classifier;
 mod commands;
+mod compiled_bundle;
 mod eval;
+mod export;
 mod import;
 mod inspect_run;
 mod steering;
@@ -26,7 +28,8 @@ pub fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Train(arguments) => train::train(&arguments),
         Command::Sample(arguments) => commands::sample(&arguments),
-        Command::Export(arguments) => commands::export(&arguments),
+        Command::Export(arguments) => export::run(&arguments),
+        Command::CompiledBundle(arguments) => compiled_bundle::run(&arguments),
         Command::Import(arguments) => import::run(&arguments),
         Command::Inspect(arguments) => commands::inspect(&arguments),
         Command::Devices(arguments) => commands::devices(&arguments),

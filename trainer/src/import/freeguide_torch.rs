@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use burn::tensor::Device;
-use freeguide::bundle::{CONFIG_FILE, Config, Network, parameters};
+use freeguide::bundle::{CONFIG_FILE, Config, Loadable, parameters};
 use freeguide::network::UNet;
 
 use super::Options;
@@ -56,10 +56,7 @@ pub fn read(options: &Options) -> Result<(Config, UNet)> {
         config.provenance.license.clone_from(&options.license);
     }
     let device = Device::flex();
-    let Network::UNet(_) = &config.network;
-    let network = config
-        .network
-        .init(config.image, config.classes.len(), &device);
+    let network = UNet::from_config(&config, &device)?;
     let places = parameters(&network)
         .into_iter()
         .map(|parameter| place(parameter.name));

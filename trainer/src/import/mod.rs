@@ -19,8 +19,8 @@ use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use clap::ValueEnum;
 use freeguide::bundle::{
-    CONFIG_FILE, Config, Diffusion, FORMAT_VERSION, ImageShape, Network, Provenance, WRITTEN_BY,
-    parameters,
+    CONFIG_FILE, Config, Diffusion, FORMAT_VERSION, ImageShape, Loadable, Network, Provenance,
+    WRITTEN_BY, parameters,
 };
 use freeguide::network::{UNet, UNetConfig};
 use freeguide::prediction::Target;
@@ -214,7 +214,7 @@ fn assemble(foreign: Foreign, options: &Options) -> Result<(Config, UNet)> {
         network: Network::UNet(foreign.network),
     };
     let device = Device::flex();
-    let network = config.network.init(image, classes, &device);
+    let network = UNet::from_config(&config, &device)?;
     let network =
         fill(network, foreign.places, foreign.weights, device).with_context(|| file.to_string())?;
     Ok((config, network))

@@ -71,7 +71,9 @@ pub fn fine_tune(
 /// same blocks attend: the network is convolutional.
 fn check(model: &Model, recipe: &Recipe) -> Result<()> {
     let config = model.config();
-    let Network::UNet(theirs) = &config.network;
+    let Network::UNet(theirs) = &config.network else {
+        bail!("the model that is to be fine-tuned was compiled from an ONNX file");
+    };
     let comparable = |network: &UNetConfig| {
         let neutral = UNetConfig {
             dropout: 0.0,

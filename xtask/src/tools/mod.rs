@@ -6,13 +6,13 @@ mod chromium;
 mod mpi;
 mod node;
 mod rust;
-mod system;
+pub mod system;
 mod wasm_opt;
 
 pub use chromium::chromium;
 pub use mpi::mpi;
 pub use node::{npm, npm_ci};
-pub use rust::{rustfmt, wasm_bindgen, wasm_target};
+pub use rust::{onnx2burn, rustfmt, wasm_bindgen, wasm_target};
 pub use wasm_opt::wasm_opt;
 
 use std::path::{Path, PathBuf};

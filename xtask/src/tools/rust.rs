@@ -83,6 +83,34 @@ pub fn wasm_bindgen() -> Result<PathBuf> {
     Ok(own)
 }
 
+/// The version of burn-onnx that writes code for our burn.
+const BURN_ONNX: &str = "0.22.0";
+
+/// burn-onnx's command, our own under target/tools.
+pub fn onnx2burn() -> Result<PathBuf> {
+    let tools = target()
+        .join("tools")
+        .join(format!("burn-onnx-{BURN_ONNX}"));
+    let program = tools
+        .join("bin")
+        .join(format!("onnx2burn{}", std::env::consts::EXE_SUFFIX));
+    if program.is_file() {
+        return Ok(program);
+    }
+    say(&format!(
+        "cargo install burn-onnx {BURN_ONNX} into target/tools (about 5 minutes)"
+    ));
+    // It runs for a second: optimised, it would take longer to be made.
+    cargo()
+        .args("install burn-onnx --debug --locked --bin onnx2burn --version")
+        .arg(format!("={BURN_ONNX}"))
+        .arg("--root")
+        .arg(&tools)
+        .quietly()
+        .context("burn-onnx cannot be installed")?;
+    Ok(program)
+}
+
 /// The version of a package in Cargo.lock.
 fn locked_version(package: &str) -> Result<String> {
     let lock = fs::read_to_string(root().join("Cargo.lock")).context("cannot read Cargo.lock")?;

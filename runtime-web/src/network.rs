@@ -1,0 +1,69 @@
+//! The network that this runtime draws with: the library's U-Net, or one that `cargo xtask
+//! compile-onnx` has made of an ONNX file.
+
+#[cfg(not(feature = "compiled-network"))]
+pub use freeguide::network::UNet as Network;
+
+#[cfg(feature = "compiled-network")]
+pub use compiled::Network;
+
+#[cfg(feature = "compiled-network")]
+mod compiled {
+    use burn::module::Module;
+    use burn::tensor::{Device, Int, Tensor};
+    use freeguide::bundle::{self, BundleError, Config, Loadable};
+    use freeguide::denoiser::Denoiser;
+
+    /// What burn-onnx has generated: `Model` with `new` and `forward(z, log_snr, class)`.
+    #[allow(warnings, clippy::all)]
+    mod generated {
+        include!(env!("FREEGUIDE_COMPILED_NETWORK"));
+    }
+
+    /// The SHA-256 of the ONNX file.
+    const ONNX_SHA256: &str = env!("FREEGUIDE_COMPILED_ONNX_SHA256");
+
+    /// The compiled network.
+    #[derive(Module, Debug)]
+    pub struct Network {
+        network: generated::Model,
+        classes: usize,
+    }
+
+    impl Denoiser for Network {
+        fn classes(&self) -> usize {
+            self.classes
+        }
+
+        fn predict(&self, z: Tensor<4>, log_snr: Tensor<1>, class: Tensor<1, Int>) -> Tensor<4> {
+            if z.dims()[0] > 1 {
+                return self.network.forward(z, log_snr, class);
+            }
+            // Products of a single row run on other kernels, which in browsers may be wrong.
+            let twice = self.network.forward(
+                z.repeat_dim(0, 2),
+                log_snr.repeat_dim(0, 2),
+                class.repeat_dim(0, 2),
+            );
+            twice.narrow(0, 0, 1)
+        }
+    }
+
+    impl Loadable for Network {
+        fn from_config(config: &Config, device: &Device) -> Result<Self, BundleError> {
+            let reason = match &config.network {
+                bundle::Network::Compiled(compiled) if compiled.onnx_sha256 == ONNX_SHA256 => {
+                    return Ok(Self {
+                        network: generated::Model::new(device),
+                        classes: config.classes.len(),
+                    });
+                }
+                bundle::Network::Compiled(_) => "its network was compiled from another ONNX file",
+                bundle::Network::UNet(_) => "this runtime was compiled for a network of its own",
+            };
+            Err(BundleError::OtherNetwork {
+                reason: reason.to_owned(),
+            })
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! The embedding of (λ, class) as operators, in 32-bit floats whatever the rest computes in: the
+//! angles of its sinusoids reach 1000.
+
+use freeguide::network::UNetConfig;
+use freeguide::timesteps::Timesteps;
+
+use super::OnnxError;
+use super::graph::{Graph, Value, integer};
+use super::proto::tensor_proto::DataType;
+
+impl Graph<'_> {
+    /// silu(MLP(sinusoids of λ) + embedding of the class), `[batch, channels]`, from λ `[batch]`
+    /// and the class ids `[batch]`.
+    pub(super) fn conditioning(
+        &mut self,
+        config: &UNetConfig,
+        log_snr: &Value,
+        class: &Value,
+    ) -> Result<Value, OnnxError> {
+        self.set_scope("conditioning");
+        let sinusoids = self.sinusoids(config, log_snr)?;
+        let hidden = self.precise_linear("conditioning.log_snr_in", &sinusoids)?;
+        let hidden = self.silu(&hidden);
+        let time = self.precise_linear("conditioning.log_snr_out", &hidden)?;
+        let table = self.precise_weight("conditioning.class.weight")?;
+        let class = self.node("Gather", &[&table, class], vec![integer("axis", 0)]);
+        let sum = self.node("Add", &[&time, &class], vec![]);
+        let embedding = self.silu(&sum);
+        Ok(match self.computes_in() {
+            DataType::Float => embedding,
+            other => self.cast(&embedding, other),
+        })
+    }
+
+    fn sinusoids(&mut self, config: &UNetConfig, log_snr: &Value) -> Result<Value, OnnxError> {
+        let channels = match self.tensors.shape("conditioning.log_snr_in.weight")? {
+            [channels, ..] => *channels,
+            [] => 0,
+        };
+        let half = channels / 2;
+        let last = half as f64 - config.frequency_shift;
+        let frequencies: Vec<f32> = (0..half)
+            .map(|i| (-(10_000f64.ln()) * i as f64 / last).exp() as f32)
+            .collect();
+        let time = self.time(config, log_snr);
+        let frequencies = self.floats(&frequencies, &[1, half]);
+        let angles = self.node("Mul", &[&time, &frequencies], vec![]);
+        let cosines = self.node("Cos", &[&angles], vec![]);
+        let sines = self.node("Sin", &[&angles], vec![]);
+        Ok(self.node("Concat", &[&cosines, &sines], vec![integer("axis", 1)]))
+    }
+
+    /// t, the argument of the sinusoids: `[batch, 1]`.
+    fn time(&mut self, config: &UNetConfig, log_snr: &Value) -> Value {
+        let column = self.reshape(log_snr, &[-1, 1]);
+        if let Some(timesteps) = &config.timesteps {
+            return self.timestep(timesteps, &column);
+        }
+        let scaling = config.log_snr_embedding;
+        let max = self.floats(&[scaling.max as f32], &[1]);
+        let distance = self.node("Sub", &[&max, &column], vec![]);
+        let factor = scaling.scale / (scaling.max - scaling.min);
+        let factor = self.floats(&[factor as f32], &[1]);
+        self.node("Mul", &[&distance, &factor], vec![])
+    }
+
+    /// The timestep of λ `[batch, 1]`, between those of the schedule's levels in proportion: the sum
+    /// over t of clamp((λ_t − λ)/(λ_t − λ_{t+1}), 0, 1).
+    fn timestep(&mut self, timesteps: &Timesteps, log_snr: &Value) -> Value {
+        let levels: Vec<f32> = timesteps.levels().iter().map(|l| l.0 as f32).collect();
+        let slopes: Vec<f32> = levels.windows(2).map(|p| 1.0 / (p[0] - p[1])).collect();
+        let count = slopes.len();
+        let starts = self.floats(&levels[..count], &[1, count]);
+        let slopes = self.floats(&slopes, &[1, count]);
+        let beyond = self.node("Sub", &[&starts, log_snr], vec![]);
+        let steps = self.node("Mul", &[&beyond, &slopes], vec![]);
+        let [zero, one] = [0.0, 1.0].map(|limit| self.floats(&[limit], &[]));
+        let steps = self.node("Clip", &[&steps, &zero, &one], vec![]);
+        let axis = self.integers(&[1]);
+        let sum = self.node("ReduceSum", &[&steps, &axis], vec![integer("keepdims", 1)]);
+        let scale = self.floats(&[timesteps.scale as f32], &[1]);
+        self.node("Mul", &[&sum, &scale], vec![])
+    }
+
+    /// The value in another type.
+    pub(super) fn cast(&mut self, x: &Value, to: DataType) -> Value {
+        self.node("Cast", &[x], vec![integer("to", i64::from(to as i32))])
+    }
+}

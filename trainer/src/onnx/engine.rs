@@ -1,0 +1,84 @@
+//! Running an ONNX denoiser natively, by tract.
+
+use std::cell::RefCell;
+
+use anyhow::{Context, Result};
+use burn::tensor::{Int, Tensor, TensorData};
+use freeguide::denoiser::Denoiser;
+use tract_onnx::prelude::Tensor as Values;
+use tract_onnx::prelude::*;
+
+/// A denoiser in an ONNX file, run by tract: another reader than the program that wrote it.
+pub struct OnnxDenoiser {
+    model: InferenceModel,
+    classes: usize,
+    failure: RefCell<Option<TractError>>,
+}
+
+impl OnnxDenoiser {
+    /// Reads the bytes of a file.
+    pub fn read(bytes: &[u8], classes: usize) -> Result<Self> {
+        Ok(Self {
+            model: tract_onnx::onnx().model_for_read(&mut &bytes[..])?,
+            classes,
+            failure: RefCell::new(None),
+        })
+    }
+
+    /// Why its answers were not numbers, if so.
+    pub fn failure(&self) -> Result<()> {
+        match self.failure.take() {
+            Some(error) => Err(error).context("the ONNX file cannot be run"),
+            None => Ok(()),
+        }
+    }
+
+    fn run(
+        &self,
+        z: &[f32],
+        shape: [usize; 4],
+        log_snr: &[f32],
+        class: &[i64],
+    ) -> TractResult<Vec<f32>> {
+        let rows = shape[0];
+        let model = self
+            .model
+            .clone()
+            .with_input_fact(0, f32::fact(shape).into())?
+            .with_input_fact(1, f32::fact([rows]).into())?
+            .with_input_fact(2, i64::fact([rows]).into())?
+            .into_optimized()?
+            .into_runnable()?;
+        let inputs = tvec!(
+            Values::from_shape(&shape, z)?.into(),
+            Values::from_shape(&[rows], log_snr)?.into(),
+            Values::from_shape(&[rows], class)?.into(),
+        );
+        let outputs = model.run(inputs)?;
+        Ok(outputs[0]
+            .to_plain_array_view::<f32>()?
+            .iter()
+            .copied()
+            .collect())
+    }
+}
+
+impl Denoiser for &OnnxDenoiser {
+    fn classes(&self) -> usize {
+        self.classes
+    }
+
+    fn predict(&self, z: Tensor<4>, log_snr: Tensor<1>, class: Tensor<1, Int>) -> Tensor<4> {
+        let (device, shape) = (z.device(), z.dims());
+        let z: Vec<f32> = z.into_data().iter::<f32>().collect();
+        let log_snr: Vec<f32> = log_snr.into_data().iter::<f32>().collect();
+        let class: Vec<i64> = class.into_data().iter::<i64>().collect();
+        let output = self
+            .run(&z, shape, &log_snr, &class)
+            .unwrap_or_else(|error| {
+                self.failure.borrow_mut().get_or_insert(error);
+                vec![f32::NAN; z.len()]
+            });
+        Tensor::from_data(TensorData::new(output, shape), &device)
+    }
+}

@@ -1,0 +1,88 @@
+//! One step of sampling as operators: both passes of the network, the guided mix, the estimate of
+//! the clean image and the step of DDIM to the next level.
+
+use freeguide::prediction::Target;
+
+use super::graph::{Graph, Value, integer};
+
+/// The inputs of a step besides the network's own.
+pub(super) struct Step<'a> {
+    /// λ of the level that the step leads to, `[batch]`.
+    pub next_log_snr: &'a Value,
+    /// w, `[batch]`.
+    pub guidance: &'a Value,
+    /// The target of the network.
+    pub target: Target,
+}
+
+impl Graph<'_> {
+    /// The rows that the network sees: every image with its class, then every image with ∅.
+    pub(super) fn guided_rows(
+        &mut self,
+        [z, log_snr, class]: [&Value; 3],
+        null: usize,
+    ) -> [Value; 3] {
+        self.set_scope("rows");
+        let zero = self.integers(&[0]);
+        let id = self.integers(&[null as i64]);
+        let nothing = self.node("Mul", &[class, &zero], vec![]);
+        let nulls = self.node("Add", &[&nothing, &id], vec![]);
+        [(z, z), (log_snr, log_snr), (class, &nulls)]
+            .map(|(first, second)| self.node("Concat", &[first, second], vec![integer("axis", 0)]))
+    }
+
+    /// The next z and x̃, from the prediction for [`guided_rows`](Self::guided_rows).
+    ///
+    /// Ho & Salimans 2022, equation 6 and Algorithm 2 with x̃ clipped; Song et al. 2020 for the step.
+    pub(super) fn guided_step(
+        &mut self,
+        prediction: &Value,
+        z: &Value,
+        log_snr: &Value,
+        step: &Step,
+    ) -> [Value; 2] {
+        self.set_scope("guidance");
+        let parts = vec![integer("axis", 0), integer("num_outputs", 2)];
+        let [conditional, unconditional] = self.halves("Split", &[prediction], parts);
+        let w = self.reshape(step.guidance, &[-1, 1, 1, 1]);
+        let direction = self.node("Sub", &[&conditional, &unconditional], vec![]);
+        let change = self.node("Mul", &[&w, &direction], vec![]);
+        let guided = self.node("Add", &[&conditional, &change], vec![]);
+
+        self.set_scope("estimate");
+        let (alpha, sigma) = self.alpha_sigma(log_snr);
+        let noise = self.node("Mul", &[&sigma, &guided], vec![]);
+        let x = match step.target {
+            Target::Epsilon => {
+                let signal = self.node("Sub", &[z, &noise], vec![]);
+                self.node("Div", &[&signal, &alpha], vec![])
+            }
+            Target::V => {
+                let signal = self.node("Mul", &[&alpha, z], vec![]);
+                self.node("Sub", &[&signal, &noise], vec![])
+            }
+        };
+        let [low, high] = [-1.0, 1.0].map(|limit| self.floats(&[limit], &[]));
+        let x = self.node("Clip", &[&x, &low, &high], vec![]);
+        let signal = self.node("Mul", &[&alpha, &x], vec![]);
+        let noise = self.node("Sub", &[z, &signal], vec![]);
+        let epsilon = self.node("Div", &[&noise, &sigma], vec![]);
+
+        self.set_scope("step");
+        let (alpha, sigma) = self.alpha_sigma(step.next_log_snr);
+        let signal = self.node("Mul", &[&alpha, &x], vec![]);
+        let noise = self.node("Mul", &[&sigma, &epsilon], vec![]);
+        [self.node("Add", &[&signal, &noise], vec![]), x]
+    }
+
+    /// α = √sigmoid(λ) and σ = √sigmoid(−λ), `[batch, 1, 1, 1]`.
+    fn alpha_sigma(&mut self, log_snr: &Value) -> (Value, Value) {
+        let pixels = self.reshape(log_snr, &[-1, 1, 1, 1]);
+        let opposite = self.node("Neg", &[&pixels], vec![]);
+        let [alpha, sigma] = [pixels, opposite].map(|log_snr| {
+            let variance = self.node("Sigmoid", &[&log_snr], vec![]);
+            self.node("Sqrt", &[&variance], vec![])
+        });
+        (alpha, sigma)
+    }
+}
