@@ -13,8 +13,8 @@ const LINE_EVERY: Duration = Duration::from_secs(15);
 
 /// Counts images; shared by all workers.
 pub struct Meter {
-    begun: Instant,
     total: usize,
+    to_draw: usize,
     bar: Option<ProgressBar>,
     quiet: bool,
     state: Mutex<State>,
@@ -29,18 +29,18 @@ struct State {
 }
 
 impl Meter {
-    /// A meter for that many images.
-    pub fn new(total: usize, quiet: bool) -> Self {
+    /// A meter for that many images, of which `to_draw` have to be drawn first.
+    pub fn new(total: usize, to_draw: usize, quiet: bool) -> Self {
         let bar = (!quiet && std::io::stderr().is_terminal()).then(|| {
-            let style = "{bar:32} {pos}/{len} images  {msg}  {eta} left";
+            let style = "{bar:32} {pos}/{len} images  {msg}";
             ProgressBar::new(total as u64).with_style(
                 ProgressStyle::with_template(style)
                     .unwrap_or_else(|_| ProgressStyle::default_bar()),
             )
         });
         Self {
-            begun: Instant::now(),
             total,
+            to_draw,
             bar,
             quiet,
             state: Mutex::default(),
@@ -71,19 +71,26 @@ impl Meter {
         let rates = state.rates();
         if let Some(bar) = &self.bar {
             bar.set_position(state.done as u64);
-            bar.set_message(rates);
+            bar.set_message(format!("{rates}  {} left", duration(self.left(&state))));
         } else if !self.quiet {
             let due = state
                 .last_line
                 .is_none_or(|last| last.elapsed() >= LINE_EVERY);
             if due || state.done == self.total {
                 state.last_line = Some(Instant::now());
-                let elapsed = self.begun.elapsed().as_secs_f64();
-                let left = elapsed / state.done as f64 * (self.total - state.done) as f64;
+                let left = self.left(&state);
                 let (done, total) = (state.done, self.total);
                 tell!("{done}/{total} images  {rates}  {} left", duration(left));
             }
         }
+    }
+
+    /// Seconds: drawing takes far longer than looking, so each is reckoned by its own pace.
+    fn left(&self, state: &State) -> f64 {
+        let pace = |(images, seconds): (usize, f64)| seconds / images.max(1) as f64;
+        let to_draw = self.to_draw.saturating_sub(state.drawn.0) as f64;
+        let to_see = (self.total - state.done) as f64;
+        to_draw * pace(state.drawn) + to_see * state.looked.1 / state.done.max(1) as f64
     }
 
     /// All is done, or nothing more will be.

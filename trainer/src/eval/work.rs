@@ -95,6 +95,12 @@ impl Work<'_> {
         }
     }
 
+    /// How many images of a cell's chunk have to be drawn.
+    fn undrawn(&self, job: &Job) -> usize {
+        let kept = self.store.samples_kept(self.key(job), job.chunk);
+        job.images.len().saturating_sub(kept)
+    }
+
     fn is_done(&self, job: &Job) -> bool {
         let (key, wanted) = (self.key(job), job.images.len());
         let drawn = match job.source {
@@ -125,7 +131,9 @@ impl Work<'_> {
         if images == 0 {
             return Ok(());
         }
-        let meter = Meter::new(images, effort.quiet);
+        let drawn = |job: &&Job| matches!(job.source, Source::Cell(_));
+        let to_draw = jobs.iter().filter(drawn).map(|job| self.undrawn(job)).sum();
+        let meter = Meter::new(images, to_draw, effort.quiet);
         let (next, failure) = (AtomicUsize::new(0), Mutex::new(None));
         std::thread::scope(|scope| {
             for _ in 0..effort.workers.min(jobs.len()) {
