@@ -125,14 +125,17 @@ fn browser() -> Result<()> {
 }
 
 /// What tests/python imports.
-const PYTHON_PACKAGES: [&str; 7] = [
+const PYTHON_PACKAGES: [&str; 10] = [
     "diffusers",
     "numpy",
     "onnx",
     "onnxruntime",
     "pillow",
     "safetensors",
+    "scikit-learn",
+    "scipy",
     "torch",
+    "torch_fidelity",
 ];
 
 /// The test_*.py of a folder: what the command writes, as PyTorch, onnxruntime and others read it,
