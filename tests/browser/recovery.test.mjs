@@ -1,5 +1,4 @@
-// A GPU that goes away in the middle of a run, and a GPU that belongs to the page: on a software adapter, with a tiny
-// model.
+// A GPU that goes away in the middle of a run: on a software adapter, with a tiny model.
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
@@ -90,33 +89,4 @@ test("a GPU destroyed in mid-run: the run goes on and ends in the same image", a
     assert.ok(difference(found.drawn[at], pixels) <= TOLERANCE, "the interrupted run");
   });
   assert.equal(weights.length, 1, "the weights came from the cache the second time");
-});
-
-test("the page's own device computes, and the page goes on using it", async (t) => {
-  const { page } = await open(t);
-  const found = await page.evaluate(async (request) => {
-    const { loadModel } = await import("/js/dist/index.js");
-    const adapter = await navigator.gpu.requestAdapter();
-    const gpuDevice = await adapter.requestDevice();
-    let pipelines = 0;
-    const { createShaderModule } = gpuDevice;
-    gpuDevice.createShaderModule = function (descriptor) {
-      pipelines += 1;
-      return createShaderModule.call(this, descriptor);
-    };
-    const model = await loadModel("/tiny/", { gpuDevice });
-    const drawn = (await model.generate(request)).map(({ data }) => [...data]);
-    const buffer = gpuDevice.createBuffer({ size: 16, usage: GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ });
-    gpuDevice.queue.writeBuffer(buffer, 0, new Uint8Array([1, 2, 3, 4]));
-    await buffer.mapAsync(GPUMapMode.READ);
-    const own = [...new Uint8Array(buffer.getMappedRange(0, 8))].slice(0, 4);
-    const cpu = await loadModel("/tiny/", { device: "cpu" });
-    const wanted = (await cpu.generate(request)).map(({ data }) => [...data]);
-    return { drawn, wanted, own, pipelines, device: model.device, untouched: !Object.hasOwn(navigator.gpu, "requestAdapter") };
-  }, request);
-  assert.deepEqual([found.device.kind, found.device.thread], ["webgpu", "caller"]);
-  assert.ok(found.pipelines > 0, "the runtime's shaders are on the page's device");
-  assert.deepEqual(found.own, [1, 2, 3, 4]);
-  assert.ok(found.untouched);
-  found.wanted.forEach((pixels, at) => assert.ok(difference(found.drawn[at], pixels) <= TOLERANCE));
 });

@@ -45,6 +45,10 @@ export async function loadModelOver(
   if (gpuDevice !== undefined && device === "cpu") {
     throw new InputError("gpuDevice was given, and device says cpu", { detail: "gpuDevice" });
   }
+  const { features } = (gpuDevice ?? {}) as { features?: ReadonlySet<string> };
+  if (gpuDevice !== undefined && !features?.has("timestamp-query")) {
+    throw new InputError('gpuDevice needs the feature "timestamp-query": name it in requiredFeatures', { detail: "gpuDevice" });
+  }
   const threads = threadsOf(options.threads);
   const files = source instanceof Map ? (source as BundleFiles) : undefined;
   const url = files ? FILES_AT_HAND : bundleUrl(source as string | URL);

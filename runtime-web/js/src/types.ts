@@ -65,7 +65,8 @@ export interface LoadOptions {
   threads?: 1 | 2;
   /**
    * A `GPUDevice` of the page's own to compute on. Such a model runs on the calling thread, which is where the device
-   * is, and a page has one such device for all its models. Losing it ends the model.
+   * is, and a page has one such device for all its models. It needs the feature `timestamp-query`. Losing it ends the
+   * model.
    */
   gpuDevice?: object | undefined;
 }

@@ -243,7 +243,7 @@ function fakeGpu(t) {
   const requestDevice = async () => {
     let lose;
     const lost = new Promise((resolve) => (lose = resolve));
-    const device = { lost, limits: {}, features: new Set(), lose: (message) => lose({ reason: "unknown", message }) };
+    const device = { lost, limits: {}, features: new Set(["timestamp-query"]), lose: (message) => lose({ reason: "unknown", message }) };
     devices.push(device);
     return device;
   };
@@ -308,6 +308,7 @@ test("the page's own device is used, and its loss ends the model", async (t) => 
     for await (const _ of run);
   }, DeviceError);
   await assert.rejects(loadFake(`${url}/m`, { gpuDevice, device: "cpu" }), InputError);
+  await assert.rejects(loadFake(`${url}/m`, { gpuDevice: { features: new Set() } }), /timestamp-query/);
 });
 
 test("an error of the device ends the run and not the model's promises", async (t) => {
