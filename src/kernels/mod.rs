@@ -27,6 +27,8 @@ mod tile;
 mod weight_gradient;
 #[cfg(feature = "flex")]
 mod winograd;
+#[cfg(feature = "flex")]
+mod winograd_transforms;
 
 use burn::nn::conv::Conv2d;
 use burn::tensor::Tensor;

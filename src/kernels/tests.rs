@@ -63,8 +63,54 @@ fn against(y: Tensor<4>, gradient: Tensor<4>) -> Tensor<1> {
     (y * gradient).sum()
 }
 
+/// Compares a convolution and the gradients of everything in it with burn's.
+fn check_convolution(
+    batch: usize,
+    channels: [usize; 2],
+    [height, width]: [usize; 2],
+    kernel: usize,
+    seed: u64,
+) {
+    let device = Device::flex().autodiff();
+    let module = convolution(channels, kernel, seed, &device);
+    let [inputs, outputs] = channels;
+    let x = tensor([batch, inputs, height, width], seed + 2, &device).require_grad();
+    let grad = tensor([batch, outputs, height, width], seed + 3, &device);
+    let y = convolve(&module, x.clone());
+
+    let exact = |t: Tensor<4>| t.inner().cast(DType::F64);
+    let lift = |t: Tensor<4>| Tensor::from_inner(exact(t)).require_grad();
+    let (x64, weight64) = (lift(x.clone()), lift(module.weight.val()));
+    let bias64 = module
+        .bias
+        .as_ref()
+        .map(|b| Tensor::<1>::from_inner(b.val().inner().cast(DType::F64)).require_grad());
+    let padding = [kernel / 2; 2];
+    let options = ConvOptions::new([1, 1], padding, [1, 1], 1);
+    let y64 = conv2d(x64.clone(), weight64.clone(), bias64.clone(), options);
+    assert_close("y", y.clone().inner(), y64.clone().inner(), 1e-5);
+
+    let grads = against(y, grad.clone()).backward();
+    let grads64 = against(y64, Tensor::from_inner(exact(grad))).backward();
+    let pairs = [(&x, &x64), (&module.weight.val(), &weight64)];
+    for (what, (found, expected)) in ["∂x", "∂weight"].into_iter().zip(pairs) {
+        let found = found.grad(&grads).expect("a gradient");
+        let expected = expected.grad(&grads64).expect("a gradient");
+        assert_close(what, found, expected, 1e-5);
+    }
+    if let (Some(found), Some(expected)) = (&module.bias, bias64) {
+        let found = found.val().grad(&grads).expect("a gradient");
+        assert_close(
+            "∂bias",
+            found,
+            expected.grad(&grads64).expect("a gradient"),
+            1e-5,
+        );
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
+    #![proptest_config(ProptestConfig::with_cases(40))]
 
     #[test]
     fn a_convolution_and_its_gradients_are_burns(
@@ -74,37 +120,18 @@ proptest! {
         kernel in prop::sample::select(vec![1usize, 3, 5]),
         seed in 0u64..1000,
     ) {
-        let device = Device::flex().autodiff();
-        let module = convolution(channels, kernel, seed, &device);
-        let [inputs, outputs] = channels;
-        let [height, width] = size;
-        let x = tensor([batch, inputs, height, width], seed + 2, &device).require_grad();
-        let grad = tensor([batch, outputs, height, width], seed + 3, &device);
-        let y = convolve(&module, x.clone());
+        check_convolution(batch, channels, size, kernel, seed);
+    }
 
-        let exact = |t: Tensor<4>| t.inner().cast(DType::F64);
-        let lift = |t: Tensor<4>| Tensor::from_inner(exact(t)).require_grad();
-        let (x64, weight64) = (lift(x.clone()), lift(module.weight.val()));
-        let bias64 = module.bias.as_ref().map(|b| {
-            Tensor::<1>::from_inner(b.val().inner().cast(DType::F64)).require_grad()
-        });
-        let padding = [kernel / 2; 2];
-        let options = ConvOptions::new([1, 1], padding, [1, 1], 1);
-        let y64 = conv2d(x64.clone(), weight64.clone(), bias64.clone(), options);
-        assert_close("y", y.clone().inner(), y64.clone().inner(), 1e-5);
-
-        let grads = against(y, grad.clone()).backward();
-        let grads64 = against(y64, Tensor::from_inner(exact(grad))).backward();
-        let pairs = [(&x, &x64), (&module.weight.val(), &weight64)];
-        for (what, (found, expected)) in ["∂x", "∂weight"].into_iter().zip(pairs) {
-            let found = found.grad(&grads).expect("a gradient");
-            let expected = expected.grad(&grads64).expect("a gradient");
-            assert_close(what, found, expected, 1e-5);
-        }
-        if let (Some(found), Some(expected)) = (&module.bias, bias64) {
-            let found = found.val().grad(&grads).expect("a gradient");
-            assert_close("∂bias", found, expected.grad(&grads64).expect("a gradient"), 1e-5);
-        }
+    /// Of the shapes that go Winograd's way.
+    #[test]
+    fn so_is_one_by_minimal_filtering(
+        batch in 1usize..6,
+        channels in [16usize..40, 16usize..60],
+        size in [4usize..12, 4usize..18],
+        seed in 0u64..1000,
+    ) {
+        check_convolution(batch, channels, size.map(|half| 2 * half), 3, seed);
     }
 
     #[test]
@@ -222,9 +249,9 @@ fn the_number_of_threads_changes_no_bit() {
 #[test]
 fn an_image_does_not_depend_on_its_batch() {
     let device = Device::flex().autodiff();
-    for size in [1, 2, 3, 4, 5, 8, 16, 33] {
-        let module = convolution([7, 30], 3, 1, &device);
-        let x = tensor([11, 7, size, size], 2, &device);
+    for size in [1, 2, 3, 4, 5, 8, 16, 33, 36] {
+        let module = convolution([20, 30], 3, 1, &device);
+        let x = tensor([11, 20, size, size], 2, &device);
         let affine = tensor([11, 30], 3, &device);
         let options = GroupNormOptions {
             groups: 5,
