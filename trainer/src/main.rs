@@ -1,5 +1,6 @@
 //! The command `freeguide`: trains, samples, exports and serves guided diffusion models.
 
+mod allocator;
 mod bundle_files;
 mod classifier;
 mod cli;
@@ -28,10 +29,7 @@ mod usage;
 
 use std::process::ExitCode;
 
-/// glibc's gives a training step's tensors back to the system and asks for them again, step after step.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
+    allocator::keep_memory();
     cli::main()
 }
