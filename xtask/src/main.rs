@@ -137,6 +137,30 @@ enum Bench {
         #[arg(long)]
         webgpu: bool,
     },
+    /// Training on the CPU: the same network, batch and step in freeguide and in PyTorch
+    ///
+    /// Prints images per second, processor time and peak memory of both at 16, 32 and 64 pixels,
+    /// and writes docs/results/bench-train.md.
+    Train {
+        /// A Python that has PyTorch; else one is installed into target/bench-python
+        #[arg(long, value_name = "FILE")]
+        python: Option<PathBuf>,
+        /// How many threads both may use; several numbers are measured one after another
+        #[arg(long, value_name = "N", value_delimiter = ',', default_values_t = default_threads())]
+        threads: Vec<usize>,
+        /// How often both are measured, in turns; the best counts
+        #[arg(long, value_name = "N", default_value_t = 2)]
+        rounds: usize,
+        /// Steps of training to measure
+        #[arg(long, value_name = "N", default_value_t = 20)]
+        steps: u64,
+    },
+}
+
+/// One, and all that there are.
+fn default_threads() -> Vec<usize> {
+    let all = std::thread::available_parallelism().map_or(1, usize::from);
+    if all > 1 { vec![1, all] } else { vec![1] }
 }
 
 /// What `cargo xtask test` runs.
@@ -247,6 +271,15 @@ fn run(command: Command) -> Result<ExitCode> {
             steps,
             webgpu,
         })?,
+        Command::Bench {
+            what:
+                Bench::Train {
+                    python,
+                    threads,
+                    rounds,
+                    steps,
+                },
+        } => bench::train::run(python.as_deref(), &threads, rounds, steps)?,
         Command::Setup => tools::all()?,
     }
     Ok(ExitCode::SUCCESS)

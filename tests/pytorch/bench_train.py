@@ -1,0 +1,60 @@
+"""Trains the U-Net of unet.py in PyTorch on random images: the other side of `cargo xtask bench train`, which runs it
+and measures what it costs.
+
+A step is what freeguide's is: noise levels, the v-target, forward and backward pass, clipping of the global norm,
+AdamW, and an exponential moving average of the weights. Everything is PyTorch's own, in 32-bit floats, and run eagerly.
+
+    python tests/pytorch/bench_train.py --network '{"kind": "unet", …}' --size 16 --batch 64 --steps 30 --threads 2
+"""
+
+import argparse
+import json
+
+import torch
+import torch.nn.functional as F
+
+from unet import UNet, UNetConfig
+
+CLASSES = 9
+EMA_DECAY = 0.999
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--network", required=True, help="the section `network` of a config.json")
+    parser.add_argument("--size", type=int, required=True)
+    parser.add_argument("--batch", type=int, required=True)
+    parser.add_argument("--steps", type=int, required=True)
+    parser.add_argument("--threads", type=int, required=True)
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    torch.manual_seed(0)
+
+    config = UNetConfig.from_json(json.loads(given.network))
+    network = UNet(config, given.size, 3, CLASSES)
+    average = UNet(config, given.size, 3, CLASSES)
+    average.load_state_dict(network.state_dict())
+    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3, weight_decay=0.01)
+    images = torch.rand(256, 3, given.size, given.size) * 2 - 1
+
+    def step() -> None:
+        x = images[torch.randint(len(images), (given.batch,))]
+        log_snr = torch.rand(given.batch) * 30 - 15
+        classes = torch.randint(CLASSES + 1, (given.batch,))
+        alpha = log_snr.sigmoid().sqrt()[:, None, None, None]
+        sigma = (-log_snr).sigmoid().sqrt()[:, None, None, None]
+        noise = torch.randn_like(x)
+        v = alpha * noise - sigma * x
+        optimizer.zero_grad(set_to_none=True)
+        F.mse_loss(network(alpha * x + sigma * noise, log_snr, classes), v).backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimizer.step()
+        with torch.no_grad():
+            torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), 1 - EMA_DECAY)
+
+    for _ in range(given.steps):
+        step()
+
+
+if __name__ == "__main__":
+    main()
