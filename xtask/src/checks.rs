@@ -96,6 +96,14 @@ fn warnings() -> Result<()> {
     Ok(())
 }
 
+/// Builds the command with the features that the tests have, so that no dependency is compiled twice.
+fn command() -> Result<()> {
+    cargo()
+        .args("test --release --no-run")
+        .args(tools::mpi())
+        .run()
+}
+
 fn native() -> Result<()> {
     cargo()
         .args("test --release --no-fail-fast")
@@ -116,7 +124,7 @@ fn browser() -> Result<()> {
     let chromium = tools::chromium()?;
     let tests = tools::browser_tests();
     npm_ci(&tests)?;
-    cargo().args("build --release").run()?;
+    command()?;
     let test: Sh = npm(&tests).arg("test");
     test.env("CHROMIUM", chromium)
         .env("FREEGUIDE", freeguide())
@@ -141,7 +149,7 @@ const PYTHON_PACKAGES: [&str; 10] = [
 /// The test_*.py of a folder: what the command writes, as PyTorch, onnxruntime and others read it,
 /// and the other way round.
 fn python(folder: &str) -> Result<()> {
-    cargo().args("build --release").run()?;
+    command()?;
     sh(python::venv(&PYTHON_PACKAGES)?)
         .args("-m unittest discover --verbose --start-directory")
         .arg(folder)
@@ -157,7 +165,7 @@ fn compiled_folder() -> PathBuf {
 
 /// Runtimes around networks of one's own, in Node: a mixer from PyTorch, and an export of ours.
 fn compiled() -> Result<()> {
-    cargo().args("build --release").run()?;
+    command()?;
     let folder = compiled_folder();
     sh(freeguide())
         .args("export --format onnx --model tests/fixtures/tiny-model --out")
