@@ -15,8 +15,8 @@ use crate::noise_level::{LogSnr, LogSnrRange};
 pub const MAX_TIMESTEPS: usize = 10_000;
 
 /// log ᾱ in the place of that of a last ᾱ of 0 (zero terminal signal-to-noise ratio, Lin et al.
-/// 2023), whose λ is finite: ᾱ = 2⁻²⁴, the smallest step below 1 of a 32-bit float.
-const NO_SIGNAL: f64 = -24.0 * std::f64::consts::LN_2;
+/// 2023), whose λ is finite: ᾱ = 2⁻³². Rescaled schedules come down to some 2⁻²⁸ at the timestep before.
+const NO_SIGNAL: f64 = -32.0 * std::f64::consts::LN_2;
 
 /// The variances β_t of the steps of a diffusion in discrete time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -5,6 +5,7 @@
 //! every other backend and in every other type, the network's modules compute the same from burn's operations. A
 //! result never depends on the number of threads, nor an image's on the batch that it is in.
 
+// A build that only samples has no use for the backward halves of these modules.
 #[cfg(all(feature = "flex", feature = "autodiff"))]
 mod autodiff;
 #[cfg(feature = "flex")]
@@ -12,16 +13,20 @@ mod backend;
 #[cfg(feature = "flex")]
 mod buffer;
 #[cfg(feature = "flex")]
+#[cfg_attr(not(feature = "autodiff"), allow(dead_code))]
 mod convolution;
 #[cfg(feature = "flex")]
+#[cfg_attr(not(feature = "autodiff"), allow(dead_code))]
 mod group_norm;
 #[cfg(feature = "flex")]
 mod patches;
 #[cfg(feature = "flex")]
 mod simd;
 #[cfg(feature = "flex")]
+#[cfg_attr(not(feature = "autodiff"), allow(dead_code))]
 mod threads;
 #[cfg(feature = "flex")]
+#[cfg_attr(not(feature = "autodiff"), allow(dead_code))]
 mod tile;
 #[cfg(all(feature = "flex", feature = "autodiff"))]
 mod weight_gradient;

@@ -197,7 +197,7 @@ impl View {
         let mut lines = Vec::new();
         lines.push(Line::from(match &self.last {
             Some(metric) => format!(
-                "loss {:.4} · gradient norm {:.3} · learning rate {:.1e} · {} images/s · idle {:.1} %",
+                "loss {:.4} · gradient norm {:.3} · lr {:.1e} · {} images/s · idle {:.1} %",
                 metric.loss,
                 metric.gradient_norm,
                 metric.learning_rate,
@@ -266,7 +266,7 @@ mod tests {
         let full = drawn(&view, &meter, (80, 24));
         for word in [
             "step 250/1000 (25 %) · 1 min 15 s left",
-            "loss 0.0400 · gradient norm 0.250 · learning rate 1.0e-3 · 63.2 images/s · idle 0.4 %",
+            "loss 0.0400 · gradient norm 0.250 · lr 1.0e-3 · 63.2 images/s · idle 0.4 %",
             "samples: runs/mine/samples/step-00000250.png",
             "warning: mind the gap",
             "Ctrl-C saves",

@@ -102,7 +102,9 @@ impl Meter {
                 three_digits(rate * self.batch as f64)
             ));
         }
-        parts.push(format!("idle {:.1} %", 100.0 * self.idle));
+        if self.step > self.start_step {
+            parts.push(format!("idle {:.1} %", 100.0 * self.idle));
+        }
         if let Some(left) = self.seconds_left() {
             parts.push(format!("{} left", span(left)));
         }
