@@ -141,7 +141,7 @@ test("its types are whole, for the package and for the element", async (t) => {
   await command(process.execPath, [tsc, "--project", folder]).catch(({ stdout }) => assert.fail(stdout));
 });
 
-const deno = fileURLToPath(new URL("node_modules/.bin/deno", import.meta.url));
+const deno = fileURLToPath(new URL("node_modules/@deno/linux-x64-glibc/deno", import.meta.url));
 const onServers = `
   import { loadModel, version } from "freeguide";
   import "freeguide/element";
