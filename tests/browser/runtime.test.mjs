@@ -303,13 +303,13 @@ test("a load is aborted in any of its phases", async (t) => {
   assert.equal(page.workers().length, 0);
 });
 
-test("a hundred rounds of load and dispose leave the memory where it was", async (t) => {
+test("hundreds of rounds of load and dispose do not pile up memory", async (t) => {
   const page = await open(t);
   const sizes = await page.evaluate(async () => {
     const { loadModel } = await import("/js/dist/index.js");
     const glue = await import("/js/wasm/cpu/freeguide_cpu.js");
     const sizes = [];
-    for (let round = 0; round < 100; round += 1) {
+    for (let round = 0; round < 300; round += 1) {
       const model = await loadModel("/tiny/", { device: "cpu", worker: false });
       await model.generate({ classes: [0], guidance: 2, steps: 1 });
       model.dispose();
@@ -320,6 +320,9 @@ test("a hundred rounds of load and dispose leave the memory where it was", async
     return sizes;
   });
   assert.ok(sizes[0] > 0);
-  // What the first rounds took is enough for all the others.
-  assert.equal(sizes.at(-1), sizes[1], `${sizes[1]} to ${sizes.at(-1)}`);
+  // The pieces that a download comes in differ in length from round to round, and so do the holes
+  // that they leave: now and then one more stretch of half a megabyte is taken, and then used again.
+  // What leaked 2 KB a round would be past it.
+  const grown = sizes.at(-1) - sizes[1];
+  assert.ok(grown <= 2 ** 19, `${sizes[1]} to ${sizes.at(-1)}`);
 });
