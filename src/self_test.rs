@@ -2,12 +2,13 @@
 //!
 //! A browser's GPU can drop a kernel without an error: what is read back then is stale memory.
 //! So every device is put to a test with a known answer before it is trusted: a forward pass of
-//! a small U-Net that has every kind of layer.
+//! a small U-Net that has every kind of layer, and a guided evaluation of it.
 
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use thiserror::Error;
 
+use crate::guidance::GuidedRows;
 use crate::network::{UNet, UNetConfig};
 use crate::noise::{NoiseStream, Purpose};
 
@@ -50,6 +51,23 @@ const ANSWER: [f32; 13] = [
     0.665_804_1,
 ];
 
+/// The same of the guided prediction for the same z and classes 0 and 1 at λ = −1.5 with w = 2.
+const GUIDED_ANSWER: [f32; 13] = [
+    0.032_663_483,
+    0.227_239_86,
+    0.241_310_72,
+    -0.543_671_67,
+    -0.074_812_4,
+    0.108_207_05,
+    0.308_012_4,
+    0.174_687_33,
+    -0.750_512_9,
+    0.484_674_96,
+    0.221_584_7,
+    0.148_615_18,
+    1.117_199_2,
+];
+
 /// A small U-Net whose weights come from the counter-based generator.
 pub fn network(device: &Device) -> UNet {
     UNetConfig::tiny().init(8, 3, 2, device).map(&mut Fill {
@@ -67,7 +85,7 @@ pub async fn self_test(device: &Device) -> Result<(), SelfTestError> {
     let found = measure(device).await?;
     let difference = found
         .iter()
-        .zip(ANSWER)
+        .zip(ANSWER.iter().chain(&GUIDED_ANSWER))
         .map(|(found, answer)| (found - answer).abs())
         // NaN must not lose against a number.
         .fold(0.0f32, |worst, d| if d <= worst { worst } else { d });
@@ -91,8 +109,16 @@ pub fn input(device: &Device) -> (Tensor<4>, Tensor<1>, Tensor<1, Int>) {
 }
 
 async fn measure(device: &Device) -> Result<Vec<f32>, SelfTestError> {
+    let network = network(device);
     let (z, log_snr, class) = input(device);
-    let output = network(device).forward(z, log_snr, class);
+    let guided = GuidedRows::new(&[Some(0), Some(1)], &[2.0, 2.0], 2).predict(&network, &z, -1.5);
+    let mut found = summary(network.forward(z, log_snr, class)).await?;
+    found.extend(summary(guided).await?);
+    Ok(found)
+}
+
+/// Mean, mean square and every 37th value.
+async fn summary(output: Tensor<4>) -> Result<Vec<f32>, SelfTestError> {
     let data = output
         .into_data_async()
         .await
@@ -151,7 +177,9 @@ mod tests {
     #[test]
     fn the_answer_would_show_a_dropped_kernel() {
         // Stale or zero memory is far from the answer.
-        let far = ANSWER.iter().fold(0f32, |worst, v| worst.max(v.abs()));
-        assert!(far > 100.0 * TOLERANCE);
+        for answer in [ANSWER, GUIDED_ANSWER] {
+            let far = answer.iter().fold(0f32, |worst, v| worst.max(v.abs()));
+            assert!(far > 100.0 * TOLERANCE);
+        }
     }
 }

@@ -917,7 +917,7 @@ fn devices_are_listed() {
         (&json[0]["name"], &json[0]["unavailable"]),
         (&"cpu".into(), &Value::Null)
     );
-    if cfg!(not(feature = "vulkan")) {
+    if cfg!(not(feature = "wgpu")) {
         assert!(
             json[1]["unavailable"]
                 .as_str()

@@ -1,6 +1,6 @@
 //! Devices: which there are, and the one that was asked for.
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use burn::tensor::Device;
 use serde::Serialize;
 
@@ -20,38 +20,40 @@ pub struct Found {
 /// Every kind of device that freeguide knows, usable or not.
 pub fn list() -> Vec<Found> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    vec![
-        Found {
-            name: "cpu",
-            description: format!("CPU, {threads} threads (burn flex)"),
-            unavailable: None,
-        },
-        vulkan::found(),
-    ]
+    let cpu = Found {
+        name: "cpu",
+        description: format!("CPU, {threads} threads (burn flex)"),
+        unavailable: None,
+    };
+    std::iter::once(cpu)
+        .chain(gpu::Api::ALL.map(gpu::found))
+        .collect()
 }
 
-/// Opens the device that `name` names: `auto`, `cpu` or `vulkan`.
+/// Opens the device that `name` names: `auto`, `cpu`, `vulkan` or `wgpu`.
 ///
-/// `auto` is Vulkan where this program was built with it and finds a real adapter, else the CPU.
+/// `auto` is a GPU where this program was built for one and finds it, else the CPU.
 pub fn open(name: &str) -> Result<Device> {
-    match name {
-        "cpu" => Ok(Device::flex()),
-        "vulkan" => match vulkan::found().unavailable {
-            None => vulkan::open(),
-            Some(reason) => bail!(
-                "--device vulkan: {reason}; there is {} here",
+    if name == "cpu" {
+        return Ok(Device::flex());
+    }
+    if name == "auto" {
+        return match gpu::Api::ALL.into_iter().find(|&api| gpu::is_real(api)) {
+            Some(api) => gpu::open(api),
+            None => Ok(Device::flex()),
+        };
+    }
+    match gpu::Api::ALL.into_iter().find(|api| api.name() == name) {
+        Some(api) => gpu::open(api).map_err(|reason| {
+            anyhow!(
+                "--device {name}: {reason:#}; there is {} here",
                 usable().join(", ")
-            ),
-        },
-        "auto" => match vulkan::found().unavailable {
-            None if vulkan::is_gpu() => vulkan::open(),
-            _ => Ok(Device::flex()),
-        },
-        other => Err(Usage(format!(
-            "there is no device {other:?}; there is {} (see `freeguide devices`)",
+            )
+        }),
+        None => bail!(Usage(format!(
+            "there is no device {name:?}; there is {} (see `freeguide devices`)",
             usable().join(", ")
-        ))
-        .into()),
+        ))),
     }
 }
 
@@ -61,62 +63,106 @@ fn usable() -> Vec<&'static str> {
     usable.map(|device| device.name).collect()
 }
 
-#[cfg(feature = "vulkan")]
-mod vulkan {
-    use super::Found;
-    use anyhow::{Context, Result, anyhow};
-    use burn::tensor::{Device, DeviceKind};
+#[cfg(feature = "wgpu")]
+mod gpu {
+    use std::sync::OnceLock;
 
-    /// Asking for an adapter panics inside the GPU library where there is no Vulkan at all.
-    fn identity() -> Result<String, String> {
-        let hook = std::panic::take_hook();
-        std::panic::set_hook(Box::new(|_| {}));
-        let found = std::panic::catch_unwind(|| {
-            let device = Device::vulkan(DeviceKind::default());
-            device.identity().map(|identity| format!("{identity:?}"))
-        });
-        std::panic::set_hook(hook);
-        match found {
-            Ok(identity) => Ok(identity.unwrap_or_else(|| "an unnamed adapter".to_owned())),
-            Err(_) => Err(
-                "no Vulkan adapter was found: is a driver installed (try vulkaninfo)?".to_owned(),
-            ),
-        }
+    use anyhow::{Context, Result, anyhow, bail};
+    use burn::tensor::Device;
+    use burn::tensor::wgpu::{WgpuBackend, wgpu};
+
+    use super::Found;
+    pub(super) use super::api::Api;
+
+    /// A device that was opened, and the adapter that it is on.
+    struct Gpu {
+        device: Device,
+        adapter: wgpu::AdapterInfo,
     }
 
-    pub(super) fn found() -> Found {
-        match identity() {
-            Ok(identity) => Found {
-                name: "vulkan",
-                description: format!("GPU through Vulkan: {identity}"),
-                unavailable: None,
+    /// The adapter of this API. A runtime can be set up once in a process, so it is kept.
+    fn gpu(api: Api) -> Result<&'static Gpu, &'static str> {
+        static VULKAN: OnceLock<Result<Gpu, String>> = OnceLock::new();
+        static ANY: OnceLock<Result<Gpu, String>> = OnceLock::new();
+        let (slot, backend) = match api {
+            Api::Vulkan => (&VULKAN, WgpuBackend::Vulkan),
+            Api::Any => (&ANY, WgpuBackend::Auto),
+        };
+        slot.get_or_init(|| {
+            let (device, setup) = Device::wgpu_options()
+                .graphics_api(backend)
+                .init_with_setup()
+                .map_err(|e| {
+                    format!("no adapter was found; is its driver installed? ({e})")
+                        .replace('\n', " ")
+                })?;
+            Ok(Gpu {
+                device,
+                adapter: setup.adapter.get_info(),
+            })
+        })
+        .as_ref()
+        .map_err(String::as_str)
+    }
+
+    fn is_software(adapter: &wgpu::AdapterInfo) -> bool {
+        adapter.device_type == wgpu::DeviceType::Cpu
+    }
+
+    pub(super) fn found(api: Api) -> Found {
+        match gpu(api) {
+            Ok(gpu) => Found {
+                name: api.name(),
+                description: format!(
+                    "{}: {} ({}{})",
+                    api.description(),
+                    gpu.adapter.name,
+                    gpu.adapter.backend,
+                    if is_software(&gpu.adapter) {
+                        ", a software driver"
+                    } else {
+                        ""
+                    }
+                ),
+                unavailable: unfit(&gpu.adapter),
             },
             Err(reason) => Found {
-                name: "vulkan",
-                description: "GPU through Vulkan".to_owned(),
-                unavailable: Some(reason),
+                name: api.name(),
+                description: api.description().to_owned(),
+                unavailable: Some(reason.to_owned()),
             },
         }
     }
 
-    /// Not one of the drivers that compute on the CPU, which are slower than burn's own.
-    pub(super) fn is_gpu() -> bool {
-        identity().is_ok_and(|name| {
-            let name = name.to_lowercase();
-            !["swiftshader", "llvmpipe", "lavapipe"]
-                .iter()
-                .any(|s| name.contains(s))
-        })
+    /// Software drivers announce buffer addresses, which kernels in SPIR-V use, and then compute
+    /// wrongly: SwiftShader passes one self-test and fails the next.
+    fn unfit(adapter: &wgpu::AdapterInfo) -> Option<String> {
+        (cfg!(feature = "vulkan")
+            && is_software(adapter)
+            && adapter.backend == wgpu::Backend::Vulkan)
+            .then(|| {
+                "software drivers run only what is built with `--features wgpu` instead of `vulkan`"
+                    .to_owned()
+            })
+    }
+
+    /// Whether there is a GPU, and not a driver that computes on the CPU, more slowly than burn's
+    /// own CPU backend does.
+    pub(super) fn is_real(api: Api) -> bool {
+        gpu(api).is_ok_and(|gpu| !is_software(&gpu.adapter))
     }
 
     /// A driver may compile a kernel wrongly and say nothing, so the device has to pass the library's
     /// self-test before it is used.
-    pub(super) fn open() -> Result<Device> {
-        let device = std::panic::catch_unwind(|| Device::vulkan(DeviceKind::default()))
-            .map_err(|_| anyhow!("the Vulkan device could not be opened"))?;
-        wait(freeguide::self_test::self_test(&device))
-            .context("the Vulkan device cannot be used; --device cpu can")?;
-        Ok(device)
+    pub(super) fn open(api: Api) -> Result<Device> {
+        let gpu = gpu(api).map_err(|reason| anyhow!(reason))?;
+        let adapter = &gpu.adapter.name;
+        if let Some(reason) = unfit(&gpu.adapter) {
+            bail!("{adapter}: {reason}");
+        }
+        wait(freeguide::self_test::self_test(&gpu.device))
+            .with_context(|| format!("{adapter} cannot be used"))?;
+        Ok(gpu.device.clone())
     }
 
     /// Waits for a future that some other thread completes.
@@ -132,27 +178,60 @@ mod vulkan {
     }
 }
 
-#[cfg(not(feature = "vulkan"))]
-mod vulkan {
-    use super::Found;
+/// The ways to a GPU.
+mod api {
+    /// A graphics API, or whichever the system has.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub enum Api {
+        /// Vulkan: Linux, Windows, Android.
+        Vulkan,
+        /// Vulkan, Metal or Direct3D 12, as wgpu finds it best.
+        Any,
+    }
+
+    impl Api {
+        pub const ALL: [Api; 2] = [Api::Vulkan, Api::Any];
+
+        /// The name for `--device`.
+        pub fn name(self) -> &'static str {
+            match self {
+                Api::Vulkan => "vulkan",
+                Api::Any => "wgpu",
+            }
+        }
+
+        pub fn description(self) -> &'static str {
+            match self {
+                Api::Vulkan => "GPU through Vulkan",
+                Api::Any => "GPU through the system's API",
+            }
+        }
+    }
+}
+
+#[cfg(not(feature = "wgpu"))]
+mod gpu {
     use anyhow::{Result, bail};
     use burn::tensor::Device;
 
-    const REASON: &str = "this freeguide was built without it; build it with `cargo build --release -p freeguide-trainer --features vulkan`";
+    use super::Found;
+    pub(super) use super::api::Api;
 
-    pub(super) fn found() -> Found {
+    const REASON: &str = "this freeguide was built without GPU support; build it with `cargo build --release -p freeguide-trainer --features vulkan` (or `--features wgpu` for Metal and Direct3D)";
+
+    pub(super) fn found(api: Api) -> Found {
         Found {
-            name: "vulkan",
-            description: "GPU through Vulkan".to_owned(),
+            name: api.name(),
+            description: api.description().to_owned(),
             unavailable: Some(REASON.to_owned()),
         }
     }
 
-    pub(super) fn is_gpu() -> bool {
+    pub(super) fn is_real(_: Api) -> bool {
         false
     }
 
-    pub(super) fn open() -> Result<Device> {
+    pub(super) fn open(_: Api) -> Result<Device> {
         bail!(REASON)
     }
 }
