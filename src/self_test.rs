@@ -8,9 +8,12 @@ use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use thiserror::Error;
 
-use crate::guidance::GuidedRows;
+use crate::guidance::{Guide, Policy};
 use crate::network::{UNet, UNetConfig};
 use crate::noise::{NoiseStream, Purpose};
+use crate::noise_level::LogSnr;
+use crate::prediction::Target;
+use crate::sampler::Evaluation;
 
 /// Why a device cannot be trusted.
 #[derive(Debug, Clone, PartialEq, Error)]
@@ -111,10 +114,27 @@ pub fn input(device: &Device) -> (Tensor<4>, Tensor<1>, Tensor<1, Int>) {
 async fn measure(device: &Device) -> Result<Vec<f32>, SelfTestError> {
     let network = network(device);
     let (z, log_snr, class) = input(device);
-    let guided = GuidedRows::new(&[Some(0), Some(1)], &[2.0, 2.0], 2).predict(&network, &z, -1.5);
+    let guided = guided(&network, &z);
     let mut found = summary(network.forward(z, log_snr, class)).await?;
     found.extend(summary(guided).await?);
     Ok(found)
+}
+
+/// ε̃ of the guided evaluation.
+fn guided(network: &UNet, z: &Tensor<4>) -> Tensor<4> {
+    let level = LogSnr(-1.5);
+    let mut guide = Guide::new(&[Some(0), Some(1)], &[2.0, 2.0], Policy::default(), None, 2);
+    let rows = guide.rows(level);
+    let evaluation = Evaluation {
+        z: rows.latents(z),
+        level,
+        classes: rows.classes().to_vec(),
+    };
+    let output = evaluation.predict(network);
+    guide
+        .mix(&output, z, level, Target::Epsilon, false)
+        .estimate
+        .epsilon
 }
 
 /// Mean, mean square and every 37th value.
