@@ -97,7 +97,7 @@ fn warnings() -> Result<()> {
 }
 
 /// Builds the command with the features that the tests have, so that no dependency is compiled twice.
-fn command() -> Result<()> {
+pub(crate) fn command() -> Result<()> {
     cargo()
         .args("test --release --no-run")
         .args(tools::mpi())

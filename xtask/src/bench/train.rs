@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 
 use super::machine;
 use super::process::{Cost, measure};
-use crate::sh::{Sh, cargo, freeguide, root, say, sh, target};
+use crate::checks;
+use crate::sh::{Sh, freeguide, root, say, sh, target};
 
 /// The version that the table is made with; its wheels hold a CPU build, which is all that is used.
 const TORCH: &str = "torch==2.15.0";
@@ -139,7 +140,7 @@ impl Runs {
 /// Where a program is missing or fails.
 pub fn run(python: Option<&Path>, threads: &[usize], rounds: usize, steps: u64) -> Result<()> {
     say("building the freeguide command");
-    cargo().args("build --release").run()?;
+    checks::command()?;
     let python = match python {
         Some(python) => python.to_owned(),
         None => environment()?,
