@@ -137,7 +137,7 @@ pub struct Serve {
 
 #[derive(Debug, Args)]
 pub struct Device {
-    /// Where to compute: auto, cpu or vulkan; see `freeguide devices`.
+    /// Where to compute: auto, cpu, vulkan or wgpu; see `freeguide devices`.
     #[arg(long, value_name = "NAME", default_value = "auto")]
     pub device: String,
 }
