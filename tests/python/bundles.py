@@ -6,9 +6,9 @@ import os
 import subprocess
 from pathlib import Path
 
-import torch
+import numpy as np
 from safetensors import safe_open
-from safetensors.torch import save
+from safetensors.numpy import save
 
 ROOT = Path(__file__).parent.parent.parent
 FIXTURES = ROOT / "tests/fixtures"
@@ -16,6 +16,9 @@ FREEGUIDE = Path(os.environ.get("FREEGUIDE", ROOT / "target/release/freeguide"))
 # Every network of the parity fixtures: with attention and without, several heads and groups, one stage to three, other
 # scalings of log_snr, grey images.
 NETWORKS = ["attention", "heads", "plain", "single"]
+# Networks of other programs; they hold every option that networks have here. tests/pytorch says how they are made.
+GUIDED = ["guided_adm64", "guided_default", "guided_learned", "guided_unconditional"]
+DIFFUSERS = ["diffusers_class", "diffusers_ddpm", "diffusers_learned", "diffusers_resnet"]
 
 
 def freeguide(*arguments: str | Path) -> subprocess.CompletedProcess:
@@ -31,14 +34,14 @@ def refused(*arguments: str | Path) -> subprocess.CompletedProcess:
     return subprocess.run([FREEGUIDE, *map(str, arguments)], capture_output=True, text=True)
 
 
-def fixture(name: str) -> tuple[dict, dict[str, torch.Tensor]]:
+def fixture(name: str) -> tuple[dict, dict[str, np.ndarray]]:
     """Configuration and tensors of unet_NAME.safetensors; see tests/pytorch/make_unet_fixture.py."""
-    with safe_open(FIXTURES / f"unet_{name}.safetensors", "pt") as file:
+    with safe_open(FIXTURES / f"unet_{name}.safetensors", "np") as file:
         config = json.loads(file.metadata()["config"])
         return config, {key: file.get_tensor(key) for key in file.keys()}
 
 
-def bundle(name: str, folder: Path, target: str = "v") -> dict[str, torch.Tensor]:
+def bundle(name: str, folder: Path, target: str = "v") -> dict[str, np.ndarray]:
     """Writes a fixture's network as a bundle; returns the fixture's tensors."""
     config, tensors = fixture(name)
     prefix = "weight."
@@ -60,3 +63,19 @@ def bundle(name: str, folder: Path, target: str = "v") -> dict[str, torch.Tensor
     }
     (folder / "config.json").write_text(json.dumps(about))
     return tensors
+
+
+def imported(name: str, folder: Path) -> tuple[dict, dict[str, np.ndarray]]:
+    """Imports a network of tests/fixtures/import into `folder`; returns its configuration, and the input and output that
+    the other program computed."""
+    path = FIXTURES / "import" / name
+    with safe_open(path.with_name(f"{name}.expected.safetensors"), "np") as file:
+        flags = (file.metadata() or {}).get("flags")
+        tensors = {key: file.get_tensor(key) for key in file.keys()}
+    if name in GUIDED:
+        freeguide("import", "--from", "guided-diffusion", f"{path}.pt", "--flags", flags, "--out", folder)
+    else:
+        freeguide("import", "--from", "diffusers", path, "--out", folder)
+    config = json.loads((folder / "config.json").read_text())
+    null = np.full(len(tensors["x"]), len(config["classes"]))
+    return config, tensors | {"class": tensors.get("class", null).astype(np.int64)}

@@ -29,7 +29,6 @@ class Onnx(unittest.TestCase):
     def export(self, name: str, *options: str, target: str = "v") -> dict[str, np.ndarray]:
         tensors = bundle(name, self.folder / "model", target)
         freeguide("export", "--model", self.folder / "model", "--format", "onnx", "--out", self.folder / "onnx", *options)
-        tensors = {key: value.numpy() for key, value in tensors.items()}
         return tensors | {"class": tensors["class"].astype(np.int64)}
 
     def predict(self, tensors: dict, rows: slice = slice(None)) -> np.ndarray:

@@ -19,7 +19,7 @@ class TorchFormats(unittest.TestCase):
         self.folder = Path(temporary.name)
 
     def export(self, name: str, form: str, *options: str) -> dict[str, torch.Tensor]:
-        tensors = bundle(name, self.folder / "model")
+        tensors = {key: torch.from_numpy(value) for key, value in bundle(name, self.folder / "model").items()}
         freeguide("export", "--model", self.folder / "model", "--format", form, "--out", self.folder / name, *options)
         return tensors
 

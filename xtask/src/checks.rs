@@ -1,7 +1,7 @@
 //! `cargo xtask test`: every check of the project, with a summary.
 
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -16,15 +16,22 @@ use crate::{Checks, compile_onnx, python, site};
 /// Runs what was asked for, all of it where nothing was, and goes on after a failure wherever the
 /// next check does not need what failed.
 pub fn run(mut wanted: Checks) -> Result<ExitCode> {
-    if !(wanted.native || wanted.js || wanted.browser || wanted.python || wanted.lint) {
-        wanted = Checks {
-            native: true,
-            js: true,
-            browser: true,
-            python: false,
-            lint: false,
-        };
+    let named = [
+        wanted.native,
+        wanted.onnx,
+        wanted.js,
+        wanted.browser,
+        wanted.compiled,
+        wanted.python,
+        wanted.lint,
+    ];
+    if !named.contains(&true) {
+        wanted.native = true;
+        wanted.onnx = true;
+        wanted.js = true;
+        wanted.browser = true;
     }
+    let interpreter = wanted.interpreter.as_deref();
     let mut report = Report::default();
     if wanted.native || wanted.lint {
         report.check("format", &[], format);
@@ -35,6 +42,11 @@ pub fn run(mut wanted: Checks) -> Result<ExitCode> {
     if wanted.native {
         report.check("warnings", &[], warnings);
         report.check("native tests", &[], native);
+    }
+    if wanted.onnx {
+        report.check("onnxruntime", &[], || {
+            python(&ONNX_PACKAGES, interpreter, "tests/python", "test_onnx*.py")
+        });
     }
     if wanted.js || wanted.browser {
         report.check("wasm cpu", &[], || {
@@ -52,9 +64,13 @@ pub fn run(mut wanted: Checks) -> Result<ExitCode> {
         report.check("site", &all, || site::build(&site, &Build::ALL));
         report.check("browser tests", &["site"], browser);
     }
+    if wanted.compiled {
+        report.check("compiled networks", &[], || compiled(interpreter));
+    }
     if wanted.python {
-        report.check("Python tests", &[], || python("tests/python"));
-        report.check("compiled networks", &[], compiled);
+        report.check("Python tests", &[], || {
+            python(&TORCH_PACKAGES, interpreter, "tests/python", "test_*.py")
+        });
     }
     Ok(report.print())
 }
@@ -132,8 +148,11 @@ fn browser() -> Result<()> {
         .run()
 }
 
-/// What tests/python imports.
-const PYTHON_PACKAGES: [&str; 10] = [
+/// What the tests of ONNX files import: some 60 MB to fetch.
+const ONNX_PACKAGES: [&str; 5] = ["numpy", "onnx", "onnxruntime", "pillow", "safetensors"];
+
+/// What all of tests/python imports.
+const TORCH_PACKAGES: [&str; 10] = [
     "diffusers",
     "numpy",
     "onnx",
@@ -146,13 +165,25 @@ const PYTHON_PACKAGES: [&str; 10] = [
     "torch_fidelity",
 ];
 
-/// The test_*.py of a folder: what the command writes, as PyTorch, onnxruntime and others read it,
-/// and the other way round.
-fn python(folder: &str) -> Result<()> {
+/// The tests of a folder in files of that pattern: what the command writes, as PyTorch, onnxruntime
+/// and others read it, and the other way round. Without an interpreter that has the packages, our
+/// own gets them.
+fn python(
+    packages: &[&str],
+    interpreter: Option<&Path>,
+    folder: &str,
+    pattern: &str,
+) -> Result<()> {
     command()?;
-    sh(python::venv(&PYTHON_PACKAGES)?)
+    let interpreter = match interpreter {
+        Some(given) => given.to_owned(),
+        None => python::venv(packages)?,
+    };
+    sh(interpreter)
         .args("-m unittest discover --verbose --start-directory")
         .arg(folder)
+        .arg("--pattern")
+        .arg(pattern)
         .env("FREEGUIDE", freeguide())
         .env("FREEGUIDE_COMPILED", compiled_folder())
         .env("PYTHONDONTWRITEBYTECODE", "1")
@@ -164,7 +195,7 @@ fn compiled_folder() -> PathBuf {
 }
 
 /// Runtimes around networks of one's own, in Node: a mixer from PyTorch, and an export of ours.
-fn compiled() -> Result<()> {
+fn compiled(interpreter: Option<&Path>) -> Result<()> {
     command()?;
     let folder = compiled_folder();
     sh(freeguide())
@@ -175,7 +206,7 @@ fn compiled() -> Result<()> {
     compile_onnx::run(&mixer, &folder.join("mixer"), &[Build::Cpu])?;
     let tiny = folder.join("onnx/denoiser.onnx");
     compile_onnx::run(&tiny, &folder.join("tiny"), &[Build::Cpu])?;
-    python("tests/compiled")
+    python(&ONNX_PACKAGES, interpreter, "tests/compiled", "test_*.py")
 }
 
 /// What ran, and how it went.

@@ -5,17 +5,17 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use crate::sh::{cargo, copy_dir, freeguide, replace_dir, root, sh};
+use crate::sh::{copy_dir, freeguide, replace_dir, root, sh};
 use crate::wasm::{self, Build, Tools};
 use crate::{site, tools};
 
-/// Compiles the ONNX file `model` into `out`: a bundle, a package and a page.
+/// Compiles the ONNX file `model` into `out`: a bundle, a package and a page. The command must have
+/// been built.
 pub fn run(model: &Path, out: &Path, builds: &[Build]) -> Result<()> {
     let work = root().join("target/compile-onnx");
     let _ = fs::remove_dir_all(&work);
     fs::create_dir_all(&work).with_context(|| format!("cannot make {}", work.display()))?;
     // The command checks the file, which burn-onnx takes for any model, and writes the bundle.
-    cargo().args("build --release").run()?;
     let bundle = || sh(freeguide()).args("compiled-bundle --onnx").arg(model);
     bundle().quietly()?;
     // burn-onnx names what it writes after what it reads.

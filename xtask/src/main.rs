@@ -46,10 +46,10 @@ enum Command {
         #[arg(long)]
         no_webgpu: bool,
     },
-    /// Run every test: format, native, JavaScript and in a real browser
+    /// Run every test: format, native, onnxruntime, JavaScript and in a real browser
     ///
-    /// Without an option everything runs but clippy and what needs Python packages. With options, only what they name. The exit
-    /// code is 0 only where all that ran has passed.
+    /// Without an option everything runs but --lint, --compiled and --python, which take longest. With options, only what
+    /// they name. The exit code is 0 only where all that ran has passed.
     Test(Checks),
     /// Compile the runtime and the TypeScript package around it, and print the runtime's sizes
     ///
@@ -164,24 +164,35 @@ fn default_threads() -> Vec<usize> {
 }
 
 /// What `cargo xtask test` runs.
-#[derive(Args, Clone, Copy, Debug, Default)]
+#[derive(Args, Clone, Debug, Default)]
 struct Checks {
     /// Format, compiler warnings and the native tests of all crates
     #[arg(long)]
     native: bool,
+    /// Exported ONNX files in onnx.checker and onnxruntime; pip fetches some 60 MB into
+    /// target/python the first time
+    #[arg(long)]
+    onnx: bool,
     /// Type checks and unit tests of the TypeScript package and the page
     #[arg(long)]
     js: bool,
     /// The page in headless Chromium, on the CPU build and on WebGPU
     #[arg(long)]
     browser: bool,
-    /// The command against PyTorch, onnxruntime and others, and compiled ONNX files; pip fetches
-    /// some 3 GB into target/python the first time
+    /// Runtimes compiled around ONNX files, in Node, against onnxruntime and the command; burn-onnx
+    /// is compiled the first time
+    #[arg(long)]
+    compiled: bool,
+    /// The command against PyTorch, diffusers and others; pip fetches some 3 GB into target/python
+    /// the first time
     #[arg(long)]
     python: bool,
     /// Format and clippy with warnings as errors; compiles the dependencies a second time
     #[arg(long)]
     lint: bool,
+    /// A Python that has the packages of tests/requirements.txt; nothing is installed then
+    #[arg(long, value_name = "FILE")]
+    interpreter: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]
@@ -246,6 +257,7 @@ fn run(command: Command) -> Result<ExitCode> {
                 &wasm::Build::ALL[..]
             };
             let out = std::path::absolute(out)?;
+            sh::cargo().args("build --release").run()?;
             compile_onnx::run(&std::path::absolute(model)?, &out, builds)?;
             println!(
                 "{}: the bundle is in model/, the package in package/, the page in site/.",
