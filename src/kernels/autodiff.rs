@@ -1,6 +1,5 @@
 //! The kernels' operations in burn's graph of gradients.
 
-use burn::backend::TensorMetadata;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
@@ -114,12 +113,12 @@ impl<B: KernelGradients> Backward<B, 3> for SameConvolution {
             grads.register::<B>(node.id, gradient);
         }
         if let Some(node) = node_weight {
-            let kernel = weight.shape()[2];
-            let gradient = B::same_convolution_weight_backward(x, grad.clone(), kernel);
+            let (x, weight) = (x.clone(), weight.clone());
+            let gradient = B::same_convolution_weight_backward(x, weight, grad.clone());
             grads.register::<B>(node.id, gradient);
         }
         if let Some(node) = node_x {
-            grads.register::<B>(node.id, B::same_convolution_x_backward(weight, grad));
+            grads.register::<B>(node.id, B::same_convolution_x_backward(x, weight, grad));
         }
     }
 }

@@ -1,23 +1,29 @@
 //! The kernels as operations of burn's backends.
 
-use burn::backend::flex::{FlexTensor, Layout};
+#[cfg(feature = "autodiff")]
+use burn::backend::TensorMetadata;
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Backend, Dispatch, DispatchDevice, Flex, TensorMetadata, backend_extension};
+use burn::backend::{Backend, Dispatch, DispatchDevice, backend_extension};
 use burn::nn::PaddingConfig2d;
 use burn::nn::conv::Conv2d;
-use burn::tensor::{Bytes, DType, Shape, Tensor};
+#[cfg(feature = "wgpu")]
+use burn::tensor::Shape;
+use burn::tensor::{DType, Tensor};
 
 use super::GroupNormOptions;
-use super::convolution::{self, Weights};
-use super::group_norm::GroupNorm;
-use super::patches::Images;
 
 /// The operations, for tensors of 32-bit floats.
 ///
-/// burn's dispatch selects the backend of the tensors; [`serves`] says which there are.
-#[backend_extension(Flex, Autodiff: cfg(feature = "autodiff"))]
+/// burn's dispatch selects the backend of the tensors; [`normalizes`] and [`convolves`] say for which there are kernels.
+#[backend_extension(
+    Flex: cfg(feature = "flex"),
+    Cube: cfg(feature = "wgpu"),
+    Fusion: cfg(feature = "wgpu"),
+    Autodiff: cfg(feature = "autodiff")
+)]
 pub trait Kernels: Backend {
     /// As [`super::group_norm`].
+    #[fusion(dtype = x, shape = x)]
     fn fused_group_norm(
         x: FloatTensor<Self>,
         scale: FloatTensor<Self>,
@@ -28,6 +34,7 @@ pub trait Kernels: Backend {
     /// The convolution of stride 1 whose zero padding keeps the size of the image.
     ///
     /// `x`: `[batch, inputs, height, width]`; `weight`: `[outputs, inputs, kernel, kernel]`; `bias`: `[outputs]`.
+    #[fusion(dtype = x, shape = convolved(x, weight))]
     fn same_convolution(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -35,22 +42,54 @@ pub trait Kernels: Backend {
     ) -> FloatTensor<Self>;
 }
 
-/// Whether there are kernels for a tensor: on burn's CPU backend, with or without autodiff, in 32-bit floats.
-pub(super) fn serves<const D: usize>(x: &Tensor<D>) -> bool {
-    fn on_flex(device: &DispatchDevice) -> bool {
-        match device {
-            DispatchDevice::Flex(_) => true,
-            #[cfg(feature = "autodiff")]
-            DispatchDevice::Autodiff(device) => on_flex(device),
-            #[allow(unreachable_patterns)]
-            _ => false,
-        }
+/// The shape of [`Kernels::same_convolution`]'s result.
+#[cfg(feature = "wgpu")]
+fn convolved(x: &Shape, weight: &Shape) -> Shape {
+    let [batch, _, height, width] = x.dims();
+    Shape::new([batch, weight[0], height, width])
+}
+
+/// The device that computes, beneath autodiff.
+fn device(device: &DispatchDevice) -> &DispatchDevice {
+    match device {
+        #[cfg(feature = "autodiff")]
+        DispatchDevice::Autodiff(inner) => self::device(inner),
+        #[allow(unreachable_patterns)]
+        _ => device,
     }
-    x.dtype() == DType::F32 && on_flex(x.device().as_dispatch())
+}
+
+/// Whether there is a group norm for a tensor: in 32-bit floats, on burn's CPU and GPU backends.
+pub(super) fn normalizes(x: &Tensor<4>) -> bool {
+    let on_device = match device(x.device().as_dispatch()) {
+        #[cfg(feature = "flex")]
+        DispatchDevice::Flex(_) => true,
+        #[cfg(feature = "wgpu")]
+        DispatchDevice::Cube(_) => true,
+        #[allow(unreachable_patterns)]
+        _ => false,
+    };
+    on_device && x.dtype() == DType::F32
+}
+
+/// Whether a convolution of a tensor had better be this module's: in 32-bit floats, on burn's CPU backend and on WebGPU.
+///
+/// Natively burn times several kernels on a GPU, some of which use its matrix units, and takes the quickest. Browsers do
+/// not let it, and then it knows only one.
+pub(super) fn convolves(x: &Tensor<4>) -> bool {
+    let on_device = match device(x.device().as_dispatch()) {
+        #[cfg(feature = "flex")]
+        DispatchDevice::Flex(_) => true,
+        #[cfg(feature = "wgpu")]
+        DispatchDevice::Cube(_) => cfg!(target_family = "wasm"),
+        #[allow(unreachable_patterns)]
+        _ => false,
+    };
+    on_device && x.dtype() == DType::F32
 }
 
 /// The bias of a convolution that is one of those for which there is a kernel.
-fn bias_if_same(module: &Conv2d) -> Option<Tensor<1>> {
+pub(super) fn bias_if_same(module: &Conv2d) -> Option<Tensor<1>> {
     let [height, width] = module.kernel_size;
     let padding = match module.padding {
         PaddingConfig2d::Valid => [0; 4],
@@ -91,99 +130,7 @@ pub(super) fn convolve(module: &Conv2d, x: &Tensor<4>) -> Option<Tensor<4>> {
     )))
 }
 
-impl Kernels for Flex {
-    fn fused_group_norm(
-        x: FlexTensor,
-        scale: FlexTensor,
-        shift: FlexTensor,
-        options: GroupNormOptions,
-    ) -> FlexTensor {
-        let (x, scale, shift) = (Values::of(x), Values::of(scale), Values::of(shift));
-        let shape = x.images();
-        let y = norm(shape, options, &scale, &shift).forward(x.get());
-        tensor(y, shape)
-    }
-
-    fn same_convolution(x: FlexTensor, weight: FlexTensor, bias: FlexTensor) -> FlexTensor {
-        let (x, weight, bias) = (Values::of(x), Values::of(weight), Values::of(bias));
-        let weights = weights(&weight, Some(&bias));
-        let shape = x.images();
-        let y = convolution::convolve(x.get(), shape, weights);
-        tensor(y, shape.with_channels(weights.outputs))
-    }
-}
-
-fn norm<'a>(
-    shape: Images,
-    options: GroupNormOptions,
-    scale: &'a Values,
-    shift: &'a Values,
-) -> GroupNorm<'a> {
-    GroupNorm {
-        shape,
-        groups: options.groups,
-        epsilon: options.epsilon as f32,
-        silu: options.silu,
-        scale: scale.get(),
-        shift: shift.get(),
-    }
-}
-
-fn weights<'a>(weight: &'a Values, bias: Option<&'a Values>) -> Weights<'a> {
-    let shape = weight.images();
-    Weights {
-        values: weight.get(),
-        bias: bias.map(Values::get),
-        outputs: shape.batch,
-        inputs: shape.channels,
-        kernel: shape.height,
-    }
-}
-
-/// A tensor whose values lie in memory in the order of its indices.
-struct Values(FlexTensor);
-
-impl Values {
-    fn of(tensor: FlexTensor) -> Self {
-        Self(tensor.to_contiguous())
-    }
-
-    fn get(&self) -> &[f32] {
-        let (start, end) = self.0.layout().contiguous_offsets().unwrap_or_default();
-        &self.0.storage()[start..end]
-    }
-
-    /// The shape of four dimensions.
-    fn images(&self) -> Images {
-        let [batch, channels, height, width] = self.0.shape().dims();
-        Images {
-            batch,
-            channels,
-            height,
-            width,
-        }
-    }
-}
-
-fn tensor(values: Vec<f32>, shape: Images) -> FlexTensor {
-    let Images {
-        batch,
-        channels,
-        height,
-        width,
-    } = shape;
-    tensor_of(values, Shape::new([batch, channels, height, width]))
-}
-
-fn tensor_of(values: Vec<f32>, shape: Shape) -> FlexTensor {
-    FlexTensor::new(
-        Bytes::from_elems(values),
-        Layout::contiguous(shape),
-        DType::F32,
-    )
-}
-
-/// The gradients of [`Kernels`]' operations.
+/// The gradients of [`Kernels`]' operations, from burn's where a backend has none of its own.
 #[cfg(feature = "autodiff")]
 pub(super) trait KernelGradients: Kernels {
     /// The gradients of x, scale and shift, for that of the result.
@@ -193,78 +140,33 @@ pub(super) trait KernelGradients: Kernels {
         shift: FloatTensor<Self>,
         grad: FloatTensor<Self>,
         options: GroupNormOptions,
-    ) -> [FloatTensor<Self>; 3];
+    ) -> [FloatTensor<Self>; 3] {
+        super::gradients::group_norm::<Self>(x, scale, shift, grad, options)
+    }
 
     /// The gradient of x, for that of the result.
     fn same_convolution_x_backward(
+        x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         grad: FloatTensor<Self>,
-    ) -> FloatTensor<Self>;
+    ) -> FloatTensor<Self> {
+        let options = super::gradients::convolution::<Self>(&weight);
+        Self::conv2d_x_backward(x, weight, grad, options)
+    }
 
-    /// The gradient of a weight of kernels of `kernel`², for that of the result.
+    /// The gradient of the weight, for that of the result.
     fn same_convolution_weight_backward(
         x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
         grad: FloatTensor<Self>,
-        kernel: usize,
-    ) -> FloatTensor<Self>;
+    ) -> FloatTensor<Self> {
+        let options = super::gradients::convolution::<Self>(&weight);
+        Self::conv2d_weight_backward(x, weight, grad, options)
+    }
 
     /// The gradient of the bias, for that of the result.
-    fn same_convolution_bias_backward(grad: FloatTensor<Self>) -> FloatTensor<Self>;
-}
-
-#[cfg(feature = "autodiff")]
-impl KernelGradients for Flex {
-    fn fused_group_norm_backward(
-        x: FlexTensor,
-        scale: FlexTensor,
-        shift: FlexTensor,
-        grad: FlexTensor,
-        options: GroupNormOptions,
-    ) -> [FlexTensor; 3] {
-        let (x, scale, shift) = (Values::of(x), Values::of(scale), Values::of(shift));
-        let grad = Values::of(grad);
-        let shape = x.images();
-        let gradients = norm(shape, options, &scale, &shift).backward(x.get(), grad.get());
-        let affine = Shape::new([shape.batch, shape.channels]);
-        [
-            tensor(gradients.x, shape),
-            tensor_of(gradients.scale, affine.clone()),
-            tensor_of(gradients.shift, affine),
-        ]
-    }
-
-    fn same_convolution_x_backward(weight: FlexTensor, grad: FlexTensor) -> FlexTensor {
-        let (weight, grad) = (Values::of(weight), Values::of(grad));
-        let forward = weights(&weight, None);
-        let turned = convolution::turned(forward);
-        let backward = Weights {
-            values: &turned,
-            outputs: forward.inputs,
-            inputs: forward.outputs,
-            ..forward
-        };
-        let shape = grad.images();
-        let x = convolution::convolve(grad.get(), shape, backward);
-        tensor(x, shape.with_channels(backward.outputs))
-    }
-
-    fn same_convolution_weight_backward(
-        x: FlexTensor,
-        grad: FlexTensor,
-        kernel: usize,
-    ) -> FlexTensor {
-        let (x, grad) = (Values::of(x), Values::of(grad));
-        let (shape, outputs) = (x.images(), grad.images().channels);
-        let gradient =
-            super::weight_gradient::weight_gradient(x.get(), grad.get(), shape, outputs, kernel);
-        let shape = Shape::new([outputs, shape.channels, kernel, kernel]);
-        tensor_of(gradient, shape)
-    }
-
-    fn same_convolution_bias_backward(grad: FlexTensor) -> FlexTensor {
-        let grad = Values::of(grad);
-        let shape = grad.images();
-        let gradient = super::weight_gradient::bias_gradient(grad.get(), shape);
-        tensor_of(gradient, Shape::new([shape.channels]))
+    fn same_convolution_bias_backward(grad: FloatTensor<Self>) -> FloatTensor<Self> {
+        let shape = [grad.shape()[1]];
+        Self::float_reshape(Self::float_sum_dims(grad, &[0, 2, 3]), shape.into())
     }
 }

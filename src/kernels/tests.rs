@@ -24,7 +24,7 @@ fn numbers(count: usize, seed: u64) -> Vec<f32> {
         .collect()
 }
 
-fn tensor<const D: usize>(shape: [usize; D], seed: u64, device: &Device) -> Tensor<D> {
+pub(super) fn tensor<const D: usize>(shape: [usize; D], seed: u64, device: &Device) -> Tensor<D> {
     let values = numbers(shape.iter().product(), seed);
     Tensor::from_data(TensorData::new(values, shape), device)
 }
@@ -34,7 +34,12 @@ fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
 }
 
 /// Fails where a number differs from the one expected by more than `tolerance` of the largest.
-fn assert_close<const D: usize>(what: &str, found: Tensor<D>, expected: Tensor<D>, tolerance: f64) {
+pub(super) fn assert_close<const D: usize>(
+    what: &str,
+    found: Tensor<D>,
+    expected: Tensor<D>,
+    tolerance: f64,
+) {
     assert_eq!(found.dims(), expected.dims(), "{what}");
     let (found, expected) = (values(found), values(expected));
     let largest = expected.iter().fold(1e-3f64, |worst, e| worst.max(e.abs()));
@@ -59,7 +64,7 @@ fn convolution([inputs, outputs]: [usize; 2], kernel: usize, seed: u64, device: 
 }
 
 /// The loss whose gradient is a given one.
-fn against(y: Tensor<4>, gradient: Tensor<4>) -> Tensor<1> {
+pub(super) fn against(y: Tensor<4>, gradient: Tensor<4>) -> Tensor<1> {
     (y * gradient).sum()
 }
 

@@ -45,19 +45,30 @@ impl GroupNorm {
     ///
     /// # Shapes
     ///
-    /// `x` and the result: `[batch, channels, height, width]`; `scale`, `shift`:
-    /// `[batch, channels]`.
-    pub fn forward_modulated_silu(
-        &self,
-        x: Tensor<4>,
-        scale: Tensor<2>,
-        shift: Tensor<2>,
-    ) -> Tensor<4> {
+    /// `x` and the result: `[batch, channels, height, width]`; `modulation`, scales and then
+    /// shifts: `[at least batch, 2 · channels]`.
+    pub fn forward_modulated_silu(&self, x: Tensor<4>, modulation: Tensor<2>) -> Tensor<4> {
+        let options = self.options(true);
+        let learned = || [self.weight.val(), self.bias.val()];
+        if let Some(y) = kernels::modulated_group_norm(&x, learned(), &modulation, options) {
+            return y;
+        }
+        let [batch, channels, ..] = x.dims();
+        let modulation = modulation.narrow(0, 0, batch);
+        let scale = widened(modulation.clone().narrow(1, 0, channels));
+        let shift = widened(modulation.narrow(1, channels, channels));
         // The two affine maps are one: computed on [batch, channels], not on every pixel.
         let [weight, bias] = self.affine();
-        let (scale, shift) = (widened(scale), widened(shift));
         let factor = scale + 1.0;
         self.normalize(x, weight * factor.clone(), bias * factor + shift, true)
+    }
+
+    fn options(&self, silu: bool) -> GroupNormOptions {
+        GroupNormOptions {
+            groups: self.groups,
+            epsilon: self.epsilon,
+            silu,
+        }
     }
 
     /// The learned scale and shift, `[1, channels]`.
@@ -74,11 +85,7 @@ impl GroupNorm {
         shift: Tensor<2>,
         activate: bool,
     ) -> Tensor<4> {
-        let options = GroupNormOptions {
-            groups: self.groups,
-            epsilon: self.epsilon,
-            silu: activate,
-        };
+        let options = self.options(activate);
         let dtype = x.dtype();
         let (x, scale, shift) = (widened(x), widened(scale), widened(shift));
         if let Some(y) = kernels::group_norm(&x, &scale, &shift, options) {

@@ -8,7 +8,7 @@ use burn::nn::{
 use burn::tensor::{Device, Tensor};
 
 use super::{DropoutMasks, GroupNorm, Modulation, Resample, UNetConfig, conv3x3, zero_conv3x3};
-use crate::kernels::convolve;
+use crate::kernels::{convolve, convolve_add, linear};
 
 /// A residual block: normalise, activate, (resample,) convolve; normalise with the scale and
 /// shift of the (λ, class) embedding (or only shifted by it), activate, convolve; add the input.
@@ -70,16 +70,13 @@ impl ResidualBlock {
         let [batch, ..] = x.dims();
         let hidden = self.resample.apply(self.norm_in.forward_silu(x.clone()));
         let hidden = convolve(&self.conv_in, hidden);
-        let [_, channels, ..] = hidden.dims();
-        let modulation = self.modulation.forward(embedding).narrow(0, 0, batch);
+        let modulation = linear(&self.modulation, embedding);
         let hidden = match self.how {
-            Modulation::ScaleShift => {
-                let scale = modulation.clone().narrow(1, 0, channels);
-                let shift = modulation.narrow(1, channels, channels);
-                self.norm_out.forward_modulated_silu(hidden, scale, shift)
-            }
+            Modulation::ScaleShift => self.norm_out.forward_modulated_silu(hidden, modulation),
             Modulation::Add => {
-                let shift = modulation.reshape([batch, channels, 1, 1]);
+                let [_, channels] = modulation.dims();
+                let shift = modulation.narrow(0, 0, batch);
+                let shift = shift.reshape([batch, channels, 1, 1]);
                 self.norm_out.forward_silu(hidden + shift)
             }
         };
@@ -87,11 +84,11 @@ impl ResidualBlock {
             Some(masks) => masks.apply(hidden, self.dropout),
             None => hidden,
         };
-        let hidden = convolve(&self.conv_out, hidden);
         let x = self.resample.apply(x);
-        match &self.skip {
-            Some(skip) => convolve(skip, x) + hidden,
-            None => x + hidden,
-        }
+        let x = match &self.skip {
+            Some(skip) => convolve(skip, x),
+            None => x,
+        };
+        convolve_add(&self.conv_out, hidden, x)
     }
 }
