@@ -14,22 +14,40 @@ const COLUMNS: usize = 2048;
 ///
 /// |a − b|² = |a|² + |b|² − 2 a·b, by one matrix product a tile, on all cores. Nothing but one tile and the f64 copies
 /// of its rows is held.
-pub fn for_each_tile(a: &Rows, b: &Rows, mut visit: impl FnMut(usize, usize, MatRef<'_, f64>)) {
+pub fn for_each_tile(a: &Rows, b: &Rows, visit: impl FnMut(usize, usize, MatRef<'_, f64>)) {
+    tiles(a, b, |_| 0, visit);
+}
+
+/// As [`for_each_tile`] of `rows` with themselves, but only the tiles that hold a pair with i + r > j + c: distances are
+/// symmetric, and half of them say all.
+pub fn for_each_tile_below_the_diagonal(
+    rows: &Rows,
+    visit: impl FnMut(usize, usize, MatRef<'_, f64>),
+) {
+    tiles(rows, rows, |j| j, visit);
+}
+
+/// The tiles of columns from j on whose rows begin at `first(j)`.
+fn tiles(
+    a: &Rows,
+    b: &Rows,
+    first: impl Fn(usize) -> usize,
+    mut visit: impl FnMut(usize, usize, MatRef<'_, f64>),
+) {
     // Distances are the same about any origin, and lose least about one in the middle.
     let origin = mean(b);
     let mut tile = Mat::zeros(0, 0);
     for j in (0..b.len()).step_by(COLUMNS) {
-        let right = centred(b, j, COLUMNS, &origin);
-        let right_squares = squares(&right);
-        for i in (0..a.len()).step_by(ROWS) {
-            let left = centred(a, i, ROWS, &origin);
-            let left_squares = squares(&left);
-            tile.resize_with(left.nrows(), right.nrows(), |_, _| 0.0);
+        let right = Block::new(b, j, COLUMNS, &origin);
+        for i in (first(j)..a.len()).step_by(ROWS) {
+            let left = Block::new(a, i, ROWS, &origin);
+            tile.resize_with(left.vectors.ncols(), right.vectors.ncols(), |_, _| 0.0);
             let (dst, par) = (tile.as_mut(), Par::rayon(0));
-            matmul(dst, Accum::Replace, &left, right.transpose(), -2.0, par);
-            for (c, right_square) in right_squares.iter().enumerate() {
+            let (lhs, rhs) = (left.vectors.transpose(), &right.vectors);
+            matmul(dst, Accum::Replace, lhs, rhs, -2.0, par);
+            for (c, right_square) in right.squares.iter().enumerate() {
                 let column = tile.col_as_slice_mut(c);
-                for (value, square) in column.iter_mut().zip(&left_squares) {
+                for (value, square) in column.iter_mut().zip(&left.squares) {
                     *value = (*value + square + right_square).max(0.0);
                 }
             }
@@ -48,19 +66,46 @@ fn mean(rows: &Rows) -> Vec<f64> {
     sum.iter().map(|s| s / rows.len() as f64).collect()
 }
 
-fn centred(rows: &Rows, from: usize, count: usize, origin: &[f64]) -> Mat<f64> {
-    let count = count.min(rows.len() - from);
-    Mat::from_fn(count, rows.width(), |i, j| {
-        f64::from(rows.row(from + i)[j]) - origin[j]
-    })
+/// Some rows about an origin.
+struct Block {
+    /// A column a row: so both are read in the order of memory.
+    vectors: Mat<f64>,
+    /// |row|².
+    squares: Vec<f64>,
 }
 
-fn squares(rows: &Mat<f64>) -> Vec<f64> {
-    let mut sums = vec![0.0; rows.nrows()];
-    for j in 0..rows.ncols() {
-        for (sum, value) in sums.iter_mut().zip(rows.col_as_slice(j)) {
-            *sum += value * value;
-        }
+impl Block {
+    fn new(rows: &Rows, from: usize, count: usize, origin: &[f64]) -> Self {
+        let count = count.min(rows.len() - from);
+        let vectors = Mat::from_fn(rows.width(), count, |j, i| {
+            f64::from(rows.row(from + i)[j]) - origin[j]
+        });
+        let square = |i| vectors.col_as_slice(i).iter().map(|v| v * v).sum();
+        let squares = (0..count).map(square).collect();
+        Self { vectors, squares }
     }
-    sums
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_of_the_pairs_of_a_set_with_itself_are_all_of_them() {
+        let count = COLUMNS + ROWS + 3;
+        let values = (0..count).map(|i| ((i * 7919) % 10_007) as f32).collect();
+        let rows = Rows::new(1, values);
+        let mut seen = vec![0u32; count];
+        for_each_tile_below_the_diagonal(&rows, |i, j, tile| {
+            for c in 0..tile.ncols() {
+                for r in (0..tile.nrows()).filter(|r| i + r > j + c) {
+                    let expected = f64::from(rows.row(i + r)[0] - rows.row(j + c)[0]).powi(2);
+                    assert!((tile[(r, c)] - expected).abs() <= 1e-9 * (1.0 + expected));
+                    seen[i + r] += 1;
+                    seen[j + c] += 1;
+                }
+            }
+        });
+        assert!(seen.iter().all(|&n| n as usize == count - 1));
+    }
 }

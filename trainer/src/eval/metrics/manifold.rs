@@ -2,7 +2,7 @@
 
 use super::MetricError;
 use super::density_coverage::DensityCoverage;
-use super::distances::for_each_tile;
+use super::distances::{for_each_tile, for_each_tile_below_the_diagonal};
 use super::neighbours::Neighbours;
 use super::precision_recall::PrecisionRecall;
 use crate::features::Rows;
@@ -31,12 +31,12 @@ impl Manifold {
             });
         }
         let mut nearest = vec![[f64::INFINITY; NEIGHBOURS]; rows.len()];
-        for_each_tile(&rows, &rows, |i, j, tile| {
+        for_each_tile_below_the_diagonal(&rows, |i, j, tile| {
             for c in 0..tile.ncols() {
-                for r in 0..tile.nrows() {
-                    if i + r != j + c {
-                        insert(&mut nearest[i + r], tile[(r, c)]);
-                    }
+                let below = (j + c + 1).saturating_sub(i);
+                for r in below..tile.nrows() {
+                    insert(&mut nearest[i + r], tile[(r, c)]);
+                    insert(&mut nearest[j + c], tile[(r, c)]);
                 }
             }
         });
@@ -56,8 +56,9 @@ impl Manifold {
 
 /// Keeps `nearest` the smallest values seen, ascending.
 fn insert(nearest: &mut [f64; NEIGHBOURS], value: f64) {
-    let place = nearest.partition_point(|&n| n <= value);
-    if place < NEIGHBOURS {
+    // Nearly all are too large.
+    if value < nearest[NEIGHBOURS - 1] {
+        let place = nearest.partition_point(|&n| n <= value);
         nearest[place..].rotate_right(1);
         nearest[place] = value;
     }

@@ -1,6 +1,6 @@
 //! Mean and covariance of features, as they stream past.
 
-use faer::linalg::matmul::matmul;
+use faer::linalg::matmul::triangular::{BlockStructure, matmul};
 use faer::{Accum, Mat, Par};
 
 use super::MetricError;
@@ -17,7 +17,7 @@ const BLOCK: usize = 1024;
 pub struct Moments {
     count: u64,
     mean: Vec<f64>,
-    /// Σ (x − μ)(x − μ)ᵀ.
+    /// Σ (x − μ)(x − μ)ᵀ, the lower triangle: the upper one is the same.
     scatter: Mat<f64>,
 }
 
@@ -63,25 +63,35 @@ impl Moments {
             }
         }
         mean.iter_mut().for_each(|m| *m /= count as f64);
-        let centred = Mat::from_fn(count, width, |i, j| {
+        // A column an image: so both are read in the order of memory.
+        let centred = Mat::from_fn(width, count, |j, i| {
             f64::from(block[i * width + j]) - mean[j]
         });
         self.square(&centred, 1.0);
 
         let total = self.count + count as u64;
         let share = count as f64 / total as f64;
-        let step = Mat::from_fn(1, width, |_, j| mean[j] - self.mean[j]);
+        let step = Mat::from_fn(width, 1, |j, _| mean[j] - self.mean[j]);
         self.square(&step, self.count as f64 * share);
         for (m, j) in self.mean.iter_mut().zip(0..) {
-            *m += step[(0, j)] * share;
+            *m += step[(j, 0)] * share;
         }
         self.count = total;
     }
 
-    /// scatter += factor · rowsᵀ rows.
-    fn square(&mut self, rows: &Mat<f64>, factor: f64) {
-        let (dst, par) = (self.scatter.as_mut(), Par::rayon(0));
-        matmul(dst, Accum::Add, rows.transpose(), rows, factor, par);
+    /// scatter += factor · vectors vectorsᵀ.
+    fn square(&mut self, vectors: &Mat<f64>, factor: f64) {
+        matmul(
+            &mut self.scatter,
+            BlockStructure::TriangularLower,
+            Accum::Add,
+            vectors,
+            BlockStructure::Rectangular,
+            vectors.transpose(),
+            BlockStructure::Rectangular,
+            factor,
+            Par::rayon(0),
+        );
     }
 
     /// μ, `[width]`.
@@ -102,7 +112,10 @@ impl Moments {
             });
         }
         let factor = 1.0 / (self.count - 1) as f64;
-        Ok(faer::Scale(factor) * &self.scatter)
+        let width = self.mean.len();
+        Ok(Mat::from_fn(width, width, |i, j| {
+            factor * self.scatter[(i.max(j), i.min(j))]
+        }))
     }
 }
 
