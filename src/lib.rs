@@ -19,6 +19,7 @@
 //! | [`noise`] | counter-based Gaussian noise, keyed by seed, image and step |
 //! | [`denoiser`], [`network`] | the interface of a network, and the U-Net after ADM |
 //! | [`bundle`] | the format in which a trained model travels |
+//! | [`classifier`] | the networks that say what an image shows |
 //! | [`settings`] | what one asks of a model |
 //! | [`training`] | Algorithm 1: the joint training objective |
 //! | [`self_test`] | does this device compute what it should? |
@@ -39,6 +40,7 @@
 //! ```
 
 pub mod bundle;
+pub mod classifier;
 pub mod denoiser;
 pub mod gaussian_mixture;
 pub mod guidance;

@@ -98,6 +98,9 @@ fn a_classifier_learns_its_classes_and_says_how_well() {
     assert!((said["baseline"].as_f64().unwrap() - 1.0 / 3.0).abs() < 1e-9);
     // Three colours: hard to miss.
     assert!(accuracy > 0.9, "{accuracy}");
+    let of_class = said["held_out_class_accuracies"].as_object().unwrap();
+    let mean = of_class.values().map(|a| a.as_f64().unwrap()).sum::<f64>() / 3.0;
+    assert!(of_class.contains_key("disc") && (mean - accuracy).abs() < 1e-9);
     assert!(
         fs::read(again).unwrap() == fs::read(network()).unwrap(),
         "the same seed, the same file"
@@ -252,49 +255,68 @@ fn samplers_steps_and_models_are_swept_and_every_class_counts() {
     );
 }
 
-#[test]
-fn what_cannot_be_evaluated_is_refused_in_one_sentence() {
+/// A small sweep with `more`, into a folder that is thrown away.
+fn small(more: &str) -> Ran {
     let folder = tempfile::tempdir().unwrap();
-    let out = folder.path().join("out");
-    let small = "--guidance 0 --steps 1 --samples 60";
-    eval(&out, &small.replace("60", "16"))
+    eval(&folder.path().join("out"), &format!("--steps 1 {more}"))
+}
+
+/// The tiny model against `data`.
+fn against(data: &Path) -> Ran {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, network) = (tiny_model(), network());
+    run(&[
+        "eval",
+        "--model",
+        &model,
+        "--features",
+        &network,
+        "--data",
+        text(data),
+        "--out",
+        text(&folder.path().join("out")),
+        "--samples",
+        "20",
+    ])
+}
+
+#[test]
+fn too_few_images_for_a_covariance_are_refused() {
+    small("--guidance 0 --samples 16")
         .refused(1, &["16 images are too few for the covariance of 16"]);
-    eval(&out, &format!("{small} --features resnet20")).refused(
+    small("--guidance 0 --samples 60 --features resnet20").refused(
         1,
         &["ResNet20", "floor", "45 images are too few", "at least 65"],
     );
-    eval(&out, &format!("{small} --features resnet21"))
-        .refused(1, &["no feature network \"resnet21\""]);
-    eval(&out, &small.replace("60", "0")).refused(2, &["--samples"]);
-    eval(&out, "--guidance 1e9").refused(2, &["--guidance"]);
+}
 
-    // Other weights than those that define FID.
+#[test]
+fn an_unknown_feature_network_and_values_out_of_range_are_refused() {
+    small("--guidance 0 --samples 60 --features resnet21")
+        .refused(1, &["no feature network \"resnet21\""]);
+    small("--guidance 0 --samples 0").refused(2, &["--samples"]);
+    small("--guidance 1e9").refused(2, &["--guidance"]);
+}
+
+#[test]
+fn other_weights_than_those_that_define_fid_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
     let weights = folder.path().join("pt_inception-2015-12-05-6726825d.pth");
     fs::write(&weights, b"other weights").unwrap();
-    eval(&out, &format!("{small} --features {}", text(&weights))).refused(
+    small(&format!("--samples 60 --features {}", text(&weights))).refused(
         1,
         &[
             "SHA-256",
             "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
         ],
     );
+}
 
-    // Another class list, and a class whose images cannot be read.
-    let (model, network) = (tiny_model(), network());
+#[test]
+fn a_data_set_of_other_classes_than_the_models_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
     let other = folder.path().join("other");
     draw_shapes(&other, 3);
-    let against = |data: &Path| {
-        let arguments = [
-            "eval",
-            "--model",
-            &model,
-            "--features",
-            &network,
-            "--data",
-            text(data),
-        ];
-        run(&[&arguments[..], &["--out", text(&out), "--samples", "20"]].concat())
-    };
     fs::rename(other.join("disc"), other.join("circle")).unwrap();
     against(&other).refused(
         1,
@@ -303,12 +325,46 @@ fn what_cannot_be_evaluated_is_refused_in_one_sentence() {
             "the data set has no \"disc\"",
         ],
     );
-    fs::rename(other.join("circle"), other.join("disc")).unwrap();
+}
+
+#[test]
+fn images_that_cannot_be_read_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let other = folder.path().join("other");
+    draw_shapes(&other, 3);
     for entry in fs::read_dir(other.join("disc")).unwrap() {
         fs::write(entry.unwrap().path(), b"no picture").unwrap();
     }
     against(&other).refused(1, &["none of the 3 images of class \"disc\" can be read"]);
     against(&folder.path().join("nowhere")).refused(1, &["nowhere does not exist"]);
+}
+
+#[test]
+fn a_feature_network_of_other_classes_says_why_there_is_no_accuracy() {
+    let folder = tempfile::tempdir().unwrap();
+    // CIFAR-10's classes, which are not those of the shapes; and more images than its 64 features.
+    let (data, out) = (folder.path().join("data"), folder.path().join("out"));
+    draw_shapes(&data, 50);
+    let (model, data) = (tiny_model(), text(&data).to_owned());
+    let sweep = "--features resnet20 --guidance 0 --steps 1 --samples 66 --splits 2";
+    let mut arguments = vec![
+        "eval",
+        "--model",
+        &model,
+        "--data",
+        &data,
+        "--out",
+        text(&out),
+    ];
+    arguments.extend(sweep.split(' '));
+    let ran = run(&arguments).ok();
+    let why = "There is no class accuracy by ResNet20: its 10 classes do not match those of the data set, of which it \
+        does not know \"disc\", \"square\", \"triangle\".";
+    assert!(ran.err.contains(why), "{}", ran.err);
+    let markdown = fs::read_to_string(out.join("report.md")).unwrap();
+    assert!(markdown.contains(why), "{markdown}");
+    let figures = measured(&out);
+    assert!(figures["networks"][0]["cells"][0]["metrics"]["accuracy"].is_null());
 }
 
 #[test]

@@ -31,6 +31,7 @@ pub use memory::MemoryEstimate;
 pub use parameters::{Parameter, parameters};
 pub use quantized::SCALE_SUFFIX;
 pub use safetensors::hex;
+pub(crate) use safetensors::{Values, read_whole};
 
 /// The name of the configuration file in a bundle.
 pub const CONFIG_FILE: &str = "config.json";

@@ -12,15 +12,15 @@ const MAX_HEADER_BYTES: u64 = 16 << 20;
 
 /// One tensor, complete.
 #[derive(Debug)]
-pub(super) struct ReadTensor {
-    pub(super) name: String,
-    pub(super) shape: Vec<usize>,
-    pub(super) values: Values,
+pub(crate) struct ReadTensor {
+    pub(crate) name: String,
+    pub(crate) shape: Vec<usize>,
+    pub(crate) values: Values,
 }
 
 /// A tensor's values.
 #[derive(Debug)]
-pub(super) enum Values {
+pub(crate) enum Values {
     /// Finite floats.
     Floats(Vec<f32>),
     /// Signed integers, one a byte.
@@ -240,6 +240,24 @@ impl FileReader {
             });
         }
         Ok(())
+    }
+}
+
+/// The tensors of a file that is held whole, in the order of their bytes.
+pub(crate) fn read_whole(name: &str, bytes: &[u8]) -> Result<Vec<ReadTensor>, BundleError> {
+    let mut reader = FileReader::new(WeightsFile {
+        file: name.to_owned(),
+        bytes: bytes.len() as u64,
+        sha256: hex(&Sha256::digest(bytes)),
+    });
+    let mut tensors = Vec::new();
+    reader.push(bytes, &mut |tensor| {
+        tensors.push(tensor);
+        Ok(())
+    })?;
+    match &reader.state {
+        State::Tensors(pending) if pending.is_empty() => Ok(tensors),
+        _ => reader.bad("it ends within a tensor or its header"),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Training a small classifier on a data set that no feature network knows, so that it can be evaluated.
 
+mod augment;
+mod average;
 mod network;
 mod split;
 
@@ -11,16 +13,19 @@ use burn::module::Module;
 use burn::optim::{AdamWConfig, GradientsParams};
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use freeguide::classifier::{DESCRIPTION_KEY, Description, ResNet as Evaluated};
 use freeguide::noise::{NoiseStream, Purpose};
 use freeguide::training::{Order, flips};
+use half::f16;
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 
 use crate::data::Dataset;
-use crate::features::{CLASSIFIER, Description};
 use crate::output::tell;
+use augment::Change;
+use average::{Average, Finished};
 use network::ResNet;
-use split::{Split, split};
+use split::split;
 
 /// How a classifier is trained.
 #[derive(Debug, Clone)]
@@ -45,12 +50,10 @@ pub struct Training {
 
 /// A classifier that was trained.
 pub struct Trained {
-    /// The weights file, safetensors.
+    /// The weights file, safetensors in 16 bits.
     pub file: Vec<u8>,
     /// Its accuracy on the images that it was not trained on.
-    pub accuracy: f64,
-    /// How many those were.
-    pub held_out: usize,
+    pub held_out: Examined,
     /// What always answering with the most frequent class would get.
     pub baseline: f64,
 }
@@ -59,10 +62,14 @@ pub struct Trained {
 const WARMUP: f64 = 0.1;
 /// AdamW's decoupled weight decay.
 const WEIGHT_DECAY: f32 = 0.05;
-/// Images are moved by up to this share of their size.
-const SHIFT: usize = 8;
-/// The stream of [`Purpose::Training`] that moves images, out of the way of those of the library.
-const SHIFT_STREAM: u64 = 1 << 32;
+/// The share of the features that a step does without (Srivastava et al. 2014).
+const DROPOUT: f64 = 0.1;
+/// The share of the label that is spread over all classes (Szegedy et al. 2015).
+const SMOOTHING: f32 = 0.1;
+/// The stream of [`Purpose::Training`] that changes images, out of the way of those of the library.
+const AUGMENTATION: u64 = 1 << 32;
+/// The stream that dropout is drawn from.
+const MASKS: u64 = 2 << 32;
 /// Time between two lines of progress.
 const LINE_EVERY: Duration = Duration::from_secs(5);
 /// Steps between two readings of the loss.
@@ -80,6 +87,7 @@ impl Training {
         autodiff.seed(self.seed);
         let mut network =
             ResNet::new(self.blocks, self.width, data.classes.len(), &autodiff).materialize();
+        let mut average = Average::new(network.valid().tensors());
         let mut optimizer = AdamWConfig::new()
             .with_epsilon(1e-8)
             .with_weight_decay(WEIGHT_DECAY)
@@ -93,10 +101,13 @@ impl Training {
             let images: Vec<usize> = order.batch(step, batch);
             let images: Vec<usize> = images.iter().map(|&i| parts.train[i]).collect();
             let x = self.images(data, &images, step as u32, &autodiff);
-            let loss = cross_entropy(network.forward(x), &labels(data, &images), &autodiff);
+            let mask = self.mask(batch, network.features(), step as u32, &autodiff);
+            let logits = network.forward(x, mask);
+            let loss = cross_entropy(logits, &labels(data, &images), &autodiff);
             let gradients = GradientsParams::from_grads(loss.backward(), &network);
             let rate = self.rate(step, steps);
             network = optimizer.step(rate, network, gradients);
+            average.add(network.valid().tensors());
             if (step + 1) % REPORT_EVERY == 0 || step + 1 == steps {
                 let loss = loss.inner().try_into_data().context("the device failed")?;
                 let loss = loss.iter::<f32>().sum();
@@ -107,13 +118,14 @@ impl Training {
             }
         }
 
-        let network = network.valid();
-        let accuracy = examine(&network, data, &parts.held_out, device)?;
+        // What is examined is what the file holds and evaluations run.
+        let weights = average.finish();
+        let network = Evaluated::load(&weights, device)?;
+        let held_out = Examined::new(&network, data, &parts.held_out, device)?;
         let largest = data.class_counts().into_iter().max().unwrap_or(0);
         Ok(Trained {
-            file: self.file(&network, name, data, accuracy, &parts)?,
-            accuracy,
-            held_out: parts.held_out.len(),
+            file: file(&weights, name, data, &held_out)?,
+            held_out,
             baseline: largest as f64 / data.len() as f64,
         })
     }
@@ -128,7 +140,7 @@ impl Training {
         self.learning_rate * factor
     }
 
-    /// A batch, moved and mirrored at random.
+    /// A batch, changed and mirrored at random.
     fn images(&self, data: &Dataset, images: &[usize], step: u32, device: &Device) -> Tensor<4> {
         let flips = match self.flip {
             true => flips(self.seed, step, images.len()),
@@ -136,69 +148,63 @@ impl Training {
         };
         let mut values = Vec::new();
         data.fill_batch(images, &flips, &mut values);
-        let reach = (data.size / SHIFT) as u32;
-        let mut stream = NoiseStream::new(Purpose::Training, self.seed, SHIFT_STREAM, step);
+        let mut stream = NoiseStream::new(Purpose::Training, self.seed, AUGMENTATION, step);
         for image in values.chunks_exact_mut(data.image_len()) {
-            let mut by = || stream.below(2 * reach + 1) as isize - reach as isize;
-            let (x, y) = (by(), by());
-            shift(image, data.size, x, y);
+            Change::draw(data.size, &mut stream).apply(image, data.size);
         }
         tensor(values, data, images.len(), device)
     }
 
-    fn file(
-        &self,
-        network: &ResNet,
-        name: &str,
-        data: &Dataset,
-        accuracy: f64,
-        parts: &Split,
-    ) -> Result<Vec<u8>> {
-        let tensors = network.tensors();
-        let bytes: Vec<Vec<u8>> = tensors
-            .iter()
-            .map(|t| t.values.iter().flat_map(|v| v.to_le_bytes()).collect())
-            .collect();
-        let views = tensors
-            .iter()
-            .zip(&bytes)
-            .map(|(t, bytes)| {
-                let view = TensorView::new(Dtype::F32, t.shape.clone(), bytes)?;
-                Ok((t.name.clone(), view))
-            })
-            .collect::<Result<Vec<_>>>()?;
-        let says = Description {
-            name: name.to_owned(),
-            size: data.size,
-            classes: data.classes.clone(),
-            held_out_accuracy: accuracy,
-            held_out_images: parts.held_out.len(),
-            data_fingerprint: data.fingerprint(),
+    /// Dropout's mask: 0 for what is left out, and so much more of the rest.
+    fn mask(&self, batch: usize, features: usize, step: u32, device: &Device) -> Tensor<2> {
+        let mut stream = NoiseStream::new(Purpose::Training, self.seed, MASKS, step);
+        let kept = (1.0 / (1.0 - DROPOUT)) as f32;
+        let mut draw = |_| {
+            if stream.uniform() < DROPOUT {
+                0.0
+            } else {
+                kept
+            }
         };
-        // One entry, so that the same training writes the same bytes: the order of several is not fixed.
-        let metadata = HashMap::from([(CLASSIFIER.to_owned(), serde_json::to_string(&says)?)]);
-        Ok(safetensors::serialize(views, Some(metadata))?)
+        let values: Vec<f32> = (0..batch * features).map(&mut draw).collect();
+        Tensor::from_data(TensorData::new(values, [batch, features]), device)
     }
+}
+
+/// The safetensors file of a classifier.
+fn file(weights: &Finished, name: &str, data: &Dataset, held_out: &Examined) -> Result<Vec<u8>> {
+    let half = |v: &f32| f16::from_f32(*v).to_le_bytes();
+    let tensors = &weights.0;
+    let bytes: Vec<Vec<u8>> = tensors
+        .iter()
+        .map(|t| t.values.iter().flat_map(half).collect())
+        .collect();
+    let views = tensors
+        .iter()
+        .zip(&bytes)
+        .map(|(t, bytes)| {
+            let view = TensorView::new(Dtype::F16, t.shape.clone(), bytes)?;
+            Ok((t.name.clone(), view))
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let says = Description {
+        name: name.to_owned(),
+        size: data.size,
+        classes: data.classes.clone(),
+        held_out_accuracy: held_out.accuracy(),
+        held_out_class_accuracies: held_out.class_accuracies(),
+        held_out_images: held_out.images(),
+        data_fingerprint: data.fingerprint(),
+    };
+    // One entry, so that the same training writes the same bytes: the order of several is not fixed.
+    let metadata = HashMap::from([(DESCRIPTION_KEY.to_owned(), serde_json::to_string(&says)?)]);
+    Ok(safetensors::serialize(views, Some(metadata))?)
 }
 
 /// A line of progress: how far, and the time left.
 fn line(step: u64, steps: u64, loss: f32, elapsed: Duration) -> String {
     let left = elapsed.as_secs_f64() / step as f64 * (steps - step) as f64;
     format!("step {step}/{steps}  loss {loss:.3}  {left:.0} s left")
-}
-
-/// Moves an image `[channels, size, size]`, and repeats its edge where nothing is known.
-fn shift(image: &mut [f32], size: usize, x: isize, y: isize) {
-    let last = size as isize - 1;
-    for plane in image.chunks_exact_mut(size * size) {
-        let source = plane.to_vec();
-        for (row, out) in plane.chunks_exact_mut(size).enumerate() {
-            let from = (row as isize - y).clamp(0, last) as usize * size;
-            for (column, value) in out.iter_mut().enumerate() {
-                *value = source[from + (column as isize - x).clamp(0, last) as usize];
-            }
-        }
-    }
 }
 
 fn tensor(values: Vec<f32>, data: &Dataset, count: usize, device: &Device) -> Tensor<4> {
@@ -210,39 +216,54 @@ fn labels(data: &Dataset, images: &[usize]) -> Vec<i32> {
     images.iter().map(|&i| data.labels[i] as i32).collect()
 }
 
-/// The mean of −log p(label).
+/// The mean of −log p(label), with labels of which a share is spread over all classes.
 fn cross_entropy(logits: Tensor<2>, labels: &[i32], device: &Device) -> Tensor<1> {
     let data = TensorData::new(labels.to_vec(), [labels.len(), 1]);
     let labels = Tensor::<2, Int>::from_data(data, device);
-    -log_softmax(logits, 1).gather(1, labels).mean()
+    let log = log_softmax(logits, 1);
+    let right = log.clone().gather(1, labels).mean();
+    -(right * (1.0 - SMOOTHING) + log.mean() * SMOOTHING)
 }
 
-/// The share of images that are classified rightly.
-fn examine(network: &ResNet, data: &Dataset, images: &[usize], device: &Device) -> Result<f64> {
-    let (mut right, mut values) = (0, Vec::new());
-    for part in images.chunks(64) {
-        data.fill_batch(part, &vec![false; part.len()], &mut values);
-        let x = tensor(values.clone(), data, part.len(), device);
-        let answers = network.forward(x).argmax(1).try_into_data();
-        let answers = answers.context("the device failed")?;
-        let answers = answers.iter::<i64>();
-        let labels = labels(data, part);
-        right += answers
-            .zip(labels)
-            .filter(|(a, l)| *a == i64::from(*l))
-            .count();
+/// How a classifier did on images that it was not trained on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Examined {
+    /// For each class: classified rightly, of how many.
+    classes: Vec<(usize, usize)>,
+}
+
+impl Examined {
+    fn new(network: &Evaluated, data: &Dataset, images: &[usize], device: &Device) -> Result<Self> {
+        let mut classes = vec![(0, 0); data.classes.len()];
+        let mut values = Vec::new();
+        for part in images.chunks(64) {
+            data.fill_batch(part, &vec![false; part.len()], &mut values);
+            let x = tensor(values.clone(), data, part.len(), device);
+            let answers = network.forward(x).1.argmax(1).try_into_data();
+            let answers = answers.context("the device failed")?;
+            for (answer, label) in answers.iter::<i64>().zip(labels(data, part)) {
+                let class = &mut classes[label as usize];
+                class.0 += usize::from(answer == i64::from(label));
+                class.1 += 1;
+            }
+        }
+        Ok(Self { classes })
     }
-    Ok(right as f64 / images.len().max(1) as f64)
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+    /// How many images there were.
+    pub fn images(&self) -> usize {
+        self.classes.iter().map(|class| class.1).sum()
+    }
 
-    #[test]
-    fn a_moved_image_repeats_its_edge() {
-        let mut image = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0];
-        shift(&mut image, 3, 1, -1);
-        assert_eq!(image, [4.0, 4.0, 5.0, 7.0, 7.0, 8.0, 7.0, 7.0, 8.0]);
+    /// The share that was classified rightly.
+    pub fn accuracy(&self) -> f64 {
+        let right: usize = self.classes.iter().map(|class| class.0).sum();
+        right as f64 / self.images().max(1) as f64
+    }
+
+    /// The same for each class; none where there was no image of it.
+    pub fn class_accuracies(&self) -> Vec<Option<f64>> {
+        let share = |&(right, of): &(usize, usize)| (of > 0).then(|| right as f64 / of as f64);
+        self.classes.iter().map(share).collect()
     }
 }

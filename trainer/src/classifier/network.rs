@@ -1,13 +1,13 @@
 //! The network that `freeguide classifier` trains: a CIFAR-10 ResNet (He et al. 2015, section 4.2) of any depth and
-//! width, which [`features`](crate::features) then evaluates.
+//! width, which [`freeguide::classifier`] then evaluates.
 
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{BatchNorm, BatchNormConfig, Initializer, Linear, LinearConfig, PaddingConfig2d};
 use burn::tensor::activation::relu;
+use burn::tensor::module::max_pool2d;
+use burn::tensor::ops::MaxPoolOptions;
 use burn::tensor::{Device, Tensor};
-
-use crate::features::shortcut;
 
 /// A tensor that is written to a file.
 pub struct NamedTensor {
@@ -81,17 +81,23 @@ impl ResNet {
         }
     }
 
-    /// Logits of images in [−1, 1].
+    /// The length of a feature vector.
+    pub fn features(&self) -> usize {
+        self.linear.weight.dims()[0]
+    }
+
+    /// Logits of images in [−1, 1], of whose features `mask` times as much counts (dropout).
     ///
     /// # Shapes
     ///
-    /// `[batch, 3, height, width]` to `[batch, classes]`.
-    pub fn forward(&self, x: Tensor<4>) -> Tensor<2> {
+    /// `x` `[batch, 3, height, width]` and `mask` `[batch, features]` to `[batch, classes]`.
+    pub fn forward(&self, x: Tensor<4>, mask: Tensor<2>) -> Tensor<2> {
         let x = relu(self.bn1.forward(self.conv1.forward(x)));
         let x = self.blocks.iter().fold(x, |x, block| block.forward(x));
         let [batch, channels, height, width] = x.dims();
         let pooled = x.reshape([batch, channels, height * width]).mean_dim(2);
-        self.linear.forward(pooled.reshape([batch, channels]))
+        self.linear
+            .forward(pooled.reshape([batch, channels]) * mask)
     }
 
     /// All weights and running statistics by name.
@@ -132,6 +138,19 @@ impl Block {
         let output = residual.dims()[1];
         relu(residual + shortcut(x, output, self.stride))
     }
+}
+
+/// Option A: every second pixel, and zeros for the channels that are new, half before and half after the old ones.
+fn shortcut(x: Tensor<4>, output: usize, stride: usize) -> Tensor<4> {
+    if stride == 1 {
+        return x;
+    }
+    // The largest of one pixel, every second of them: a stride that every backend has, also with gradients.
+    let options = MaxPoolOptions::new([1, 1]).with_stride([stride; 2]);
+    let x = max_pool2d(x, options);
+    let [batch, input, height, width] = x.dims();
+    let zeros = Tensor::zeros([batch, (output - input) / 2, height, width], &x.device());
+    Tensor::cat(vec![zeros.clone(), x, zeros], 1)
 }
 
 fn put<const D: usize>(all: &mut Vec<NamedTensor>, name: String, tensor: Tensor<D>) {

@@ -18,8 +18,10 @@ use crate::{data, device};
 
 /// Train a small classifier on a data set, as a feature network for `freeguide eval`.
 ///
-/// A ResNet (He et al. 2015) is trained on four fifths of the images of each class; its accuracy on the others is
-/// printed and kept in the file. Figures are named after the file: FD-emoji for emoji.safetensors.
+/// A ResNet (He et al. 2015) is trained on four fifths of the images of each class, moved, turned, zoomed and in other
+/// colours; its accuracy on the others is printed for each class and kept in the file. Figures are named after the file:
+/// FD-emoji for emoji.safetensors. As classifier.safetensors in a bundle's folder it lets the page measure what its
+/// visitors draw.
 #[derive(Debug, Args)]
 pub struct Classifier {
     /// The data set: a folder with one sub-folder of images for each class.
@@ -35,19 +37,19 @@ pub struct Classifier {
     #[arg(long, value_name = "PIXELS", default_value_t = 32, value_parser = clap::value_parser!(u32).range(4..=256))]
     size: u32,
     /// Passes over the data.
-    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=10_000))]
     epochs: u64,
     /// Residual blocks in each of the three stages: 3 is ResNet-20.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=50))]
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=50))]
     blocks: u16,
     /// Channels of the first stage; features are four times as many.
-    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(2..=512))]
+    #[arg(long, value_name = "N", default_value_t = 14, value_parser = clap::value_parser!(u16).range(2..=512))]
     width: u16,
     /// Images a step.
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(2..=4096))]
     batch: u16,
     /// The highest learning rate.
-    #[arg(long, value_name = "RATE", default_value_t = 2e-3)]
+    #[arg(long, value_name = "RATE", default_value_t = 3e-3)]
     learning_rate: f64,
     /// Show every image mirrored left to right half of the time.
     #[arg(long)]
@@ -104,21 +106,33 @@ pub fn classifier(arguments: &Classifier) -> Result<ExitCode> {
     };
     let trained = training.run(name, &data, &device)?;
     write_atomic(&arguments.out, &trained.file)?;
+    let (held_out, of_class) = (&trained.held_out, trained.held_out.class_accuracies());
     if arguments.json {
+        let of_class: serde_json::Map<_, _> = data
+            .classes
+            .iter()
+            .zip(of_class)
+            .map(|(class, accuracy)| (class.clone(), json!(accuracy)))
+            .collect();
         print_line(json!({
             "file": arguments.out,
-            "held_out_accuracy": trained.accuracy,
-            "held_out_images": trained.held_out,
+            "held_out_accuracy": held_out.accuracy(),
+            "held_out_class_accuracies": of_class,
+            "held_out_images": held_out.images(),
             "baseline": trained.baseline,
         }))?;
-    } else {
-        tell!(
-            "{}: {:.1} % of {} held-out images are classified rightly; always the most frequent class would be {:.1} %",
-            arguments.out.display(),
-            100.0 * trained.accuracy,
-            trained.held_out,
-            100.0 * trained.baseline
-        );
+        return Ok(ExitCode::SUCCESS);
     }
+    for (class, accuracy) in data.classes.iter().zip(of_class) {
+        let accuracy = accuracy.map_or("–".to_owned(), |a| format!("{:.1} %", 100.0 * a));
+        tell!("{class}: {accuracy}");
+    }
+    tell!(
+        "{}: {:.1} % of {} held-out images are classified rightly; always the most frequent class would be {:.1} %",
+        arguments.out.display(),
+        100.0 * held_out.accuracy(),
+        held_out.images(),
+        100.0 * trained.baseline
+    );
     Ok(ExitCode::SUCCESS)
 }

@@ -58,6 +58,9 @@ pub struct NetworkFigures {
     pub kernel: String,
     /// Its accuracy on images that it was not trained on, where its file says so.
     pub held_out_accuracy: Option<f64>,
+    /// Why there is no class accuracy, as a sentence, where there is none.
+    #[serde(default)]
+    pub no_accuracy: Option<String>,
     /// Images that it looked at in a second.
     pub images_per_second: f64,
     /// Real images against other real images: what a perfect model would get, about.

@@ -97,6 +97,8 @@ fn of_network(
 ) -> Result<(NetworkFigures, Vec<Vec<Neighbour>>)> {
     let (subjects, sweep) = (work.subjects, work.sweep);
     let known = subjects.network_classes(network);
+    let no_accuracy = known.as_ref().err().cloned();
+    let known = known.ok();
     let real = work.read(network, None)?;
     let (mut images, mut seconds) = (subjects.data.len(), real.seconds);
     let floor = floor(work, &real.extracted, known.as_deref())?;
@@ -136,6 +138,7 @@ fn of_network(
         score: network.score_name(),
         kernel: network.kernel_name(),
         held_out_accuracy: network.accuracy(),
+        no_accuracy,
         images_per_second: images as f64 / seconds.max(1e-9),
         floor,
         cells,

@@ -87,6 +87,9 @@ impl Subjects {
                     twin.name()
                 );
             }
+            if let Err(why) = network_classes(&data.classes, network.name(), network.classes()) {
+                tell!("warning: {why}");
+            }
             networks.push(network);
         }
 
@@ -125,11 +128,9 @@ impl Subjects {
         sequence.map(|&class| ids[class as usize]).collect()
     }
 
-    /// The class ids of `network` for the data set's classes, if it knows all of them.
-    pub fn network_classes(&self, network: &FeatureNetwork) -> Option<Vec<u32>> {
-        let known = network.classes();
-        let place = |name: &String| known.iter().position(|k| k == name).map(|k| k as u32);
-        self.data.classes.iter().map(place).collect()
+    /// The class ids of `network` for the data set's classes, or a sentence on why there are none.
+    pub fn network_classes(&self, network: &FeatureNetwork) -> Result<Vec<u32>, String> {
+        network_classes(&self.data.classes, network.name(), network.classes())
     }
 }
 
@@ -154,10 +155,6 @@ fn preparation(sweep: &Sweep, size: usize, channels: usize) -> Result<DataRecipe
 
 /// For each class of the data set its id in the model, by name.
 fn class_ids(data: &[String], model: &[String]) -> Result<Vec<u32>> {
-    let missing = |of: &[String], among: &[String]| -> Vec<String> {
-        let missing = of.iter().filter(|name| !among.contains(name));
-        missing.take(5).map(|name| format!("{name:?}")).collect()
-    };
     let (unknown, absent) = (missing(data, model), missing(model, data));
     if !unknown.is_empty() || !absent.is_empty() {
         let mut what = Vec::new();
@@ -171,6 +168,31 @@ fn class_ids(data: &[String], model: &[String]) -> Result<Vec<u32>> {
     }
     let place = |name| model.iter().position(|m| m == name).unwrap_or(0) as u32;
     Ok(data.iter().map(place).collect())
+}
+
+/// For each class of the data set its id in a feature network, by name.
+fn network_classes(data: &[String], name: &str, known: &[String]) -> Result<Vec<u32>, String> {
+    if known.is_empty() {
+        return Err(format!(
+            "There is no class accuracy by {name}: its file does not name its classes."
+        ));
+    }
+    let unknown = missing(data, known);
+    if !unknown.is_empty() {
+        return Err(format!(
+            "There is no class accuracy by {name}: its {} classes do not match those of the data set, of which it does not know {}. `freeguide classifier` trains a network that does.",
+            known.len(),
+            unknown.join(", ")
+        ));
+    }
+    let place = |name| known.iter().position(|k| k == name).unwrap_or(0) as u32;
+    Ok(data.iter().map(place).collect())
+}
+
+/// The first few names of `of` that are not `among` the others, quoted.
+fn missing(of: &[String], among: &[String]) -> Vec<String> {
+    let missing = of.iter().filter(|name| !among.contains(name));
+    missing.take(5).map(|name| format!("{name:?}")).collect()
 }
 
 /// Names of models for tables: the bundle's, with a number where two are the same.
@@ -192,9 +214,23 @@ fn labels(models: &[Model]) -> Vec<String> {
 mod tests {
     use super::*;
 
+    fn names(names: &[&str]) -> Vec<String> {
+        names.iter().map(|n| (*n).to_owned()).collect()
+    }
+
+    #[test]
+    fn a_feature_network_may_know_more_classes_but_not_fewer() {
+        let found = network_classes(&names(&["a", "b"]), "N", &names(&["b", "c", "a"]));
+        assert_eq!(found.unwrap(), [2, 0]);
+        let other = network_classes(&names(&["a", "b"]), "N", &names(&["b", "c"])).unwrap_err();
+        assert!(other.contains("its 2 classes do not match"), "{other}");
+        assert!(other.contains("does not know \"a\"."), "{other}");
+        let nameless = network_classes(&names(&["a"]), "N", &[]).unwrap_err();
+        assert!(nameless.contains("does not name its classes"), "{nameless}");
+    }
+
     #[test]
     fn classes_are_matched_by_name_and_what_is_missing_is_named() {
-        let names = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
         let ids = class_ids(&names(&["a", "b", "c"]), &names(&["c", "a", "b"]));
         assert_eq!(ids.unwrap(), [1, 2, 0]);
         let error = class_ids(&names(&["a", "dog"]), &names(&["a", "cat"])).unwrap_err();

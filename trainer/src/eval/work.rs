@@ -216,7 +216,7 @@ impl Work<'_> {
         let key = self.key(job);
         let kept = self.store.looked(network.sha256(), key, job.chunk);
         let mut looked = kept.unwrap_or_else(|| Looked {
-            extracted: Extracted::empty(network),
+            extracted: Extracted::with_capacity(network, job.images.len()),
             seconds: 0.0,
         });
         let seen = looked.extracted.features.len();
@@ -249,7 +249,7 @@ impl Work<'_> {
             Source::Cell(_) => self.sweep.samples,
         };
         let mut all = Looked {
-            extracted: Extracted::empty(network),
+            extracted: Extracted::with_capacity(network, count),
             seconds: 0.0,
         };
         for chunk in 0..count.div_ceil(CHUNK) {

@@ -3,8 +3,10 @@
 
 use burn::tensor::{Device, Tensor};
 
-use super::layers::{Conv, ConvShape, Linear, Padding, global_average};
-use super::{FeatureError, Weights};
+use freeguide::classifier::LayerError;
+use freeguide::classifier::layers::{Conv, ConvShape, Linear, Padding, global_average};
+
+use super::Weights;
 
 /// TensorFlow's ε of batch normalisation in this network.
 const EPSILON: f32 = 1e-3;
@@ -49,8 +51,8 @@ impl EfficientNetLite0 {
     ///
     /// # Errors
     ///
-    /// [`FeatureError::Missing`], [`FeatureError::Shape`].
-    pub fn load(weights: &Weights, device: &Device) -> Result<Self, FeatureError> {
+    /// [`LayerError`].
+    pub fn load(weights: &Weights, device: &Device) -> Result<Self, LayerError> {
         let conv = |conv: &str, norm: &str, shape: ConvShape| {
             let shape = shape.padding(Padding::Same);
             Conv::load(weights, conv, norm, EPSILON, shape, device)

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use freeguide::classifier::LayerError;
 use thiserror::Error;
 
 /// Why a feature network cannot be used.
@@ -44,22 +45,9 @@ pub enum FeatureError {
         /// The hash that it has.
         found: String,
     },
-    /// A tensor that the network needs is not in the file.
-    #[error("the weights have no tensor {name:?}")]
-    Missing {
-        /// Its name.
-        name: String,
-    },
-    /// A tensor of another shape.
-    #[error("tensor {name:?} has the shape {found:?}, and the network needs {expected:?}")]
-    Shape {
-        /// Its name.
-        name: String,
-        /// The shape that it has.
-        found: Vec<usize>,
-        /// The shape that it should have.
-        expected: Vec<usize>,
-    },
+    /// The weights are not those of the network.
+    #[error(transparent)]
+    Layers(#[from] LayerError),
     /// The device or the ONNX runtime failed.
     #[error("the feature network failed: {0}")]
     Run(String),

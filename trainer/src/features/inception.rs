@@ -7,8 +7,10 @@ use burn::tensor::module::{avg_pool2d, max_pool2d};
 use burn::tensor::ops::{AvgPoolOptions, MaxPoolOptions};
 use burn::tensor::{Device, Tensor};
 
-use super::layers::{Conv, ConvShape, Linear, Padding, global_average};
-use super::{FeatureError, Weights};
+use freeguide::classifier::LayerError;
+use freeguide::classifier::layers::{Conv, ConvShape, Linear, Padding, global_average};
+
+use super::Weights;
 
 /// ε of batch normalisation in this network.
 const EPSILON: f32 = 1e-3;
@@ -72,12 +74,12 @@ struct Builder<'a> {
 }
 
 impl Builder<'_> {
-    fn conv(&self, name: &str, shape: ConvShape) -> Result<Conv, FeatureError> {
+    fn conv(&self, name: &str, shape: ConvShape) -> Result<Conv, LayerError> {
         let (conv, norm) = (format!("{name}.conv"), format!("{name}.bn"));
         Conv::load(self.weights, &conv, &norm, EPSILON, shape, self.device)
     }
 
-    fn step(&self, block: &str, input: usize, step: Step) -> Result<Conv, FeatureError> {
+    fn step(&self, block: &str, input: usize, step: Step) -> Result<Conv, LayerError> {
         let (name, output, kernel, stride, padding) = step;
         let shape = ConvShape::new(input, output, kernel)
             .stride(stride)
@@ -91,7 +93,7 @@ impl Builder<'_> {
         mut input: usize,
         chain: &[Step],
         split: &[Step],
-    ) -> Result<(Branch, usize), FeatureError> {
+    ) -> Result<(Branch, usize), LayerError> {
         let mut convs = Vec::new();
         for &step in chain {
             convs.push(self.step(block, input, step)?);
@@ -120,7 +122,7 @@ impl Builder<'_> {
         branches: &[(&[Step], &[Step])],
         pool: Pool,
         pooled: usize,
-    ) -> Result<(Block, usize), FeatureError> {
+    ) -> Result<(Block, usize), LayerError> {
         let (mut built, mut output) = (Vec::new(), 0);
         for (chain, split) in branches {
             let (branch, channels) = self.branch(block, input, chain, split)?;
@@ -146,8 +148,8 @@ impl Inception {
     ///
     /// # Errors
     ///
-    /// [`FeatureError::Missing`], [`FeatureError::Shape`].
-    pub fn load(weights: &Weights, device: &Device) -> Result<Self, FeatureError> {
+    /// [`LayerError`].
+    pub fn load(weights: &Weights, device: &Device) -> Result<Self, LayerError> {
         let build = Builder { weights, device };
         let plain = |input, output, kernel: usize| {
             ConvShape::new(input, output, [kernel; 2]).padding(Padding::Explicit([0, 0]))

@@ -6,29 +6,26 @@
 mod efficientnet_lite0;
 mod error;
 mod inception;
-mod layers;
 mod onnx;
 mod open;
 mod resize;
-mod resnet;
 mod rows;
 #[cfg(test)]
 mod tests;
 mod weights;
 
 pub use error::FeatureError;
-pub use open::{CLASSIFIER, Description, open};
-pub use resnet::shortcut;
+pub use open::open;
 pub use rows::Rows;
 pub use weights::Weights;
 
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor, TensorData};
+use freeguide::classifier::ResNet;
 
 use efficientnet_lite0::EfficientNetLite0;
 use inception::Inception;
 use onnx::OnnxNetwork;
-use resnet::ResNet;
 
 /// Images that a network sees at a time, at most: beyond it only memory grows.
 const BATCH_PIXELS: usize = 1 << 20;
@@ -105,11 +102,11 @@ pub struct Extracted {
 }
 
 impl Extracted {
-    /// Nothing yet, from a network of that form.
-    pub fn empty(network: &FeatureNetwork) -> Self {
+    /// Nothing yet, from a network of that form, with room for `count` images.
+    pub fn with_capacity(network: &FeatureNetwork, count: usize) -> Self {
         Self {
-            features: Rows::empty(network.features()),
-            probabilities: Rows::empty(network.class_count()),
+            features: Rows::with_capacity(network.features(), count),
+            probabilities: Rows::with_capacity(network.class_count(), count),
         }
     }
 
@@ -200,7 +197,8 @@ impl FeatureNetwork {
         channels: usize,
     ) -> Result<Extracted, FeatureError> {
         let batch = (BATCH_PIXELS / (self.input * self.input).max(1)).clamp(1, 64);
-        let mut all = Extracted::empty(self);
+        let count = pixels.len() / (size * size * channels).max(1);
+        let mut all = Extracted::with_capacity(self, count);
         for chunk in pixels.chunks((batch * size * size * channels).max(1)) {
             let planes = planes(chunk, size, channels);
             let antialias = !matches!(self.body, Body::Inception(_));

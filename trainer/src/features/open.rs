@@ -4,13 +4,12 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use freeguide::bundle::hex;
-use serde::{Deserialize, Serialize};
+use freeguide::classifier::{DESCRIPTION_KEY, Description, ResNet, Tensors};
 use sha2::{Digest, Sha256};
 
 use super::efficientnet_lite0::{self, EfficientNetLite0};
 use super::inception::{self, Inception};
 use super::onnx::OnnxNetwork;
-use super::resnet::ResNet;
 use super::{Body, FeatureError, FeatureNetwork, Normalisation, Weights};
 
 /// The networks that come with the program, by name: CIFAR-10 classifiers. Their licence lies beside them.
@@ -38,26 +37,6 @@ const CIFAR10: [&str; 10] = [
     "ship",
     "truck",
 ];
-
-/// The key of a safetensors file's metadata under which `freeguide classifier` says what the file is.
-pub const CLASSIFIER: &str = "freeguide_classifier";
-
-/// What a file of `freeguide classifier` says of itself, as JSON.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Description {
-    /// The name that figures carry.
-    pub name: String,
-    /// Height and width of its images.
-    pub size: usize,
-    /// Its classes, in the order of their ids.
-    pub classes: Vec<String>,
-    /// Accuracy on images that it was not trained on.
-    pub held_out_accuracy: f64,
-    /// How many those were.
-    pub held_out_images: usize,
-    /// What the data set is known by.
-    pub data_fingerprint: String,
-}
 
 /// Opens a network: `resnet20` or `resnet56`, or the path of a file: a `.safetensors` of `freeguide classifier`, of a
 /// CIFAR-10 ResNet or of EfficientNet-Lite0, FID's Inception-v3 as pytorch-fid publishes it, or a classifier in `.onnx`,
@@ -146,7 +125,7 @@ fn safetensors_network(
         return Err(bad(format!("its tensors are not those of {known}")));
     }
     let body = ResNet::load(&weights, device)?;
-    let Some(json) = weights.text(CLASSIFIER) else {
+    let Some(json) = weights.text(DESCRIPTION_KEY) else {
         let name = format!("ResNet{}", body.depth());
         let cifar10 = body.classes() == CIFAR10.len();
         let mut network = network(
@@ -160,15 +139,8 @@ fn safetensors_network(
         }
         return Ok(network);
     };
-    let says: Description = serde_json::from_str(json)
-        .map_err(|e| bad(format!("what it says of itself cannot be read: {e}")))?;
-    if !(1..=4096).contains(&says.size) || says.classes.len() != body.classes() {
-        return Err(bad(format!(
-            "it says that it takes {} pixels and knows {} classes, which its weights do not bear out",
-            says.size,
-            says.classes.len()
-        )));
-    }
+    let says = Description::parse(json).map_err(|e| bad(e.to_string()))?;
+    says.check(body.classes()).map_err(|e| bad(e.to_string()))?;
     let body = Body::ResNet(Box::new(body));
     let mut network = network(says.name, says.size, Normalisation::SYMMETRIC, body);
     network.classes = says.classes;

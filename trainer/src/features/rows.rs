@@ -22,9 +22,9 @@ impl Rows {
         Self { width, values }
     }
 
-    /// No rows yet.
-    pub fn empty(width: usize) -> Self {
-        Self::new(width, Vec::new())
+    /// No rows yet, and room for `count`.
+    pub fn with_capacity(width: usize, count: usize) -> Self {
+        Self::new(width, Vec::with_capacity(width * count))
     }
 
     /// The number of rows.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::Device;
+use freeguide::classifier::Tensors;
 use safetensors::SafeTensors;
 
 use super::efficientnet_lite0::EfficientNetLite0;

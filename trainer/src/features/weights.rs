@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 use std::io::Cursor;
 
-use burn::tensor::{Device, Tensor, TensorData};
+use freeguide::classifier::Tensors;
 use safetensors::{Dtype, SafeTensors};
 
-use super::FeatureError;
 use crate::import;
 
 /// Tensors in f32 by name.
@@ -80,56 +79,11 @@ impl Weights {
     pub fn text(&self, key: &str) -> Option<&str> {
         self.metadata.get(key).map(String::as_str)
     }
+}
 
-    /// Whether there is a tensor of that name.
-    pub fn has(&self, name: &str) -> bool {
-        self.tensors.contains_key(name)
-    }
-
-    /// The shape of a tensor.
-    ///
-    /// # Errors
-    ///
-    /// [`FeatureError::Missing`].
-    pub fn shape(&self, name: &str) -> Result<&[usize], FeatureError> {
-        self.get(name).map(|(shape, _)| shape.as_slice())
-    }
-
-    fn get(&self, name: &str) -> Result<&(Vec<usize>, Vec<f32>), FeatureError> {
-        self.tensors.get(name).ok_or_else(|| FeatureError::Missing {
-            name: name.to_owned(),
-        })
-    }
-
-    /// The values of a tensor of that shape.
-    ///
-    /// # Errors
-    ///
-    /// [`FeatureError::Missing`], [`FeatureError::Shape`].
-    pub fn values(&self, name: &str, expected: &[usize]) -> Result<&[f32], FeatureError> {
-        let (shape, values) = self.get(name)?;
-        if shape != expected {
-            return Err(FeatureError::Shape {
-                name: name.to_owned(),
-                found: shape.clone(),
-                expected: expected.to_vec(),
-            });
-        }
-        Ok(values)
-    }
-
-    /// A tensor of that shape on `device`.
-    ///
-    /// # Errors
-    ///
-    /// [`FeatureError::Missing`], [`FeatureError::Shape`].
-    pub fn tensor<const D: usize>(
-        &self,
-        name: &str,
-        shape: [usize; D],
-        device: &Device,
-    ) -> Result<Tensor<D>, FeatureError> {
-        let values = self.values(name, &shape)?.to_vec();
-        Ok(Tensor::from_data(TensorData::new(values, shape), device))
+impl Tensors for Weights {
+    fn get(&self, name: &str) -> Option<(&[usize], &[f32])> {
+        let (shape, values) = self.tensors.get(name)?;
+        Some((shape, values))
     }
 }

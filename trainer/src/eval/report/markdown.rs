@@ -103,8 +103,10 @@ pub fn about(network: &NetworkFigures) -> String {
             100.0 * a
         )
     });
+    let no_accuracy = network.no_accuracy.as_ref();
+    let no_accuracy = no_accuracy.map_or_else(String::new, |why| format!(" {why}"));
     format!(
-        "{} features of {}×{} pixels{accuracy}; {:.0} images a second. Floor, {} real images against the {} others: {} {}, {} {}.",
+        "{} features of {}×{} pixels{accuracy}; {:.0} images a second. Floor, {} real images against the {} others: {} {}, {} {}.{no_accuracy}",
         network.features,
         network.input,
         network.input,

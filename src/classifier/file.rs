@@ -1,0 +1,104 @@
+//! The file of a classifier: safetensors that say what they are.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{CLASSIFIER_FILE, ClassifierError, MOST, Tensors};
+use crate::bundle::{Values, read_whole};
+
+/// The key of the file's metadata under which it says what it is.
+pub const DESCRIPTION_KEY: &str = "freeguide_classifier";
+
+/// What a classifier says of itself, as JSON.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Description {
+    /// The name that figures carry.
+    pub name: String,
+    /// Height and width of its images.
+    pub size: usize,
+    /// Its classes, in the order of their ids.
+    pub classes: Vec<String>,
+    /// Accuracy on images that it was not trained on.
+    pub held_out_accuracy: f64,
+    /// The same for each class; none where none of its images was held out.
+    #[serde(default)]
+    pub held_out_class_accuracies: Vec<Option<f64>>,
+    /// How many those images were.
+    pub held_out_images: usize,
+    /// What the data set is known by.
+    pub data_fingerprint: String,
+}
+
+impl Description {
+    /// Reads it.
+    ///
+    /// # Errors
+    ///
+    /// [`ClassifierError::Description`].
+    pub fn parse(json: &str) -> Result<Self, ClassifierError> {
+        serde_json::from_str(json).map_err(|e| {
+            ClassifierError::Description(format!("does not describe itself rightly: {e}"))
+        })
+    }
+
+    /// Checks it against the classes of the weights.
+    ///
+    /// # Errors
+    ///
+    /// [`ClassifierError::Description`].
+    pub fn check(&self, classes: usize) -> Result<(), ClassifierError> {
+        if (1..=MOST).contains(&self.size) && self.classes.len() == classes {
+            return Ok(());
+        }
+        Err(ClassifierError::Description(format!(
+            "says that it takes {} pixels and knows {} classes, which its weights do not bear out",
+            self.size,
+            self.classes.len()
+        )))
+    }
+}
+
+/// A file, read.
+pub(super) struct File {
+    pub(super) description: Description,
+    tensors: BTreeMap<String, (Vec<usize>, Vec<f32>)>,
+}
+
+impl File {
+    pub(super) fn read(bytes: &[u8]) -> Result<Self, ClassifierError> {
+        let mut tensors = BTreeMap::new();
+        for tensor in read_whole(CLASSIFIER_FILE, bytes)? {
+            if let Values::Floats(values) = tensor.values {
+                tensors.insert(tensor.name, (tensor.shape, values));
+            }
+        }
+        let says = says(bytes).ok_or_else(|| {
+            ClassifierError::Description("is not one of `freeguide classifier`".to_owned())
+        })?;
+        Ok(Self {
+            description: Description::parse(&says)?,
+            tensors,
+        })
+    }
+}
+
+/// The text under [`DESCRIPTION_KEY`] of a file whose header is sound.
+fn says(bytes: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Header {
+        #[serde(rename = "__metadata__")]
+        metadata: BTreeMap<String, String>,
+    }
+    let length = u64::from_le_bytes(bytes.get(..8)?.try_into().ok()?);
+    let header = bytes.get(8..)?.get(..usize::try_from(length).ok()?)?;
+    let mut header: Header = serde_json::from_slice(header).ok()?;
+    header.metadata.remove(DESCRIPTION_KEY)
+}
+
+impl Tensors for File {
+    fn get(&self, name: &str) -> Option<(&[usize], &[f32])> {
+        let (shape, values) = self.tensors.get(name)?;
+        Some((shape, values))
+    }
+}

@@ -1,0 +1,128 @@
+//! A classifier's file, written by hand, and what is refused of one.
+
+use super::*;
+
+/// A ResNet of one block a stage and one channel, whose answers come from its last layer alone: every convolution is 0.
+fn file(
+    change: impl Fn(&mut Vec<(String, Vec<usize>, Vec<f32>)>, &mut serde_json::Value),
+) -> Vec<u8> {
+    let mut tensors = Vec::new();
+    let mut conv = |conv: String, norm: String, output: usize, input: usize| {
+        let count = 9 * output * input;
+        tensors.push((
+            format!("{conv}.weight"),
+            vec![output, input, 3, 3],
+            vec![0.0; count],
+        ));
+        for (part, value) in [
+            ("weight", 1.0),
+            ("bias", 0.5),
+            ("running_mean", 0.0),
+            ("running_var", 1.0),
+        ] {
+            tensors.push((format!("{norm}.{part}"), vec![output], vec![value; output]));
+        }
+    };
+    conv("conv1".to_owned(), "bn1".to_owned(), 1, 3);
+    for (stage, input, output) in [(1, 1, 1), (2, 1, 2), (3, 2, 4)] {
+        let block = format!("layer{stage}.0");
+        conv(
+            format!("{block}.conv1"),
+            format!("{block}.bn1"),
+            output,
+            input,
+        );
+        conv(
+            format!("{block}.conv2"),
+            format!("{block}.bn2"),
+            output,
+            output,
+        );
+    }
+    tensors.push(("linear.weight".to_owned(), vec![2, 4], vec![0.0; 8]));
+    tensors.push(("linear.bias".to_owned(), vec![2], vec![0.0, 3f32.ln()]));
+    let mut says = serde_json::json!({
+        "name": "hand", "size": 4, "classes": ["a", "b"], "held_out_accuracy": 0.5,
+        "held_out_images": 2, "data_fingerprint": "0"
+    });
+    change(&mut tensors, &mut says);
+    let bytes: Vec<Vec<u8>> = tensors
+        .iter()
+        .map(|(_, _, values)| values.iter().flat_map(|v| v.to_le_bytes()).collect())
+        .collect();
+    let views = tensors.iter().zip(&bytes).map(|((name, shape, _), bytes)| {
+        let view =
+            safetensors::tensor::TensorView::new(safetensors::Dtype::F32, shape.clone(), bytes);
+        (name.clone(), view.unwrap())
+    });
+    let metadata =
+        std::collections::HashMap::from([(DESCRIPTION_KEY.to_owned(), says.to_string())]);
+    safetensors::serialize(views, Some(metadata)).unwrap()
+}
+
+fn refused(bytes: &[u8], words: &str) {
+    let error = Classifier::read(bytes, &Device::flex())
+        .err()
+        .unwrap()
+        .to_string();
+    assert!(error.contains(words), "{error}");
+}
+
+#[test]
+fn images_of_any_channels_are_classified() {
+    let classifier = Classifier::read(&file(|_, _| ()), &Device::flex()).unwrap();
+    assert_eq!(
+        (
+            classifier.description().name.as_str(),
+            classifier.features()
+        ),
+        ("hand", 4)
+    );
+    for channels in [1, 3, 4] {
+        let (features, probabilities) = classifier
+            .classify(&vec![128; 32 * channels], channels)
+            .unwrap();
+        assert_eq!((features.dims(), probabilities.dims()), ([2, 4], [2, 2]));
+        let probabilities: Vec<f32> = probabilities.into_data().iter().collect();
+        for (found, expected) in probabilities.iter().zip([0.25, 0.75, 0.25, 0.75]) {
+            assert!((found - expected).abs() < 1e-6, "{probabilities:?}");
+        }
+        // Stem 0.5; each block adds 0.5, to the shortcut where that has a channel: the new ones are before and after.
+        let features: Vec<f32> = features.into_data().iter().collect();
+        assert_eq!(features[..4], [0.5, 1.0, 2.0, 0.5]);
+    }
+    let error = classifier.classify(&[0; 17], 1).err().unwrap();
+    assert!(
+        error
+            .to_string()
+            .contains("17 bytes are not images of 4×4 pixels"),
+        "{error}"
+    );
+}
+
+#[test]
+fn files_that_are_no_classifiers_are_refused() {
+    refused(b"no file", "ends within");
+    let whole = file(|_, _| ());
+    refused(&whole[..whole.len() - 1], "bytes");
+    refused(
+        &file(|tensors, _| drop(tensors.pop())),
+        "no tensor \"linear.bias\"",
+    );
+    refused(
+        &file(|tensors, _| tensors[1].1 = vec![1, 1]),
+        "has the shape [1, 1]",
+    );
+    refused(
+        &file(|tensors, _| tensors[0].2[0] = f32::NAN),
+        "conv1.weight",
+    );
+    refused(
+        &file(|_, says| says["classes"] = serde_json::json!(["a"])),
+        "knows 1 classes",
+    );
+    refused(
+        &file(|_, says| *says = serde_json::json!({})),
+        "does not describe itself",
+    );
+}
