@@ -749,6 +749,30 @@ fn a_seed_gives_the_same_bytes_in_any_company() {
 }
 
 #[test]
+fn between_two_seeds_lie_other_pictures() {
+    let one = |seed: &str, more: &[&str]| {
+        let options = ["--class", "disc", "--count", "1", "--steps", "4", "--seed"];
+        let mut files = drawn(&[&options[..], &[seed], more].concat());
+        files.remove("00000.png").unwrap()
+    };
+    // What a PNG says of its seeds differs, its pixels do not.
+    let pixels = |png: &[u8]| image::load_from_memory(png).unwrap().to_rgb8();
+    let (first, last) = (pixels(&one("7", &[])), pixels(&one("8", &[])));
+    assert_eq!(pixels(&one("7", &["--toward", "8:0"])), first);
+    assert_eq!(pixels(&one("7", &["--toward", "8:1"])), last);
+    let middle = one("7", &["--toward", "8"]);
+    assert!(middle == one("7", &["--toward", "8:0.5"]));
+    assert!(![&first, &last].contains(&&pixels(&middle)));
+    let says = String::from_utf8_lossy(&middle).into_owned();
+    assert!(says.contains(r#""toward":{"seed":8,"t":0.5}"#), "{says}");
+
+    let place = tempfile::tempdir().unwrap();
+    let out = text(place.path()).to_owned() + "/";
+    sample(&out, &["--toward", "8:1.5"]).refused(2, &["t from 0 to 1"]);
+    sample(&out, &["--toward", "x"]).refused(2, &[]);
+}
+
+#[test]
 fn classes_are_names_ids_or_none() {
     let one = |class: &str| {
         drawn(&["--class", class, "--count", "1", "--steps", "4"])

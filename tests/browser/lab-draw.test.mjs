@@ -28,6 +28,20 @@ test("neighbouring seeds are the first pictures of those seeds", async (t) => {
   assert.deepEqual(await page.locator("#sheet figcaption").allTextContents(), ["seed 20", "seed 21", "seed 22", "seed 23"]);
 });
 
+test("between two seeds lie the pictures that the command line draws there", async (t) => {
+  const page = await lab.open(t, "?device=cpu&class=flags&w=2&steps=4&n=4&seed=20&view=between&toward=31");
+  await said(page, /^Drew/);
+  const drawn = await pixelsOf(page, tiles);
+  const captions = await page.locator("#sheet figcaption").allTextContents();
+  assert.equal(captions.length, drawn.length);
+  assert.deepEqual([captions.at(0), captions.at(-1)], ["seed 20", "seed 31"]);
+  for (const at of [0, 1, drawn.length - 1]) {
+    const t = at / (drawn.length - 1);
+    const [native] = await drawNatively({ model, classes: ["flags"], guidance: 2, steps: 4, seed: 20, toward: `31:${t}`, count: 1 });
+    assert.ok(difference(drawn[at], native.pixels) <= TOLERANCE, captions[at]);
+  }
+});
+
 test("from a picture's window to its neighbours", async (t) => {
   const page = await lab.open(t, "?device=cpu&class=flags&class=symbols&w=1&steps=2&n=4&seed=3");
   await said(page, /^Drew/);

@@ -10,7 +10,7 @@ use freeguide::guidance::Policy;
 use freeguide::noise_level::LogSnrRange;
 use freeguide::pixels::to_interleaved;
 use freeguide::sampler::Grid as LevelGrid;
-use freeguide::settings::{ClassName, Plan, Request};
+use freeguide::settings::{ClassName, Plan, Request, Toward};
 use serde::Serialize;
 
 use crate::data::TrainingSet;
@@ -35,6 +35,9 @@ pub struct ImageSettings<'a> {
     pub sampler: &'static str,
     /// The seed.
     pub seed: u64,
+    /// The other seed and how far towards it, where the noise is between two.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub toward: Option<Toward>,
     /// The index of the image, which its noise is keyed by.
     pub image: u64,
     /// Whether x̃ was clipped.
@@ -138,6 +141,7 @@ pub fn settings<'a>(model: &'a Model, plan: &Plan, index: usize) -> ImageSetting
         steps: plan.steps,
         sampler: plan.sampler.name(),
         seed: plan.seed,
+        toward: plan.toward,
         image: plan.first_image + index as u64,
         clip: plan.clip,
         variance_interpolation: plan.variance_interpolation,

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use freeguide::sampler::Solver;
+use freeguide::settings::Toward;
 
 use super::compiled_bundle::CompiledBundle;
 use super::export::Export;
@@ -74,6 +75,10 @@ pub struct Sample {
     /// The seed, from 0 to 2^53 - 1.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
+    /// Another seed, towards which the noise is taken: T of the way, from 0 (--seed itself) to 1 (the
+    /// other); half of it unless given.
+    #[arg(long, value_name = "SEED[:T]", value_parser = toward)]
+    pub toward: Option<Toward>,
     /// How many images.
     #[arg(long, value_name = "N", default_value_t = 16)]
     pub count: usize,
@@ -140,6 +145,15 @@ pub struct Device {
     /// Where to compute: auto, cpu, vulkan or wgpu; see `freeguide devices`.
     #[arg(long, value_name = "NAME", default_value = "auto")]
     pub device: String,
+}
+
+/// Another seed, and how far towards it.
+fn toward(text: &str) -> Result<Toward, String> {
+    let (seed, t) = text.split_once(':').unwrap_or((text, "0.5"));
+    match (seed.parse(), t.parse()) {
+        (Ok(seed), Ok(t)) => Ok(Toward { seed, t }),
+        _ => Err("a seed is wanted, and how far towards it, as in 8:0.25".to_owned()),
+    }
 }
 
 /// A solver by its name.

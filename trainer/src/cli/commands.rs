@@ -48,6 +48,7 @@ fn sample_on(ranks: &Ranks, arguments: &Sample) -> Result<ExitCode> {
     request.steps = arguments.steps;
     request.sampler = arguments.sampler;
     request.seed = arguments.seed;
+    request.toward = arguments.toward;
     request.first_image = arguments.first_image;
     request.clip = arguments.no_clip.then_some(false);
     request.variance_interpolation = arguments.variance_interpolation;
