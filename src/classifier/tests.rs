@@ -87,9 +87,10 @@ fn images_of_any_channels_are_classified() {
         for (found, expected) in probabilities.iter().zip([0.25, 0.75, 0.25, 0.75]) {
             assert!((found - expected).abs() < 1e-6, "{probabilities:?}");
         }
-        // Stem 0.5; each block adds 0.5, to the shortcut where that has a channel: the new ones are before and after.
+        // The stem says 0.5, and every block adds 0.5 to its shortcut: one channel becomes two, the new one last, and two
+        // become four, a new one before and one after them.
         let features: Vec<f32> = features.into_data().iter().collect();
-        assert_eq!(features[..4], [0.5, 1.0, 2.0, 0.5]);
+        assert_eq!(features[..4], [0.5, 2.0, 1.0, 0.5]);
     }
     let error = classifier.classify(&[0; 17], 1).err().unwrap();
     assert!(

@@ -20,8 +20,7 @@ use crate::{data, device};
 ///
 /// A ResNet (He et al. 2015) is trained on four fifths of the images of each class, moved, turned, zoomed and in other
 /// colours; its accuracy on the others is printed for each class and kept in the file. Figures are named after the file:
-/// FD-emoji for emoji.safetensors. As classifier.safetensors in a bundle's folder it lets the page measure what its
-/// visitors draw.
+/// FD-emoji for emoji.safetensors.
 #[derive(Debug, Args)]
 pub struct Classifier {
     /// The data set: a folder with one sub-folder of images for each class.

@@ -204,7 +204,7 @@ fn in_a_process_of_its_own(test: &str) {
 }
 
 #[test]
-fn moments_of_fifty_thousand_images_stream_in_a_tenth_of_2_gb() {
+fn moments_of_fifty_thousand_images_stream_in_a_fifth_of_2_gb() {
     in_a_process_of_its_own("moments_of_fifty_thousand");
 }
 
