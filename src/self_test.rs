@@ -5,7 +5,7 @@
 //! a small U-Net that has every kind of layer, and a guided evaluation of it.
 
 use burn::module::{Module, ModuleMapper, Param};
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use thiserror::Error;
 
 use crate::guidance::{Guide, Policy};
@@ -23,17 +23,23 @@ pub enum SelfTestError {
     Unreadable(String),
     /// The result is wrong.
     #[error(
-        "the device computes wrongly: the self-test is off by {difference} where {TOLERANCE} is allowed"
+        "the device computes wrongly: the self-test is off by {difference} where {allowed} is allowed"
     )]
     Wrong {
         /// The largest difference from the known answer; NaN or infinite where that came back.
         difference: f32,
+        /// How large it may be.
+        allowed: f32,
     },
 }
 
 /// How far a device may be from the known answer, whose values are of the order of 1. Devices
 /// differ by their order of addition, some 1e-5 in f32.
 pub const TOLERANCE: f32 = 2e-3;
+
+/// As [`TOLERANCE`], of a network that computes in f16, whose values are within 5e-4 of what they
+/// stand for.
+pub const HALF_TOLERANCE: f32 = 5e-2;
 
 /// Known answer: mean and mean square of the output, then every 37th value of it.
 ///
@@ -85,17 +91,33 @@ pub fn network(device: &Device) -> UNet {
 ///
 /// [`SelfTestError`] where the device must not be used.
 pub async fn self_test(device: &Device) -> Result<(), SelfTestError> {
-    let found = measure(device).await?;
+    compare(measure(network(device), device).await?, TOLERANCE)
+}
+
+/// Runs the self-test in f16, on a device that supports it.
+///
+/// # Errors
+///
+/// [`SelfTestError`] where the device must not be used for f16.
+pub async fn self_test_half(device: &Device) -> Result<(), SelfTestError> {
+    let half = network(device).map(&mut Halve);
+    compare(measure(half, device).await?, HALF_TOLERANCE)
+}
+
+fn compare(found: Vec<f32>, allowed: f32) -> Result<(), SelfTestError> {
     let difference = found
         .iter()
         .zip(ANSWER.iter().chain(&GUIDED_ANSWER))
         .map(|(found, answer)| (found - answer).abs())
         // NaN must not lose against a number.
         .fold(0.0f32, |worst, d| if d <= worst { worst } else { d });
-    if difference <= TOLERANCE {
+    if difference <= allowed {
         Ok(())
     } else {
-        Err(SelfTestError::Wrong { difference })
+        Err(SelfTestError::Wrong {
+            difference,
+            allowed,
+        })
     }
 }
 
@@ -111,8 +133,7 @@ pub fn input(device: &Device) -> (Tensor<4>, Tensor<1>, Tensor<1, Int>) {
     )
 }
 
-async fn measure(device: &Device) -> Result<Vec<f32>, SelfTestError> {
-    let network = network(device);
+async fn measure(network: UNet, device: &Device) -> Result<Vec<f32>, SelfTestError> {
     let (z, log_snr, class) = input(device);
     let guided = guided(&network, &z);
     let mut found = summary(network.forward(z, log_snr, class)).await?;
@@ -173,6 +194,15 @@ impl ModuleMapper for Fill {
     }
 }
 
+/// Parameters in f16.
+struct Halve;
+
+impl ModuleMapper for Halve {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        Param::initialized(param.id, param.val().cast(DType::F16))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -190,8 +220,21 @@ mod tests {
 
     #[test]
     fn the_cpu_passes() {
-        let found = block_on(measure(&Device::flex())).unwrap();
-        assert_eq!(block_on(self_test(&Device::flex())), Ok(()), "{found:?}");
+        let device = Device::flex();
+        let found = block_on(measure(network(&device), &device)).unwrap();
+        assert_eq!(block_on(self_test(&device)), Ok(()), "{found:?}");
+    }
+
+    #[test]
+    fn the_cpu_passes_in_half_precision_and_not_by_chance() {
+        let device = Device::flex();
+        assert_eq!(block_on(self_test_half(&device)), Ok(()));
+        let half = block_on(measure(network(&device).map(&mut Halve), &device)).unwrap();
+        // It did round: what f32 must meet, f16 misses by little.
+        let exact = block_on(measure(network(&device), &device)).unwrap();
+        let off = half.iter().zip(exact).map(|(h, e)| (h - e).abs());
+        let off = off.fold(0.0, f32::max);
+        assert!((1e-4..HALF_TOLERANCE / 2.0).contains(&off), "{off}");
     }
 
     #[test]

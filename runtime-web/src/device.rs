@@ -1,6 +1,10 @@
 //! The device that computes.
 
-use burn::tensor::Device as Burn;
+use std::cell::Cell;
+use std::rc::Rc;
+
+use burn::tensor::{DType, Device as Burn};
+use freeguide::self_test;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::error::Failure;
@@ -11,6 +15,8 @@ use crate::error::Failure;
 pub struct Device {
     burn: Burn,
     name: String,
+    /// Whether it computes in f16, and rightly.
+    half: Rc<Cell<bool>>,
 }
 
 #[wasm_bindgen]
@@ -30,29 +36,45 @@ impl Device {
         self.name.clone()
     }
 
-    /// Computes something with a known answer.
+    /// Computes something with a known answer, and again in f16 where the device has that, which
+    /// it is not used for otherwise.
     ///
     /// # Errors
     ///
     /// Code `self-test`, where the answer is wrong: the device must not be used.
     #[wasm_bindgen(js_name = selfTest)]
     pub async fn self_test(&self) -> Result<(), Failure> {
-        Ok(freeguide::self_test::self_test(&self.burn).await?)
+        self_test::self_test(&self.burn).await?;
+        // A CPU has no arithmetic in f16 that would be faster.
+        let half = cfg!(feature = "webgpu")
+            && self.burn.supports_dtype(DType::F16)
+            && self_test::self_test_half(&self.burn).await.is_ok();
+        self.half.set(half);
+        Ok(())
     }
 }
 
 impl Device {
+    fn new(burn: Burn, name: String) -> Self {
+        let half = Rc::default();
+        Self { burn, name, half }
+    }
+
     pub(crate) fn burn(&self) -> &Burn {
         &self.burn
+    }
+
+    pub(crate) fn computes_in_half(&self) -> bool {
+        self.half.get()
     }
 }
 
 #[cfg(feature = "cpu")]
 async fn open() -> Result<Device, Failure> {
-    Ok(Device {
-        burn: Burn::flex(),
-        name: "CPU (WebAssembly SIMD)".to_owned(),
-    })
+    Ok(Device::new(
+        Burn::flex(),
+        "CPU (WebAssembly SIMD)".to_owned(),
+    ))
 }
 
 #[cfg(feature = "webgpu")]
@@ -72,10 +94,7 @@ async fn open() -> Result<Device, Failure> {
     let info = setup.adapter.get_info();
     // Browsers tell little of the adapter, and some nothing.
     let name = [info.name, info.driver].into_iter().find(|s| !s.is_empty());
-    let device = Device {
-        burn,
-        name: name.unwrap_or_else(|| "WebGPU".to_owned()),
-    };
+    let device = Device::new(burn, name.unwrap_or_else(|| "WebGPU".to_owned()));
     OPEN.set(Some(device.clone()));
     Ok(device)
 }

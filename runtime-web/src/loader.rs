@@ -22,15 +22,19 @@ pub struct Loader {
 
 #[wasm_bindgen]
 impl Loader {
-    /// Reads `config.json`.
+    /// Reads `config.json`. `half`: weights that all come in f16 stay so, and the network computes
+    /// in f16, where the device does that rightly.
     ///
     /// # Errors
     ///
     /// Code `bundle`, with the kind of error as `detail`.
     #[wasm_bindgen(constructor)]
-    pub fn new(config_json: &str, device: &Device) -> Result<Loader, Failure> {
+    pub fn new(config_json: &str, device: &Device, half: bool) -> Result<Loader, Failure> {
+        let loader = bundle::NetworkLoader::new(config_json, device.burn())?;
+        // The constants of a network that was compiled in are in f32.
+        let half = half && device.computes_in_half() && !cfg!(feature = "compiled-network");
         Ok(Self {
-            inner: bundle::NetworkLoader::new(config_json, device.burn())?,
+            inner: if half { loader.keep_half() } else { loader },
             device: device.clone(),
         })
     }
@@ -46,11 +50,17 @@ impl Loader {
         json!(files).to_string()
     }
 
-    /// The memory that the model will need, in bytes, as JSON: `{ "weights", "largest", "row" }`, as
-    /// the library's `MemoryEstimate`.
+    /// The memory that the model will need, in bytes, as JSON: `{ "weights", "largest", "row",
+    /// "activation" }`, as the library's `MemoryEstimate`.
     pub fn memory(&self) -> String {
         let memory = self.inner.memory();
-        json!({ "weights": memory.weights, "largest": memory.largest, "row": memory.row })
+        let bundle::MemoryEstimate {
+            weights,
+            largest,
+            row,
+            activation,
+        } = memory;
+        json!({ "weights": weights, "largest": largest, "row": row, "activation": activation })
             .to_string()
     }
 
@@ -109,9 +119,15 @@ impl Model {
         self.inner.config().to_json()
     }
 
-    /// Checks a request (JSON) and says what it costs: `{ "steps", "nfe", "levels" }`, where `nfe`
-    /// counts the network evaluations for the image that needs most and `levels` are the λ that
-    /// the steps visit, in nats.
+    /// Whether the network computes in f16.
+    #[wasm_bindgen(getter)]
+    pub fn half(&self) -> bool {
+        self.inner.computes_in_half()
+    }
+
+    /// Checks a request (JSON) and says what it costs: `{ "steps", "nfe", "levels", "rows" }`, where
+    /// `nfe` counts the network evaluations for the image that needs most, `levels` are the λ that
+    /// the steps visit, in nats, and `rows` the most rows of one evaluation.
     ///
     /// # Errors
     ///
@@ -122,7 +138,9 @@ impl Model {
         let levels = plan.grid.levels(trained, plan.steps);
         let levels: Vec<f64> = levels.into_iter().map(|level| level.0).collect();
         let nfe = self.inner.evaluations(&plan);
-        Ok(json!({ "steps": plan.steps, "nfe": nfe, "levels": levels }).to_string())
+        let rows = self.inner.rows(&plan);
+        let cost = json!({ "steps": plan.steps, "nfe": nfe, "levels": levels, "rows": rows });
+        Ok(cost.to_string())
     }
 
     /// Begins a sampling; no step is taken yet.

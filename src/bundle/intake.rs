@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use super::BundleError;
 use super::quantized::{SCALE_SUFFIX, Scales};
@@ -21,6 +21,8 @@ pub(super) struct Intake<'a> {
     /// The scales of 8-bit tensors that are still to come.
     pub(super) scales: &'a mut Scales,
     pub(super) device: &'a Device,
+    /// Whether what the file has in f16 stays so.
+    pub(super) keep_half: bool,
 }
 
 impl Intake<'_> {
@@ -30,6 +32,7 @@ impl Intake<'_> {
             name,
             shape,
             values,
+            half,
         } = tensor;
         if self.loaded.contains_key(&name) {
             return Err(self.duplicate(name));
@@ -56,7 +59,11 @@ impl Intake<'_> {
             Values::Integers(integers) => self.scales.apply(&name, &shape, &integers)?,
         };
         let count = values.len();
-        let tensor = Tensor::from_data(TensorData::new(values, [count]), self.device);
+        let dtype = match half && self.keep_half {
+            true => DType::F16,
+            false => DType::F32,
+        };
+        let tensor = Tensor::from_data(TensorData::new(values, [count]), (self.device, dtype));
         self.loaded.insert(name, tensor);
         Ok(())
     }

@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, HashMap};
 
 use burn::module::{ModuleMapper, Param};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 
 use super::intake::Intake;
 use super::quantized::Scales;
 use super::safetensors::FileReader;
 use super::{BundleError, Config, Loadable, MemoryEstimate, Network, WeightsFile, parameters};
 use crate::network::UNet;
-use crate::sampler::{Run, evaluations};
+use crate::sampler::{Run, evaluations, rows};
 use crate::settings::{Plan, Request, RequestError};
 
 /// A model that has been loaded: checked from its configuration to its last weight.
@@ -19,6 +19,7 @@ pub struct Model<N = UNet> {
     config: Config,
     network: N,
     device: Device,
+    half: bool,
 }
 
 impl<N: Loadable> Model<N> {
@@ -28,6 +29,7 @@ impl<N: Loadable> Model<N> {
             config,
             network,
             device,
+            half: false,
         }
     }
 
@@ -39,6 +41,11 @@ impl<N: Loadable> Model<N> {
     /// The network.
     pub fn network(&self) -> &N {
         &self.network
+    }
+
+    /// Whether the network computes in f16, see [`NetworkLoader::keep_half`].
+    pub fn computes_in_half(&self) -> bool {
+        self.half
     }
 
     /// Checks a request against this model.
@@ -54,6 +61,12 @@ impl<N: Loadable> Model<N> {
     pub fn evaluations(&self, plan: &Plan) -> usize {
         let each = evaluations(plan, self.config.diffusion.log_snr);
         each.into_iter().max().unwrap_or(0)
+    }
+
+    /// The most rows that one evaluation of a plan has, which decide how much memory it takes (see
+    /// [`MemoryEstimate::run`]).
+    pub fn rows(&self, plan: &Plan) -> usize {
+        rows(plan, self.config.diffusion.log_snr)
     }
 
     /// A sampling that is ready for its first step.
@@ -90,6 +103,7 @@ pub struct NetworkLoader<N> {
     done: usize,
     current: Option<FileReader>,
     failed: Option<BundleError>,
+    keep_half: bool,
 }
 
 impl<N: Loadable> NetworkLoader<N> {
@@ -115,7 +129,18 @@ impl<N: Loadable> NetworkLoader<N> {
             done: 0,
             current: None,
             failed: None,
+            keep_half: false,
         })
+    }
+
+    /// Has the network compute in f16, if all weights come in f16: faster on GPUs that do, half the
+    /// memory, and not quite the same pictures. Without this every network computes in f32.
+    ///
+    /// The device must support f16 (`Device::supports_dtype`) and should have passed
+    /// [`self_test_half`](crate::self_test::self_test_half).
+    pub fn keep_half(mut self) -> Self {
+        self.keep_half = true;
+        self
     }
 
     /// The configuration.
@@ -131,12 +156,18 @@ impl<N: Loadable> NetworkLoader<N> {
     /// The memory that the model will need, before any weight has come.
     pub fn memory(&self) -> MemoryEstimate {
         let image = self.config.image;
-        let row = match &self.config.network {
-            Network::UNet(network) => network.row_bytes(image.size),
+        let (row, activation) = match &self.config.network {
+            Network::UNet(network) => (
+                network.row_bytes(image.size),
+                network.activation_bytes(image.size),
+            ),
             // What it holds between its input and its output is not known: these two.
-            Network::Compiled(_) => 8 * image.dims().iter().product::<usize>() as u64,
+            Network::Compiled(_) => {
+                let picture = 4 * image.dims().iter().product::<usize>() as u64;
+                (2 * picture, picture)
+            }
         };
-        MemoryEstimate::new(&self.expected, row)
+        MemoryEstimate::new(&self.expected, row, activation)
     }
 
     /// Begins the next file.
@@ -197,6 +228,7 @@ impl<N: Loadable> NetworkLoader<N> {
             loaded: &mut self.loaded,
             scales: &mut self.scales,
             device: &self.device,
+            keep_half: self.keep_half,
         };
         reader.push(chunk, &mut |tensor| intake.accept(tensor))
     }
@@ -264,15 +296,19 @@ impl<N: Loadable> NetworkLoader<N> {
                 missing: missing.len(),
             });
         }
+        // A layer takes no input of another type than its own.
+        let half = self.keep_half && self.loaded.values().all(|t| t.dtype() == DType::F16);
         let mut mapper = Installer {
             path: Vec::new(),
             tensors: self.loaded,
+            dtype: if half { DType::F16 } else { DType::F32 },
         };
         let network = self.network.map(&mut mapper);
         Ok(Model {
             config: self.config,
             network,
             device: self.device,
+            half,
         })
     }
 }
@@ -281,6 +317,7 @@ impl<N: Loadable> NetworkLoader<N> {
 struct Installer {
     path: Vec<String>,
     tensors: BTreeMap<String, Tensor<1>>,
+    dtype: DType,
 }
 
 impl ModuleMapper for Installer {
@@ -294,7 +331,10 @@ impl ModuleMapper for Installer {
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         match self.tensors.remove(&self.path.join(".")) {
-            Some(tensor) => Param::initialized(param.id, tensor.reshape(param.lazy_shape())),
+            Some(tensor) => {
+                let tensor = tensor.cast(self.dtype);
+                Param::initialized(param.id, tensor.reshape(param.lazy_shape()))
+            }
             None => param,
         }
     }

@@ -13,15 +13,18 @@ pub struct MemoryEstimate {
     /// What each row of an evaluation adds at the peak of a forward pass; a guided image has two
     /// rows.
     pub row: u64,
+    /// The largest single buffer that each row adds to.
+    pub activation: u64,
 }
 
 impl MemoryEstimate {
-    pub(super) fn new(expected: &HashMap<String, Vec<usize>>, row: u64) -> Self {
+    pub(super) fn new(expected: &HashMap<String, Vec<usize>>, row: u64, activation: u64) -> Self {
         let bytes = |shape: &Vec<usize>| 4 * shape.iter().map(|&n| n as u64).product::<u64>();
         Self {
             weights: expected.values().map(bytes).sum(),
             largest: expected.values().map(bytes).max().unwrap_or(0),
             row,
+            activation,
         }
     }
 

@@ -16,6 +16,8 @@ pub(crate) struct ReadTensor {
     pub(crate) name: String,
     pub(crate) shape: Vec<usize>,
     pub(crate) values: Values,
+    /// Whether the file has it in 16-bit floats.
+    pub(crate) half: bool,
 }
 
 /// A tensor's values.
@@ -276,6 +278,7 @@ fn decode(tensor: Pending, bytes: Vec<u8>) -> Result<ReadTensor, BundleError> {
                 name: tensor.name,
                 shape: tensor.shape,
                 values: Values::Integers(bytes),
+                half: false,
             });
         }
     };
@@ -284,6 +287,7 @@ fn decode(tensor: Pending, bytes: Vec<u8>) -> Result<ReadTensor, BundleError> {
             name: tensor.name,
             shape: tensor.shape,
             values: Values::Floats(floats),
+            half: tensor.dtype == DType::F16,
         })
     } else {
         Err(BundleError::NotFinite {

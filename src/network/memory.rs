@@ -24,16 +24,41 @@ impl UNetConfig {
             // On the way up a block sees two widths at once: as they come, normalised, activated;
             // then its own: convolved, normalised, activated, convolved again, and the skip.
             let block = 3 * 2 * plane + 5 * plane;
-            let attends = self.attention_resolutions.contains(&(side as usize)) || stage == last;
-            let attention = if attends {
-                let heads = (self.attention_heads(width as usize) as u64).max(1);
-                // Queries, keys, values and result; scores before and after the softmax.
-                5 * plane + 3 * heads * side.pow(4)
-            } else {
-                0
-            };
+            // Queries, keys, values and result; scores before and after the softmax.
+            let attention = self
+                .scores(stage, size)
+                .map_or(0, |scores| 5 * plane + 3 * scores);
             widest = widest.max(block).max(attention);
         }
         (waiting + widest) * F32
+    }
+
+    /// Bytes of the largest single buffer of activations, for each row and square images of `size`
+    /// pixels, in f32: a device may refuse buffers that its memory would have room for.
+    pub fn activation_bytes(&self, size: usize) -> u64 {
+        let base = self.base_channels as u64;
+        let multipliers = &self.channel_multipliers;
+        let of_stage = |stage: usize| {
+            let pixels = ((size >> stage) as u64).pow(2);
+            let width = base * multipliers[stage] as u64;
+            // On the way up, what comes from below beside what has waited.
+            let below = multipliers
+                .get(stage + 1)
+                .map_or(width, |&m| base * m as u64);
+            let joined = (below.max(width) + width) * pixels;
+            let attention = self.scores(stage, size);
+            // Queries, keys and values are one.
+            joined.max(attention.map_or(0, |scores| scores.max(3 * width * pixels)))
+        };
+        (0..multipliers.len()).map(of_stage).max().unwrap_or(0) * F32
+    }
+
+    /// Values of the attention's scores at a stage, where there is attention.
+    fn scores(&self, stage: usize, size: usize) -> Option<u64> {
+        let side = size >> stage;
+        let last = stage + 1 == self.channel_multipliers.len();
+        let width = self.base_channels * self.channel_multipliers[stage];
+        let heads = (self.attention_heads(width) as u64).max(1);
+        (last || self.attention_resolutions.contains(&side)).then(|| heads * (side as u64).pow(4))
     }
 }

@@ -15,7 +15,7 @@ pub use ddim::ddim_step;
 pub use dpm_solver::{Before, dpm_solver_step};
 pub use grid::{FEW_STEPS, Grid, MAX_RHO, Spacing};
 pub use heun::heun_step;
-pub use run::{Evaluation, Run, Sides, evaluations};
+pub use run::{Evaluation, Run, Sides, evaluations, rows};
 
 use serde::{Deserialize, Serialize};
 

@@ -29,7 +29,9 @@ impl Evaluation {
         let ids: Vec<i32> = self.classes.iter().map(|&c| c as i32).collect();
         let class = Tensor::<1, Int>::from_data(TensorData::new(ids, [count]), &device);
         let log_snr = Tensor::<1>::full([count], self.level.0, &device);
-        denoiser.predict(self.z.clone(), log_snr, class)
+        // A network may compute in half precision; the sampler never does.
+        let answer = denoiser.predict(self.z.clone(), log_snr, class);
+        answer.cast(self.z.dtype())
     }
 
     /// The first `rows` rows and the others.
@@ -77,6 +79,15 @@ pub fn evaluations(plan: &Plan, trained: LogSnrRange) -> Vec<usize> {
     (0..plan.classes.len())
         .map(|image| count_evaluations(plan, &guide, &levels, image))
         .collect()
+}
+
+/// The most rows that an evaluation of a plan has, of a model that was trained on the levels
+/// `trained`.
+pub fn rows(plan: &Plan, trained: LogSnrRange) -> usize {
+    let guide = guide(plan, u32::MAX);
+    let levels = plan.grid.levels(trained, plan.steps);
+    let rows = levels.into_iter().map(|level| guide.rows(level).len());
+    rows.max().unwrap_or(0)
 }
 
 /// The noise of a plan at one step, as [`sampling_noise`].

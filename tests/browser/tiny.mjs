@@ -29,23 +29,24 @@ async function draw(folder) {
 }
 
 /**
- * A tiny bundle, made by the native command: trained on drawings and exported, in a folder that `remove` deletes. Where
- * TINY_MODEL names a bundle, that one.
+ * A tiny bundle, made by the native command: trained on drawings and exported, in a folder that `remove` deletes; `half` is
+ * the same with weights in 16 bits. Where TINY_MODEL names a bundle, that one.
  */
 export async function tinyModel(freeguide) {
-  if (process.env.TINY_MODEL) return { folder: process.env.TINY_MODEL, remove: async () => {} };
+  if (process.env.TINY_MODEL) return { folder: process.env.TINY_MODEL, half: process.env.TINY_MODEL, remove: async () => {} };
   const place = await mkdtemp(join(tmpdir(), "freeguide-tiny-"));
   const remove = () => rm(place, { recursive: true });
-  const [data, run, folder] = ["data", "run", "model"].map((name) => join(place, name));
+  const [data, run, folder, half] = ["data", "run", "model", "half"].map((name) => join(place, name));
   const recipe = fileURLToPath(new URL("tiny.toml", import.meta.url));
   const command = (...args) => promisify(execFile)(freeguide, args);
   try {
     await draw(data);
     await command("train", "--recipe", recipe, "--data", data, "--out", run, "--device", "cpu", "--quiet");
     await command("export", "--run", run, "--out", folder);
+    await command("export", "--run", run, "--out", half, "--dtype", "f16");
   } catch (error) {
     await remove();
     throw error;
   }
-  return { folder, remove };
+  return { folder, half, remove };
 }

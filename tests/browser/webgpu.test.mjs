@@ -14,7 +14,7 @@ before(async () => {
   tiny = await tinyModel(freeguide);
   browser = await launch({ webgpu: true });
   const blank = (_, response) => response.writeHead(200, { "Content-Type": "text/html" }).end("<!doctype html>");
-  server = await serve({ "/js/": packageFolder, "/tiny/": tiny.folder, "/site/": site }, { "/": blank });
+  server = await serve({ "/js/": packageFolder, "/tiny/": tiny.folder, "/half/": tiny.half, "/site/": site }, { "/": blank });
 });
 after(async () => {
   await browser?.close();
@@ -83,6 +83,61 @@ test("on WebGPU the pictures are the native ones, at every step", async () => {
       assert.ok(most <= TOLERANCE, `${JSON.stringify(request)}: picture ${image} differs by ${most}`);
     });
   }
+  await page.close();
+});
+
+test("a page's own device is used, with no more than its feature for timing, and stays the page's", async () => {
+  const page = await browser.newPage();
+  await page.goto(server.url);
+  const { data, ...found } = await page.evaluate(async () => {
+    const adapter = await navigator.gpu.requestAdapter();
+    const gpuDevice = await adapter.requestDevice({ requiredFeatures: ["timestamp-query"] });
+    let buffers = 0;
+    const { createBuffer } = gpuDevice;
+    gpuDevice.createBuffer = (descriptor) => {
+      buffers += 1;
+      return createBuffer.call(gpuDevice, descriptor);
+    };
+    const { loadModel } = await import("/js/dist/index.js");
+    const model = await loadModel("/tiny/", { gpuDevice });
+    const [{ data }] = await model.generate({ classes: [0], guidance: 2, steps: 4, seed: 7 });
+    const { kind, thread, precision } = model.device;
+    model.dispose();
+    // Still the page's: a buffer of its own is written and read.
+    const buffer = createBuffer.call(gpuDevice, { size: 4, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
+    gpuDevice.queue.writeBuffer(buffer, 0, Uint32Array.of(7));
+    await buffer.mapAsync(GPUMapMode.READ);
+    const [read] = new Uint32Array(buffer.getMappedRange());
+    const plain = await (await navigator.gpu.requestAdapter()).requestDevice();
+    const refused = await loadModel("/tiny/", { gpuDevice: plain }).catch(({ code, message }) => ({ code, message }));
+    return { kind, thread, precision, read, refused, buffers, data: [...data] };
+  });
+  const { buffers, refused, ...rest } = found;
+  assert.deepEqual(rest, { kind: "webgpu", thread: "caller", precision: "f32", read: 7 });
+  assert.ok(buffers > 20, `${buffers} buffers were made on the page's device`);
+  assert.equal(refused.code, "input");
+  assert.match(refused.message, /timestamp-query/);
+  const [{ pixels }] = await drawNatively({ model: tiny.folder, classes: [0], count: 1, guidance: 2, steps: 4, seed: 7 });
+  const most = difference(data, pixels);
+  assert.ok(most <= TOLERANCE, `the picture differs by ${most}`);
+  await page.close();
+});
+
+test("weights in 16 bits are computed with in 16 bits where the adapter can, and else in 32", async () => {
+  const page = await browser.newPage();
+  await page.goto(server.url);
+  const { able, auto, full, cpu } = await page.evaluate(async () => {
+    const able = (await navigator.gpu.requestAdapter()).features.has("shader-f16");
+    const { loadModel } = await import("/js/dist/index.js");
+    const precision = async (options) => {
+      const model = await loadModel("/half/", options);
+      model.dispose();
+      return model.device.precision;
+    };
+    const auto = await precision({ device: "webgpu" });
+    return { able, auto, full: await precision({ device: "webgpu", precision: "f32" }), cpu: await precision({ device: "cpu" }) };
+  });
+  assert.deepEqual({ auto, full, cpu }, { auto: able ? "f16" : "f32", full: "f32", cpu: "f32" });
   await page.close();
 });
 

@@ -121,11 +121,6 @@ impl Sh {
         self
     }
 
-    pub fn env_remove(mut self, name: &str) -> Self {
-        self.command.env_remove(name);
-        self
-    }
-
     /// Lets the program ask at the terminal, for a password, say.
     pub fn ask(mut self) -> Self {
         self.command.stdin(Stdio::inherit());

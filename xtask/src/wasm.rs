@@ -1,5 +1,6 @@
 //! The WebAssembly runtime in its two builds, from cargo to runtime-web/js/wasm/.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -7,6 +8,7 @@ use std::time::UNIX_EPOCH;
 
 use anyhow::{Context, Result, anyhow};
 use clap::ValueEnum;
+use serde_json::Value;
 
 use crate::sh::{Sh, cargo, copy_dir, replace_dir, root, say, sh};
 use crate::{table_exports, tools};
@@ -163,7 +165,7 @@ pub fn compile(build: Build) -> Result<()> {
     let started = build.target().join("compile-started");
     fs::create_dir_all(build.target())?;
     fs::write(&started, "")?;
-    cargo_build(build, build.name())
+    cargo_build(build, build.name())?
         .run()
         .with_context(|| format!("the {} build of the runtime", build.name()))?;
     fs::rename(started, build.compiled_since())?;
@@ -171,20 +173,46 @@ pub fn compile(build: Build) -> Result<()> {
 }
 
 /// The command that compiles the runtime with these features.
-fn cargo_build(build: Build, features: &str) -> Sh {
-    cargo()
+fn cargo_build(build: Build, features: &str) -> Result<Sh> {
+    Ok(cargo()
         .args("build --package freeguide-web --profile wasm --target wasm32-unknown-unknown")
         .arg("--features")
         .arg(features)
         .arg("--target-dir")
         .arg(build.target())
-        // These would replace the flags of the next line.
-        .env_remove("RUSTFLAGS")
-        .env_remove("CARGO_ENCODED_RUSTFLAGS")
-        .env(
-            "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS",
-            "-C target-feature=+simd128 --cfg getrandom_backend=\"wasm_js\"",
-        )
+        // It comes before all other variables with flags.
+        .env("CARGO_ENCODED_RUSTFLAGS", flags()?.join("\x1f")))
+}
+
+/// The compiler's flags for what runs in a browser. Panics name the file that they come from, which
+/// is nobody's home folder: paths of dependencies begin with the package's name.
+fn flags() -> Result<Vec<String>> {
+    let about = cargo()
+        .args("metadata --format-version 1 --filter-platform wasm32-unknown-unknown")
+        .read()?;
+    let about: Value = serde_json::from_str(&about).context("cannot read cargo's metadata")?;
+    // The folders that hold the packages of a registry.
+    let folders: BTreeSet<_> = about["packages"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(|package| !package["source"].is_null())
+        .filter_map(|package| {
+            Path::new(package["manifest_path"].as_str()?)
+                .parent()?
+                .parent()
+        })
+        .collect();
+    let mut flags = vec![
+        "-Ctarget-feature=+simd128".to_owned(),
+        "--cfg=getrandom_backend=\"wasm_js\"".to_owned(),
+    ];
+    flags.extend(
+        folders
+            .into_iter()
+            .map(|folder| format!("--remap-path-prefix={}/=", folder.display())),
+    );
+    Ok(flags)
 }
 
 /// Makes a build around a network of one's own, which `variables` name to the compiler, and puts
@@ -196,7 +224,7 @@ pub fn build_around(
     place: &Path,
 ) -> Result<()> {
     let features = format!("{},compiled-network", build.name());
-    let command = cargo_build(build, &features);
+    let command = cargo_build(build, &features)?;
     variables
         .iter()
         .fold(command, |command, (name, value)| command.env(name, value))
@@ -299,7 +327,7 @@ fn optimise(build: Build, optimiser: &Path, file: &Path) {
 }
 
 /// Counts the changes of [`finish`]: packages that an older one made are made again.
-const PACKAGING: u32 = 2;
+const PACKAGING: u32 = 3;
 
 /// What the packaged files depend on: cargo's file and the tools.
 fn stamp(build: Build, tools: &Tools) -> Result<String> {

@@ -5,7 +5,8 @@
 export interface Boundary {
   default(input?: { module_or_path: WebAssembly.Module | BufferSource }): Promise<unknown>;
   Device: { open(): Promise<WasmDevice> };
-  Loader: new (configJson: string, device: WasmDevice) => WasmLoader;
+  /** `half`: weights that all come in f16 are computed with in f16, where the device does that rightly. */
+  Loader: new (configJson: string, device: WasmDevice, half: boolean) => WasmLoader;
   /** Hears the message of a panic, right before the instance traps. */
   onPanic(listener: (message: string) => void): void;
   /** In the CPU build only. Means are x and y in turn. */
@@ -24,7 +25,7 @@ export interface WasmDevice {
 export interface WasmLoader {
   /** JSON: `[{ "name", "bytes", "sha256" }]`, in loading order. */
   files(): string;
-  /** JSON: `{ "weights", "largest", "row" }`, in bytes. */
+  /** JSON: `{ "weights", "largest", "row", "activation" }`, in bytes. */
   memory(): string;
   begin(name: string): void;
   push(chunk: Uint8Array): void;
@@ -38,7 +39,9 @@ export interface WasmLoader {
 export interface WasmModel {
   /** Normalised config.json. */
   readonly config: string;
-  /** JSON: `{ "steps", "nfe", "levels" }`. */
+  /** Whether it computes in f16. */
+  readonly half: boolean;
+  /** JSON: `{ "steps", "nfe", "levels", "rows" }`. */
   plan(requestJson: string): string;
   sample(requestJson: string): WasmRun;
   /** CPU build: the network's answer to rows that another instance divided off. */

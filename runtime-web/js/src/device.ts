@@ -2,7 +2,7 @@ import type { Boundary, WasmDevice } from "./boundary.js";
 import type { Build, Builds } from "./builds.js";
 import { CrashWatch } from "./crash.js";
 import { asFreeguideError, DeviceError } from "./errors.js";
-import { findAdapter, handOver, softwareReason, type Adapter, type GpuDevice } from "./gpu.js";
+import { findAdapter, handOver, lacksTimestamps, softwareReason, type Adapter, type GpuDevice } from "./gpu.js";
 import type { DeviceOption, LoadProgress, RefusedDevice } from "./types.js";
 
 export { softwareReason } from "./gpu.js";
@@ -80,6 +80,7 @@ export async function startDevice(request: DeviceRequest): Promise<StartedDevice
       const adapter = await findAdapter();
       const reason = option === "auto" && !gpuDevice ? softwareReason(adapter) : undefined;
       if (reason) throw new DeviceError(reason);
+      if (lacksTimestamps(adapter)) throw new DeviceError("this GPU's driver has no timestamp-query, which the runtime needs");
       return { ...(await start(builds.webgpu, request, adapter)), refused };
     } catch (thrown) {
       const error = asFreeguideError(thrown);

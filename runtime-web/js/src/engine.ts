@@ -6,6 +6,7 @@ import { downloadText } from "./download.js";
 import { asFreeguideError, DeviceError, DisposedError, FreeguideError, makeError, PoisonedError, toWire } from "./errors.js";
 import { holdFiles, type HeldFiles } from "./files-at-hand.js";
 import type { GpuDevice } from "./gpu.js";
+import { checkBatch } from "./memory.js";
 import { HelperLink, type HelperWorker } from "./helper.js";
 import type { FromEngine, Loaded, LoadRequest, ToEngine } from "./protocol.js";
 import { Runs } from "./runs.js";
@@ -102,7 +103,7 @@ export class Engine {
     return { model: this.#model, runs: this.#runs, watch: this.#watch };
   }
 
-  async #load({ id, url, files, device: option, cache, kept, threads, gpuDevice }: { id: number } & LoadRequest): Promise<Loaded> {
+  async #load({ id, url, files, device: option, cache, kept, threads, half, gpuDevice }: { id: number } & LoadRequest): Promise<Loaded> {
     const { signal } = this.#abort;
     this.#files = files && holdFiles(files);
     const base = this.#files?.base ?? new URL(url);
@@ -133,14 +134,15 @@ export class Engine {
     this.#watchLoss(started);
     const { boundary, watch, refused } = started;
     const helper = this.#startHelper(started, threads, configJson);
-    let model;
+    let loaded;
     try {
-      model = await watch.guard(() =>
+      loaded = await watch.guard(() =>
         loadWeights({
           boundary,
           device: started.device,
           base,
           configJson,
+          half,
           gpu: started.gpu,
           useCache: cache,
           kept,
@@ -157,6 +159,7 @@ export class Engine {
       if (!watch.error) started.device.free();
       throw thrown;
     }
+    const { model, memory } = loaded;
     if (this.#dead) {
       helper?.close();
       model.free();
@@ -174,10 +177,11 @@ export class Engine {
       },
       fail: (run: number, error: unknown) => void this.#fail(run, error),
     };
-    this.#runs = new Runs(model, watch, events, helper);
+    const check = (rows: number, images: number): void => checkBatch(memory, { rows, images }, started.gpu);
+    this.#runs = new Runs(model, watch, events, check, helper);
     const bytes = model.config.length;
     onProgress({ phase: "ready", loaded: bytes, total: bytes, file: undefined, cached: false });
-    return { config: model.config, device: { kind: started.build.kind, name: started.device.name, refused } };
+    return { config: model.config, device: { kind: started.build.kind, name: started.device.name, precision: model.half ? "f16" : "f32", refused } };
   }
 
   /** A second worker for the CPU, which loads what this one loads. */

@@ -41,6 +41,11 @@ export function softwareReason({ info, isFallbackAdapter }: Pick<Adapter, "info"
   return software.test(words) ? `the adapter renders in software (${words})` : undefined;
 }
 
+/** Whether an adapter is known to lack the one feature that the runtime does not start without (cubecl 0.11 opens its clock with it). */
+export function lacksTimestamps({ features }: { readonly features?: ReadonlySet<string> }): boolean {
+  return features?.has("timestamp-query") === false;
+}
+
 function findGpu(): Gpu {
   const gpu = (globalThis as { navigator?: { gpu?: Gpu } }).navigator?.gpu;
   if (!gpu) throw new DeviceError("this browser has no WebGPU, or the page is not in a secure context");

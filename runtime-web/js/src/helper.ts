@@ -46,7 +46,7 @@ export class Helper {
       case "start": {
         const boundary = await this.#build.startFrom(message.module);
         const device = await boundary.Device.open();
-        this.#newLoader = () => new boundary.Loader(message.config, device);
+        this.#newLoader = () => new boundary.Loader(message.config, device, false);
         this.#loader = this.#newLoader();
         break;
       }

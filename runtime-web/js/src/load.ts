@@ -38,16 +38,18 @@ export async function loadModelOver(
   source: string | URL | BundleFiles,
   options: LoadOptions = {},
 ): Promise<Model> {
-  const { device = "auto", onProgress, onDeviceLost, signal, cache = true, worker = true, gpuDevice } = options;
+  const { device = "auto", onProgress, onDeviceLost, signal, cache = true, worker = true, precision = "auto", gpuDevice } = options;
   if (device !== "auto" && device !== "cpu" && device !== "webgpu") {
     throw new InputError(`device must be auto, cpu or webgpu, not ${JSON.stringify(device)}`, { detail: "device" });
   }
   if (gpuDevice !== undefined && device === "cpu") {
     throw new InputError("gpuDevice was given, and device says cpu", { detail: "gpuDevice" });
   }
-  const { features } = (gpuDevice ?? {}) as { features?: ReadonlySet<string> };
-  if (gpuDevice !== undefined && !features?.has("timestamp-query")) {
+  if (gpuDevice !== undefined && (gpuDevice as { features?: ReadonlySet<string> }).features?.has("timestamp-query") !== true) {
     throw new InputError('gpuDevice needs the feature "timestamp-query": name it in requiredFeatures', { detail: "gpuDevice" });
+  }
+  if (precision !== "auto" && precision !== "f32") {
+    throw new InputError(`precision must be auto or f32, not ${JSON.stringify(precision)}`, { detail: "precision" });
   }
   const threads = threadsOf(options.threads);
   const files = source instanceof Map ? (source as BundleFiles) : undefined;
@@ -65,7 +67,7 @@ export async function loadModelOver(
   try {
     if (signal?.aborted) throw aborted(); // while the worker started
     const page = gpuDevice !== undefined && { gpuDevice };
-    const request = { url, device, cache, threads, ...(files && { files }), ...page };
+    const request = { url, device, cache, threads, half: precision === "auto", ...(files && { files }), ...page };
     const config = await session.load(request, (progress) => heard(() => onProgress?.(progress)));
     return new Model(session, JSON.parse(config) as ModelConfig);
   } catch (thrown) {

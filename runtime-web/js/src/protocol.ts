@@ -11,6 +11,8 @@ export interface LoadRequest {
   cache: boolean;
   /** Workers that may compute on the CPU, this one included. */
   threads: number;
+  /** Whether the network may compute in 16 bits. */
+  half: boolean;
   /** Weights by SHA-256 that the page keeps because the cache refused them. */
   kept: ReadonlyMap<string, Blob>;
   /** A device of the page's own. Never crosses to a worker, which no device can. */

@@ -31,14 +31,23 @@ export class Runs {
   readonly #model: WasmModel;
   readonly #watch: CrashWatch;
   readonly #events: RunEvents;
+  readonly #check: (rows: number, images: number) => void;
   readonly #helper: HelperLink | undefined;
   readonly #jobs: Job[] = [];
   #busy = false;
 
-  constructor(model: WasmModel, watch: CrashWatch, events: RunEvents, helper?: HelperLink) {
+  /** `check` throws where the rows of one evaluation, of a run of so many images, do not fit into memory. */
+  constructor(
+    model: WasmModel,
+    watch: CrashWatch,
+    events: RunEvents,
+    check: (rows: number, images: number) => void,
+    helper?: HelperLink,
+  ) {
     this.#model = model;
     this.#watch = watch;
     this.#events = events;
+    this.#check = check;
     this.#helper = helper;
   }
 
@@ -94,7 +103,7 @@ export class Runs {
 
   async #advance(job: Job): Promise<void> {
     try {
-      const run = (job.run ??= await this.#watch.guard(() => this.#model.sample(job.request)));
+      const run = (job.run ??= await this.#begin(job.request));
       const begun = performance.now();
       await this.#step(run);
       const { step, steps, nfe } = run;
@@ -116,6 +125,13 @@ export class Runs {
       this.#drop(job);
       this.#events.fail(job.id, thrown);
     }
+  }
+
+  async #begin(request: string): Promise<WasmRun> {
+    const { rows } = JSON.parse(await this.#watch.guard(() => this.#model.plan(request))) as { rows: number };
+    const { classes } = JSON.parse(request) as { classes: unknown[] };
+    this.#check(rows, classes.length);
+    return this.#watch.guard(() => this.#model.sample(request));
   }
 
   /** One step: with a helper, each of the two computes half of the rows at the same time. */

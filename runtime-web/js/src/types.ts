@@ -8,6 +8,11 @@ export interface DeviceInfo {
   readonly name: string;
   /** Devices that `auto` looked at and did not take, with the reason in words. */
   readonly refused: readonly RefusedDevice[];
+  /**
+   * What the network computes in: `f16` on a GPU that does (the feature `shader-f16`, and a self-test in it that passed),
+   * for weights that come in 16 bits; else `f32`.
+   */
+  readonly precision: "f16" | "f32";
   /** `worker`, or `caller` where no worker could be started: steps then run on the calling thread and yield between. */
   readonly thread: "worker" | "caller";
 }
@@ -64,9 +69,15 @@ export interface LoadOptions {
    */
   threads?: 1 | 2;
   /**
+   * `auto`: weights in 16 bits are computed with in 16 bits where the GPU does that, which is faster and takes half the
+   * memory; pictures then differ from those of other devices by a few of 255. `f32`: always in 32 bits. `auto` if left out.
+   */
+  precision?: "auto" | "f32";
+  /**
    * A `GPUDevice` of the page's own to compute on. Such a model runs on the calling thread, which is where the device
-   * is, and a page has one such device for all its models. It needs the feature `timestamp-query`. Losing it ends the
-   * model.
+   * is, and a page has one such device for all its models. It must come from `navigator.gpu` of this page and have been
+   * made with `requiredFeatures: ["timestamp-query"]` or more: the runtime counts on the features and limits that the
+   * device has (with `shader-f16` it may compute in 16 bits; the default limits do). Losing it ends the model.
    */
   gpuDevice?: object | undefined;
 }
@@ -116,4 +127,6 @@ export interface Plan {
   readonly nfe: number;
   /** λ of every step, in nats. */
   readonly levels: readonly number[];
+  /** The most rows that one evaluation has, for all images together: memory grows with them. */
+  readonly rows: number;
 }

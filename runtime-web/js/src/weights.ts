@@ -28,6 +28,8 @@ export interface WeightsRequest {
   /** Address of the bundle's folder. */
   base: URL;
   configJson: string;
+  /** Whether the network may compute in 16 bits. */
+  half: boolean;
   /** The GPU that will hold them. */
   gpu: GpuDevice | undefined;
   useCache: boolean;
@@ -40,11 +42,17 @@ export interface WeightsRequest {
   mirror: Mirror | undefined;
 }
 
+/** A model, and the memory that it needs. */
+export interface LoadedWeights {
+  readonly model: WasmModel;
+  readonly memory: MemoryEstimate;
+}
+
 /** A cached file that failed verification: forget it and start over. */
 class StaleCache extends Error {}
 
 /** Streams the weights into the runtime, which verifies each file, and returns the model. */
-export async function loadWeights(request: WeightsRequest): Promise<WasmModel> {
+export async function loadWeights(request: WeightsRequest): Promise<LoadedWeights> {
   for (;;) {
     try {
       return await attempt(request);
@@ -56,10 +64,11 @@ export async function loadWeights(request: WeightsRequest): Promise<WasmModel> {
   }
 }
 
-async function attempt(request: WeightsRequest): Promise<WasmModel> {
-  const loader = new request.boundary.Loader(request.configJson, request.device);
+async function attempt(request: WeightsRequest): Promise<LoadedWeights> {
+  const loader = new request.boundary.Loader(request.configJson, request.device, request.half);
+  const memory = JSON.parse(loader.memory()) as MemoryEstimate;
   try {
-    checkMemory(JSON.parse(loader.memory()) as MemoryEstimate, request.gpu);
+    checkMemory(memory, request.gpu);
     const files = JSON.parse(loader.files()) as File[];
     const total = files.reduce((sum, file) => sum + file.bytes, 0);
     let before = 0;
@@ -75,7 +84,7 @@ async function attempt(request: WeightsRequest): Promise<WasmModel> {
     if (thrown instanceof StaleCache || asFreeguideError(thrown).code !== "poisoned") loader.free();
     throw thrown;
   }
-  return loader.finish(); // consumes the loader, whatever comes of it
+  return { model: loader.finish(), memory }; // `finish` consumes the loader, whatever comes of it
 }
 
 async function loadFile(

@@ -92,7 +92,7 @@ export function fakeBoundary(options = {}) {
       return JSON.stringify(this.#files);
     }
     memory() {
-      return JSON.stringify(options.memory ?? { weights: 1e6, largest: 1e5, row: 1e5 });
+      return JSON.stringify(options.memory ?? { weights: 1e6, largest: 1e5, row: 1e5, activation: 1e4 });
     }
     begin(name) {
       this.#open = { ...this.#files[this.#done], got: 0, sum: 0 };
@@ -126,6 +126,9 @@ export function fakeBoundary(options = {}) {
       this.#config = config;
       ledger.models += 1;
     }
+    get half() {
+      return options.half ?? false;
+    }
     get config() {
       return JSON.stringify(this.#config);
     }
@@ -140,9 +143,10 @@ export function fakeBoundary(options = {}) {
       return request;
     }
     plan(requestJson) {
-      const { steps, guidance } = this.#complete(requestJson);
+      const { steps, guidance, classes } = this.#complete(requestJson);
+      const rows = guidance === 0 || guidance === -1 ? classes.length : 2 * classes.length;
       const levels = Array.from({ length: steps }, (_, at) => at - steps / 2);
-      return JSON.stringify({ steps, nfe: guidance === 0 || guidance === -1 ? steps : 2 * steps, levels });
+      return JSON.stringify({ steps, nfe: guidance === 0 || guidance === -1 ? steps : 2 * steps, levels, rows });
     }
     sample(requestJson) {
       const request = this.#complete(requestJson);

@@ -207,6 +207,10 @@ test("auto says why a device was refused and goes on", async (t) => {
     assert.equal((await withGpu({ requestAdapter: async () => adapter }, {}, "webgpu")).model.device.kind, "webgpu");
   }
 
+  const untimed = await withGpu({ requestAdapter: async () => ({ info: {}, features: new Set(["shader-f16"]) }) });
+  assert.match(untimed.model.device.refused[0].reason, /timestamp-query/);
+  assert.equal(untimed.webgpu.starts, 0);
+
   assert.equal((await withGpu(real)).model.device.kind, "webgpu");
   const wrong = await withGpu(real, { failSelfTest: new FakeError("self-test", "off by 3") });
   assert.equal(wrong.model.device.kind, "cpu");

@@ -108,8 +108,8 @@ test("options reach the runtime under its names", async (t) => {
 test("plan counts network evaluations", async (t) => {
   const { model } = await fakeModel(t);
   const levels = [-1, 0];
-  assert.deepEqual(await model.plan({ classes: [0], steps: 2, guidance: 2 }), { steps: 2, nfe: 4, levels });
-  assert.deepEqual(await model.plan({ classes: [0], steps: 2, guidance: 0 }), { steps: 2, nfe: 2, levels });
+  assert.deepEqual(await model.plan({ classes: [0], steps: 2, guidance: 2 }), { steps: 2, nfe: 4, levels, rows: 2 });
+  assert.deepEqual(await model.plan({ classes: [0], steps: 2, guidance: 0 }), { steps: 2, nfe: 2, levels, rows: 1 });
 });
 
 test("bad options are refused by name", async (t) => {
@@ -247,7 +247,7 @@ function fakeGpu(t) {
     devices.push(device);
     return device;
   };
-  const gpu = { requestAdapter: async () => ({ info: { vendor: "real" }, limits: {}, features: new Set(), requestDevice }) };
+  const gpu = { requestAdapter: async () => ({ info: { vendor: "real" }, limits: {}, features: new Set(["timestamp-query"]), requestDevice }) };
   const before = Object.getOwnPropertyDescriptor(globalThis, "navigator");
   Object.defineProperty(globalThis, "navigator", { value: { gpu }, configurable: true });
   t.after(() => (before ? Object.defineProperty(globalThis, "navigator", before) : delete globalThis.navigator));
@@ -335,4 +335,18 @@ test("using", async (t) => {
   model[Symbol.dispose]();
   await model[Symbol.asyncDispose]();
   await eventually(() => ledger.models === 0, "freeing");
+});
+
+test("a batch that cannot fit is refused in words before anything is computed, and a smaller one drawn", async (t) => {
+  const { model, ledger } = await fakeModel(t, { memory: { weights: 2 ** 30, largest: 2 ** 20, row: 2 ** 28, activation: 2 ** 20 } });
+  const options = { classes: Array(16).fill(0), steps: 1, guidance: 2 };
+  await assert.rejects(model.generate(options), (error) => {
+    assert.ok(error instanceof DeviceError);
+    assert.equal(error.detail, "memory");
+    assert.match(error.message, /^a batch of 16 images does not fit here: it needs about 9\.0 GiB.*Draw fewer at a time, 4 for instance$/);
+    return true;
+  });
+  assert.equal(ledger.requests.length, 0);
+  assert.equal((await model.generate({ ...options, classes: Array(4).fill(0) })).length, 4);
+  assert.equal((await model.generate({ ...options, classes: Array(8).fill(0), guidance: 0 })).length, 8);
 });

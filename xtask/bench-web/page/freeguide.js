@@ -1,12 +1,12 @@
 import { loadModel } from "/js/dist/index.js";
 
-const { first, ...options } = JSON.parse(decodeURIComponent(location.hash.slice(1)));
+const { first, onnxFile: _, ...options } = JSON.parse(decodeURIComponent(location.hash.slice(1)));
 const request = { guidance: 2, sampler: "ddim", preview: "none" };
 let model;
 
 globalThis.firstImage = (async () => {
   model = await loadModel("/model/", options);
-  for await (const _ of model.sample({ ...request, classes: [0], steps: first })) continue;
+  for await (const step of model.sample({ ...request, classes: [0], steps: first })) void step;
   return performance.now();
 })();
 

@@ -1,4 +1,4 @@
-//! `cargo xtask bench web`: sampling in a browser, against ONNX Runtime Web.
+//! `cargo xtask bench web`: sampling in a browser, against ONNX Runtime Web and TensorFlow.js.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -26,7 +26,7 @@ pub struct Measured {
     pub webgpu: bool,
 }
 
-/// Builds the runtime, writes the model as ONNX, measures both in one Chromium and writes
+/// Builds the runtime, writes the model as ONNX, measures all in one Chromium and writes
 /// docs/results/bench-web.md.
 pub fn run(measured: &Measured) -> Result<()> {
     let builds = if measured.webgpu {
@@ -52,6 +52,7 @@ pub fn run(measured: &Measured) -> Result<()> {
         "packageFolder": tools::js(),
         "model": model,
         "onnx": onnx,
+        "compressed": root().join("target/bench-web/brotli"),
         "rounds": measured.rounds,
         "steps": measured.steps,
         "batches": [1, 16],
@@ -72,7 +73,7 @@ pub fn run(measured: &Measured) -> Result<()> {
 /// The model as ONNX, in a folder of its own.
 fn export(model: &Path) -> Result<PathBuf> {
     cargo().args("build --release").run()?;
-    let folder = root().join("target/bench-web");
+    let folder = root().join("target/bench-web/onnx");
     let _ = fs::remove_dir_all(&folder);
     sh(freeguide())
         .args("export --format onnx --model")
