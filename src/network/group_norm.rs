@@ -74,7 +74,7 @@ impl GroupNorm {
     /// The learned scale and shift, `[1, channels]`.
     fn affine(&self) -> [Tensor<2>; 2] {
         let [channels] = self.weight.dims();
-        [&self.weight, &self.bias].map(|parameter| parameter.val().reshape([1, channels]))
+        [&self.weight, &self.bias].map(|parameter| widened(parameter.val()).reshape([1, channels]))
     }
 
     /// `scale`, `shift`: `[batch, channels]` or `[1, channels]`.
