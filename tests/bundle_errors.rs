@@ -72,7 +72,16 @@ impl Bundle {
 
     /// Loads the bundle, handing over `chunk` bytes at a time.
     fn load_by(&self, chunk: usize) -> Result<Model, BundleError> {
-        let mut loader = Loader::new(&self.config.to_string(), &Device::flex())?;
+        self.load_with(chunk, |loader| loader)
+    }
+
+    /// By a loader that `prepare` has changed.
+    fn load_with(
+        &self,
+        chunk: usize,
+        prepare: impl FnOnce(Loader) -> Loader,
+    ) -> Result<Model, BundleError> {
+        let mut loader = prepare(Loader::new(&self.config.to_string(), &Device::flex())?);
         for (name, bytes) in &self.files {
             loader.begin(name)?;
             for chunk in bytes.chunks(chunk) {
@@ -223,14 +232,23 @@ fn half_precision_draws_nearly_the_same() {
             .flat_map(f16::to_le_bytes)
             .collect();
     }
-    let half = drawn(&Bundle::of_tensors(&halves).load().unwrap());
+    let bundle = Bundle::of_tensors(&halves);
+    let model = bundle.load().unwrap();
+    assert!(!model.computes_in_half());
+    let half = drawn(&model);
     let full = drawn(&Bundle::whole().load().unwrap());
-    let worst = half
-        .iter()
-        .zip(&full)
-        .map(|(a, b)| (a - b).abs())
-        .fold(0.0, f32::max);
-    assert!(worst > 0.0 && worst < 0.05, "{worst}");
+    let worst = |a: &[f32], b: &[f32]| {
+        let differences = a.iter().zip(b).map(|(a, b)| (a - b).abs());
+        differences.fold(0.0, f32::max)
+    };
+    let rounded = worst(&half, &full);
+    assert!(rounded > 0.0 && rounded < 0.05, "{rounded}");
+
+    // Computed with in 16 bits too, on a device that does.
+    let kept = bundle.load_with(1 << 16, Loader::keep_half).unwrap();
+    assert!(kept.computes_in_half());
+    let computed = worst(&drawn(&kept), &half);
+    assert!(computed > 0.0 && computed < 0.05, "{computed}");
 
     // Both types in one file, as other programs write them.
     let mixed: Vec<_> = halves
@@ -239,7 +257,12 @@ fn half_precision_draws_nearly_the_same() {
         .enumerate()
         .map(|(i, (half, full))| if i % 2 == 0 { half } else { full })
         .collect();
-    Bundle::of_tensors(&mixed).load().unwrap();
+    let mixed = Bundle::of_tensors(&mixed);
+    let model = mixed.load().unwrap();
+    // A network computes in one type.
+    let kept = mixed.load_with(1 << 16, Loader::keep_half).unwrap();
+    assert!(!kept.computes_in_half());
+    assert_eq!(drawn(&kept), drawn(&model));
 }
 
 #[test]
