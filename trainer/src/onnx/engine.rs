@@ -1,6 +1,8 @@
 //! Running an ONNX denoiser natively, by tract.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use burn::tensor::{Int, Tensor, TensorData};
@@ -11,6 +13,8 @@ use tract_onnx::prelude::*;
 /// A denoiser in an ONNX file, run by tract: another reader than the program that wrote it.
 pub struct OnnxDenoiser {
     model: InferenceModel,
+    /// The network as tract has optimised it, by the shape of z.
+    optimised: RefCell<HashMap<[usize; 4], Arc<TypedRunnableModel>>>,
     classes: usize,
     failure: RefCell<Option<TractError>>,
 }
@@ -20,6 +24,7 @@ impl OnnxDenoiser {
     pub fn read(bytes: &[u8], classes: usize) -> Result<Self> {
         Ok(Self {
             model: tract_onnx::onnx().model_for_read(&mut &bytes[..])?,
+            optimised: RefCell::default(),
             classes,
             failure: RefCell::new(None),
         })
@@ -33,13 +38,11 @@ impl OnnxDenoiser {
         }
     }
 
-    fn run(
-        &self,
-        z: &[f32],
-        shape: [usize; 4],
-        log_snr: &[f32],
-        class: &[i64],
-    ) -> TractResult<Vec<f32>> {
+    /// The network for z of that shape; optimising takes much longer than running.
+    fn optimised(&self, shape: [usize; 4]) -> TractResult<Arc<TypedRunnableModel>> {
+        if let Some(model) = self.optimised.borrow().get(&shape) {
+            return Ok(model.clone());
+        }
         let rows = shape[0];
         let model = self
             .model
@@ -49,6 +52,19 @@ impl OnnxDenoiser {
             .with_input_fact(2, i64::fact([rows]).into())?
             .into_optimized()?
             .into_runnable()?;
+        self.optimised.borrow_mut().insert(shape, model.clone());
+        Ok(model)
+    }
+
+    fn run(
+        &self,
+        z: &[f32],
+        shape: [usize; 4],
+        log_snr: &[f32],
+        class: &[i64],
+    ) -> TractResult<Vec<f32>> {
+        let rows = shape[0];
+        let model = self.optimised(shape)?;
         let inputs = tvec!(
             Values::from_shape(&shape, z)?.into(),
             Values::from_shape(&[rows], log_snr)?.into(),
