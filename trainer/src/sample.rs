@@ -6,10 +6,11 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use burn::tensor::Tensor;
 use freeguide::bundle::{Model, WRITTEN_BY};
+use freeguide::denoiser::Denoiser;
 use freeguide::guidance::Policy;
 use freeguide::noise_level::LogSnrRange;
 use freeguide::pixels::to_interleaved;
-use freeguide::sampler::Grid as LevelGrid;
+use freeguide::sampler::{Grid as LevelGrid, Run};
 use freeguide::settings::{ClassName, Plan, Request, Toward};
 use serde::Serialize;
 
@@ -109,12 +110,24 @@ pub fn draw(
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Images> {
     let shape = model.config().image.dims();
+    draw_by(shape, plan, batch, |part| model.run(part), progress)
+}
+
+/// As [`draw`], by samplings of any denoiser: `run` begins that of a part of the plan. `shape`:
+/// `[channels, height, width]`.
+pub fn draw_by<D: Denoiser>(
+    shape: [usize; 3],
+    plan: &Plan,
+    batch: usize,
+    run: impl Fn(Plan) -> Run<D>,
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<Images> {
     let images = plan.classes.len();
     let batches = images.div_ceil(batch);
     let mut pixels = Vec::new();
     for at in (0..images).step_by(batch) {
         let end = (at + batch).min(images);
-        let mut run = model.run(part(plan, at..end));
+        let mut run = run(part(plan, at..end));
         while run.advance() {
             progress(at / batch * plan.steps + run.step(), batches * plan.steps);
         }

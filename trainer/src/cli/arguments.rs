@@ -10,6 +10,7 @@ use super::compiled_bundle::CompiledBundle;
 use super::export::Export;
 use super::steering::Steering;
 use super::train::Train;
+use crate::eval::OnnxInput;
 
 const STEPS: &str = "\
 From a folder of images to a page:
@@ -46,6 +47,42 @@ pub enum Command {
     Eval(Box<super::eval::Eval>),
     Classifier(super::classifier::Classifier),
     Toy(super::toy::Toy),
+}
+
+/// What looks at images for metrics.
+#[derive(Debug, Args)]
+pub struct Features {
+    /// Feature networks: resnet20 or resnet56 (CIFAR-10, within the program), or the path of a file made by `freeguide
+    /// classifier`, of EfficientNet-Lite0 (.safetensors), of FID's Inception-v3 (pytorch-fid's .pth, checked by its
+    /// SHA-256) or of any classifier in ONNX.
+    #[arg(
+        long,
+        value_name = "NETWORK,…",
+        value_delimiter = ',',
+        default_value = "resnet56"
+    )]
+    features: Vec<String>,
+    /// How images are put to networks in ONNX.
+    #[arg(long, value_enum, default_value_t = OnnxInput::Imagenet)]
+    pub onnx_input: OnnxInput,
+}
+
+impl Features {
+    /// The feature networks, each once.
+    pub fn networks(&self) -> Vec<String> {
+        unique(&self.features)
+    }
+}
+
+/// Without what came before, in the order in which it was given.
+pub fn unique<T: Clone + PartialEq>(given: &[T]) -> Vec<T> {
+    let mut kept = Vec::new();
+    for value in given {
+        if !kept.contains(value) {
+            kept.push(value.clone());
+        }
+    }
+    kept
 }
 
 /// Draw images from a model.

@@ -8,9 +8,9 @@ use clap::{Args, Subcommand};
 use freeguide::sampler::Solver;
 use freeguide::settings::{MAX_GUIDANCE, MAX_STEPS};
 
-use super::arguments::{Device, solver};
+use super::arguments::{Device, Features, solver, unique};
 use crate::device;
-use crate::eval::{self, ClassBalance, Effort, OnnxInput, Shard, Sweep, figures::Figures, report};
+use crate::eval::{self, ClassBalance, Effort, Shard, Sweep, figures::Figures, report};
 use crate::output::{print_line, tell};
 use crate::usage::Usage;
 
@@ -104,19 +104,8 @@ struct SweepArguments {
     /// How often each class is drawn.
     #[arg(long, value_enum, default_value_t = ClassBalance::Data)]
     classes: ClassBalance,
-    /// Feature networks: resnet20 or resnet56 (CIFAR-10, within the program), or the path of a file made by `freeguide
-    /// classifier`, of EfficientNet-Lite0 (.safetensors), of FID's Inception-v3 (pytorch-fid's .pth, checked by its
-    /// SHA-256) or of any classifier in ONNX.
-    #[arg(
-        long,
-        value_name = "NETWORK,…",
-        value_delimiter = ',',
-        default_value = "resnet56"
-    )]
-    features: Vec<String>,
-    /// How images are put to networks in ONNX.
-    #[arg(long, value_enum, default_value_t = OnnxInput::Imagenet)]
-    onnx_input: OnnxInput,
+    #[command(flatten)]
+    features: Features,
     /// Splits of the Inception Score.
     #[arg(long, value_name = "N", default_value_t = 10)]
     splits: usize,
@@ -207,22 +196,11 @@ fn sweep(given: &SweepArguments) -> Result<(Sweep, PathBuf)> {
         samples: given.samples,
         seed: given.seed,
         classes: given.classes,
-        features: unique(&given.features),
-        onnx_input: given.onnx_input,
+        features: given.features.networks(),
+        onnx_input: given.features.onnx_input,
         splits: given.splits,
     };
     Ok((sweep, out.clone()))
-}
-
-/// Without what came before, in the order in which it was given.
-fn unique<T: Clone + PartialEq>(given: &[T]) -> Vec<T> {
-    let mut kept = Vec::new();
-    for value in given {
-        if !kept.contains(value) {
-            kept.push(value.clone());
-        }
-    }
-    kept
 }
 
 /// On the CPU a thread for each core: most of a small network's time goes to passes over memory that one thread makes.

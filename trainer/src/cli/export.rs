@@ -9,7 +9,9 @@ use burn::tensor::Device;
 use clap::{Args, ValueEnum};
 use freeguide::bundle::Model;
 
+use super::arguments::Features;
 use crate::bundle_files;
+use crate::eval::{Against, Fidelity};
 use crate::export::verify::{Verified, rounded, verify};
 use crate::export::{self, DType, File};
 use crate::onnx::{self, Form, OnnxDenoiser, Precision};
@@ -52,6 +54,19 @@ pub struct Export {
     /// model's own settings. What was written is read again, an ONNX file by another engine.
     #[arg(long)]
     pub verify: bool,
+    /// With --verify: a data set of the model's classes. As many images as --samples says are drawn
+    /// before and after, and the Fréchet distances of both to it are stated.
+    #[arg(long, value_name = "DIR", requires = "verify")]
+    pub data: Option<PathBuf>,
+    /// The recipe that the model was trained by: its [data] says how the images of --data are
+    /// resized and cropped.
+    #[arg(long, value_name = "FILE", requires = "data")]
+    pub recipe: Option<PathBuf>,
+    /// Images that are drawn before and after, for --data.
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(2..))]
+    pub samples: u32,
+    #[command(flatten)]
+    pub features: Features,
     /// Print what was written as JSON.
     #[arg(long)]
     pub json: bool,
@@ -166,22 +181,31 @@ fn files(model: &Model, format: Format, dtype: DType) -> Result<Vec<File>> {
 }
 
 fn verified(model: &Model, files: &[File], arguments: &Export) -> Result<Verified> {
+    let against = arguments.data.as_ref().map(|data| Against {
+        data: data.clone(),
+        recipe: arguments.recipe.clone(),
+        features: arguments.features.networks(),
+        onnx_input: arguments.features.onnx_input,
+        samples: arguments.samples as usize,
+        quiet: arguments.json,
+    });
+    let against = against.as_ref();
     match (arguments.format, arguments.dtype) {
         (Format::Bundle, _) => {
             let written = bundle_files::open(&arguments.out, &Device::flex())?;
-            verify(model, written.network().clone())
+            verify(model, written.network().clone(), against)
         }
         (Format::Onnx, _) => {
             let is_denoiser = |(name, _): &&File| name == Form::Denoiser.file();
             let (_, bytes) = files.iter().find(is_denoiser).context("no denoiser")?;
             let onnx = OnnxDenoiser::read(bytes, model.config().classes.len())?;
-            let verified = verify(model, &onnx);
+            let verified = verify(model, &onnx, against);
             onnx.failure()?;
             verified
         }
         // The numbers of the weights, under other names.
-        (_, DType::F16) => verify(model, rounded(model.network())),
-        _ => verify(model, model.network().clone()),
+        (_, DType::F16) => verify(model, rounded(model.network()), against),
+        _ => verify(model, model.network().clone(), against),
     }
 }
 
@@ -223,5 +247,19 @@ fn table(verified: &Verified) -> Result<()> {
         verified.pictures,
         decibels(verified.psnr),
         decibels(verified.worst_psnr)
-    ))
+    ))?;
+    for network in &verified.fidelity {
+        let Fidelity {
+            distance,
+            samples,
+            real_images,
+            before,
+            after,
+            change,
+        } = network;
+        print_line(format_args!(
+            "{distance} of {samples} images against {real_images} real ones: {before:.3} before, {after:.3} after, {change:+.3}"
+        ))?;
+    }
+    Ok(())
 }

@@ -7,10 +7,12 @@
 //! | [`work`] | drawing and looking, a chunk of images at a time |
 //! | [`store`] | where chunks are kept, by key |
 //! | [`metrics`] | one metric a file |
+//! | [`fidelity`] | the cost of a change in Fréchet distance, for `export --verify` |
 //! | [`measure`] | from features to [`figures`] |
 //! | [`report`] | HTML, Markdown, CSV and JSON |
 
 mod classes;
+mod fidelity;
 pub mod figures;
 mod measure;
 mod meter;
@@ -33,6 +35,7 @@ use store::Store;
 use subjects::Subjects;
 use work::Work;
 
+pub use fidelity::{Against, Fidelity, fidelity};
 pub use shard::shard;
 pub use sweep::{ClassBalance, OnnxInput, Sweep};
 pub use work::{Effort, Shard};

@@ -46,6 +46,15 @@ impl Subjects {
             let model = bundle_files::open(path, device);
             models.push(model.with_context(|| path.display().to_string())?);
         }
+        Self::of(models, sweep, device)
+    }
+
+    /// As [`open`](Self::open), with models that are at hand; the sweep says what to call them.
+    ///
+    /// # Errors
+    ///
+    /// What cannot be opened or does not fit together.
+    pub fn of(models: Vec<Model>, sweep: &Sweep, device: &Device) -> Result<Self> {
         let first = models
             .first()
             .ok_or_else(|| anyhow!("no model was given"))?;

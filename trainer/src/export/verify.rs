@@ -13,6 +13,8 @@ use freeguide::settings::{ClassName, Request};
 use half::f16;
 use serde::Serialize;
 
+use crate::eval::{Against, Fidelity, fidelity};
+
 /// Where between clean (0) and noise (1) the predictions are compared.
 const PLACES: [f64; 7] = [0.05, 0.2, 0.35, 0.5, 0.65, 0.8, 0.95];
 /// The most pictures that are drawn to be compared.
@@ -46,10 +48,29 @@ pub struct Verified {
     pub psnr: Option<f64>,
     /// The same of the picture that changes most.
     pub worst_psnr: Option<f64>,
+    /// The distances to a data set, by feature network, where one was named.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fidelity: Vec<Fidelity>,
 }
 
-/// Compares a model with what was exported of it.
-pub fn verify<D: Denoiser>(before: &Model, after: D) -> Result<Verified> {
+/// Compares a model with what was exported of it, and both with data where that is given.
+pub fn verify<D: Denoiser + Clone>(
+    before: &Model,
+    after: D,
+    against: Option<&Against>,
+) -> Result<Verified> {
+    let fidelity = match against {
+        Some(against) => fidelity(before, &after, against)?,
+        None => Vec::new(),
+    };
+    let verified = compare(before, after)?;
+    Ok(Verified {
+        fidelity,
+        ..verified
+    })
+}
+
+fn compare<D: Denoiser>(before: &Model, after: D) -> Result<Verified> {
     let config = before.config();
     let range = config.diffusion.log_snr;
     let classes = config.classes.len() as u64;
@@ -115,6 +136,7 @@ pub fn verify<D: Denoiser>(before: &Model, after: D) -> Result<Verified> {
         pictures: images,
         psnr: decibels(mean(each.iter().copied())),
         worst_psnr: decibels(worst),
+        fidelity: Vec::new(),
     })
 }
 
