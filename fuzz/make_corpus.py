@@ -1,6 +1,6 @@
 """Writes fuzz/corpus, from which fuzzing begins: small files of every kind that the readers read, most of them good.
 
-    pip install torch safetensors numpy
+    pip install torch safetensors numpy onnx
     python fuzz/make_corpus.py
 """
 
@@ -11,6 +11,7 @@ from collections import OrderedDict
 from pathlib import Path
 
 import torch
+from onnx import TensorProto, helper
 from safetensors.torch import save_file
 
 CORPUS = Path(__file__).parent / "corpus"
@@ -91,6 +92,44 @@ def bundle(folder: Path) -> None:
         save_file(tensors, folder / f"{str(dtype).removeprefix('torch.')}.safetensors")
 
 
+def onnx(folder: Path) -> None:
+    """Denoisers of one operator, as files name their inputs today and as they once did."""
+    batch = ["batch", 3, 8, 8]
+    z = helper.make_tensor_value_info("z", TensorProto.FLOAT, batch)
+    rows = [
+        helper.make_tensor_value_info("log_snr", TensorProto.FLOAT, ["batch"]),
+        helper.make_tensor_value_info("class", TensorProto.INT64, ["batch"]),
+    ]
+    scale = helper.make_tensor("scale", TensorProto.FLOAT, [1], [0.5])
+    output = helper.make_tensor_value_info("prediction", TensorProto.FLOAT, batch)
+    node = helper.make_node("Mul", ["z", "scale"], ["prediction"])
+    for name, more in {"plain": [], "constants-as-inputs": [helper.make_tensor_value_info("scale", TensorProto.FLOAT, [1])]}.items():
+        graph = helper.make_graph([node], "denoiser", [z, *rows, *more], [output], [scale])
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+        helper.set_model_props(model, {"classes": '["disc", "square"]', "target": "v", "name": name})
+        (folder / f"{name}.onnx").write_bytes(model.SerializeToString())
+    # Messages of two bytes, which take hundreds as objects: a graph (7) of inputs (11), of constants (5) and of nodes (1).
+    for name, field in {"inputs": 11, "constants": 5, "nodes": 1}.items():
+        body = bytes([field << 3 | 2, 0]) * 10_000
+        (folder / f"{name}.onnx").write_bytes(b"\x3a" + varint(len(body)) + body)
+
+
+def varint(value: int) -> bytes:
+    low, rest = value & 0x7F, value >> 7
+    return bytes([low | 0x80]) + varint(rest) if rest else bytes([low])
+
+
+def diffusers(folder: Path) -> None:
+    """The descriptions in the folders of tests/fixtures/import, and lists that do not end."""
+    for path in sorted((TINY.parent.parent / "import").glob("diffusers_*/**/*config.json")):
+        parts = path.relative_to(TINY.parent.parent / "import").parts
+        (folder / "-".join(parts)).write_text(path.read_text())
+    for key in ["trained_betas", "block_out_channels", "sample_size", "down_block_types", "unknown"]:
+        (folder / f"{key}.json").write_text('{"%s":[%s]}' % (key, ",".join(["0"] * 20_000)))
+    (folder / "texts.json").write_text('{"up_block_types":[%s]}' % ",".join(['"a"'] * 8_000))
+    (folder / "nested.json").write_text('{"sample_size":' + "[" * 20_000)
+
+
 def safetensors(header: str, data: bytes = b"") -> bytes:
     return struct.pack("<Q", len(header)) + header.encode() + data
 
@@ -121,7 +160,7 @@ def hostile() -> None:
 
 
 def main() -> None:
-    for make in [weights, config, bundle]:
+    for make in [weights, config, bundle, onnx, diffusers]:
         folder = CORPUS / make.__name__
         folder.mkdir(parents=True, exist_ok=True)
         make(folder)

@@ -1,15 +1,24 @@
 //! Readers of files that may be hostile: no file makes them crash, hang or take more memory than
 //! twice its size and a constant. fuzz/README.md says how to run this for longer.
 
+#[path = "../trainer/src/import/diffusers_config.rs"]
+#[allow(dead_code)]
+mod diffusers_config;
 #[path = "fuzz/memory.rs"]
 mod memory;
 #[path = "fuzz/mutate.rs"]
 mod mutate;
 #[path = "fuzz/readers.rs"]
 mod readers;
+#[path = "../trainer/src/onnx/signature.rs"]
+#[allow(dead_code)]
+mod signature;
 #[path = "../trainer/src/import/weights/mod.rs"]
 #[allow(dead_code)]
 mod weights;
+#[path = "../trainer/src/onnx/wire.rs"]
+#[allow(dead_code)]
+mod wire;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -21,6 +30,7 @@ use mutate::{Random, mutate};
 use readers::within;
 use serde_json::json;
 use sha2::{Digest, Sha256};
+use signature::Signature;
 
 #[global_allocator]
 static COUNTING: memory::Counting = memory::Counting;
@@ -101,6 +111,35 @@ fn configurations() {
         let taken = peak(|| drop(Config::parse(text)));
         // A list of names takes a few dozens of bytes for each.
         within("config.json", taken, 16 * bytes.len());
+    });
+}
+
+/// What describes a network and a schedule in a folder of diffusers.
+#[test]
+fn diffusers_descriptions() {
+    fuzz("diffusers", |bytes| {
+        let taken = peak(|| {
+            drop(serde_json::from_slice::<diffusers_config::Network>(bytes));
+            drop(serde_json::from_slice::<diffusers_config::Scheduler>(bytes));
+        });
+        within("a description", taken, 2 * bytes.len());
+    });
+}
+
+/// An ONNX file of one's own, as `cargo xtask compile-onnx` reads it before burn-onnx does.
+#[test]
+fn onnx_signatures() {
+    fuzz("onnx", |bytes| {
+        let taken = peak(|| {
+            let Ok(signature) = Signature::read(bytes) else {
+                return;
+            };
+            assert!(matches!(signature.channels, 1 | 3));
+            for key in ["classes", "target", "name"] {
+                let _ = signature.needed(key);
+            }
+        });
+        within("model.onnx", taken, 2 * bytes.len());
     });
 }
 

@@ -2,9 +2,8 @@
 
 use anyhow::{Context, Result, bail};
 use freeguide::network::{Downsample, MiddleKind, Modulation, UNetConfig, Upsample};
-use serde::Deserialize;
-use serde_json::Value;
 
+use super::diffusers_config::{Network, SampleSize};
 use super::diffusers_folder::Folder;
 use super::names::{ClassRows, Places, ResidualNames};
 use super::place::Step;
@@ -20,78 +19,6 @@ const RESIDUAL: ResidualNames = ResidualNames {
     conv_out: "conv2",
     skip: "conv_shortcut",
 };
-
-/// `config.json` of a `UNet2DModel`, with the defaults of its constructor.
-#[derive(Debug, Deserialize)]
-#[serde(default)]
-struct Network {
-    _class_name: String,
-    sample_size: Value,
-    in_channels: usize,
-    out_channels: usize,
-    center_input_sample: bool,
-    time_embedding_type: String,
-    time_embedding_dim: Option<usize>,
-    freq_shift: f64,
-    flip_sin_to_cos: bool,
-    down_block_types: Vec<String>,
-    mid_block_type: Option<String>,
-    up_block_types: Vec<String>,
-    block_out_channels: Vec<usize>,
-    layers_per_block: usize,
-    mid_block_scale_factor: f64,
-    downsample_padding: usize,
-    downsample_type: String,
-    upsample_type: String,
-    dropout: f64,
-    act_fn: String,
-    attention_head_dim: Option<usize>,
-    norm_num_groups: usize,
-    attn_norm_num_groups: Option<usize>,
-    norm_eps: f64,
-    resnet_time_scale_shift: String,
-    add_attention: bool,
-    class_embed_type: Option<String>,
-    num_class_embeds: Option<usize>,
-}
-
-impl Default for Network {
-    fn default() -> Self {
-        let texts = |texts: [&str; 4]| texts.map(str::to_owned).to_vec();
-        let (plain, attends) = ("DownBlock2D", "AttnDownBlock2D");
-        let (plain_up, attends_up) = ("UpBlock2D", "AttnUpBlock2D");
-        Self {
-            _class_name: "UNet2DModel".to_owned(),
-            sample_size: Value::Null,
-            in_channels: 3,
-            out_channels: 3,
-            center_input_sample: false,
-            time_embedding_type: "positional".to_owned(),
-            time_embedding_dim: None,
-            freq_shift: 0.0,
-            flip_sin_to_cos: true,
-            down_block_types: texts([plain, attends, attends, attends]),
-            mid_block_type: Some("UNetMidBlock2D".to_owned()),
-            up_block_types: texts([attends_up, attends_up, attends_up, plain_up]),
-            block_out_channels: vec![224, 448, 672, 896],
-            layers_per_block: 2,
-            mid_block_scale_factor: 1.0,
-            downsample_padding: 1,
-            downsample_type: "conv".to_owned(),
-            upsample_type: "conv".to_owned(),
-            dropout: 0.0,
-            act_fn: "silu".to_owned(),
-            attention_head_dim: Some(8),
-            norm_num_groups: 32,
-            attn_norm_num_groups: None,
-            norm_eps: 1e-5,
-            resnet_time_scale_shift: "default".to_owned(),
-            add_attention: true,
-            class_embed_type: None,
-            num_class_embeds: None,
-        }
-    }
-}
 
 /// What a stage does, by the names of its blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,13 +41,10 @@ fn stage(block: &str, resample: &str) -> Result<Stage> {
 
 impl Network {
     fn size(&self, asked: Option<usize>) -> Result<usize> {
-        let side = |value: &Value| value.as_u64().map(|n| n as usize);
-        let saved = match &self.sample_size {
-            Value::Array(sides) => match sides.as_slice() {
-                [height, width] if height == width => side(height),
-                _ => bail!("its images are not square"),
-            },
-            value => side(value),
+        let saved = match self.sample_size {
+            SampleSize::Square(side) => Some(side),
+            SampleSize::Oblong => bail!("its images are not square"),
+            SampleSize::Unknown => None,
         };
         asked.or(saved).ok_or_else(|| {
             let what = "the folder does not say how large its images are: say it with --size";

@@ -1,6 +1,7 @@
 //! Models that other programs trained, as bundles.
 
 mod diffusers;
+mod diffusers_config;
 mod diffusers_folder;
 mod freeguide_torch;
 mod guided_diffusion;

@@ -2,59 +2,14 @@
 
 use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use freeguide::prediction::Target;
 use freeguide::timesteps::{Betas, Timesteps};
-use serde::Deserialize;
+
+use super::diffusers_config::Scheduler;
 
 /// The name of the file.
 pub const SCHEDULER_FILE: &str = "scheduler_config.json";
-
-/// What is read of it, with the defaults of diffusers' `DDPMScheduler`. What only changes how it
-/// samples there is passed over.
-#[derive(Debug, Deserialize)]
-struct Scheduler {
-    #[serde(default = "thousand")]
-    num_train_timesteps: usize,
-    #[serde(default = "first_beta")]
-    beta_start: f64,
-    #[serde(default = "last_beta")]
-    beta_end: f64,
-    #[serde(default = "linear")]
-    beta_schedule: String,
-    #[serde(default)]
-    trained_betas: Option<Vec<f64>>,
-    #[serde(default = "epsilon")]
-    prediction_type: String,
-    #[serde(default = "yes")]
-    clip_sample: bool,
-    #[serde(default = "one")]
-    clip_sample_range: f64,
-    #[serde(default)]
-    rescale_betas_zero_snr: bool,
-}
-
-fn thousand() -> usize {
-    1000
-}
-fn first_beta() -> f64 {
-    1e-4
-}
-fn last_beta() -> f64 {
-    0.02
-}
-fn linear() -> String {
-    "linear".to_owned()
-}
-fn epsilon() -> String {
-    "epsilon".to_owned()
-}
-fn yes() -> bool {
-    true
-}
-fn one() -> f64 {
-    1.0
-}
 
 /// What a schedule says of a model.
 #[derive(Debug)]
@@ -95,6 +50,10 @@ pub fn read(path: &Path) -> Result<Schedule> {
         scale: 1.0,
     };
     if read.rescale_betas_zero_snr {
+        // Before anything is computed that is as long as the file says.
+        timesteps
+            .validate()
+            .with_context(|| path.display().to_string())?;
         timesteps = without_last_signal(&timesteps);
     }
     Ok(Schedule {

@@ -15,6 +15,7 @@ mod layers;
 mod signature;
 mod tensors;
 mod unet;
+mod wire;
 
 /// ONNX's messages, generated from its own description; see trainer/proto.
 #[allow(missing_docs, clippy::all, rustdoc::all)]

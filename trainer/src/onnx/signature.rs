@@ -1,73 +1,115 @@
 //! The signature of a denoiser in an ONNX file of one's own, and what its metadata say.
-
-use std::collections::{BTreeMap, BTreeSet};
+//!
+//! Read in place and without an allocation that grows with the file, since the file may be anyone's.
 
 use anyhow::{Context, Result, bail, ensure};
-use prost::Message;
 
-use super::proto::tensor_proto::DataType;
-use super::proto::tensor_shape_proto::dimension;
-use super::proto::type_proto::Value;
-use super::proto::{GraphProto, ModelProto, ValueInfoProto};
+use super::wire::Message;
 
-/// Inputs, their ranks and types, in order.
-const INPUTS: [(&str, usize, DataType); 3] = [
-    ("z", 4, DataType::Float),
-    ("log_snr", 1, DataType::Float),
-    ("class", 1, DataType::Int64),
-];
+/// Inputs and their ranks and types, in order.
+const INPUTS: [(&str, usize, u64); 3] =
+    [("z", 4, FLOAT), ("log_snr", 1, FLOAT), ("class", 1, INT64)];
+
+/// TensorProto.DataType.
+const FLOAT: u64 = 1;
+const INT64: u64 = 7;
+
+/// The most inputs and constants of a file. Older files name their constants as inputs, too.
+const MAX_NAMES: usize = 4096;
+
+/// Numbers of the fields that are read of ONNX's messages, as in onnx.proto.
+mod field {
+    pub mod model {
+        pub const GRAPH: u64 = 7;
+        pub const METADATA: u64 = 14;
+    }
+    pub mod metadata {
+        pub const KEY: u64 = 1;
+        pub const VALUE: u64 = 2;
+    }
+    pub mod graph {
+        pub const INITIALIZER: u64 = 5;
+        pub const INPUT: u64 = 11;
+        pub const OUTPUT: u64 = 12;
+    }
+    pub const TENSOR_NAME: u64 = 8;
+    pub mod value {
+        pub const NAME: u64 = 1;
+        pub const TYPE: u64 = 2;
+    }
+    pub const TENSOR_TYPE: u64 = 1;
+    pub mod tensor_type {
+        pub const ELEMENT: u64 = 1;
+        pub const SHAPE: u64 = 2;
+    }
+    pub const DIMENSION: u64 = 1;
+    pub const DIMENSION_VALUE: u64 = 1;
+}
 
 /// What a bundle has to know of the network.
 #[derive(Debug)]
-pub struct Signature {
+pub struct Signature<'a> {
     /// Channels of the image.
     pub channels: usize,
     /// Height and width of the image.
     pub size: usize,
-    metadata: BTreeMap<String, String>,
+    model: Message<'a>,
 }
 
-impl Signature {
+impl<'a> Signature<'a> {
     /// Reads and checks an ONNX file: inputs `z` `[batch, channels, size, size]`, `log_snr`
     /// `[batch]`, `class` `[batch]`, one output.
-    pub fn read(bytes: &[u8]) -> Result<Self> {
-        let model = ModelProto::decode(bytes).context("it is not an ONNX file")?;
-        let graph = model
-            .graph
-            .context("it is not an ONNX file: it has no graph")?;
-        let inputs = inputs(&graph);
-        let names: Vec<_> = inputs.iter().map(|input| input.name()).collect();
+    ///
+    /// # Errors
+    ///
+    /// What is not as it should be.
+    pub fn read(bytes: &'a [u8]) -> Result<Self> {
+        let model = Message(bytes);
+        model.check().context("it is not an ONNX file")?;
+        let graphs = || model.messages(field::model::GRAPH);
+        ensure!(
+            graphs().next().is_some(),
+            "it is not an ONNX file: it has no graph"
+        );
+        for graph in graphs() {
+            graph.check().context("it is not an ONNX file")?;
+        }
+        // Several graphs in one field are one.
+        let all = |number| graphs().flat_map(move |graph| graph.messages(number));
+        let inputs = inputs(
+            || all(field::graph::INPUT),
+            || all(field::graph::INITIALIZER),
+        )?;
+        // As many of them, and as much of each, as one wants to read in an error.
+        let shown = |input: &Message| input.text(field::value::NAME).chars().take(40).collect();
+        let names: Vec<String> = inputs.iter().take(8).map(shown).collect();
         let wanted = INPUTS.map(|(name, _, _)| name);
         ensure!(
             names == wanted,
             "its inputs are {names:?}, and a denoiser's are {wanted:?} in this order"
         );
-        for (input, (name, rank, kind)) in inputs.iter().zip(INPUTS) {
-            let (dims, found) = shape(input);
+        for (&input, (name, rank, kind)) in inputs.iter().zip(INPUTS) {
+            let (dims, found) = (shape(input), element(input));
             ensure!(
                 dims.len() == rank && found == Some(kind),
                 "its input {name} has {} dimensions and the type {}, and should have {rank} and the type {}",
                 dims.len(),
-                found.map_or("none", |kind| kind.as_str_name()),
-                kind.as_str_name()
+                kind_name(found),
+                kind_name(Some(kind))
             );
         }
-        let outputs = graph.output.len();
+        let outputs = all(field::graph::OUTPUT).count();
         ensure!(
             outputs == 1,
             "it has {outputs} outputs, and a denoiser's one is its prediction"
         );
-        let (dims, _) = shape(inputs[0]);
+        let dims = shape(inputs[0]);
         match dims[..] {
             [_, Some(channels @ (1 | 3)), Some(height), Some(width)] if height == width => {
                 Ok(Self {
                     channels,
                     size: height,
-                    metadata: model
-                        .metadata_props
-                        .into_iter()
-                        .filter_map(|entry| Some((entry.key?, entry.value?)))
-                        .collect(),
+                    model,
                 })
             }
             _ => bail!(
@@ -77,40 +119,76 @@ impl Signature {
     }
 
     /// A metadata entry that must be there.
-    pub fn needed(&self, key: &str) -> Result<&str> {
+    ///
+    /// # Errors
+    ///
+    /// If it is not.
+    pub fn needed(&self, key: &str) -> Result<&'a str> {
         self.optional(key).with_context(|| {
             format!("its metadata have no entry {key:?}; onnx.helper.set_model_props adds it")
         })
     }
 
     /// A metadata entry.
-    pub fn optional(&self, key: &str) -> Option<&str> {
-        self.metadata.get(key).map(String::as_str)
+    pub fn optional(&self, key: &str) -> Option<&'a str> {
+        let entries = self.model.messages(field::model::METADATA);
+        let mut found = entries.filter(|entry| entry.text(field::metadata::KEY) == key);
+        found.next().map(|entry| entry.text(field::metadata::VALUE))
     }
 }
 
 /// The inputs that no constant of the file gives a value to.
-fn inputs(graph: &GraphProto) -> Vec<&ValueInfoProto> {
-    let constants: BTreeSet<_> = graph.initializer.iter().map(|c| c.name()).collect();
-    let inputs = graph.input.iter();
-    inputs
-        .filter(|input| !constants.contains(input.name()))
-        .collect()
+fn inputs<'a, I: Iterator<Item = Message<'a>>, C: Iterator<Item = Message<'a>>>(
+    inputs: impl Fn() -> I,
+    constants: impl Fn() -> C,
+) -> Result<Vec<Message<'a>>> {
+    let (given, known) = (inputs().count(), constants().count());
+    ensure!(
+        given <= MAX_NAMES && known <= MAX_NAMES,
+        "it has {given} inputs and {known} constants, and at most {MAX_NAMES} of each are taken"
+    );
+    let mut names = Vec::with_capacity(known);
+    names.extend(constants().map(|constant| constant.text(field::TENSOR_NAME)));
+    names.sort_unstable();
+    let free = |input: &Message| {
+        names
+            .binary_search(&input.text(field::value::NAME))
+            .is_err()
+    };
+    let mut found = Vec::with_capacity(given);
+    found.extend(inputs().filter(free));
+    Ok(found)
 }
 
-/// Dimensions, those that are not fixed being none, and the type.
-fn shape(value: &ValueInfoProto) -> (Vec<Option<usize>>, Option<DataType>) {
-    let Some(Value::TensorType(tensor)) = value.r#type.as_ref().and_then(|t| t.value.as_ref())
-    else {
-        return (Vec::new(), None);
-    };
-    let dims = tensor.shape.iter().flat_map(|shape| &shape.dim);
-    let fixed = |dim: Option<&dimension::Value>| match dim {
-        Some(dimension::Value::DimValue(size)) => usize::try_from(*size).ok(),
-        _ => None,
-    };
-    let kind = tensor
-        .elem_type
-        .and_then(|kind| DataType::try_from(kind).ok());
-    (dims.map(|dim| fixed(dim.value.as_ref())).collect(), kind)
+/// The tensor type of an input.
+fn tensor(value: Message<'_>) -> Option<Message<'_>> {
+    let kind = value.messages(field::value::TYPE).last()?;
+    kind.messages(field::TENSOR_TYPE).last()
+}
+
+/// The type of an input's numbers.
+fn element(value: Message) -> Option<u64> {
+    tensor(value)?.number(field::tensor_type::ELEMENT)
+}
+
+/// Dimensions, those that are not fixed being none, and no more of them than are of interest.
+fn shape(value: Message) -> Vec<Option<usize>> {
+    let shape = tensor(value).and_then(|t| t.messages(field::tensor_type::SHAPE).last());
+    let dims = shape
+        .into_iter()
+        .flat_map(|shape| shape.messages(field::DIMENSION));
+    // int64 on the wire.
+    let fixed =
+        |dim: Message| usize::try_from(dim.number(field::DIMENSION_VALUE)?.cast_signed()).ok();
+    dims.map(fixed).take(8).collect()
+}
+
+/// What ONNX calls a type of numbers.
+fn kind_name(kind: Option<u64>) -> String {
+    match kind {
+        Some(FLOAT) => "FLOAT".to_owned(),
+        Some(INT64) => "INT64".to_owned(),
+        Some(other) => format!("number {other}"),
+        None => "none".to_owned(),
+    }
 }
