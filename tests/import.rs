@@ -491,6 +491,92 @@ fn our_own_weights_come_back_from_pytorchs_layout() {
     }
 }
 
+#[test]
+fn the_grids_of_diffusers_visit_its_timesteps() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("model");
+    let model = imported("diffusers", &fixture("diffusers_class"), &out, &[]);
+    let Network::UNet(network) = &model.config().network else {
+        panic!("it is a U-Net");
+    };
+    let all = network.timesteps.as_ref().unwrap().levels();
+    let plan = |model: &Model, json: &str| {
+        let request: Request = serde_json::from_str(json).unwrap();
+        model.plan(&request).map_err(|e| e.to_string())
+    };
+    let visited = |spacing: &str, timesteps: [usize; 4]| {
+        let json = format!(r#"{{"classes": [0], "steps": 4, "grid": {{"spacing": "{spacing}"}}}}"#);
+        let plan = plan(&model, &json).unwrap();
+        let levels = plan.levels(model.config().diffusion.log_snr);
+        assert_eq!(levels, timesteps.map(|t| all[t]), "{spacing}");
+    };
+    visited("leading", [750, 500, 250, 0]);
+    visited("trailing", [999, 749, 499, 249]);
+
+    let many = r#"{"classes": [0], "steps": 1001, "grid": {"spacing": "leading"}}"#;
+    let error = plan(&model, many).unwrap_err();
+    assert!(error.contains("steps is 1001"), "{error}");
+    let range =
+        r#"{"classes": [0], "grid": {"spacing": "trailing", "log_snr": {"min": -1, "max": 1}}}"#;
+    let error = plan(&model, range).unwrap_err();
+    assert!(error.contains("grid.log_snr does not go with"), "{error}");
+    let tiny = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/tiny-model");
+    let error = plan(
+        &open(&tiny, |_| {}),
+        r#"{"classes": [0], "grid": {"spacing": "leading"}}"#,
+    );
+    let error = error.unwrap_err();
+    assert!(error.contains("continuous time"), "{error}");
+}
+
+/// What `export --format safetensors` writes comes back as the same model.
+#[test]
+fn our_own_export_to_pytorch_comes_back() {
+    let tiny = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/tiny-model");
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (tiny, torch, back) = (tiny.to_str().unwrap(), place("torch"), place("back"));
+    let ok = |arguments: &[&str]| {
+        let output = freeguide(arguments);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{errors}");
+    };
+    ok(&[
+        "export",
+        "--model",
+        tiny,
+        "--format",
+        "safetensors",
+        "--out",
+        &torch,
+    ]);
+    ok(&[
+        "import",
+        "--from",
+        "freeguide-torch",
+        &torch,
+        "--out",
+        &back,
+    ]);
+    let pictures = [tiny, &back].map(|model| {
+        let out = place("pictures/");
+        let request = [
+            "--count",
+            "3",
+            "--seed",
+            "7",
+            "--steps",
+            "4",
+            "--guidance",
+            "1.5",
+        ];
+        ok(&[&["sample", "--model", model, "--out", &out], &request[..]].concat());
+        let picture = |k| image::open(format!("{out}{k:05}.png")).unwrap().to_rgb8();
+        (0..3).map(picture).collect::<Vec<_>>()
+    });
+    assert!(pictures[0] == pictures[1]);
+}
+
 /// One sentence, and exit code 1 for what is wrong with a file, 2 for what is wrong with what was
 /// asked.
 fn refused(code: i32, arguments: &[&str], words: &[&str]) {

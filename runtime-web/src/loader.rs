@@ -135,7 +135,7 @@ impl Model {
     pub fn plan(&self, request: &str) -> Result<String, Failure> {
         let plan = self.checked(request)?;
         let trained = self.inner.config().diffusion.log_snr;
-        let levels = plan.grid.levels(trained, plan.steps);
+        let levels = plan.levels(trained);
         let levels: Vec<f64> = levels.into_iter().map(|level| level.0).collect();
         let nfe = self.inner.evaluations(&plan);
         let rows = self.inner.rows(&plan);

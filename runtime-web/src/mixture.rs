@@ -104,6 +104,7 @@ impl Mixture {
         let request: Request = serde_json::from_str(request).map_err(Failure::input)?;
         let names: Vec<String> = (0..self.inner.means.len()).map(|k| k.to_string()).collect();
         let plan = request.plan(&names, &SamplingDefaults::default(), RANGE)?;
+        let plan = plan.on_timesteps(None)?;
         let (mixture, target) = (self.inner.clone(), self.inner.target);
         let device = self.device.burn();
         Ok(MixtureRun {

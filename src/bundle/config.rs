@@ -24,6 +24,15 @@ pub const MAX_CLASSES: usize = 100_000;
 /// What this code writes as `written_by`.
 pub const WRITTEN_BY: &str = concat!("freeguide ", env!("CARGO_PKG_VERSION"));
 
+/// What the numbers of a weights file are, as far as the format's version depends on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WeightKind {
+    /// Floats of 16 or 32 bits.
+    Floats,
+    /// Integers of 8 bits beside their scales, with floats where these are few.
+    Int8,
+}
+
 /// `config.json`: everything about a model but its weights.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -207,12 +216,13 @@ impl Config {
         json
     }
 
-    /// The oldest version of the format that can describe this model.
-    pub fn least_version(&self) -> u64 {
+    /// The oldest version of the format that can describe this model with weights of that kind.
+    pub fn least_version(&self, weights: WeightKind) -> u64 {
         let plain = match &self.network {
             Network::UNet(network) => network.is_plain(),
             Network::Compiled(_) => false,
         };
+        let plain = plain && weights == WeightKind::Floats;
         match plain && self.null_class && !self.classes.is_empty() {
             true => 1,
             false => 2,
@@ -226,6 +236,10 @@ impl Config {
     /// [`RequestError`], naming what is wrong.
     pub fn plan(&self, request: &Request) -> Result<Plan, RequestError> {
         let plan = request.plan(&self.classes, &self.sampling, self.diffusion.log_snr)?;
+        let plan = plan.on_timesteps(match &self.network {
+            Network::UNet(network) => network.timesteps.as_ref(),
+            Network::Compiled(_) => None,
+        })?;
         match self.null_class {
             true => Ok(plan),
             false => plan.conditional_only(),
@@ -258,11 +272,11 @@ impl Config {
         if self.classes.is_empty() && !self.null_class {
             return bad("there are no classes, and no null class either".to_owned());
         }
-        if self.format_version < self.least_version() {
+        let least = self.least_version(WeightKind::Floats);
+        if self.format_version < least {
             return bad(format!(
-                "format_version is {}, and what it says came with {}",
-                self.format_version,
-                self.least_version()
+                "format_version is {}, and what it says came with {least}",
+                self.format_version
             ));
         }
         if let Some(id) = self.classes.iter().position(String::is_empty) {

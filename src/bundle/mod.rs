@@ -22,7 +22,7 @@ mod safetensors;
 
 pub use config::{
     Compiled, Config, Diffusion, FORMAT_VERSION, ImageShape, MAX_CLASSES, Network, Provenance,
-    WRITTEN_BY, WeightsFile,
+    WRITTEN_BY, WeightKind, WeightsFile,
 };
 pub use error::BundleError;
 pub use loadable::Loadable;

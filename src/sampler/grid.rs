@@ -17,11 +17,23 @@ pub enum Spacing {
     /// Equally in (σ/α)^{1/ρ} (Karras et al. 2022, equation 5): dense where the image is nearly
     /// clean.
     Karras,
+    /// The timesteps 0, N/T, 2N/T … with N/T rounded down, of a model that was trained on timesteps
+    /// 0 … N − 1 (Song et al. 2020, the linear choice; what diffusers calls leading).
+    Leading,
+    /// Such a model's timesteps N − 1, N − 1 − N/T … (Lin et al. 2023, table 2; what diffusers calls
+    /// trailing), so that sampling begins where the noise is all there is.
+    Trailing,
 }
 
 impl Spacing {
     /// Every spacing, in the order in which they are offered.
-    pub const ALL: [Self; 3] = [Self::UniformU, Self::UniformLambda, Self::Karras];
+    pub const ALL: [Self; 5] = [
+        Self::UniformU,
+        Self::UniformLambda,
+        Self::Karras,
+        Self::Leading,
+        Self::Trailing,
+    ];
 
     /// The name in settings, commands and files.
     pub fn name(self) -> &'static str {
@@ -29,6 +41,28 @@ impl Spacing {
             Self::UniformU => "uniform-u",
             Self::UniformLambda => "uniform-lambda",
             Self::Karras => "karras",
+            Self::Leading => "leading",
+            Self::Trailing => "trailing",
+        }
+    }
+
+    /// Whether it is one of timesteps, which not all models have.
+    pub fn is_of_timesteps(self) -> bool {
+        matches!(self, Self::Leading | Self::Trailing)
+    }
+
+    /// The timesteps, of `count`, that `steps` steps visit, from noise to clean; none where the
+    /// spacing is not one of timesteps. `steps` is at most `count`.
+    pub fn timesteps(self, count: usize, steps: usize) -> Option<Vec<usize>> {
+        let ratio = count as f64 / steps.max(1) as f64;
+        let trailing = |step: usize| {
+            let left = (count as f64 - ratio * step as f64).round_ties_even() as usize;
+            left.saturating_sub(1)
+        };
+        match self {
+            Self::Leading => Some((0..steps).rev().map(|k| k * (count / steps)).collect()),
+            Self::Trailing => Some((0..steps).map(trailing).collect()),
+            _ => None,
         }
     }
 }
@@ -121,7 +155,8 @@ impl Grid {
         // The clamp only removes rounding.
         let clamp = |lambda: f64| LogSnr(lambda.clamp(range.min, range.max));
         match self.spacing {
-            Spacing::UniformU => {
+            // A plan has the levels of timesteps, where the model has any.
+            Spacing::UniformU | Spacing::Leading | Spacing::Trailing => {
                 // Equally in the u of the model's own schedule; the ends exactly.
                 let (noise, clean) = (trained.u(range.min), trained.u(range.max));
                 let inner = |t| clamp(trained.log_snr(between(noise, clean, t)).0);
@@ -182,7 +217,7 @@ mod tests {
             min: -6.0,
             max: 7.0,
         };
-        for spacing in Spacing::ALL {
+        for spacing in Spacing::ALL.into_iter().filter(|s| !s.is_of_timesteps()) {
             let levels = Grid::new(spacing)
                 .over(range)
                 .levels(LogSnrRange::PAPER, 20);
@@ -214,6 +249,25 @@ mod tests {
         let ratio = |l: LogSnr| l.sigma() / l.alpha();
         assert!((ratio(ends[0]) / 80.0 - 1.0).abs() < 1e-9);
         assert!((ratio(ends[1]) / 0.002 - 1.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn timesteps_are_those_of_diffusers() {
+        let of = |spacing: Spacing, count, steps| spacing.timesteps(count, steps).unwrap();
+        // diffusers 0.42, DDIMScheduler.set_timesteps.
+        assert_eq!(of(Spacing::Leading, 1000, 4), [750, 500, 250, 0]);
+        assert_eq!(of(Spacing::Trailing, 1000, 4), [999, 749, 499, 249]);
+        assert_eq!(of(Spacing::Leading, 1000, 3), [666, 333, 0]);
+        assert_eq!(of(Spacing::Trailing, 1000, 3), [999, 666, 332]);
+        assert_eq!(of(Spacing::Trailing, 5, 2), [4, 1]);
+        for spacing in [Spacing::Leading, Spacing::Trailing] {
+            for steps in 1..=50 {
+                let visited = of(spacing, 50, steps);
+                assert_eq!(visited.len(), steps);
+                assert!(visited.windows(2).all(|w| w[0] > w[1]), "{visited:?}");
+            }
+        }
+        assert_eq!(Spacing::Karras.timesteps(1000, 4), None);
     }
 
     #[test]

@@ -75,7 +75,7 @@ struct Trial {
 pub fn evaluations(plan: &Plan, trained: LogSnrRange) -> Vec<usize> {
     // Which id ∅ has makes no difference to the count.
     let guide = guide(plan, u32::MAX);
-    let levels = plan.grid.levels(trained, plan.steps);
+    let levels = plan.levels(trained);
     (0..plan.classes.len())
         .map(|image| count_evaluations(plan, &guide, &levels, image))
         .collect()
@@ -161,7 +161,7 @@ impl<D: Denoiser> Run<D> {
         Self {
             x: z.zeros_like(),
             guide,
-            levels: plan.grid.levels(range, plan.steps),
+            levels: plan.levels(range),
             device: device.clone(),
             denoiser,
             plan,

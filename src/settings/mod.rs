@@ -13,8 +13,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::denoiser::Class;
 use crate::guidance::Policy;
-use crate::noise_level::LogSnrRange;
+use crate::noise_level::{LogSnr, LogSnrRange};
 use crate::sampler::{Grid, Solver};
+use crate::timesteps::Timesteps;
 
 /// The most steps that a run may take.
 pub const MAX_STEPS: usize = 10_000;
@@ -95,6 +96,8 @@ pub struct Plan {
     pub sampler: Solver,
     /// The levels that it visits.
     pub grid: Grid,
+    /// These levels themselves, where they are those of timesteps.
+    pub timestep_levels: Option<Vec<LogSnr>>,
     /// What is made of the two estimates.
     pub policy: Policy,
     /// The λ, in nats, that are guided; all where there is none.
@@ -121,6 +124,7 @@ impl Plan {
             steps,
             sampler: defaults.sampler,
             grid: defaults.sampler.grid(),
+            timestep_levels: None,
             policy: defaults.guidance_policy,
             guidance_interval: defaults.guidance_interval,
             seed: 0,
@@ -136,6 +140,50 @@ impl Plan {
     pub(crate) fn is_corrected(&self, step: usize) -> bool {
         let plain = 1 + usize::from(self.grid.lower_order_last);
         self.sampler == Solver::Heun && step + plain < self.steps
+    }
+
+    /// The levels of a run, from noise to clean, of a model that was trained on the levels
+    /// `trained`.
+    pub fn levels(&self, trained: LogSnrRange) -> Vec<LogSnr> {
+        match &self.timestep_levels {
+            Some(levels) => levels.clone(),
+            None => self.grid.levels(trained, self.steps),
+        }
+    }
+
+    /// The plan for a model that was trained on these timesteps, or on continuous time.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError`] where the grid is one of timesteps and the model has none, or not so many.
+    pub fn on_timesteps(mut self, timesteps: Option<&Timesteps>) -> Result<Self, RequestError> {
+        let spacing = self.grid.spacing;
+        if !spacing.is_of_timesteps() {
+            return Ok(self);
+        }
+        let Some(timesteps) = timesteps else {
+            return Err(RequestError::Incompatible {
+                one: format!("grid {}", spacing.name()),
+                other: "this model".to_owned(),
+                why: "it was trained on continuous time and has no timesteps; take another grid",
+            });
+        };
+        if self.steps > timesteps.count {
+            return Err(RequestError::OutOfRange {
+                field: "steps",
+                value: self.steps.to_string(),
+                expected: format!(
+                    "from 1 to the model's {} timesteps with the grid {}",
+                    timesteps.count,
+                    spacing.name()
+                ),
+            });
+        }
+        let levels = timesteps.levels();
+        let visited = spacing.timesteps(timesteps.count, self.steps);
+        let at = |visited: Vec<usize>| visited.into_iter().filter_map(|t| levels.get(t).copied());
+        self.timestep_levels = visited.map(|visited| at(visited).collect());
+        Ok(self)
     }
 
     /// The same strength w for every image.

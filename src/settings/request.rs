@@ -187,6 +187,7 @@ impl Request {
             steps,
             sampler,
             grid,
+            timestep_levels: None,
             policy,
             guidance_interval,
             seed: self.seed,
@@ -275,6 +276,13 @@ fn check_grid(grid: &Grid, trained: LogSnrRange) -> Result<(), RequestError> {
     let Some(range) = grid.log_snr else {
         return Ok(());
     };
+    if grid.spacing.is_of_timesteps() {
+        return Err(RequestError::Incompatible {
+            one: "grid.log_snr".to_owned(),
+            other: format!("the spacing {}", grid.spacing.name()),
+            why: "it visits timesteps, wherever their levels are",
+        });
+    }
     check(
         "grid.log_snr",
         &(range.min, range.max),

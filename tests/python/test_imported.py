@@ -4,9 +4,12 @@ import tempfile
 import unittest
 from pathlib import Path
 
+import numpy as np
 import torch
+from PIL import Image
 
-from bundles import DIFFUSERS, freeguide, imported
+from bundles import DIFFUSERS, FIXTURES, freeguide, imported
+from sampling import noise, pixels
 
 
 class Imported(unittest.TestCase):
@@ -32,6 +35,37 @@ class Imported(unittest.TestCase):
                 torch.testing.assert_close(output, tensors["output"], atol=1e-4, rtol=0)
                 signal = DDPMScheduler.from_pretrained(out / "scheduler").alphas_cumprod.double()
                 torch.testing.assert_close(signal, torch.sigmoid(tensors["levels"]), atol=1e-6, rtol=1e-3)
+
+    @torch.no_grad()
+    def test_diffusers_draws_the_same_pictures_on_the_same_timesteps(self):
+        from diffusers import DDIMScheduler, UNet2DModel
+
+        name, classes, steps, seed = "diffusers_class", [0, 1, 2], 5, 7
+        config, _ = imported(name, self.folder / name)
+        count = config["network"]["timesteps"]["count"]
+        self.assertEqual(count % steps, 0, "else diffusers steps to another level than it visits next")
+        source = FIXTURES / "import" / name
+        network = UNet2DModel.from_pretrained(source / "unet")
+        size, channels = config["image"]["size"], config["image"]["channels"]
+        start = np.stack([noise(seed, image, (channels, size, size)) for image in range(len(classes))])
+        for spacing in ["leading", "trailing"]:
+            with self.subTest(spacing):
+                scheduler = DDIMScheduler.from_pretrained(
+                    source / "scheduler", timestep_spacing=spacing, clip_sample=True, set_alpha_to_one=True
+                )
+                scheduler.set_timesteps(steps)
+                z = torch.from_numpy(start).float()
+                for t in scheduler.timesteps:
+                    output = network(z, t, class_labels=torch.tensor(classes)).sample
+                    z = scheduler.step(output, t, z, use_clipped_model_output=True).prev_sample
+                options = ["--count", "3", "--seed", seed, "--steps", steps, "--guidance", "0", "--sampler", "ddim"]
+                pictures = self.folder / spacing
+                named = [f"--class={k}" for k in classes]
+                freeguide("sample", "--model", self.folder / name, "--out", f"{pictures}/", "--grid", spacing, *options, *named)
+                drawn = np.stack([np.asarray(Image.open(pictures / f"{k:05}.png")) for k in range(3)]).astype(int)
+                difference = np.abs(pixels(z.numpy()).astype(int).reshape(drawn.shape) - drawn).max()
+                print(f"\n{spacing}: {difference} of 255 from diffusers", end="")
+                self.assertLessEqual(difference, 1)
 
 
 if __name__ == "__main__":

@@ -261,6 +261,7 @@ impl Recipe {
         let request = Request::new(vec![ClassName::Unconditional]);
         request
             .plan(&[], &self.sampling, self.diffusion.log_snr)
+            .and_then(|plan| plan.on_timesteps(self.network.timesteps.as_ref()))
             .context("[sampling]")
             .map_err(|e| anyhow!("{e:#}"))?;
         Ok(())

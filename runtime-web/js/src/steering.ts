@@ -19,8 +19,11 @@ export type GuidancePolicy =
   | { readonly kind: "apg"; readonly eta?: number; readonly momentum?: number; readonly normThreshold?: number }
   | { readonly kind: "cfg++" };
 
-/** How the levels are spread: equally in the paper's u, equally in λ, or as Karras et al. 2022. */
-export type Spacing = "uniform-u" | "uniform-lambda" | "karras";
+/**
+ * How the levels are spread: equally in the paper's u, equally in λ, as Karras et al. 2022, or, of models that were trained
+ * on timesteps, on such timesteps as diffusers calls leading and trailing.
+ */
+export type Spacing = "uniform-u" | "uniform-lambda" | "karras" | "leading" | "trailing";
 
 /** The levels that a solver visits. */
 export type Grid =

@@ -33,7 +33,8 @@ pub struct Steering {
     #[arg(long, value_name = "R")]
     pub apg_norm: Option<f64>,
     /// How the noise levels are spread: uniform-u (the paper's, of ddim and ancestral),
-    /// uniform-lambda or karras (of dpm++2m and heun).
+    /// uniform-lambda or karras (of dpm++2m and heun), and of imported models leading or trailing,
+    /// which are diffusers' choices of timesteps.
     #[arg(long, value_name = "NAME", value_parser = spacing)]
     pub grid: Option<Spacing>,
     /// The λ, in nats, from the first level to the last.

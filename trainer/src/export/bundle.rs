@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use freeguide::bundle::{
-    CONFIG_FILE, Config, MAX_SHARD_BYTES, SCALE_SUFFIX, WEIGHTS_FILE, WeightsFile, hex,
+    CONFIG_FILE, Config, MAX_SHARD_BYTES, SCALE_SUFFIX, WEIGHTS_FILE, WeightKind, WeightsFile, hex,
 };
 use freeguide::network::UNet;
 use half::f16;
@@ -18,15 +18,11 @@ use super::quantize::quantize;
 use super::weights::{Weight, Weights};
 use crate::files::{create_folder, write_atomic};
 
-/// The version of the bundle format that weights in 8 bits came with.
-const INT8_FORMAT_VERSION: u64 = 2;
-
 /// A file that an export consists of: its name and its bytes.
 pub type File = (String, Vec<u8>);
 
 /// All files of a bundle of this network; `config` is what it is, but for its weights.
 pub fn files(network: &UNet, dtype: DType, mut config: Config) -> Result<Vec<File>> {
-    config.format_version = config.least_version();
     let mut files = write_weights(network, dtype, &mut config)?;
     files.push((CONFIG_FILE.to_owned(), config.to_json().into_bytes()));
     Ok(files)
@@ -35,9 +31,10 @@ pub fn files(network: &UNet, dtype: DType, mut config: Config) -> Result<Vec<Fil
 /// Serialises the weights, in shards where they are large, and lists them in `config`.
 pub fn write_weights(network: &UNet, dtype: DType, config: &mut Config) -> Result<Vec<File>> {
     config.weights.clear();
-    if dtype == DType::Int8 {
-        config.format_version = config.format_version.max(INT8_FORMAT_VERSION);
-    }
+    config.format_version = config.least_version(match dtype {
+        DType::F32 | DType::F16 => WeightKind::Floats,
+        DType::Int8 => WeightKind::Int8,
+    });
     let weights = Weights::of(network);
     write_shards(weights.iter().map(|w| Stored::of(w, dtype)), config)
 }

@@ -7,6 +7,7 @@ use anyhow::{Result, bail};
 use burn::tensor::Device;
 use freeguide::bundle::{
     Config, Diffusion, FORMAT_VERSION, ImageShape, Model, Network, Provenance, WRITTEN_BY,
+    WeightKind,
 };
 
 use crate::output::tell;
@@ -46,7 +47,7 @@ pub fn config(recipe: &Recipe, info: &RunInfo, steps: u64, ema_decay: f64) -> Co
             metrics: BTreeMap::new(),
         },
     };
-    config.format_version = config.least_version();
+    config.format_version = config.least_version(WeightKind::Floats);
     config
 }
 

@@ -2,8 +2,9 @@
 //! a PyTorch user needs to go on from a model.
 
 use anyhow::{Result, bail};
-use freeguide::bundle::{CONFIG_FILE, Config, Network, WEIGHTS_FILE};
+use freeguide::bundle::{CONFIG_FILE, Config, Network, WEIGHTS_FILE, WeightKind, WeightsFile, hex};
 use freeguide::network::UNet;
+use sha2::{Digest, Sha256};
 
 use super::DType;
 use super::bundle::{File, Stored, serialize};
@@ -15,7 +16,7 @@ const MODULE: &str = include_str!("../../../tests/pytorch/unet.py");
 const MODULE_FILE: &str = "freeguide_unet.py";
 
 /// `model.safetensors` with PyTorch's names and layout, the module, and `config.json` as in a
-/// bundle, but without a list of weights.
+/// bundle, from which `import --from freeguide-torch` makes one again.
 ///
 /// # Errors
 ///
@@ -38,10 +39,16 @@ pub fn files(network: &UNet, dtype: DType, config: &Config) -> Result<Vec<File>>
             }
         })
         .collect();
+    let bytes = serialize(&stored)?;
     let mut config = config.clone();
-    config.weights.clear();
+    config.format_version = config.least_version(WeightKind::Floats);
+    config.weights = vec![WeightsFile {
+        file: WEIGHTS_FILE.to_owned(),
+        bytes: bytes.len() as u64,
+        sha256: hex(&Sha256::digest(&bytes)),
+    }];
     Ok(vec![
-        (WEIGHTS_FILE.to_owned(), serialize(&stored)?),
+        (WEIGHTS_FILE.to_owned(), bytes),
         (MODULE_FILE.to_owned(), MODULE.as_bytes().to_vec()),
         (CONFIG_FILE.to_owned(), config.to_json().into_bytes()),
     ])

@@ -150,7 +150,6 @@ pub fn import(source: Source, options: &Options, out: &Path, dtype: DType) -> Re
         .iter()
         .map(|p| p.shape.iter().product::<usize>() as u64);
     config.provenance.parameters = counts.sum();
-    config.format_version = config.least_version();
     config.weights.clear();
     let mut files = write_weights(&network, dtype, &mut config)?;
     // What is written is checked as whoever loads it will check it.
