@@ -9,6 +9,15 @@ const modelsFolder = resolve(process.env.FREEGUIDE_MODELS ?? join(here, "../mode
 /** What `freeguide eval` measured of a model that ships. */
 const figuresOf = (folder) => join(here, "../docs/results", folder, "figures.json");
 
+/** The name of the classifier that lies in a bundle's folder, from the header of its safetensors file; null without one. */
+function classifierOf(folder) {
+  const file = join(modelsFolder, folder, "classifier.safetensors");
+  if (!existsSync(file)) return null;
+  const bytes = readFileSync(file);
+  const header = JSON.parse(bytes.subarray(8, 8 + Number(bytes.readBigUInt64LE(0))).toString("utf8"));
+  return JSON.parse(header.__metadata__.freeguide_classifier).name;
+}
+
 /** The bundles in the models folder: every folder with a config.json. */
 function bundles() {
   if (!existsSync(modelsFolder)) return [];
@@ -21,7 +30,7 @@ function bundles() {
 function indexJson() {
   const models = bundles().map((folder) => {
     const { name, classes, image } = JSON.parse(readFileSync(join(modelsFolder, folder, "config.json"), "utf8"));
-    return { folder, name, classes: classes.length, size: image.size, figures: existsSync(figuresOf(folder)) };
+    return { folder, name, classes: classes.length, size: image.size, figures: existsSync(figuresOf(folder)), classifier: classifierOf(folder) };
   });
   return `${JSON.stringify({ models }, null, 1)}\n`;
 }

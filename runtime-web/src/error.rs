@@ -1,6 +1,7 @@
 //! Errors as JavaScript sees them.
 
 use freeguide::bundle::BundleError;
+use freeguide::classifier::ClassifierError;
 use freeguide::self_test::SelfTestError;
 use freeguide::settings::RequestError;
 use js_sys::{Error, Reflect};
@@ -40,6 +41,21 @@ impl From<BundleError> for Failure {
             code: "bundle",
             detail: Some(error.kind()),
             message: error.to_string(),
+        }
+    }
+}
+
+impl From<ClassifierError> for Failure {
+    fn from(error: ClassifierError) -> Self {
+        let message = error.to_string();
+        match error {
+            ClassifierError::File(error) => error.into(),
+            ClassifierError::Images { .. } => Self::input(message),
+            ClassifierError::Description(_) | ClassifierError::Layers(_) => Self {
+                code: "bundle",
+                detail: Some("bad-weights"),
+                message,
+            },
         }
     }
 }

@@ -7,6 +7,8 @@
 //! Whatever fails throws a JavaScript `Error` with a `code`. After a panic the instance is dead:
 //! its message goes to the console and to [`on_panic`], and the package takes care of the rest.
 
+#[cfg(feature = "cpu")]
+mod classifier;
 mod device;
 mod error;
 mod loader;
@@ -16,6 +18,8 @@ mod network;
 mod panic;
 mod run;
 
+#[cfg(feature = "cpu")]
+pub use classifier::Classifier;
 pub use device::Device;
 pub use loader::{Loader, Model};
 #[cfg(feature = "cpu")]

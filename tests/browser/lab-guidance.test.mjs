@@ -1,8 +1,11 @@
-// The laboratory's exhibits of guidance: estimates side by side, strengths against classes, variety, figures.
+// The laboratory's exhibits of guidance: estimates side by side, strengths against classes, variety, fidelity, figures.
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { pathToFileURL } from "node:url";
 import { forget, laboratory, pixelsOf, said } from "./lab.mjs";
-import { difference, drawNatively, shipped, TOLERANCE } from "./setup.mjs";
+import { difference, drawNatively, packageFolder, shipped, TOLERANCE } from "./setup.mjs";
 
 const { folder: model, name: modelName } = shipped();
 const samples = 500;
@@ -15,7 +18,7 @@ const figures = {
   samples,
   networks: [
     {
-      name: "Net",
+      name: "emoji16-classes",
       distance: "FD-Net",
       score: "IS-Net",
       floor: { images: 100, metrics: { frechet_distance: 0.5, inception_score: 3, precision: 0.8, recall: 0.9, accuracy: null } },
@@ -34,12 +37,13 @@ before(async () => {
   lab = await laboratory({
     routes: {
       [`/models/${modelName}/figures.json`]: json(figures),
-      "/models/index.json": json({ models: [{ folder: modelName, name: modelName, classes: 9, size: 16, figures: true }] }),
+      "/models/index.json": json({ models: [{ folder: modelName, name: modelName, classes: 9, size: 16, figures: true, classifier: "emoji16-classes" }] }),
     },
   });
 });
 after(() => lab?.close());
 
+const evaluation = "[aria-labelledby=evaluation-title] .figures";
 const small = "?device=cpu&class=flags&steps=4&n=1&seed=11";
 const estimates = ".branch .estimate"; // without a class, with it, guided
 
@@ -115,9 +119,65 @@ test("variety is measured on pictures that are shown", async (t) => {
 
 test("the figures of an evaluation are shown as they were written, as text", async (t) => {
   const page = await lab.open(t, `${small}#guidance`);
-  await page.waitForSelector(".figures");
-  const rows = await page.locator(".figures tbody tr").allTextContents();
+  await page.waitForSelector(evaluation);
+  const rows = await page.locator(`${evaluation} tbody tr`).allTextContents();
   assert.deepEqual(rows, ["0ddim, 161.002.0075 %50 %25 %", "2ddim, 163.002.0075 %50 %25 %", "real100 images0.503.00–80 %90 %"]);
-  assert.equal(await page.locator(".figures .best").count(), 1);
+  assert.equal(await page.locator(`${evaluation} .best`).count(), 1);
   assert.equal(await page.getByText("freeguide eval <b>--model</b>").count(), 1);
+});
+
+const classifierFile = join(model, "classifier.safetensors");
+
+test("fidelity and diversity are measured by a classifier, beside what was measured before", async (t) => {
+  const page = await lab.open(t, "?device=cpu&steps=2&n=1&seed=11#guidance");
+  await said(page, /three estimates/);
+  await page.waitForSelector("#fidelity-draw");
+  await forget(page);
+  await page.click("#fidelity-draw");
+  await said(page, /Measured 90 pictures by their class/);
+  const rows = await page.locator("#fidelity-figures tbody tr").evaluateAll((all) => all.map((row) => [...row.cells].map((cell) => cell.textContent)));
+  assert.deepEqual(rows.map(([w, count]) => `${w}: ${count}`), ["0: 18", "0.5: 18", "1: 18", "2: 18", "4: 18"]);
+  // The evaluation has figures at w = 0 and 2 only.
+  assert.deepEqual(rows.map((row) => `${row[3]} ${row[5]}`), ["75 % 2.00", "– –", "– –", "75 % 2.00", "– –"]);
+  for (const [, , recognised, , score, , variety] of rows) {
+    assert.match(recognised, /^\d+ %$/);
+    assert.ok(Number(score) >= 1 && Number(score) <= 9 && Number(variety) > 0, `${score} ${variety}`);
+  }
+  const label = await page.getAttribute(".chart.trade-off", "aria-label");
+  assert.equal([...label.matchAll(/show their class/g)].length, 5);
+  assert.match(label, new RegExp(`w 2: ${rows[3][2]} show their class, variety ${rows[3][6]}`));
+});
+
+test("the package classifies pictures one by one or many at once, and refuses what it cannot", async () => {
+  const { loadClassifier } = await import(pathToFileURL(`${packageFolder}/dist/classifier.js`));
+  const classifier = await loadClassifier(pathToFileURL(classifierFile));
+  const { classes } = JSON.parse(await readFile(join(model, "config.json"), "utf8"));
+  assert.deepEqual(classifier.classes, classes);
+  assert.ok(classifier.accuracy > 0.5 && classifier.accuracy < 1);
+  const native = await drawNatively({ model, classes: ["flags"], guidance: 2, steps: 8, seed: 11, count: 3 });
+  const pictures = native.map(({ pixels }) => ({ data: Uint8ClampedArray.from(pixels), width: classifier.size, height: classifier.size }));
+  const answers = await classifier.classify(pictures);
+  assert.equal(answers.length, 3);
+  for (const { probabilities, features } of answers) {
+    assert.ok(Math.abs(probabilities.reduce((a, b) => a + b) - 1) < 1e-5);
+    assert.ok(features.length > classes.length && features.every((value) => value >= 0 && Number.isFinite(value)));
+  }
+  // An answer does not depend on the batch.
+  const [alone] = await classifier.classify(pictures.slice(1, 2));
+  alone.probabilities.forEach((p, at) => assert.ok(Math.abs(p - answers[1].probabilities[at]) < 1e-5));
+  const small = { data: new Uint8ClampedArray(4), width: 1, height: 1 };
+  await assert.rejects(classifier.classify([small]), { code: "input", message: /takes pictures of 16×16 pixels, not of 1×1/ });
+  classifier.dispose();
+  await assert.rejects(loadClassifier(pathToFileURL(join(model, "model.safetensors"))), { code: "bundle" });
+  await assert.rejects(loadClassifier(pathToFileURL(join(model, "nothing.safetensors"))), { code: "network" });
+});
+
+test("without a classifier the page says what is missing", async (t) => {
+  const bare = await laboratory({
+    routes: { "/models/index.json": json({ models: [{ folder: modelName, name: modelName, classes: 9, size: 16, figures: false, classifier: null }] }) },
+  });
+  t.after(() => bare.close());
+  const page = await bare.open(t, `${small}#guidance`);
+  await page.getByText(/needs a classifier, and none came with the model/).waitFor();
+  assert.equal(await page.locator("#fidelity-draw").isVisible(), false);
 });

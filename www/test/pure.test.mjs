@@ -8,6 +8,7 @@ let vite;
 let address;
 let settings;
 let snippets;
+let metrics;
 
 before(async () => {
   vite = await createServer({
@@ -18,8 +19,8 @@ before(async () => {
     server: { middlewareMode: true, hmr: false, ws: false },
     optimizeDeps: { noDiscovery: true },
   });
-  [address, settings, snippets] = await Promise.all(
-    ["own/address", "app/settings", "embed/snippets"].map((name) => vite.ssrLoadModule(`/src/${name}.ts`)),
+  [address, settings, snippets, metrics] = await Promise.all(
+    ["own/address", "app/settings", "embed/snippets", "guidance/metrics"].map((name) => vite.ssrLoadModule(`/src/${name}.ts`)),
   );
 });
 after(() => vite?.close());
@@ -91,4 +92,20 @@ test("snippets are safe whatever classes and folders are called", () => {
   const page = snippets.pageSnippet(embedding);
   assert.equal(page.match(/<\/script/g).length, 1);
   assert.match(snippets.commandSnippet(embedding, "a b"), /--model 'a b'/);
+});
+
+test("what is measured of pictures that a classifier has looked at", () => {
+  const seen = (asked, probabilities, features) => ({ asked, probabilities: Float32Array.from(probabilities), features: Float32Array.from(features) });
+  const near = (found, expected) => assert.ok(Math.abs(found - expected) < 1e-6, `${found}, not ${expected}`);
+  for (const each of [metrics.recognised, metrics.inceptionScore, metrics.variety]) assert.equal(each([]), undefined);
+  const pictures = [seen(0, [1, 0], [0, 0]), seen(0, [0, 1], [3, 4]), seen(1, [0, 1], [9, 9]), seen(1, [1, 0], [9, 10])];
+  near(metrics.recognised(pictures), 0.5);
+  // Certain and even over two classes: 2. All alike: 1. In between: exp of the mutual information.
+  near(metrics.inceptionScore(pictures), 2);
+  near(metrics.inceptionScore([pictures[0], pictures[0]]), 1);
+  const unsure = [seen(0, [0.75, 0.25], [0]), seen(1, [0.25, 0.75], [0])];
+  near(metrics.inceptionScore(unsure), Math.exp(0.75 * Math.log(1.5) + 0.25 * Math.log(0.5)));
+  // 5 within the first class, 1 within the second; pictures of two classes do not count.
+  near(metrics.variety(pictures), 3);
+  assert.equal(metrics.variety([pictures[0], pictures[2]]), undefined);
 });

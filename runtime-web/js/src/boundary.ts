@@ -11,6 +11,8 @@ export interface Boundary {
   onPanic(listener: (message: string) => void): void;
   /** In the CPU build only. Means are x and y in turn. */
   Mixture: new (means: Float64Array, deviations: Float64Array, device: WasmDevice) => WasmMixture;
+  /** In the CPU build only. Of the bytes of a classifier's file. */
+  Classifier: new (bytes: Uint8Array, device: WasmDevice) => WasmClassifier;
 }
 
 export interface WasmDevice {
@@ -92,5 +94,14 @@ export interface WasmMixtureRun {
   advance(): void;
   /** x and y in turn. */
   points(kind: "denoised" | "latent"): Promise<Float32Array>;
+  free(): void;
+}
+
+/** A classifier. */
+export interface WasmClassifier {
+  /** JSON: `{ "name", "size", "classes", "held_out_accuracy", … }`. */
+  readonly description: string;
+  /** For each RGBA8 image its features, then its class probabilities. */
+  classify(pixels: Uint8Array): Promise<Float32Array>;
   free(): void;
 }

@@ -167,3 +167,12 @@ export async function downloadText(url: URL, signal: AbortSignal): Promise<strin
   });
   return text + decoder.decode();
 }
+
+/** The whole of a small file. */
+export async function downloadBytes(url: URL, signal: AbortSignal): Promise<Uint8Array> {
+  const chunks: Uint8Array<ArrayBuffer>[] = [];
+  await drain(url, await download(url, signal), signal, (chunk) => {
+    chunks.push(chunk.slice());
+  });
+  return new Uint8Array(await new Blob(chunks).arrayBuffer());
+}

@@ -8,6 +8,8 @@ export interface ShippedModel {
   readonly size: number;
   /** Whether figures.json lies beside it: what `freeguide eval` measured. */
   readonly figures: boolean;
+  /** The name of the classifier that lies in its folder, as classifier.safetensors; null where there is none. */
+  readonly classifier?: string | null;
 }
 
 let shipped: Promise<ShippedModel[]> | undefined;

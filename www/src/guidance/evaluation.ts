@@ -1,34 +1,7 @@
 import type { Model } from "freeguide";
 import { make } from "../app/dom.js";
-import { shippedModels } from "../app/models.js";
 import { showNumber } from "../app/settings.js";
-
-// What `freeguide eval` writes as figures.json, as far as it is shown here.
-interface Metrics {
-  readonly frechet_distance: number;
-  readonly inception_score: number;
-  readonly precision: number;
-  readonly recall: number;
-  readonly accuracy: number | null;
-}
-interface Network {
-  readonly name: string;
-  readonly distance: string;
-  readonly score: string;
-  readonly floor: { readonly images: number; readonly metrics: Metrics };
-  readonly cells: readonly {
-    readonly sampler: string;
-    readonly steps: number;
-    readonly guidance: number;
-    readonly metrics: Metrics;
-  }[];
-}
-interface Figures {
-  readonly machine: string;
-  readonly command: string;
-  readonly samples: number;
-  readonly networks: readonly Network[];
-}
+import { figuresOf, type Figures, type Metrics, type Network } from "./figures.js";
 
 /** The figures that were measured of the model before, where its site has them. */
 export class Evaluation {
@@ -36,15 +9,8 @@ export class Evaluation {
 
   async use(model: Model | undefined, asked: string | undefined): Promise<void> {
     this.element.hidden = true;
-    if (!model || asked === undefined) return;
-    const shipped = (await shippedModels()).find(({ folder }) => folder === asked);
-    if (!shipped?.figures) return;
-    try {
-      const response = await fetch(`./models/${encodeURIComponent(shipped.folder)}/figures.json`);
-      if (response.ok) this.#show((await response.json()) as Figures);
-    } catch {
-      // The page does without its figures.
-    }
+    const figures = model && (await figuresOf(asked));
+    if (figures) this.#show(figures);
   }
 
   #show({ networks, samples, machine, command }: Figures): void {

@@ -6,6 +6,7 @@ import type { Rail } from "../app/rail.js";
 import { canBeGuided, readSettings } from "../app/settings.js";
 import { Branches } from "./branches.js";
 import { Evaluation } from "./evaluation.js";
+import { Fidelity } from "./fidelity.js";
 import { StrengthGrid } from "./grid.js";
 import { Variety } from "./variety.js";
 
@@ -16,6 +17,7 @@ export class GuidancePart implements Part {
   readonly #branches: Branches;
   readonly #grid: StrengthGrid;
   readonly #variety: Variety;
+  readonly #fidelity: Fidelity;
   readonly #evaluation = new Evaluation();
   readonly #none = make(
     "p",
@@ -35,6 +37,7 @@ export class GuidancePart implements Part {
       byId("guidance").focus();
     });
     this.#variety = new Variety(onError);
+    this.#fidelity = new Fidelity(onError);
     root.replaceChildren(
       make("div", { className: "slot", "data-place": "loading problem" }),
       make("div", { className: "rail-place sticky", "data-place": "rail" }),
@@ -42,6 +45,7 @@ export class GuidancePart implements Part {
       this.#branches.element,
       this.#grid.element,
       this.#variety.element,
+      this.#fidelity.element,
       this.#evaluation.element,
     );
   }
@@ -59,12 +63,13 @@ export class GuidancePart implements Part {
     const model = opened && canBeGuided(opened.config) ? opened : undefined;
     this.#none.hidden = !opened || model !== undefined;
     this.#rail.enabled = this.#none.hidden;
-    for (const { element } of [this.#branches, this.#grid, this.#variety]) element.hidden = !this.#none.hidden;
+    for (const { element } of [this.#branches, this.#grid, this.#variety, this.#fidelity]) element.hidden = !this.#none.hidden;
     const settings = model && readSettings(query(), model.config).settings;
     if (settings) this.#rail.value = settings.guidance;
     this.#branches.use(model, settings);
     this.#grid.use(model, settings);
     this.#variety.use(model, settings);
+    void this.#fidelity.use(model, settings, this.#host.asked);
     void this.#evaluation.use(opened, this.#host.asked);
     if (model) this.#branches.draw();
   }
@@ -94,6 +99,7 @@ export class GuidancePart implements Part {
     this.#branches.stop();
     this.#grid.stop();
     this.#variety.stop();
+    this.#fidelity.stop();
   }
 
   roll(): void {

@@ -1,0 +1,52 @@
+import { shippedModels } from "../app/models.js";
+
+// What `freeguide eval` writes as figures.json, as far as it is shown here.
+export interface Metrics {
+  readonly frechet_distance: number;
+  readonly inception_score: number;
+  readonly precision: number;
+  readonly recall: number;
+  readonly accuracy: number | null;
+}
+export interface Network {
+  readonly name: string;
+  readonly distance: string;
+  readonly score: string;
+  readonly floor: { readonly images: number; readonly metrics: Metrics };
+  readonly cells: readonly {
+    /** Which of the models. */
+    readonly model?: number;
+    readonly sampler: string;
+    readonly steps: number;
+    readonly guidance: number;
+    readonly metrics: Metrics;
+  }[];
+}
+export interface Figures {
+  readonly machine: string;
+  readonly command: string;
+  readonly samples: number;
+  readonly models?: readonly { readonly label: string; readonly p_uncond: number }[];
+  readonly networks: readonly Network[];
+}
+
+const fetched = new Map<string, Promise<Figures | undefined>>();
+
+/** What was measured of a model that ships; undefined where nothing was. */
+export async function figuresOf(asked: string | undefined): Promise<Figures | undefined> {
+  const shipped = (await shippedModels()).find(({ folder }) => folder === asked);
+  if (!shipped?.figures) return undefined;
+  const known = fetched.get(shipped.folder) ?? fetchFigures(shipped.folder);
+  fetched.set(shipped.folder, known);
+  return known;
+}
+
+async function fetchFigures(folder: string): Promise<Figures | undefined> {
+  try {
+    const response = await fetch(`./models/${encodeURIComponent(folder)}/figures.json`);
+    return response.ok ? ((await response.json()) as Figures) : undefined;
+  } catch {
+    // The page does without its figures.
+    return undefined;
+  }
+}
