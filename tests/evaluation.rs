@@ -480,7 +480,7 @@ fn the_cost_of_an_export_is_the_difference_of_two_evaluations() {
     assert!(change.abs() < 0.02 * before, "{change} of {before}");
 
     let unused = out("x");
-    run(&[
+    let alone = run(&[
         "export",
         "--model",
         &model,
@@ -488,6 +488,8 @@ fn the_cost_of_an_export_is_the_difference_of_two_evaluations() {
         text(&unused),
         "--data",
         &data,
-    ])
-    .refused(2, &["--verify"]);
+    ]);
+    // The missing argument has a line of its own.
+    assert!(alone.err.contains("--verify"), "{}", alone.err);
+    alone.refused(2, &[]);
 }

@@ -6,8 +6,12 @@ import { build, defineConfig } from "vite";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
 const modelsFolder = resolve(process.env.FREEGUIDE_MODELS ?? join(here, "../models"));
-/** What `freeguide eval` measured of a model that ships. */
-const figuresOf = (folder) => join(here, "../docs/results", folder, "figures.json");
+/** What `freeguide eval` measured of a model that ships: the first report that names it, since one may compare several. */
+function figuresOf(folder) {
+  const results = join(here, "../docs/results");
+  const reports = readdirSync(results).map((report) => join(results, report, "figures.json"));
+  return reports.filter(existsSync).find((file) => JSON.parse(readFileSync(file, "utf8")).models.some(({ label }) => label === folder));
+}
 
 /** The name of the classifier that lies in a bundle's folder, from the header of its safetensors file; null without one. */
 function classifierOf(folder) {
@@ -30,7 +34,7 @@ function bundles() {
 function indexJson() {
   const models = bundles().map((folder) => {
     const { name, classes, image } = JSON.parse(readFileSync(join(modelsFolder, folder, "config.json"), "utf8"));
-    return { folder, name, classes: classes.length, size: image.size, figures: existsSync(figuresOf(folder)), classifier: classifierOf(folder) };
+    return { folder, name, classes: classes.length, size: image.size, figures: figuresOf(folder) !== undefined, classifier: classifierOf(folder) };
   });
   return `${JSON.stringify({ models }, null, 1)}\n`;
 }
@@ -48,7 +52,7 @@ function shippedModels() {
         const path = decodeURIComponent(new URL(request.url, "http://localhost").pathname);
         if (path === "/models/index.json") return response.end(indexJson());
         const [, folder] = /^\/models\/([^/]+)\/figures\.json$/.exec(path) ?? [];
-        if (folder && existsSync(figuresOf(folder))) return createReadStream(figuresOf(folder)).pipe(response);
+        if (folder && figuresOf(folder)) return createReadStream(figuresOf(folder)).pipe(response);
         const file = path.startsWith("/models/") ? join(modelsFolder, path.slice("/models/".length)) : undefined;
         if (!file?.startsWith(modelsFolder) || !existsSync(file) || !statSync(file).isFile()) return next();
         response.setHeader("Content-Length", statSync(file).size);
@@ -60,7 +64,7 @@ function shippedModels() {
       mkdirSync(target, { recursive: true });
       for (const folder of bundles()) {
         cpSync(join(modelsFolder, folder), join(target, folder), { recursive: true });
-        if (existsSync(figuresOf(folder))) cpSync(figuresOf(folder), join(target, folder, "figures.json"));
+        if (figuresOf(folder)) cpSync(figuresOf(folder), join(target, folder, "figures.json"));
       }
       writeFileSync(join(target, "index.json"), indexJson());
     },
@@ -89,8 +93,8 @@ function serviceWorker() {
       // Another model, or another version of one, is another version of the site too.
       hash.update(indexJson());
       for (const folder of bundles()) {
-        for (const file of [join(modelsFolder, folder, "config.json"), figuresOf(folder)]) {
-          if (existsSync(file)) hash.update(readFileSync(file));
+        for (const file of [join(modelsFolder, folder, "config.json"), join(modelsFolder, folder, "classifier.safetensors"), figuresOf(folder)]) {
+          if (file && existsSync(file)) hash.update(readFileSync(file));
         }
       }
       await build({

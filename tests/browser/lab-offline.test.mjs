@@ -20,11 +20,14 @@ test("after a visit the page draws without its server, from any path", async (t)
   const address = `${server.url}/some/where/?device=cpu&steps=2&n=1`;
   await page.goto(address);
   await said(page, /^Drew/);
-  // Runtime and model are kept in the background.
+  // Page, runtime, model and its weights are kept in the background.
   await page.waitForFunction(async () => {
-    const kept = (await caches.keys()).filter((name) => name.startsWith("freeguide-offline"));
-    const urls = kept[0] ? (await (await caches.open(kept[0])).keys()).map(({ url }) => url) : [];
-    return ["config.json", "index.json", "_bg"].every((part) => urls.some((url) => url.includes(part)));
+    const urls = [];
+    for (const name of (await caches.keys()).filter((name) => name.startsWith("freeguide-"))) {
+      urls.push(...(await (await caches.open(name)).keys()).map(({ url }) => url));
+    }
+    const parts = ["config.json", "index.json", "_bg", "/assets/worker-", "freeguide-weights/"];
+    return navigator.serviceWorker.controller && parts.every((part) => urls.some((url) => url.includes(part)));
   });
   const before = await page.evaluate(() => document.querySelector("#sheet canvas").toDataURL());
   await server.close();

@@ -9,6 +9,7 @@ let address;
 let settings;
 let snippets;
 let metrics;
+let figures;
 
 before(async () => {
   vite = await createServer({
@@ -19,8 +20,8 @@ before(async () => {
     server: { middlewareMode: true, hmr: false, ws: false },
     optimizeDeps: { noDiscovery: true },
   });
-  [address, settings, snippets, metrics] = await Promise.all(
-    ["own/address", "app/settings", "embed/snippets", "guidance/metrics"].map((name) => vite.ssrLoadModule(`/src/${name}.ts`)),
+  [address, settings, snippets, metrics, figures] = await Promise.all(
+    ["own/address", "app/settings", "embed/snippets", "guidance/metrics", "guidance/figures"].map((name) => vite.ssrLoadModule(`/src/${name}.ts`)),
   );
 });
 after(() => vite?.close());
@@ -108,4 +109,11 @@ test("what is measured of pictures that a classifier has looked at", () => {
   // 5 within the first class, 1 within the second; pictures of two classes do not count.
   near(metrics.variety(pictures), 3);
   assert.equal(metrics.variety([pictures[0], pictures[2]]), undefined);
+});
+
+test("of a report that compares models, the figures of one", () => {
+  const cells = [0, 1, 0].map((model, place) => ({ model, guidance: place }));
+  const report = { models: [{ label: "a" }, { label: "b" }], networks: [{ name: "n", cells }] };
+  const strengths = (name) => figures.only(name, report).networks[0].cells.map(({ guidance }) => guidance);
+  assert.deepEqual([strengths("a"), strengths("b"), strengths("neither")], [[0, 2], [1], [0, 1, 2]]);
 });

@@ -2,7 +2,7 @@
 # What made this report, from the repository's root. The machine, two cores that others computed on too, stands in it:
 # its speeds are no benchmark.
 cargo xtask data emoji64 data/emoji64
-freeguide classifier --data data/emoji64 --recipe models/recipes/emoji16.toml --epochs 6 \
-  --out runs/emoji16-classes.safetensors
-freeguide eval --model models/emoji16 --data data/emoji64 --recipe models/recipes/emoji16.toml \
-  --guidance 0,1,2,4 --steps 16 --samples 384 --features runs/emoji16-classes.safetensors --out runs/emoji16-eval
+freeguide classifier --data data/emoji64 --recipe models/recipes/emoji16.toml --out runs/emoji16-classes.safetensors
+freeguide eval --model models/emoji16 --model models/emoji16-p02 --model models/emoji16-p05 --data data/emoji64 \
+  --recipe models/recipes/emoji16.toml --guidance 0,0.25,0.5,1,2,4 --steps 16 --samples 500 \
+  --features runs/emoji16-classes.safetensors --out runs/emoji16-eval

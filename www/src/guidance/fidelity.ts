@@ -136,7 +136,7 @@ export class Fidelity {
     const measured = this.#measured();
     this.#rows.replaceChildren(
       ...measured.map(({ w, count, recognised: share, score, variety: distance }) => {
-        const before = this.#before?.cells.find(({ guidance, model }) => guidance === w && (model ?? 0) === 0)?.metrics;
+        const before = this.#before?.cells.find(({ guidance }) => guidance === w)?.metrics;
         return make(
           "tr",
           {},

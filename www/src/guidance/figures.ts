@@ -44,9 +44,20 @@ export async function figuresOf(asked: string | undefined): Promise<Figures | un
 async function fetchFigures(folder: string): Promise<Figures | undefined> {
   try {
     const response = await fetch(`./models/${encodeURIComponent(folder)}/figures.json`);
-    return response.ok ? ((await response.json()) as Figures) : undefined;
+    return response.ok ? only(folder, (await response.json()) as Figures) : undefined;
   } catch {
     // The page does without its figures.
     return undefined;
   }
+}
+
+/** The figures of one of the models that a report compares; all of them where none has its name. */
+export function only(folder: string, figures: Figures): Figures {
+  const place = figures.models?.findIndex(({ label }) => label === folder) ?? -1;
+  if (place < 0) return figures;
+  const networks = figures.networks.map((network) => ({
+    ...network,
+    cells: network.cells.filter(({ model }) => (model ?? 0) === place),
+  }));
+  return { ...figures, networks };
 }
