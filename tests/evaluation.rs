@@ -216,7 +216,7 @@ fn parts_make_the_whole() {
     .ok();
     merge(&[&first, &path("other")]).refused(1, &["parts of different sweeps"]);
     merge(&[&path("nothing")]).refused(1, &["sweep.json", "is this a part of a sweep?"]);
-    eval(&path("x"), &format!("{sweep} --shard 3/2")).clap_refused("such as 1/4");
+    eval(&path("x"), &format!("{sweep} --shard 3/2")).refused(2, &["such as 1/4"]);
 }
 
 #[test]
@@ -256,6 +256,27 @@ fn samplers_steps_and_models_are_swept_and_every_class_counts() {
 }
 
 /// A small sweep with `more`, into a folder that is thrown away.
+/// Real images with noise are farther from the data than without, and with more noise farther still.
+#[test]
+fn noise_on_real_images_is_a_yardstick() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path();
+    eval(out, "--guidance 0 --steps 1 --samples 45 --noise 64,8").ok();
+    let figures = measured(out);
+    let network = &figures["networks"][0];
+    let distance = |of: &Value| of["metrics"]["frechet_distance"].as_f64().unwrap();
+    let noise = network["noise"].as_array().unwrap();
+    let deviations: Vec<_> = noise.iter().map(|n| n["deviation"].as_f64()).collect();
+    assert_eq!(deviations, [Some(8.0), Some(64.0)]);
+    assert!(distance(&noise[0]) < distance(&noise[1]));
+    assert!(distance(&network["floor"]) < distance(&noise[1]));
+    for file in ["report.md", "index.html", "table.csv"] {
+        let text = fs::read_to_string(out.join(file)).unwrap();
+        assert_eq!(text.matches("real with noise of ").count(), 2, "{file}");
+    }
+    eval(&out.join("x"), "--guidance 0 --noise 0").refused(2, &["--noise 0", "more than 0"]);
+}
+
 fn small(more: &str) -> Ran {
     let folder = tempfile::tempdir().unwrap();
     eval(&folder.path().join("out"), &format!("--steps 1 {more}"))
@@ -386,15 +407,6 @@ fn the_toy_is_drawn() {
     let svg = fs::read_to_string(&file).unwrap();
     assert!(svg.starts_with("<svg") && svg.contains("w = 4") && !svg.contains("w = 2"));
     run(&["toy", "--out", text(&file), "--guidance", "-3"]).refused(2, &["from −1"]);
-}
-
-impl Ran {
-    /// Refused by the parser of arguments, which writes several lines.
-    #[track_caller]
-    fn clap_refused(self, words: &str) {
-        assert_eq!(self.code, Some(2), "{}", self.err);
-        assert!(self.err.contains(words), "{}", self.err);
-    }
 }
 
 /// `export --verify --data` draws what `eval` draws, and states the same distances.

@@ -1,7 +1,9 @@
 //! The U-Net, its gradients and the training loss against PyTorch, which computed the fixtures in
 //! 64-bit floats: tests/pytorch/README.md says how, and what was measured.
 //!
-//! `cargo test --release --test pytorch_parity -- --nocapture` prints the errors.
+//! `cargo test --release --test pytorch_parity -- --nocapture` prints the errors. On a GPU, or on a driver that plays one:
+//! `FREEGUIDE_TEST_DEVICE=wgpu cargo test --release -p freeguide -p freeguide-trainer --features freeguide-trainer/wgpu
+//! --target-dir target/wgpu --test pytorch_parity`.
 
 #[path = "common/fixture.rs"]
 mod fixture;
@@ -28,6 +30,23 @@ const FORWARD_TOLERANCE: f64 = 2e-5;
 const GRADIENT_TOLERANCE: f64 = 1e-4;
 /// How far a loss may be from PyTorch's, relatively.
 const LOSS_TOLERANCE: f64 = 1e-5;
+
+/// Where the tests compute: on the CPU, unless the environment says otherwise.
+fn device() -> Device {
+    match std::env::var("FREEGUIDE_TEST_DEVICE").as_deref() {
+        Err(_) | Ok("cpu") => Device::flex(),
+        #[cfg(feature = "wgpu")]
+        Ok("wgpu") => {
+            static GPU: std::sync::OnceLock<Device> = std::sync::OnceLock::new();
+            let open = || match Device::wgpu_options().init_with_setup() {
+                Ok((device, _)) => device,
+                Err(reason) => panic!("no GPU: {reason}"),
+            };
+            GPU.get_or_init(open).clone()
+        }
+        Ok(other) => panic!("this build of the tests has no device {other}"),
+    }
+}
 
 fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.into_data().iter::<f32>().collect()
@@ -64,7 +83,7 @@ fn row((z, log_snr, class): &Input, i: usize) -> Input {
 
 #[test]
 fn the_output_is_pytorchs() {
-    let device = Device::flex();
+    let device = device();
     for name in NETWORKS {
         let fixture = Fixture::open(name);
         let network = fixture.network(&device, |_| {});
@@ -79,7 +98,7 @@ fn the_output_is_pytorchs() {
 /// A single row takes other ways: the conditioning is padded, products have fewer rows.
 #[test]
 fn the_output_of_every_row_alone_is_pytorchs() {
-    let device = Device::flex();
+    let device = device();
     for name in NETWORKS {
         let fixture = Fixture::open(name);
         let network = fixture.network(&device, |_| {});
@@ -98,7 +117,7 @@ fn the_output_of_every_row_alone_is_pytorchs() {
 /// PyTorch evaluates without dropout, and so must a network that has been loaded.
 #[test]
 fn dropout_rests_outside_of_training() {
-    let device = Device::flex();
+    let device = device();
     let fixture = Fixture::open("attention");
     let network = fixture.network(&device, |config| config["dropout"] = 0.5.into());
     let (z, log_snr, class) = fixture.input(&device);
@@ -110,7 +129,7 @@ fn dropout_rests_outside_of_training() {
 /// The comparison sees what does not show in the shapes of the parameters.
 #[test]
 fn another_network_is_told_apart() {
-    let device = Device::flex();
+    let device = device();
     let fixture = Fixture::open("heads");
     let changes: [(&str, Value); 4] = [
         ("head_channels", 2.into()),
@@ -223,7 +242,7 @@ fn check_gradients(fixture: &Fixture, found: &Gradient) -> (f64, String) {
 
 #[test]
 fn the_gradients_are_pytorchs() {
-    let device = Device::flex().autodiff();
+    let device = device().autodiff();
     for name in NETWORKS {
         let fixture = Fixture::open(name);
         let network = fixture.network(&device, |_| {}).map(&mut Track);
@@ -243,7 +262,7 @@ fn the_gradients_are_pytorchs() {
 /// The loss is a sum over rows, so the gradients of the rows alone add up to those of the batch.
 #[test]
 fn the_gradients_of_every_row_alone_are_pytorchs() {
-    let device = Device::flex().autodiff();
+    let device = device().autodiff();
     for name in NETWORKS {
         let fixture = Fixture::open(name);
         let network = fixture.network(&device, |_| {}).map(&mut Track);
@@ -272,7 +291,7 @@ fn the_gradients_of_every_row_alone_are_pytorchs() {
 
 #[test]
 fn the_training_losses_are_pytorchs() {
-    let device = Device::flex().autodiff();
+    let device = device().autodiff();
     let kinds = [
         ("epsilon.uniform", Target::Epsilon, Weighting::Uniform),
         ("epsilon.min-snr", Target::Epsilon, Weighting::MinSnr),
@@ -311,7 +330,7 @@ fn the_training_losses_are_pytorchs() {
 
 #[test]
 fn the_self_tests_network_is_pytorchs() {
-    let device = Device::flex();
+    let device = device();
     let fixture = Fixture::open("self_test");
     let (z, log_snr, class) = self_test::input(&device);
     let stale = "the self-test has changed: make its fixture again (tests/pytorch/README.md)";
@@ -371,7 +390,7 @@ impl ModuleVisitor for Write {
 #[test]
 #[ignore = "writes a file: see tests/pytorch/README.md"]
 fn write_the_self_tests_network() {
-    let device = Device::flex();
+    let device = device();
     let (z, log_snr, class) = self_test::input(&device);
     let size = z.dims()[2];
     let mut write = Write::default();

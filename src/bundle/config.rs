@@ -93,6 +93,8 @@ impl ImageShape {
 /// The network and its configuration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
+// There is one of a model, which holds it; a box would only be in the way.
+#[allow(clippy::large_enum_variant)]
 pub enum Network {
     /// The U-Net after ADM.
     UNet(UNetConfig),

@@ -57,7 +57,7 @@ impl UNetConfig {
             );
         }
         let multiple = 1 << (stages - 1);
-        if size == 0 || size % multiple != 0 {
+        if size == 0 || !size.is_multiple_of(multiple) {
             return Err(NetworkError::ImageSize {
                 size,
                 stages,
@@ -129,7 +129,7 @@ impl UNetConfig {
             None => "base_channels",
         };
         within(field, sinusoids, 1..=4096)?;
-        if sinusoids % 2 != 0 {
+        if !sinusoids.is_multiple_of(2) {
             return refuse(field, sinusoids, "it must be even, for sines and cosines");
         }
         within("embedding_channels", self.embedding(), 1..=65_536)?;

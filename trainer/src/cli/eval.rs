@@ -109,6 +109,9 @@ struct SweepArguments {
     /// Splits of the Inception Score.
     #[arg(long, value_name = "N", default_value_t = 10)]
     splits: usize,
+    /// Yardsticks: real images with Gaussian noise of these standard deviations, in 255ths, in the place of drawn ones.
+    #[arg(long, value_name = "S,S,…", value_delimiter = ',')]
+    noise: Vec<f64>,
     /// Images that are drawn at a time.
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=4096))]
     batch: u16,
@@ -183,14 +186,17 @@ fn sweep(given: &SweepArguments) -> Result<(Sweep, PathBuf)> {
     if given.samples == 0 || given.splits == 0 {
         return usage("--samples and --splits must be at least 1".to_owned());
     }
-    let mut guidance = given.guidance.clone();
-    guidance.sort_by(f64::total_cmp);
-    guidance.dedup();
+    let allowed = |s: &f64| (0.0..=255.0).contains(s) && *s > 0.0;
+    if let Some(deviation) = given.noise.iter().find(|s| !allowed(s)) {
+        return usage(format!(
+            "--noise {deviation}: it must be more than 0 and at most 255"
+        ));
+    }
     let sweep = Sweep {
         models: given.model.clone(),
         data: data.clone(),
         recipe: given.recipe.clone(),
-        guidance,
+        guidance: ascending(&given.guidance),
         steps: unique(&given.steps),
         samplers: unique(&given.sampler),
         samples: given.samples,
@@ -199,8 +205,17 @@ fn sweep(given: &SweepArguments) -> Result<(Sweep, PathBuf)> {
         features: given.features.networks(),
         onnx_input: given.features.onnx_input,
         splits: given.splits,
+        noise: ascending(&given.noise),
     };
     Ok((sweep, out.clone()))
+}
+
+/// Each number once, the smallest first.
+fn ascending(numbers: &[f64]) -> Vec<f64> {
+    let mut numbers = numbers.to_vec();
+    numbers.sort_by(f64::total_cmp);
+    numbers.dedup();
+    numbers
 }
 
 /// On the CPU a thread for each core: most of a small network's time goes to passes over memory that one thread makes.
@@ -243,6 +258,14 @@ fn summary(figures: &Figures) -> Result<()> {
             report::figure(floor.metrics.inception_score),
             network.images_per_second,
         ))?;
+        for noise in &network.noise {
+            print_line(format_args!(
+                "{}: {} {}",
+                report::noise_label(noise),
+                network.distance,
+                report::figure(noise.metrics.frechet_distance),
+            ))?;
+        }
         for cell in &network.cells {
             let (model, metrics) = (&figures.models[cell.model], &cell.metrics);
             let accuracy = metrics

@@ -79,6 +79,7 @@ pub fn fidelity<D: Denoiser + Clone>(
         features: against.features.clone(),
         onnx_input: against.onnx_input,
         splits: 1,
+        noise: Vec::new(),
     };
     let device = Device::flex();
     let model = Model::new(config.clone(), before.network().clone(), device.clone());

@@ -65,6 +65,10 @@ pub struct NetworkFigures {
     pub images_per_second: f64,
     /// Real images against other real images: what a perfect model would get, about.
     pub floor: Floor,
+    /// The same comparison with noise on the images in the place of generated ones: what a figure is worth, in a
+    /// damage that one can see.
+    #[serde(default)]
+    pub noise: Vec<NoisyFloor>,
     /// The cells.
     pub cells: Vec<CellFigures>,
 }
@@ -76,6 +80,15 @@ pub struct Floor {
     pub images: usize,
     /// The others.
     pub against: usize,
+    /// Their metrics.
+    pub metrics: Metrics,
+}
+
+/// The floor with Gaussian noise on the images in the place of generated ones.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NoisyFloor {
+    /// The noise's standard deviation, in 255ths.
+    pub deviation: f64,
     /// Their metrics.
     pub metrics: Metrics,
 }

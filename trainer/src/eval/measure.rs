@@ -2,14 +2,13 @@
 
 use anyhow::{Context, Result};
 use freeguide::bundle::WRITTEN_BY;
-use freeguide::noise::{NoiseStream, Purpose};
 
-use super::figures::{CellFigures, Figures, Floor, Metrics, ModelInfo, NetworkFigures};
+use super::figures::{CellFigures, Figures, Floor, Metrics, ModelInfo, NetworkFigures, NoisyFloor};
 use super::metrics::{
     Comparison, Manifold, Moments, SUBSET_SIZE, SUBSETS, accuracy, frechet_distance,
     inception_score, kernel_distance,
 };
-use super::work::Work;
+use super::work::{Source, Work};
 use crate::features::{Extracted, FeatureNetwork};
 use crate::machine;
 
@@ -99,9 +98,9 @@ fn of_network(
     let known = subjects.network_classes(network);
     let no_accuracy = known.as_ref().err().cloned();
     let known = known.ok();
-    let real = work.read(network, None)?;
+    let real = work.read(network, Source::Data)?;
     let (mut images, mut seconds) = (subjects.data.len(), real.seconds);
-    let floor = floor(work, &real.extracted, known.as_deref())?;
+    let (floor, noise) = floor(work, network, &real.extracted, known.as_deref())?;
     let real = Side::new(real.extracted).context("the data set")?;
 
     let asked: Option<Vec<u32>> = known.map(|ids| {
@@ -110,7 +109,7 @@ fn of_network(
     });
     let (mut cells, mut nearest) = (Vec::new(), Vec::new());
     for (index, cell) in subjects.cells.iter().enumerate() {
-        let looked = work.read(network, Some(index))?;
+        let looked = work.read(network, Source::Cell(index))?;
         images += sweep.samples;
         seconds += looked.seconds;
         let (metrics, comparison) =
@@ -141,6 +140,7 @@ fn of_network(
         no_accuracy,
         images_per_second: images as f64 / seconds.max(1e-9),
         floor,
+        noise,
         cells,
     };
     Ok((figures, nearest))
@@ -148,30 +148,41 @@ fn of_network(
 
 /// Two parts of the data set without a common image: as many as are drawn, in the place of generated images, against the
 /// others. So both sides are about as large as those of a cell, and few images cost both the same.
-fn floor(work: &Work, real: &Extracted, known: Option<&[u32]>) -> Result<Floor> {
-    let data = &work.subjects.data;
-    let images = work.sweep.samples.min(data.len() / 2);
-    let mut order: Vec<usize> = (0..data.len()).collect();
-    // The same parts in every evaluation.
-    NoiseStream::new(Purpose::Evaluation, 1, 0, 0).shuffle(&mut order);
+fn floor(
+    work: &Work,
+    network: &FeatureNetwork,
+    real: &Extracted,
+    known: Option<&[u32]>,
+) -> Result<(Floor, Vec<NoisyFloor>)> {
+    let (data, sweep) = (&work.subjects.data, work.sweep);
+    let images = work.subjects.held_out(sweep);
     let part = |indices: &[usize]| Extracted {
         features: real.features.select(indices),
         probabilities: real.probabilities.select(indices),
     };
-    let (second, first) = order.split_at(images);
+    let (held_out, others) = work.subjects.order.split_at(images);
     let asked: Option<Vec<u32>> = known.map(|ids| {
-        let labels = second.iter().map(|&i| data.labels[i]);
+        let labels = held_out.iter().map(|&i| data.labels[i]);
         labels.map(|class| ids[class as usize]).collect()
     });
     let context = "the floor, real images against real ones";
-    let first = Side::new(part(first)).context(context)?;
-    let (metrics, _) =
-        compare(&first, part(second), asked.as_deref(), work.sweep.splits).context(context)?;
-    Ok(Floor {
+    let others = Side::new(part(others)).context(context)?;
+    let against = |images| {
+        let compared = compare(&others, images, asked.as_deref(), sweep.splits);
+        compared.map(|(metrics, _)| metrics).context(context)
+    };
+    let floor = Floor {
         images,
         against: data.len() - images,
-        metrics,
-    })
+        metrics: against(part(held_out))?,
+    };
+    let noisy = |(index, &deviation)| {
+        let looked = work.read(network, Source::Noisy(index))?;
+        let metrics = against(looked.extracted)?;
+        Ok(NoisyFloor { deviation, metrics })
+    };
+    let noise = sweep.noise.iter().enumerate().map(noisy);
+    Ok((floor, noise.collect::<Result<_>>()?))
 }
 
 fn compare(

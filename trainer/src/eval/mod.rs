@@ -7,6 +7,7 @@
 //! | [`work`] | drawing and looking, a chunk of images at a time |
 //! | [`store`] | where chunks are kept, by key |
 //! | [`metrics`] | one metric a file |
+//! | [`noisy`] | real images with noise, as yardsticks |
 //! | [`fidelity`] | the cost of a change in Fréchet distance, for `export --verify` |
 //! | [`measure`] | from features to [`figures`] |
 //! | [`report`] | HTML, Markdown, CSV and JSON |
@@ -17,6 +18,7 @@ pub mod figures;
 mod measure;
 mod meter;
 mod metrics;
+mod noisy;
 pub mod report;
 mod shard;
 mod store;

@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, anyhow, bail};
 use burn::tensor::Device;
 use freeguide::bundle::Model;
+use freeguide::noise::{NoiseStream, Purpose};
 
 use super::classes;
 use super::sweep::{Cell, ClassBalance, OnnxInput, Sweep};
@@ -28,6 +29,11 @@ pub struct Subjects {
     pub keys: Vec<String>,
     /// The name under which what networks said of the data set is kept.
     pub data_key: String,
+    /// The name under which what networks said of images with noise is kept, for each deviation of the sweep.
+    pub noise_keys: Vec<String>,
+    /// The data set's images in a random order, the same in every evaluation: the first of them stand for generated ones
+    /// where real images are compared with real ones.
+    pub order: Vec<usize>,
     /// The class of each image of a cell, as an id of the data set.
     pub sequence: Vec<u32>,
     /// For each model its ids of the data set's classes.
@@ -121,6 +127,8 @@ impl Subjects {
             labels: labels(&models),
             sequence: classes::sequence(&weights, sweep.samples),
             data_key: format!("data-{}", &data.fingerprint()[..20]),
+            noise_keys: noise_keys(sweep, &data),
+            order: shuffled(data.len()),
             models,
             data,
             networks,
@@ -137,10 +145,28 @@ impl Subjects {
         sequence.map(|&class| ids[class as usize]).collect()
     }
 
+    /// How many real images stand for generated ones where real images are compared with real ones: as many as are drawn,
+    /// or half of the data set where that is less.
+    pub fn held_out(&self, sweep: &Sweep) -> usize {
+        sweep.samples.min(self.data.len() / 2)
+    }
+
     /// The class ids of `network` for the data set's classes, or a sentence on why there are none.
     pub fn network_classes(&self, network: &FeatureNetwork) -> Result<Vec<u32>, String> {
         network_classes(&self.data.classes, network.name(), network.classes())
     }
+}
+
+fn shuffled(count: usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..count).collect();
+    NoiseStream::new(Purpose::Evaluation, 1, 0, 0).shuffle(&mut order);
+    order
+}
+
+fn noise_keys(sweep: &Sweep, data: &Dataset) -> Vec<String> {
+    let fingerprint = &data.fingerprint()[..20];
+    let key = |deviation| format!("noise-{deviation}-{fingerprint}");
+    sweep.noise.iter().map(key).collect()
 }
 
 /// How the data set's images are prepared: as for the training of the models, as far as it is known.

@@ -63,6 +63,9 @@ pub struct Sweep {
     pub onnx_input: OnnxInput,
     /// Splits of the Inception Score.
     pub splits: usize,
+    /// Standard deviations of the noise on real images that are measured as yardsticks, in 255ths.
+    #[serde(default)]
+    pub noise: Vec<f64>,
 }
 
 /// One point of the sweep: a model, sampled in one way.

@@ -7,6 +7,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 
 use super::meter::Meter;
+use super::noisy::add_noise;
 use super::store::{Looked, Samples, Store};
 use super::subjects::Subjects;
 use super::sweep::{CHUNK, Sweep};
@@ -15,9 +16,11 @@ use crate::sample;
 
 /// Where the images of a job come from.
 #[derive(Debug, Clone, Copy)]
-enum Source {
+pub enum Source {
     /// The data set.
     Data,
+    /// Its images that are held out, with noise of the sweep's deviation of that index.
+    Noisy(usize),
     /// A cell, which is drawn.
     Cell(usize),
 }
@@ -77,10 +80,22 @@ impl Work<'_> {
                 images: chunk * CHUNK..((chunk + 1) * CHUNK).min(count),
             })
         };
-        let data = chunks(Source::Data, self.subjects.data.len());
-        let cells = (0..self.subjects.cells.len())
-            .flat_map(|cell| chunks(Source::Cell(cell), self.sweep.samples));
-        data.chain(cells).collect()
+        let noisy = (0..self.sweep.noise.len()).map(Source::Noisy);
+        let cells = (0..self.subjects.cells.len()).map(Source::Cell);
+        std::iter::once(Source::Data)
+            .chain(noisy)
+            .chain(cells)
+            .flat_map(|source| chunks(source, self.count(source)))
+            .collect()
+    }
+
+    /// How many images there are.
+    fn count(&self, source: Source) -> usize {
+        match source {
+            Source::Data => self.subjects.data.len(),
+            Source::Noisy(_) => self.subjects.held_out(self.sweep),
+            Source::Cell(_) => self.sweep.samples,
+        }
     }
 
     /// The number of chunks that are not complete.
@@ -91,6 +106,7 @@ impl Work<'_> {
     fn key(&self, job: &Job) -> &str {
         match job.source {
             Source::Data => &self.subjects.data_key,
+            Source::Noisy(index) => &self.subjects.noise_keys[index],
             Source::Cell(cell) => &self.subjects.keys[cell],
         }
     }
@@ -104,7 +120,7 @@ impl Work<'_> {
     fn is_done(&self, job: &Job) -> bool {
         let (key, wanted) = (self.key(job), job.images.len());
         let drawn = match job.source {
-            Source::Data => true,
+            Source::Data | Source::Noisy(_) => true,
             Source::Cell(_) => self.store.samples_kept(key, job.chunk) >= wanted,
         };
         let seen = |network: &FeatureNetwork| {
@@ -158,7 +174,8 @@ impl Work<'_> {
 
     fn job(&self, job: &Job, effort: Effort, meter: &Meter) -> Result<()> {
         let samples = match job.source {
-            Source::Data => self.data_chunk(job),
+            Source::Data => self.real_images(job.images.clone()),
+            Source::Noisy(index) => self.noisy_images(job.images.clone(), index),
             Source::Cell(cell) => self.draw(job, cell, effort, meter)?,
         };
         for network in &self.subjects.networks {
@@ -168,14 +185,29 @@ impl Work<'_> {
         Ok(())
     }
 
-    fn data_chunk(&self, job: &Job) -> Samples {
+    fn real_images(&self, indices: impl IntoIterator<Item = usize>) -> Samples {
         let data = &self.subjects.data;
         let values = data.image_len();
+        let pixels = indices
+            .into_iter()
+            .flat_map(|i| &data.images[i * values..(i + 1) * values]);
         Samples {
-            pixels: data.images[job.images.start * values..job.images.end * values].to_vec(),
+            pixels: pixels.copied().collect(),
             shape: [data.size, data.size, data.channels],
             seconds: 0.0,
         }
+    }
+
+    fn noisy_images(&self, places: std::ops::Range<usize>, index: usize) -> Samples {
+        let indices = &self.subjects.order[places];
+        let mut samples = self.real_images(indices.iter().copied());
+        let images = samples
+            .pixels
+            .chunks_exact_mut(self.subjects.data.image_len());
+        for (&image, pixels) in indices.iter().zip(images) {
+            add_noise(pixels, image, self.sweep.noise[index]);
+        }
+        samples
     }
 
     /// The chunk's images: those that are kept, and the rest drawn.
@@ -237,17 +269,13 @@ impl Work<'_> {
             .put_looked(network.sha256(), key, job.chunk, &looked)
     }
 
-    /// What `network` said of the first `count` images of the data set or of a cell, and the seconds that it took.
+    /// What `network` said of all images of a source, and the seconds that it took.
     ///
     /// # Errors
     ///
     /// If a chunk is missing.
-    pub fn read(&self, network: &FeatureNetwork, cell: Option<usize>) -> Result<Looked> {
-        let source = cell.map_or(Source::Data, Source::Cell);
-        let count = match source {
-            Source::Data => self.subjects.data.len(),
-            Source::Cell(_) => self.sweep.samples,
-        };
+    pub fn read(&self, network: &FeatureNetwork, source: Source) -> Result<Looked> {
+        let count = self.count(source);
         let mut all = Looked {
             extracted: Extracted::with_capacity(network, count),
             seconds: 0.0,

@@ -31,7 +31,7 @@ export class Branches {
   readonly #strength: () => number;
   readonly #latest: Latest;
   readonly #classes = new ClassList("branches-class", () => this.draw());
-  readonly #seed = make("input", { type: "text", id: "branches-seed", inputMode: "numeric", autocomplete: "off", value: "7" });
+  readonly #seed = make("input", { type: "text", id: "branches-seed", inputMode: "numeric", autocomplete: "off", value: "2" });
   readonly #scrub = make("input", { type: "range", id: "branches-step", min: "1", max: "1", value: "1", "aria-label": "Step shown" });
   readonly #at = make("output", { htmlFor: "branches-step" });
   readonly #rows = new Map<Which, Row>();

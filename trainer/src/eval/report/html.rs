@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::layout::{Group, PaperTable, figure, model_label, sampling};
+use super::layout::{Group, PaperTable, figure, model_label, noise_label, sampling};
 use super::markdown::{METRICS, about, fields, introduction};
 use super::pictures::Picture;
 use super::plots::Plot;
@@ -161,6 +161,15 @@ fn all_metrics(figures: &Figures, network: &NetworkFigures) -> Markup {
                         (row(&network.floor.metrics))
                         td {}
                         td {}
+                    }
+                    @for noise in &network.noise {
+                        tr.real {
+                            th scope="row" { (noise_label(noise)) }
+                            td {}
+                            (row(&noise.metrics))
+                            td {}
+                            td {}
+                        }
                     }
                     @for group in Group::all(network) {
                         @for (_, cell) in group.cells(network) {

@@ -2,7 +2,12 @@
 
 use freeguide::sampler::Solver;
 
-use crate::eval::figures::{CellFigures, Figures, NetworkFigures};
+use crate::eval::figures::{CellFigures, Figures, NetworkFigures, NoisyFloor};
+
+/// What a row of images with noise is called.
+pub fn noise_label(noise: &NoisyFloor) -> String {
+    format!("real with noise of {}/255", noise.deviation)
+}
 
 /// Cells that differ in w alone.
 #[derive(Debug, Clone, Copy, PartialEq)]

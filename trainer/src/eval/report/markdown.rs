@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::layout::{Group, PaperTable, figure, model_label, sampling};
+use super::layout::{Group, PaperTable, figure, model_label, noise_label, sampling};
 use super::pictures::Picture;
 use super::plots::Plot;
 use crate::eval::figures::{Figures, Metrics, NetworkFigures};
@@ -168,6 +168,14 @@ fn all_metrics(figures: &Figures, network: &NetworkFigures) -> String {
         network.floor.against,
         row(&network.floor.metrics)
     );
+    for noise in &network.noise {
+        let _ = writeln!(
+            out,
+            "| {} | | {} | | |",
+            noise_label(noise),
+            row(&noise.metrics)
+        );
+    }
     for group in Group::all(network) {
         for (_, cell) in group.cells(network) {
             let _ = writeln!(

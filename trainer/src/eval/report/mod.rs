@@ -16,7 +16,7 @@ use super::measure::Measured;
 use super::work::Work;
 use crate::files::{create_folder, write_atomic};
 
-pub use layout::figure;
+pub use layout::{figure, noise_label};
 
 /// Writes the report into the folder `out`: `index.html`, which needs no other file, `report.md` with its plots and
 /// pictures in `plots/`, `table.csv` and `figures.json`.

@@ -2,9 +2,11 @@
 
 use anyhow::Result;
 
+use super::layout::noise_label;
 use crate::eval::figures::{Figures, Metrics};
 
-/// Writes the table. The floor of each network is a row too, whose model is `real`.
+/// Writes the table. The floor of each network is a row too, whose model is `real`, and so are the
+/// yardsticks.
 ///
 /// # Errors
 ///
@@ -38,10 +40,16 @@ pub fn csv(figures: &Figures) -> Result<Vec<u8>> {
         let nothing = String::new;
         let floor = [nothing(), nothing(), nothing(), nothing()];
         let images = network.floor.images.to_string();
-        let head = [network.name.clone(), "real".to_owned()];
         let end = [images, nothing(), nothing()];
-        let metrics = numbers(&network.floor.metrics);
-        out.write_record(head.iter().chain(&floor).chain(&end).chain(&metrics))?;
+        let noisy = network.noise.iter();
+        let noisy = noisy.map(|noise| (noise_label(noise), &noise.metrics));
+        for (label, metrics) in
+            std::iter::once(("real".to_owned(), &network.floor.metrics)).chain(noisy)
+        {
+            let head = [network.name.clone(), label];
+            let metrics = numbers(metrics);
+            out.write_record(head.iter().chain(&floor).chain(&end).chain(&metrics))?;
+        }
         for cell in &network.cells {
             let model = &figures.models[cell.model];
             let head = [

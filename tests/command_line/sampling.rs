@@ -1,0 +1,251 @@
+//! Pictures from the command line.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use crate::process::*;
+use serde_json::Value;
+
+/// `sample` from the tiny model.
+pub fn sample(out: &str, more: &[&str]) -> Ran {
+    let model = tiny_model();
+    let mut arguments = vec!["sample", "--model", &model, "--out", out];
+    if !more.contains(&"--device") {
+        arguments.extend(["--device", "cpu"]);
+    }
+    arguments.extend(more);
+    run(&arguments)
+}
+
+/// Samples into a folder and returns its files by name.
+fn drawn(more: &[&str]) -> BTreeMap<String, Vec<u8>> {
+    let place = tempfile::tempdir().unwrap();
+    sample(&format!("{}/deep/er/", place.path().display()), more).ok();
+    let folder = place.path().join("deep/er");
+    names(&folder)
+        .into_iter()
+        .map(|name| (name.clone(), fs::read(folder.join(name)).unwrap()))
+        .collect()
+}
+
+#[test]
+fn a_seed_gives_the_same_bytes_in_any_company() {
+    for options in [
+        &["--class", "disc", "--guidance", "2"][..],
+        &["--class", "triangle", "--guidance", "0"],
+        &[
+            "--class",
+            "disc",
+            "--class",
+            "none",
+            "--class",
+            "square",
+            "--class",
+            "triangle",
+            "--sampler",
+            "ancestral",
+        ],
+        &["--class", "square", "--guidance", "-0.5", "--no-clip"],
+    ] {
+        let with =
+            |more: &[&str]| drawn(&[options, more, &["--seed", "7", "--steps", "6"]].concat());
+        let eight = with(&["--count", "8"]);
+        assert_eq!(eight.len(), 8);
+        assert!(eight == with(&["--count", "8"]), "{options:?}");
+        let in_order: Vec<_> = eight.keys().map(String::as_str).collect();
+        assert_eq!(in_order[..2], ["00000.png", "00001.png"]);
+        assert_ne!(eight["00000.png"], eight["00004.png"]);
+        for more in [
+            &["--count", "4"][..],
+            &["--count", "8", "--batch", "1"],
+            &["--count", "7", "--batch", "3"],
+            // Classes take turns from the first image that is drawn.
+            &["--count", "4", "--first-image", "4"],
+        ] {
+            for (name, bytes) in with(more) {
+                assert!(bytes == eight[&name], "{name} with {more:?} of {options:?}");
+            }
+        }
+        let other = drawn(&[options, &["--seed", "8", "--steps", "6", "--count", "1"]].concat());
+        assert_ne!(other["00000.png"], eight["00000.png"]);
+    }
+}
+
+#[test]
+fn between_two_seeds_lie_other_pictures() {
+    let one = |seed: &str, more: &[&str]| {
+        let options = ["--class", "disc", "--count", "1", "--steps", "4", "--seed"];
+        let mut files = drawn(&[&options[..], &[seed], more].concat());
+        files.remove("00000.png").unwrap()
+    };
+    // What a PNG says of its seeds differs, its pixels do not.
+    let pixels = |png: &[u8]| image::load_from_memory(png).unwrap().to_rgb8();
+    let (first, last) = (pixels(&one("7", &[])), pixels(&one("8", &[])));
+    assert_eq!(pixels(&one("7", &["--toward", "8:0"])), first);
+    assert_eq!(pixels(&one("7", &["--toward", "8:1"])), last);
+    let middle = one("7", &["--toward", "8"]);
+    assert!(middle == one("7", &["--toward", "8:0.5"]));
+    assert!(![&first, &last].contains(&&pixels(&middle)));
+    let says = String::from_utf8_lossy(&middle).into_owned();
+    assert!(says.contains(r#""toward":{"seed":8,"t":0.5}"#), "{says}");
+
+    let place = tempfile::tempdir().unwrap();
+    let out = text(place.path()).to_owned() + "/";
+    sample(&out, &["--toward", "8:1.5"]).refused(2, &["t from 0 to 1"]);
+    sample(&out, &["--toward", "x"]).refused(2, &[]);
+}
+
+#[test]
+fn classes_are_names_ids_or_none() {
+    let one = |class: &str| {
+        drawn(&["--class", class, "--count", "1", "--steps", "4"])
+            .remove("00000.png")
+            .unwrap()
+    };
+    let disc = one("disc");
+    assert!(disc == one("0"));
+    assert!(disc != one("2"));
+    // The unconditional model: w has no meaning for it, but it is part of the settings.
+    let pixels = |png: &[u8]| image::load_from_memory(png).unwrap().to_rgb8().into_raw();
+    let none = |w: &str| {
+        drawn(&["--class", "none", "--guidance", w, "--count", "1"])
+            .remove("00000.png")
+            .unwrap()
+    };
+    assert_eq!(pixels(&none("0")), pixels(&none("3")));
+
+    // What the fixture draws is what it is called.
+    let mean = |class: &str, channel: usize| {
+        let files = drawn(&["--class", class, "--count", "6", "--guidance", "1"]);
+        let all = files
+            .values()
+            .flat_map(|png| pixels(png))
+            .skip(channel)
+            .step_by(3);
+        all.map(f64::from).sum::<f64>() / (6.0 * 64.0)
+    };
+    for (class, channel) in [("disc", 0), ("square", 1), ("triangle", 2)] {
+        for other in (0..3).filter(|&c| c != channel) {
+            assert!(mean(class, channel) > mean(class, other) + 10.0, "{class}");
+        }
+    }
+}
+
+#[test]
+fn a_picture_carries_the_settings_that_made_it() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = format!("{}/", place.path().display());
+    let options = [
+        "--class",
+        "1",
+        "--guidance",
+        "1.5",
+        "--steps",
+        "3",
+        "--seed",
+        "9007199254740991",
+    ];
+    let json = sample(
+        &folder,
+        &[&options[..], &["--count", "2", "--json"]].concat(),
+    )
+    .ok();
+    let json: Value = serde_json::from_str(&json.out).unwrap();
+    assert_eq!(json["files"].as_array().unwrap().len(), 2);
+
+    let file = json["files"][1].as_str().unwrap();
+    let settings: Value = serde_json::from_str(&run(&["inspect", file]).ok().out).unwrap();
+    assert_eq!(settings, json["images"][1]);
+    for (key, value) in [
+        ("model", serde_json::json!("tiny")),
+        ("class", serde_json::json!("square")),
+        ("guidance", serde_json::json!(1.5)),
+        ("steps", serde_json::json!(3)),
+        ("sampler", serde_json::json!("ddim")),
+        ("seed", serde_json::json!(9_007_199_254_740_991u64)),
+        ("image", serde_json::json!(1)),
+        ("clip", serde_json::json!(true)),
+    ] {
+        assert_eq!(settings[key], value, "{key}");
+    }
+    // A grid carries those of every picture on it; without --json nothing is printed for programs.
+    let grid = place.path().join("grid.png");
+    let ran = sample(text(&grid), &["--count", "5", "--class", "none"]).ok();
+    assert!(ran.out.is_empty() && ran.err.contains("5 images"));
+    let settings: Value = serde_json::from_str(&run(&["inspect", text(&grid)]).ok().out).unwrap();
+    assert_eq!(settings.as_array().unwrap().len(), 5);
+    assert_eq!(settings[4]["class"], Value::Null);
+    assert!(image::open(&grid).unwrap().width() > 100);
+
+    let plain = format!("{}/disc/000.png", data());
+    run(&["inspect", &plain]).refused(1, &["000.png", "no settings"]);
+}
+
+#[test]
+fn what_cannot_be_drawn_is_bad_usage() {
+    let place = tempfile::tempdir().unwrap();
+    let out = place.path().join("x.png");
+    let known = "0 disc, 1 square, 2 triangle";
+    for (options, words) in [
+        (&["--class", "zebra"][..], &["\"zebra\"", known][..]),
+        (&["--class", "3"], &["no class 3", known]),
+        (&["--class", ""], &["\"\"", known]),
+        (&["--class", "99999999999999999999"], &[known]),
+        (&["--count", "0"], &["--count is 0"]),
+        (&["--count", "100000"], &["--count is 100000", "4096"]),
+        (&["--count", "18446744073709551615"], &["--count", "4096"]),
+        (&["--count", "-1"], &["-1"]),
+        (&["--steps", "0"], &["steps is 0"]),
+        (&["--steps", "10001"], &["steps is 10001", "10000"]),
+        (&["--guidance", "NaN"], &["guidance is NaN"]),
+        (&["--guidance", "inf"], &["guidance is inf"]),
+        (&["--guidance", "1e300"], &["guidance is 1e300"]),
+        (&["--guidance", "strong"], &["strong"]),
+        (
+            &["--variance-interpolation", "1.5"],
+            &["variance_interpolation is 1.5"],
+        ),
+        (
+            &["--variance-interpolation", "nan"],
+            &["variance_interpolation is NaN"],
+        ),
+        (
+            &["--seed", "9007199254740992"],
+            &["seed is 9007199254740992"],
+        ),
+        (&["--seed", "-1"], &["-1"]),
+        (
+            &["--first-image", "9007199254740991", "--count", "2"],
+            &["first_image"],
+        ),
+        (&["--batch", "0"], &["--batch"]),
+        (&["--sampler", "euler"], &["euler", "ddim, ancestral"]),
+        (
+            &["--device", "abacus"],
+            &["\"abacus\"", "freeguide devices"],
+        ),
+    ] {
+        sample(text(&out), options).refused(2, words);
+    }
+    assert_eq!(names(place.path()), [""; 0]);
+    run(&["sample", "--model", &tiny_model()]).refused(2, &["required"]);
+}
+
+#[test]
+fn where_nothing_can_be_written_nothing_is_drawn() {
+    // A file in the place of a folder: refused to every user, root included.
+    let file = recipe();
+    for out in [
+        format!("{file}/x.png"),
+        format!("{file}/"),
+        format!("{file}/deep/er/"),
+    ] {
+        sample(&out, &[]).refused(1, &["cannot create the folder", "tiny.toml"]);
+    }
+    train(Path::new(&file), &[]).refused(1, &["cannot create the folder", "tiny.toml"]);
+    let place = tempfile::tempdir().unwrap();
+    for out in ["", ".", text(place.path())] {
+        sample(out, &[]).refused(2, &["--out", "ends in /"]);
+    }
+}
