@@ -114,6 +114,64 @@ def onnx(folder: Path) -> None:
         (folder / f"{name}.onnx").write_bytes(b"\x3a" + varint(len(body)) + body)
 
 
+def classifiers(folder: Path) -> None:
+    """Classifiers of images of 8x8 pixels, with the layers between the image and its mean that make many values of few."""
+    node = helper.make_node
+    numbers = lambda name, kind, shape, values: helper.make_tensor(name, kind, shape, values)
+    integers = lambda name, *values: numbers(name, TensorProto.INT64, [len(values)], values)
+    floats = lambda name, *shape: numbers(name, TensorProto.FLOAT, shape, torch.ones(shape).flatten().tolist())
+
+    def save(name: str, nodes: list, constants: list) -> None:
+        image = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", 3, 8, 8])
+        logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 2])
+        head = [
+            node("GlobalAveragePool", ["wide"], ["mean"]),
+            node("Flatten", ["mean"], ["features"]),
+            node("Gemm", ["features", "weight"], ["logits"]),
+        ]
+        graph = helper.make_graph([*nodes, *head], "classifier", [image], [logits], [*constants, floats("weight", 3, 2)])
+        opset = [helper.make_opsetid("", 17)]
+        (folder / f"{name}.onnx").write_bytes(helper.make_model(graph, opset_imports=opset, ir_version=9).SerializeToString())
+
+    save("convolution", [node("Conv", ["image", "kernel"], ["wide"], pads=[1, 1, 1, 1])], [floats("kernel", 3, 3, 3, 3)])
+    sizes = [
+        node("Pad", ["image", "pads"], ["padded"]),
+        node("Resize", ["padded", "", "scales"], ["resized"], mode="nearest"),
+        node("Slice", ["resized", "starts", "ends", "axes"], ["cut"]),
+        node("Concat", ["cut", "cut"], ["twice"], axis=3),
+        node("Expand", ["twice", "shape"], ["expanded"]),
+        node("Tile", ["expanded", "times"], ["tiled"]),
+        node("ConstantOfShape", ["shape"], ["halves"], value=numbers("", TensorProto.FLOAT, [1], [0.5])),
+        node("ReduceMean", ["halves"], ["half"], keepdims=0),
+        node("Add", ["tiled", "half"], ["added"]),
+        node("ConvTranspose", ["added", "kernel"], ["wide"], strides=[2, 2]),
+    ]
+    scales = numbers("scales", TensorProto.FLOAT, [4], [1.0, 1.0, 2.0, 2.0])
+    cut = [integers("starts", 0), integers("ends", 4), integers("axes", 2)]
+    more = [integers("pads", 0, 0, 1, 1, 0, 0, 1, 1), integers("shape", 1, 3, 4, 40), integers("times", 1, 1, 2, 1)]
+    save("sizes", sizes, [*more, scales, *cut, floats("kernel", 3, 3, 2, 2)])
+    computed = [
+        node("Shape", ["image"], ["whole"]),
+        node("Gather", ["whole", "first"], ["batch"]),
+        node("Concat", ["batch", "rest"], ["shape"], axis=0),
+        node("Reshape", ["image", "shape"], ["rows"]),
+        node("Transpose", ["rows"], ["columns"], perm=[0, 2, 1]),
+        node("MatMul", ["columns", "rows"], ["products"]),
+        node("Softmax", ["products"], ["weights"], axis=-1),
+        node("MatMul", ["rows", "weights"], ["mixed"]),
+        node("Unsqueeze", ["mixed", "last"], ["wide"]),
+    ]
+    save("attention", computed, [integers("first", 0), integers("rest", 3, 64), integers("last", 3)])
+    step = [numbers("step", TensorProto.FLOAT, [], [0.1]), numbers("zero", TensorProto.UINT8, [], [128])]
+    kernel = helper.make_tensor("kernel", TensorProto.UINT8, [3, 3, 1, 1], bytes(range(9)), raw=True)
+    quantised = [
+        node("QuantizeLinear", ["image", "step", "zero"], ["bytes"]),
+        node("QLinearConv", ["bytes", "step", "zero", "kernel", "step", "zero", "step", "zero"], ["convolved"]),
+        node("DequantizeLinear", ["convolved", "step", "zero"], ["wide"]),
+    ]
+    save("integers", quantised, [*step, kernel])
+
+
 def varint(value: int) -> bytes:
     low, rest = value & 0x7F, value >> 7
     return bytes([low | 0x80]) + varint(rest) if rest else bytes([low])
@@ -160,7 +218,7 @@ def hostile() -> None:
 
 
 def main() -> None:
-    for make in [weights, config, bundle, onnx, diffusers]:
+    for make in [weights, config, bundle, onnx, classifiers, diffusers]:
         folder = CORPUS / make.__name__
         folder.mkdir(parents=True, exist_ok=True)
         make(folder)

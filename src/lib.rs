@@ -39,6 +39,7 @@
 //! assert_eq!(run.denoised().dims(), [2, 3, 8, 8]);
 //! ```
 
+mod bounded;
 pub mod bundle;
 pub mod classifier;
 pub mod denoiser;

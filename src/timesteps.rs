@@ -9,6 +9,7 @@ use burn::tensor::{Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::bounded;
 use crate::noise_level::{LogSnr, LogSnrRange};
 
 /// The most timesteps of a schedule.
@@ -20,7 +21,8 @@ const NO_SIGNAL: f64 = -32.0 * std::f64::consts::LN_2;
 
 /// The variances β_t of the steps of a diffusion in discrete time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+#[serde(try_from = "Fields")]
 pub enum Betas {
     /// β rises evenly (Ho et al. 2020): from 10⁻⁴ to 0.02 over 1000 steps.
     Linear {
@@ -43,6 +45,50 @@ pub enum Betas {
         /// From the first step to the last; as many as there are timesteps.
         values: Vec<f64>,
     },
+}
+
+/// The fields of [`Betas`] as they are read: serde keeps whatever an object with a tag holds, however much, until it
+/// has found the tag.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Fields {
+    kind: Kind,
+    start: Option<f64>,
+    end: Option<f64>,
+    #[serde(
+        default,
+        deserialize_with = "bounded::some_list::<MAX_TIMESTEPS, _, _>"
+    )]
+    values: Option<Vec<f64>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Kind {
+    Linear,
+    ScaledLinear,
+    SquaredCosine,
+    List,
+}
+
+impl TryFrom<Fields> for Betas {
+    type Error = &'static str;
+
+    fn try_from(fields: Fields) -> Result<Self, &'static str> {
+        match (fields.kind, fields.start, fields.end, fields.values) {
+            (Kind::Linear, Some(start), Some(end), None) => Ok(Self::Linear { start, end }),
+            (Kind::ScaledLinear, Some(start), Some(end), None) => {
+                Ok(Self::ScaledLinear { start, end })
+            }
+            (Kind::SquaredCosine, None, None, None) => Ok(Self::SquaredCosine),
+            (Kind::List, None, None, Some(values)) => Ok(Self::List { values }),
+            (Kind::Linear | Kind::ScaledLinear, ..) => {
+                Err("linear and scaled-linear betas have a `start` and an `end`, and no `values`")
+            }
+            (Kind::SquaredCosine, ..) => Err("squared-cosine betas have no field but `kind`"),
+            (Kind::List, ..) => Err("a list of betas has `values`, and no `start` or `end`"),
+        }
+    }
 }
 
 /// A schedule in discrete time, and how its timesteps are shown to the network.

@@ -1,15 +1,28 @@
 //! Readers of files that may be hostile: no file makes them crash, hang or take more memory than
 //! twice its size and a constant. fuzz/README.md says how to run this for longer.
 
+#[path = "../trainer/src/onnx/claims.rs"]
+mod claims;
+#[path = "../trainer/src/features/onnx.rs"]
+#[allow(dead_code)]
+mod classifier;
 #[path = "../trainer/src/import/diffusers_config.rs"]
 #[allow(dead_code)]
 mod diffusers_config;
+#[path = "../trainer/src/features/error.rs"]
+#[allow(dead_code)]
+mod error;
 #[path = "fuzz/memory.rs"]
 mod memory;
 #[path = "fuzz/mutate.rs"]
 mod mutate;
+#[path = "../trainer/src/features/onnx_sizes.rs"]
+mod onnx_sizes;
 #[path = "fuzz/readers.rs"]
 mod readers;
+#[path = "../trainer/src/features/rows.rs"]
+#[allow(dead_code)]
+mod rows;
 #[path = "../trainer/src/onnx/signature.rs"]
 #[allow(dead_code)]
 mod signature;
@@ -20,14 +33,22 @@ mod weights;
 #[allow(dead_code)]
 mod wire;
 
+/// Where the modules above look for each other.
+mod onnx {
+    pub(crate) use super::claims;
+}
+
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use burn::tensor::Device;
+use classifier::OnnxNetwork;
+use error::FeatureError;
 use freeguide::bundle::{Config, Loader, hex};
 use memory::peak;
 use mutate::{Random, mutate};
 use readers::within;
+use rows::Rows;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use signature::Signature;
@@ -108,10 +129,73 @@ fn configurations() {
         let Ok(text) = std::str::from_utf8(bytes) else {
             return;
         };
-        let taken = peak(|| drop(Config::parse(text)));
-        // A list of names takes a few dozens of bytes for each.
-        within("config.json", taken, 16 * bytes.len());
+        configuration(text);
     });
+}
+
+fn configuration(text: &str) {
+    let taken = peak(|| drop(Config::parse(text)));
+    within("config.json", taken, 2 * text.len());
+}
+
+/// What takes the most room beside its text: lists of what is short, as long as they may be and longer, and texts that
+/// are read letter by letter.
+#[test]
+fn configurations_of_much_that_is_short() {
+    let seed = corpus("config").swap_remove(1);
+    let seed: serde_json::Value = serde_json::from_slice(&seed).unwrap();
+    let with = |place: &str, what: &str| {
+        let mut config = seed.clone();
+        *config.pointer_mut(place).expect(place) = json!("HERE");
+        configuration(&config.to_string().replace("\"HERE\"", what));
+    };
+    let list = |what: &str, times: usize| format!("[{}0]", format!("{what},").repeat(times));
+    let counts = [
+        1000, 4097, 8193, 9999, 16_385, 65_537, 99_999, 131_073, 1_000_000,
+    ];
+    for count in counts {
+        let names: Vec<String> = (0..count).map(|id| format!("{id:x}")).collect();
+        with("/classes", &json!(names).to_string());
+        with("/classes", &list(r#""a""#, count));
+        with("/classes", &list(r#""\n""#, count));
+        for place in [
+            "/network",
+            "/network/channel_multipliers",
+            "/sampling",
+            "/weights",
+        ] {
+            with(place, &list("0", count));
+            with(place, &list("{}", count));
+            with(place, &list("[]", count));
+        }
+        for object in ["/network", "/sampling", "/provenance"] {
+            let mut config = seed.clone();
+            config[&object[1..]]["timesteps"] = json!("HERE");
+            let betas = list("0.1", count);
+            for inner in [
+                format!(r#"{{"count":10000,"betas":{{"kind":"list","values":{betas}}}}}"#),
+                format!(r#"{{"count":10000,"betas":{{"values":{betas},"kind":"list"}}}}"#),
+                format!(r#"{{"betas":{betas}}}"#),
+            ] {
+                configuration(&config.to_string().replace("\"HERE\"", &inner));
+            }
+        }
+        let policy = format!(r#"{{"guidance_policy":{{"a":{}}}}}"#, list("0", count));
+        with("/sampling", &policy);
+        let metrics: String = (0..count).map(|id| format!("\"{id:x}\":0,")).collect();
+        with(
+            "/provenance",
+            &format!(r#"{{"metrics":{{{metrics}"":0}}}}"#),
+        );
+        let file = format!(r#"{{"file":"a","bytes":0,"sha256":"{}"}}"#, "0".repeat(64));
+        with("/weights", &list(&file, count.min(100_000)));
+        with("/name", &format!("\"{}\"", r"\na".repeat(count)));
+        let (strange, text) = ("\u{200b}".repeat(count), "a".repeat(count));
+        with("/network/kind", &json!(strange).to_string());
+        with("/network", &format!(r#"{{"preset":"{strange}"}}"#));
+        with("/network", &format!(r#"{{"{strange}":"\n{text}"}}"#));
+        with("/weights/0/file", &json!(strange).to_string());
+    }
 }
 
 /// What describes a network and a schedule in a folder of diffusers.
@@ -140,6 +224,24 @@ fn onnx_signatures() {
             }
         });
         within("model.onnx", taken, 2 * bytes.len());
+    });
+}
+
+/// What a network may compute of an image here, so that none takes long.
+const VALUES: usize = 1 << 20;
+
+/// A classifier in ONNX through tract, from the file to its first answer. It may take what its messages take as structs, its
+/// weights some times over, and so many times what it computes.
+#[test]
+fn onnx_classifiers() {
+    for (place, file) in corpus("classifiers").iter().enumerate() {
+        let read = OnnxNetwork::read(file, VALUES);
+        assert!(read.is_ok(), "file {place}: {:?}", read.err());
+    }
+    fuzz("classifiers", |bytes| {
+        let taken = peak(|| drop(OnnxNetwork::read(bytes, VALUES)));
+        let room = claims::MAX_DECODED + 8 * bytes.len() + 4 * 4 * VALUES;
+        within("classifier.onnx", taken, room);
     });
 }
 

@@ -352,7 +352,10 @@ fn any_class_can_be_the_null_class() {
     let model = imported("diffusers", &fixture("diffusers_class"), &out, &further);
     let config = model.config();
     assert_eq!((config.name.as_str(), config.null_class), ("animals", true));
-    assert_eq!(config.classes, ["cat", "dog", "owl"]);
+    assert_eq!(
+        config.classes.iter().collect::<Vec<_>>(),
+        ["cat", "dog", "owl"]
+    );
     assert_eq!(config.provenance.license, "MIT");
     let moved: Vec<u32> = expected
         .classes(0)

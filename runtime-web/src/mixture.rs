@@ -102,7 +102,8 @@ impl Mixture {
     /// Code `input`, naming the field and what it may be.
     pub fn sample(&self, request: &str) -> Result<MixtureRun, Failure> {
         let request: Request = serde_json::from_str(request).map_err(Failure::input)?;
-        let names: Vec<String> = (0..self.inner.means.len()).map(|k| k.to_string()).collect();
+        let ids = 0..self.inner.means.len();
+        let names = ids.map(|k| k.to_string()).collect();
         let plan = request.plan(&names, &SamplingDefaults::default(), RANGE)?;
         let plan = plan.on_timesteps(None)?;
         let (mixture, target) = (self.inner.clone(), self.inner.target);

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
-use super::{BundleError, WEIGHTS_FILE};
-use crate::network::UNetConfig;
+use super::{BundleError, ClassNames, Network, WEIGHTS_FILE};
+use crate::bounded;
 use crate::noise_level::LogSnrRange;
 use crate::prediction::Target;
 use crate::settings::{ClassName, Plan, Request, RequestError, SamplingDefaults};
@@ -19,8 +19,16 @@ use crate::settings::{ClassName, Plan, Request, RequestError, SamplingDefaults};
 /// - 2: its relatives (every field of the network after `log_snr_embedding`), compiled networks,
 ///   models without a null class and models without classes, and weights in 8 bits.
 pub const FORMAT_VERSION: u64 = 2;
-/// The most classes of a model.
-pub const MAX_CLASSES: usize = 100_000;
+/// The most bytes of a `config.json`.
+pub const MAX_CONFIG_BYTES: usize = 16 << 20;
+/// The most bytes of a text in it: an attribution may name many.
+const MAX_TEXT_BYTES: usize = 64 << 10;
+/// The most weights files.
+const MAX_FILES: usize = 1000;
+/// The most characters of a weights file's name.
+const MAX_FILE_NAME: usize = 255;
+/// The most figures of merit.
+const MAX_METRICS: usize = 1000;
 /// What this code writes as `written_by`.
 pub const WRITTEN_BY: &str = concat!("freeguide ", env!("CARGO_PKG_VERSION"));
 
@@ -47,7 +55,7 @@ pub struct Config {
     pub image: ImageShape,
     /// Class names; their ids are their places. ∅ has the id that follows the last. A model
     /// without classes is unconditional: there is ∅ alone.
-    pub classes: Vec<String>,
+    pub classes: ClassNames,
     /// Whether the model knows ∅. Where it was trained without (by another program), it is
     /// conditional only: there is no unconditional estimate, and so no guidance.
     #[serde(default = "yes", skip_serializing_if = "is_true")]
@@ -60,6 +68,7 @@ pub struct Config {
     #[serde(default)]
     pub sampling: SamplingDefaults,
     /// The weights files, in order.
+    #[serde(deserialize_with = "bounded::list::<MAX_FILES, _, _>")]
     pub weights: Vec<WeightsFile>,
     /// Where the model comes from.
     pub provenance: Provenance,
@@ -88,27 +97,6 @@ impl ImageShape {
     pub fn dims(self) -> [usize; 3] {
         [self.channels, self.size, self.size]
     }
-}
-
-/// The network and its configuration.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "lowercase")]
-// There is one of a model, which holds it; a box would only be in the way.
-#[allow(clippy::large_enum_variant)]
-pub enum Network {
-    /// The U-Net after ADM.
-    UNet(UNetConfig),
-    /// A network that is compiled into the runtime that draws with it (`cargo xtask compile-onnx`);
-    /// no other program has it.
-    Compiled(Compiled),
-}
-
-/// Which compiled network it is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Compiled {
-    /// The SHA-256 of the ONNX file that it was compiled from, in lower-case hexadecimal digits.
-    pub onnx_sha256: String,
 }
 
 /// What the network predicts, over which noise levels.
@@ -166,7 +154,7 @@ pub struct Provenance {
     #[serde(default)]
     pub parameters: u64,
     /// Figures of merit, by name.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "bounded::map::<MAX_METRICS, _, _>")]
     pub metrics: BTreeMap<String, f64>,
 }
 
@@ -183,12 +171,13 @@ struct Writer {
 }
 
 impl Config {
-    /// Reads and checks `config.json`.
+    /// Reads and checks `config.json`, for which twice the memory of the text is enough.
     ///
     /// # Errors
     ///
-    /// [`BundleError`]: bad JSON, an unknown, missing or senseless field, a newer version.
+    /// [`BundleError`]: bad JSON, an unknown, missing or senseless field, a newer version, over [`MAX_CONFIG_BYTES`].
     pub fn parse(json: &str) -> Result<Self, BundleError> {
+        check_lengths(json)?;
         serde_json::from_str::<IgnoredAny>(json).map_err(|e| BundleError::BadJson {
             reason: e.to_string(),
         })?;
@@ -265,12 +254,6 @@ impl Config {
                 self.image.channels
             ));
         }
-        if self.classes.len() > MAX_CLASSES {
-            return bad(format!(
-                "there are {} classes; up to {MAX_CLASSES} are possible",
-                self.classes.len()
-            ));
-        }
         if self.classes.is_empty() && !self.null_class {
             return bad("there are no classes, and no null class either".to_owned());
         }
@@ -281,13 +264,8 @@ impl Config {
                 self.format_version
             ));
         }
-        if let Some(id) = self.classes.iter().position(String::is_empty) {
-            return bad(format!("the name of class {id} is empty"));
-        }
-        let mut names: Vec<_> = self.classes.iter().collect();
-        names.sort();
-        if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
-            return bad(format!("the class name {:?} stands twice", pair[0]));
+        if let Some(name) = self.classes.duplicate() {
+            return bad(format!("the class name {name:?} stands twice"));
         }
         if !self.diffusion.log_snr.is_valid() {
             return bad("diffusion.log_snr needs finite numbers, min < max".to_owned());
@@ -305,14 +283,15 @@ impl Config {
         }
         for (i, file) in self.weights.iter().enumerate() {
             // A name, not a path: a bundle must not reach outside its folder.
-            let safe = !file.file.is_empty()
+            let safe = (1..=MAX_FILE_NAME).contains(&file.file.len())
                 && !file.file.starts_with('.')
                 && file
                     .file
                     .chars()
                     .all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
             if !safe {
-                return bad(format!("weights: {:?} is not a plain file name", file.file));
+                let name: String = file.file.chars().take(MAX_FILE_NAME).collect();
+                return bad(format!("weights: {name:?} is not a plain file name"));
             }
             if self.weights[..i]
                 .iter()
@@ -336,5 +315,58 @@ impl Config {
             network.validate(self.image.size)?;
         }
         Ok(())
+    }
+}
+
+/// Checks how long the file and the texts in it are, before anything is made of them.
+fn check_lengths(json: &str) -> Result<(), BundleError> {
+    let bad = |reason: String| Err(BundleError::BadConfig { reason });
+    if json.len() > MAX_CONFIG_BYTES {
+        return bad(format!(
+            "it has {} bytes; up to {MAX_CONFIG_BYTES} are possible",
+            json.len()
+        ));
+    }
+    let longest = longest_text(json);
+    if longest > MAX_TEXT_BYTES {
+        return bad(format!(
+            "a text in it has {longest} bytes; up to {MAX_TEXT_BYTES} are possible"
+        ));
+    }
+    Ok(())
+}
+
+/// The bytes between the quotation marks of the longest text in what may be JSON.
+fn longest_text(json: &str) -> usize {
+    let (mut longest, mut length, mut inside, mut escaped) = (0, 0, false, false);
+    for byte in json.bytes() {
+        if escaped || byte != b'"' {
+            escaped = inside && !escaped && byte == b'\\';
+            length += 1;
+        } else {
+            inside = !inside;
+            length = 0;
+        }
+        if inside {
+            longest = longest.max(length);
+        }
+    }
+    longest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_text_is_measured_between_its_marks() {
+        let found = [
+            r#"{"a": "bcd", "e": 123456}"#,
+            r#"["\"\\", "a"]"#,
+            r#"["ab\"#,
+            "",
+        ]
+        .map(longest_text);
+        assert_eq!(found, [3, 4, 3, 0]);
     }
 }

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
+
+use crate::bounded;
 
 /// The most dimensions of a tensor.
 const MAX_RANK: usize = 8;
@@ -17,7 +19,7 @@ const MAX_NAME: usize = 512;
 pub(super) struct Entry {
     #[serde(deserialize_with = "short")]
     pub(super) dtype: String,
-    #[serde(deserialize_with = "few")]
+    #[serde(deserialize_with = "bounded::list::<MAX_RANK, _, _>")]
     pub(super) shape: Vec<usize>,
     pub(super) data_offsets: [u64; 2],
 }
@@ -90,27 +92,4 @@ fn short<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error>
         0..=MAX_NAME => Ok(text),
         _ => Err(D::Error::custom("its type is too long")),
     }
-}
-
-fn few<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<usize>, D::Error> {
-    struct Few;
-    impl<'de> Visitor<'de> for Few {
-        type Value = Vec<usize>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            write!(f, "up to {MAX_RANK} dimensions")
-        }
-
-        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<usize>, A::Error> {
-            let mut shape = Vec::new();
-            while let Some(dim) = seq.next_element()? {
-                if shape.len() == MAX_RANK {
-                    return Err(A::Error::invalid_length(MAX_RANK + 1, &self));
-                }
-                shape.push(dim);
-            }
-            Ok(shape)
-        }
-    }
-    deserializer.deserialize_seq(Few)
 }

@@ -9,6 +9,7 @@
 //! [`Loader`], chunk by chunk as they arrive. A bundle that is broken in any way is a
 //! [`BundleError`], and then nothing of it has been loaded.
 
+mod class_names;
 mod config;
 mod error;
 mod header;
@@ -16,18 +17,21 @@ mod intake;
 mod loadable;
 mod loader;
 mod memory;
+mod network;
 mod parameters;
 mod quantized;
 mod safetensors;
 
+pub use class_names::{ClassNames, MAX_CLASS_NAME, MAX_CLASSES};
 pub use config::{
-    Compiled, Config, Diffusion, FORMAT_VERSION, ImageShape, MAX_CLASSES, Network, Provenance,
-    WRITTEN_BY, WeightKind, WeightsFile,
+    Config, Diffusion, FORMAT_VERSION, ImageShape, MAX_CONFIG_BYTES, Provenance, WRITTEN_BY,
+    WeightKind, WeightsFile,
 };
 pub use error::BundleError;
 pub use loadable::Loadable;
 pub use loader::{Loader, Model, NetworkLoader};
 pub use memory::MemoryEstimate;
+pub use network::{Compiled, Network};
 pub use parameters::{Parameter, parameters};
 pub use quantized::SCALE_SUFFIX;
 pub use safetensors::hex;

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{CLASSIFIER_FILE, ClassifierError, MOST, Tensors};
-use crate::bundle::{Values, read_whole};
+use crate::bounded;
+use crate::bundle::{ClassNames, Values, read_whole};
 
 /// The key of the file's metadata under which it says what it is.
 pub const DESCRIPTION_KEY: &str = "freeguide_classifier";
@@ -18,11 +19,11 @@ pub struct Description {
     /// Height and width of its images.
     pub size: usize,
     /// Its classes, in the order of their ids.
-    pub classes: Vec<String>,
+    pub classes: ClassNames,
     /// Accuracy on images that it was not trained on.
     pub held_out_accuracy: f64,
     /// The same for each class; none where none of its images was held out.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "bounded::list::<MOST, _, _>")]
     pub held_out_class_accuracies: Vec<Option<f64>>,
     /// How many those images were.
     pub held_out_images: usize,
@@ -88,12 +89,17 @@ fn says(bytes: &[u8]) -> Option<String> {
     #[derive(Deserialize)]
     struct Header {
         #[serde(rename = "__metadata__")]
-        metadata: BTreeMap<String, String>,
+        metadata: Metadata,
+    }
+    /// Of all entries, the one that counts.
+    #[derive(Deserialize)]
+    struct Metadata {
+        freeguide_classifier: String,
     }
     let length = u64::from_le_bytes(bytes.get(..8)?.try_into().ok()?);
     let header = bytes.get(8..)?.get(..usize::try_from(length).ok()?)?;
-    let mut header: Header = serde_json::from_slice(header).ok()?;
-    header.metadata.remove(DESCRIPTION_KEY)
+    let header: Header = serde_json::from_slice(header).ok()?;
+    Some(header.metadata.freeguide_classifier)
 }
 
 impl Tensors for File {

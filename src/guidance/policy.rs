@@ -4,12 +4,11 @@ use serde::{Deserialize, Serialize};
 
 /// What is made of the two estimates of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+#[serde(tag = "kind", rename_all = "lowercase", try_from = "Fields")]
 pub enum Policy {
     /// The paper's mix (Ho & Salimans 2022, equation 6).
     Cfg {
         /// φ of guidance rescale, from 0 (none) to 1: [`rescale`](super::rescale).
-        #[serde(default)]
         rescale: f64,
     },
     /// Adaptive projected guidance: [`projected`](super::projected).
@@ -20,29 +19,68 @@ pub enum Policy {
 }
 
 /// The settings of adaptive projected guidance.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Projection {
     /// η: how much of the part of Δ along x̃(c) stays; 1 projects nothing.
-    #[serde(default)]
     pub eta: f64,
     /// β: what of the steps before is added to Δ; negative values push apart, 0 has no memory.
-    #[serde(default = "default_momentum")]
     pub momentum: f64,
     /// r: the largest norm of Δ over an image of values in [−1, 1]; none unless given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub norm_threshold: Option<f64>,
 }
 
-fn default_momentum() -> f64 {
-    -0.5
+/// The fields of [`Policy`] as they are read: serde keeps whatever an object with a tag holds, however much, until it
+/// has found the tag.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Fields {
+    kind: Kind,
+    rescale: Option<f64>,
+    eta: Option<f64>,
+    momentum: Option<f64>,
+    norm_threshold: Option<f64>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Kind {
+    Cfg,
+    Apg,
+    #[serde(rename = "cfg++")]
+    CfgPlusPlus,
+}
+
+impl TryFrom<Fields> for Policy {
+    type Error = &'static str;
+
+    fn try_from(fields: Fields) -> Result<Self, &'static str> {
+        let projects = fields.eta.or(fields.momentum).or(fields.norm_threshold);
+        match fields.kind {
+            Kind::Cfg if projects.is_none() => Ok(Self::Cfg {
+                rescale: fields.rescale.unwrap_or_default(),
+            }),
+            Kind::Apg if fields.rescale.is_none() => {
+                let default = Projection::default();
+                Ok(Self::Apg(Projection {
+                    eta: fields.eta.unwrap_or(default.eta),
+                    momentum: fields.momentum.unwrap_or(default.momentum),
+                    norm_threshold: fields.norm_threshold,
+                }))
+            }
+            Kind::CfgPlusPlus if projects.or(fields.rescale).is_none() => Ok(Self::CfgPlusPlus),
+            Kind::Cfg => Err("cfg has no setting but `rescale`"),
+            Kind::Apg => Err("apg has no settings but `eta`, `momentum` and `norm_threshold`"),
+            Kind::CfgPlusPlus => Err("cfg++ has no settings"),
+        }
+    }
 }
 
 impl Default for Projection {
     fn default() -> Self {
         Self {
             eta: 0.0,
-            momentum: default_momentum(),
+            momentum: -0.5,
             norm_threshold: None,
         }
     }

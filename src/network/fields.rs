@@ -4,16 +4,22 @@ use serde::Deserialize;
 
 use super::config::DEFAULT_EPSILON;
 use super::{Downsample, LogSnrEmbedding, MiddleKind, Modulation, UNetConfig, Upsample};
+use crate::bounded;
 use crate::timesteps::Timesteps;
 
+/// The most stages of a network, and sizes at which it attends. An image of 4096 pixels can be halved twelve times.
+const MAX_STAGES: usize = 64;
+
 /// The fields of [`UNetConfig`], with `preset`.
-#[derive(Deserialize)]
+#[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Fields {
+pub(crate) struct Fields {
     preset: Option<String>,
     base_channels: Option<usize>,
+    #[serde(default, deserialize_with = "bounded::some_list::<MAX_STAGES, _, _>")]
     channel_multipliers: Option<Vec<usize>>,
     residual_blocks: Option<usize>,
+    #[serde(default, deserialize_with = "bounded::some_list::<MAX_STAGES, _, _>")]
     attention_resolutions: Option<Vec<usize>>,
     head_channels: Option<usize>,
     dropout: Option<f64>,
@@ -39,7 +45,7 @@ impl TryFrom<Fields> for UNetConfig {
         let preset = match &fields.preset {
             Some(name) => Some(Self::preset(name).ok_or_else(|| {
                 let known = Self::PRESETS.join(", ");
-                format!("there is no preset {name:?}; the presets are {known}")
+                format!("there is no preset `{name}`; the presets are {known}")
             })?),
             None => None,
         };

@@ -21,6 +21,7 @@ pub use conditioning::{Conditioning, LogSnrEmbedding};
 pub use config::UNetConfig;
 pub use dropout::DropoutMasks;
 pub use error::NetworkError;
+pub(crate) use fields::Fields;
 pub use group_norm::GroupNorm;
 pub use resample::Resample;
 pub use residual::ResidualBlock;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::RequestError;
+use crate::bundle::ClassNames;
 use crate::denoiser::Class;
 
 /// A class as people name it: its id, its name, or `null` for the unconditional model.
@@ -22,11 +23,11 @@ pub enum ClassName {
 /// # Errors
 ///
 /// [`RequestError::UnknownClass`], which lists the classes that there are.
-pub fn resolve_class(class: &ClassName, names: &[String]) -> Result<Class, RequestError> {
+pub fn resolve_class(class: &ClassName, names: &ClassNames) -> Result<Class, RequestError> {
     let found = match class {
         ClassName::Unconditional => return Ok(None),
         ClassName::Id(id) => usize::try_from(*id).ok().filter(|&id| id < names.len()),
-        ClassName::Name(name) => names.iter().position(|n| n == name),
+        ClassName::Name(name) => names.id(name),
     };
     found
         .map(|id| Some(id as u32))

@@ -8,6 +8,7 @@ use super::{
     ClassName, MAX_GUIDANCE, MAX_IMAGES, MAX_STEPS, Plan, RequestError, SamplingDefaults,
     resolve_class,
 };
+use crate::bundle::ClassNames;
 use crate::guidance::Policy;
 use crate::noise::MAX_SEED;
 use crate::noise_level::LogSnrRange;
@@ -105,7 +106,7 @@ impl Request {
     /// [`RequestError`] names the field and what it may be.
     pub fn plan(
         &self,
-        names: &[String],
+        names: &ClassNames,
         defaults: &SamplingDefaults,
         trained: LogSnrRange,
     ) -> Result<Plan, RequestError> {
@@ -318,7 +319,7 @@ mod tests {
 
     fn plan_with(defaults: &SamplingDefaults, json: &str) -> Result<Plan, String> {
         let request: Request = serde_json::from_str(json).map_err(|e| e.to_string())?;
-        let names = ["cat".to_owned(), "dog".to_owned()];
+        let names = ["cat", "dog"].into_iter().collect();
         request
             .plan(&names, defaults, LogSnrRange::PAPER)
             .map_err(|e| e.to_string())

@@ -1,11 +1,11 @@
 //! Bundles on a disk.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 use burn::tensor::Device;
-use freeguide::bundle::{BundleError, CONFIG_FILE, Loader, Model};
+use freeguide::bundle::{BundleError, CONFIG_FILE, Loader, MAX_CONFIG_BYTES, Model};
 
 /// Bytes that are read at a time.
 const CHUNK: usize = 1 << 20;
@@ -16,8 +16,14 @@ const CHUNK: usize = 1 << 20;
 ///
 /// [`BundleError`], for every way in which it can be broken.
 pub fn open(folder: &Path, device: &Device) -> Result<Model, BundleError> {
-    let json =
-        fs::read_to_string(folder.join(CONFIG_FILE)).map_err(|e| failure(CONFIG_FILE, &e))?;
+    let mut json = String::new();
+    // One byte more than there may be: the loader refuses it.
+    File::open(folder.join(CONFIG_FILE))
+        .and_then(|file| {
+            file.take(MAX_CONFIG_BYTES as u64 + 1)
+                .read_to_string(&mut json)
+        })
+        .map_err(|e| failure(CONFIG_FILE, &e))?;
     let mut loader = Loader::new(&json, device)?;
     let mut chunk = vec![0; CHUNK];
     for weights in loader.files().to_vec() {

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
+use freeguide::bundle::ClassNames;
 use freeguide::network::UNetConfig;
 use freeguide::noise_level::LogSnrRange;
 use freeguide::prediction::Target;
@@ -260,7 +261,11 @@ impl Recipe {
         // The defaults are good if a request that asks for nothing is.
         let request = Request::new(vec![ClassName::Unconditional]);
         request
-            .plan(&[], &self.sampling, self.diffusion.log_snr)
+            .plan(
+                &ClassNames::default(),
+                &self.sampling,
+                self.diffusion.log_snr,
+            )
             .and_then(|plan| plan.on_timesteps(self.network.timesteps.as_ref()))
             .context("[sampling]")
             .map_err(|e| anyhow!("{e:#}"))?;

@@ -149,7 +149,7 @@ fn values(tensor: Tensor<4>) -> Result<Vec<f32>> {
 pub fn settings<'a>(model: &'a Model, plan: &Plan, index: usize) -> ImageSettings<'a> {
     ImageSettings {
         model: &model.config().name,
-        class: plan.classes[index].map(|id| model.config().classes[id as usize].as_str()),
+        class: plan.classes[index].map(|id| &model.config().classes[id as usize]),
         guidance: plan.guidance[index],
         steps: plan.steps,
         sampler: plan.sampler.name(),

@@ -190,7 +190,7 @@ fn file(weights: &Finished, name: &str, data: &Dataset, held_out: &Examined) -> 
     let says = Description {
         name: name.to_owned(),
         size: data.size,
-        classes: data.classes.clone(),
+        classes: data.classes.iter().collect(),
         held_out_accuracy: held_out.accuracy(),
         held_out_class_accuracies: held_out.class_accuracies(),
         held_out_images: held_out.images(),

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
+use freeguide::bundle::ClassNames;
 use freeguide::settings::{ClassName, Guidance, MAX_IMAGES, Request};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -127,8 +128,8 @@ fn sample_on(ranks: &Ranks, arguments: &Sample) -> Result<ExitCode> {
 }
 
 /// A class as it is typed. A name wins over an id that looks the same.
-fn class(text: &str, names: &[String]) -> ClassName {
-    if names.iter().any(|name| name == text) {
+fn class(text: &str, names: &ClassNames) -> ClassName {
+    if names.id(text).is_some() {
         ClassName::Name(text.to_owned())
     } else if text == "none" {
         ClassName::Unconditional
@@ -157,7 +158,10 @@ pub fn inspect(arguments: &Inspect) -> Result<ExitCode> {
         "{}: {}×{} pixels, {} channels, {} parameters",
         config.name, image.size, image.size, image.channels, origin.parameters
     ))?;
-    print_line(format_args!("classes: {}", config.classes.join(", ")))?;
+    print_line(format_args!(
+        "classes: {}",
+        config.classes.iter().collect::<Vec<_>>().join(", ")
+    ))?;
     print_line(format_args!(
         "trained for {} steps on {} images seen, p_uncond {}, average over {}",
         origin.steps, origin.images_seen, origin.p_uncond, origin.ema_decay

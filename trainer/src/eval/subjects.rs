@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, anyhow, bail};
 use burn::tensor::Device;
-use freeguide::bundle::Model;
+use freeguide::bundle::{ClassNames, Model};
 use freeguide::noise::{NoiseStream, Purpose};
 
 use super::classes;
@@ -189,8 +189,9 @@ fn preparation(sweep: &Sweep, size: usize, channels: usize) -> Result<DataRecipe
 }
 
 /// For each class of the data set its id in the model, by name.
-fn class_ids(data: &[String], model: &[String]) -> Result<Vec<u32>> {
-    let (unknown, absent) = (missing(data, model), missing(model, data));
+fn class_ids(data: &[String], model: &ClassNames) -> Result<Vec<u32>> {
+    let unknown = missing(data.iter(), |name| model.id(name).is_some());
+    let absent = missing(model.iter(), |name| data.iter().any(|known| known == name));
     if !unknown.is_empty() || !absent.is_empty() {
         let mut what = Vec::new();
         if !unknown.is_empty() {
@@ -201,18 +202,17 @@ fn class_ids(data: &[String], model: &[String]) -> Result<Vec<u32>> {
         }
         bail!("the classes do not match: {}", what.join("; "));
     }
-    let place = |name| model.iter().position(|m| m == name).unwrap_or(0) as u32;
-    Ok(data.iter().map(place).collect())
+    Ok(ids(data, model))
 }
 
 /// For each class of the data set its id in a feature network, by name.
-fn network_classes(data: &[String], name: &str, known: &[String]) -> Result<Vec<u32>, String> {
+fn network_classes(data: &[String], name: &str, known: &ClassNames) -> Result<Vec<u32>, String> {
     if known.is_empty() {
         return Err(format!(
             "There is no class accuracy by {name}: its file does not name its classes."
         ));
     }
-    let unknown = missing(data, known);
+    let unknown = missing(data.iter(), |name| known.id(name).is_some());
     if !unknown.is_empty() {
         return Err(format!(
             "There is no class accuracy by {name}: its {} classes do not match those of the data set, of which it does not know {}. `freeguide classifier` trains a network that does.",
@@ -220,14 +220,25 @@ fn network_classes(data: &[String], name: &str, known: &[String]) -> Result<Vec<
             unknown.join(", ")
         ));
     }
-    let place = |name| known.iter().position(|k| k == name).unwrap_or(0) as u32;
-    Ok(data.iter().map(place).collect())
+    Ok(ids(data, known))
 }
 
-/// The first few names of `of` that are not `among` the others, quoted.
-fn missing(of: &[String], among: &[String]) -> Vec<String> {
-    let missing = of.iter().filter(|name| !among.contains(name));
-    missing.take(5).map(|name| format!("{name:?}")).collect()
+/// The ids of names that are known.
+fn ids(names: &[String], known: &ClassNames) -> Vec<u32> {
+    let id = |name: &String| known.id(name).unwrap_or(0) as u32;
+    names.iter().map(id).collect()
+}
+
+/// The first few names that are not known, quoted.
+fn missing<S: AsRef<str>>(
+    names: impl Iterator<Item = S>,
+    known: impl Fn(&str) -> bool,
+) -> Vec<String> {
+    names
+        .filter(|name| !known(name.as_ref()))
+        .take(5)
+        .map(|name| format!("{:?}", name.as_ref()))
+        .collect()
 }
 
 /// Names of models for tables: the bundle's, with a number where two are the same.
@@ -249,26 +260,30 @@ fn labels(models: &[Model]) -> Vec<String> {
 mod tests {
     use super::*;
 
-    fn names(names: &[&str]) -> Vec<String> {
+    fn data(names: &[&str]) -> Vec<String> {
         names.iter().map(|n| (*n).to_owned()).collect()
+    }
+
+    fn known(names: &[&str]) -> ClassNames {
+        names.iter().collect()
     }
 
     #[test]
     fn a_feature_network_may_know_more_classes_but_not_fewer() {
-        let found = network_classes(&names(&["a", "b"]), "N", &names(&["b", "c", "a"]));
+        let found = network_classes(&data(&["a", "b"]), "N", &known(&["b", "c", "a"]));
         assert_eq!(found.unwrap(), [2, 0]);
-        let other = network_classes(&names(&["a", "b"]), "N", &names(&["b", "c"])).unwrap_err();
+        let other = network_classes(&data(&["a", "b"]), "N", &known(&["b", "c"])).unwrap_err();
         assert!(other.contains("its 2 classes do not match"), "{other}");
         assert!(other.contains("does not know \"a\"."), "{other}");
-        let nameless = network_classes(&names(&["a"]), "N", &[]).unwrap_err();
+        let nameless = network_classes(&data(&["a"]), "N", &ClassNames::default()).unwrap_err();
         assert!(nameless.contains("does not name its classes"), "{nameless}");
     }
 
     #[test]
     fn classes_are_matched_by_name_and_what_is_missing_is_named() {
-        let ids = class_ids(&names(&["a", "b", "c"]), &names(&["c", "a", "b"]));
+        let ids = class_ids(&data(&["a", "b", "c"]), &known(&["c", "a", "b"]));
         assert_eq!(ids.unwrap(), [1, 2, 0]);
-        let error = class_ids(&names(&["a", "dog"]), &names(&["a", "cat"])).unwrap_err();
+        let error = class_ids(&data(&["a", "dog"]), &known(&["a", "cat"])).unwrap_err();
         assert_eq!(
             error.to_string(),
             "the classes do not match: the model does not know \"dog\"; the data set has no \"cat\""

@@ -25,7 +25,7 @@ pub fn config(recipe: &Recipe, info: &RunInfo, steps: u64, ema_decay: f64) -> Co
             size: recipe.data.size as usize,
             channels: recipe.data.channels as usize,
         },
-        classes: info.classes.clone(),
+        classes: info.classes.iter().collect(),
         null_class: true,
         network: Network::UNet(recipe.network.clone()),
         diffusion: Diffusion {

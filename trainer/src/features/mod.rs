@@ -7,6 +7,9 @@ mod efficientnet_lite0;
 mod error;
 mod inception;
 mod onnx;
+mod onnx_sizes;
+#[cfg(test)]
+mod onnx_tests;
 mod open;
 mod resize;
 mod rows;
@@ -21,6 +24,7 @@ pub use weights::Weights;
 
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor, TensorData};
+use freeguide::bundle::ClassNames;
 use freeguide::classifier::ResNet;
 
 use efficientnet_lite0::EfficientNetLite0;
@@ -85,7 +89,7 @@ pub struct FeatureNetwork {
     input: usize,
     normalisation: Normalisation,
     /// The names of its classes, where they are known.
-    classes: Vec<String>,
+    classes: ClassNames,
     /// Its accuracy on images that it was not trained on, where the file says so.
     accuracy: Option<f64>,
     body: Body,
@@ -134,7 +138,7 @@ impl FeatureNetwork {
     }
 
     /// The names of its classes; empty where they are not known.
-    pub fn classes(&self) -> &[String] {
+    pub fn classes(&self) -> &ClassNames {
         &self.classes
     }
 

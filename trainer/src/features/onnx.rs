@@ -1,14 +1,18 @@
 //! Any classifier in ONNX as a feature network, through tract.
 
-use std::path::Path;
-use std::sync::Arc;
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
+use std::sync::{Arc, Once};
 
-use anyhow::anyhow;
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use prost::Message;
 use rayon::prelude::*;
+use tract_onnx::pb::type_proto::Value as Type;
 use tract_onnx::pb::{GraphProto, ModelProto, NodeProto, ValueInfoProto};
 use tract_onnx::prelude::*;
 
-use super::{FeatureError, Rows};
+use super::{FeatureError, Rows, onnx_sizes};
+use crate::onnx::claims;
 
 /// A network in ONNX, prepared for one image at a time: tract computes on one core, so every core takes an image.
 pub struct OnnxNetwork {
@@ -27,50 +31,65 @@ struct Ends {
 
 /// The input size of a network that takes any.
 const DEFAULT_INPUT: usize = 224;
+/// The most values that a network may compute of an image, in all its layers: two gigabytes of them. The largest
+/// classifiers that are published compute a quarter of that.
+pub const MAX_VALUES: usize = 1 << 29;
+/// The most characters of what tract says that are passed on.
+const MAX_REASON: usize = 300;
 
 impl OnnxNetwork {
-    /// Opens a classifier: one input `[batch, 3, height, width]`, and as output the logits or, behind a Softmax, the
-    /// probabilities, `[batch, classes]`. Its features are what the last Gemm or MatMul takes.
+    /// Reads the file of a classifier: one input `[batch, 3, height, width]`, and as output the logits or, behind a
+    /// Softmax, the probabilities, `[batch, classes]`. Its features are what the last Gemm or MatMul takes. `most` is
+    /// [`MAX_VALUES`].
     ///
     /// # Errors
     ///
-    /// [`FeatureError::Format`] says what is missing.
-    pub fn open(path: &Path) -> Result<Self, FeatureError> {
-        let bad = |reason: String| FeatureError::Format {
-            path: path.to_owned(),
-            reason,
-        };
-        let reading = |e: TractError| bad(format!("no ONNX network that tract can run: {e:#}"));
+    /// What is missing, or what it claims to have and has not.
+    pub fn read(bytes: &[u8], most: usize) -> Result<Self> {
+        claims::check(bytes)?;
+        let mut proto = ModelProto::decode(bytes).context("it is not an ONNX file")?;
+        let (input, ends) = inspect(&proto).map_err(|reason| anyhow!(reason))?;
+        forget_shapes(&mut proto);
+        let loaded = caught(|| Self::load(&proto, input, &ends, most));
+        loaded.map_err(|e| {
+            let reason: String = format!("{e:#}").chars().take(MAX_REASON).collect();
+            anyhow!("it is no ONNX network that tract can run: {reason}")
+        })
+    }
+
+    fn load(proto: &ModelProto, input: usize, ends: &Ends, most: usize) -> Result<Self> {
         let onnx = tract_onnx::onnx();
-        let mut proto = onnx.proto_model_for_path(path).map_err(reading)?;
-        let (input, ends) = inspect(&mut proto).map_err(|reason| bad(reason.to_owned()))?;
-        let folder = path.parent().and_then(Path::to_str);
-        let model = onnx
-            .parse(&proto, folder)
-            .and_then(|parsed| {
-                let place = |name: &str| {
-                    let found = parsed.outlets_by_name.get(name).copied();
-                    found.ok_or_else(|| anyhow!("there is no {name:?}"))
-                };
-                let outlets = [place(&ends.features)?, place(&ends.logits)?];
-                parsed
-                    .model
-                    .with_output_outlets(&outlets)?
-                    .with_input_fact(0, f32::fact([1, 3, input, input]).into())?
-                    .into_optimized()?
-                    .into_runnable()
-            })
-            .map_err(reading)?;
+        let nodes = proto.graph.iter().flat_map(|graph| &graph.node);
+        let mut kinds = nodes.map(|node| &node.op_type);
+        if let Some(kind) = kinds.find(|&kind| !onnx.op_register.0.contains_key(kind)) {
+            bail!("it does not know the operator {kind}");
+        }
+        let parsed = onnx.parse(proto, None)?;
+        let place = |name: &str| {
+            let found = parsed.outlets_by_name.get(name).copied();
+            found.with_context(|| format!("there is no {name:?}"))
+        };
+        let outlets = [place(&ends.features)?, place(&ends.logits)?];
+        let mut model = parsed
+            .model
+            .with_output_outlets(&outlets)?
+            .with_input_fact(0, f32::fact([1, 3, input, input]).into())?
+            .into_compact()?;
+        onnx_sizes::infer(&mut model, most)?;
+        let model = model.into_typed()?;
+        onnx_sizes::check(&model, most)?;
         let mut network = Self {
-            model,
+            model: model.into_optimized()?.into_runnable()?,
             input,
             features: 0,
             classes: 0,
         };
         // What an image gives says how wide the answers are.
-        let (features, logits) = network
-            .run_one(&vec![0.0; 3 * input * input])
-            .map_err(reading)?;
+        let (features, logits) = network.run_one(&vec![0.0; 3 * input * input])?;
+        ensure!(
+            !features.is_empty() && !logits.is_empty(),
+            "its answer is empty"
+        );
         (network.features, network.classes) = (features.len(), logits.len());
         Ok(network)
     }
@@ -126,9 +145,44 @@ impl OnnxNetwork {
     }
 }
 
+/// What `act` answers; where it panics, as tract does at some files, that it did.
+fn caught<T>(act: impl FnOnce() -> Result<T>) -> Result<T> {
+    thread_local! {
+        static QUIET: Cell<bool> = const { Cell::new(false) };
+    }
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let hook = take_hook();
+        set_hook(Box::new(move |panic| match QUIET.get() {
+            true => {}
+            false => hook(panic),
+        }));
+    });
+    QUIET.set(true);
+    // Nothing that `act` changes outlives it.
+    let answer = catch_unwind(AssertUnwindSafe(act));
+    QUIET.set(false);
+    answer.unwrap_or_else(|_| bail!("it fails at it"))
+}
+
+/// Leaves the shapes out that the file states: they follow from the input's, and may be whole expressions.
+fn forget_shapes(proto: &mut ModelProto) {
+    if let Some(graph) = &mut proto.graph {
+        graph.value_info.clear();
+        for value in graph.input.iter_mut().chain(&mut graph.output) {
+            let Some(Type::TensorType(tensor)) =
+                value.r#type.as_mut().and_then(|kind| kind.value.as_mut())
+            else {
+                continue;
+            };
+            tensor.shape = None;
+        }
+    }
+}
+
 /// The size of the input, and where the features and the logits are.
-fn inspect(proto: &mut ModelProto) -> Result<(usize, Ends), &'static str> {
-    let graph = proto.graph.as_mut().ok_or("the file has no graph")?;
+fn inspect(proto: &ModelProto) -> Result<(usize, Ends), &'static str> {
+    let graph = proto.graph.as_ref().ok_or("the file has no graph")?;
     let input = input_size(graph)?;
     let output = graph.output.first().ok_or("the graph has no output")?;
     let maker = |name: &str| {
@@ -138,7 +192,8 @@ fn inspect(proto: &mut ModelProto) -> Result<(usize, Ends), &'static str> {
             .find(|n| n.output.iter().any(|o| o == name))
     };
     let mut logits = output.name.clone();
-    loop {
+    // Each of them once: a graph may run in a circle.
+    for _ in &graph.node {
         let node = maker(&logits).ok_or("no layer makes its output")?;
         match node.op_type.as_str() {
             "Softmax" | "Identity" | "Flatten" | "Reshape" => {
@@ -156,7 +211,8 @@ fn inspect(proto: &mut ModelProto) -> Result<(usize, Ends), &'static str> {
             _ => return Err(NO_LINEAR),
         }
     }
-    let features = first_input(maker(&logits).ok_or(NO_LINEAR)?)?.to_owned();
+    let product = maker(&logits).filter(|n| matches!(n.op_type.as_str(), "Gemm" | "MatMul"));
+    let features = first_input(product.ok_or(NO_LINEAR)?)?.to_owned();
     Ok((input, Ends { features, logits }))
 }
 
@@ -172,7 +228,6 @@ fn first_input(node: &NodeProto) -> Result<&str, &'static str> {
 /// Height and width of the graph's only true input.
 fn input_size(graph: &GraphProto) -> Result<usize, &'static str> {
     use tract_onnx::pb::tensor_shape_proto::dimension::Value;
-    use tract_onnx::pb::type_proto::Value as Type;
     const WANTED: &str = "it needs one input of the shape [batch, 3, size, size]";
     let is_weight = |v: &&ValueInfoProto| graph.initializer.iter().any(|w| w.name == v.name);
     let input = graph.input.iter().find(|v| !is_weight(v)).ok_or(WANTED)?;

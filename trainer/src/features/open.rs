@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use burn::tensor::Device;
-use freeguide::bundle::hex;
+use freeguide::bundle::{ClassNames, hex};
 use freeguide::classifier::{DESCRIPTION_KEY, Description, ResNet, Tensors};
 use sha2::{Digest, Sha256};
 
 use super::efficientnet_lite0::{self, EfficientNetLite0};
 use super::inception::{self, Inception};
-use super::onnx::OnnxNetwork;
+use super::onnx::{MAX_VALUES, OnnxNetwork};
 use super::{Body, FeatureError, FeatureNetwork, Normalisation, Weights};
 
 /// The networks that come with the program, by name: CIFAR-10 classifiers. Their licence lies beside them.
@@ -65,14 +65,18 @@ pub fn open(
     let sha256 = digest(&bytes);
     match path.extension().and_then(|e| e.to_str()) {
         Some("onnx") => {
-            let network = OnnxNetwork::open(path)?;
+            let network = OnnxNetwork::read(&bytes, MAX_VALUES);
+            let network = network.map_err(|e| FeatureError::Format {
+                path: path.to_owned(),
+                reason: format!("{e:#}"),
+            })?;
             let stem = path.file_stem().and_then(|s| s.to_str());
             Ok(FeatureNetwork {
                 name: stem.unwrap_or("ONNX").to_owned(),
                 sha256,
                 input: network.input(),
                 normalisation: onnx_input,
-                classes: Vec::new(),
+                classes: ClassNames::default(),
                 accuracy: None,
                 body: Body::Onnx(Box::new(network)),
                 device: device.clone(),
@@ -104,7 +108,7 @@ fn safetensors_network(
         sha256,
         input,
         normalisation,
-        classes: Vec::new(),
+        classes: ClassNames::default(),
         accuracy: None,
         body,
         device: device.clone(),
@@ -135,7 +139,7 @@ fn safetensors_network(
             Body::ResNet(Box::new(body)),
         );
         if cifar10 {
-            network.classes = CIFAR10.map(str::to_owned).to_vec();
+            network.classes = CIFAR10.iter().collect();
         }
         return Ok(network);
     };
@@ -172,7 +176,7 @@ fn inception_network(
         sha256,
         input: inception::INPUT,
         normalisation: Normalisation::SYMMETRIC,
-        classes: Vec::new(),
+        classes: ClassNames::default(),
         accuracy: None,
         body: Body::Inception(Box::new(Inception::load(&weights, device)?)),
         device: device.clone(),

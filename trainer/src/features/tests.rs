@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::Device;
+use freeguide::bundle::ClassNames;
 use freeguide::classifier::Tensors;
 use safetensors::SafeTensors;
 
@@ -77,7 +78,7 @@ fn network(name: &str, input: usize, normalisation: Normalisation, body: Body) -
         sha256: String::new(),
         input,
         normalisation,
-        classes: Vec::new(),
+        classes: ClassNames::default(),
         accuracy: None,
         body,
         device: Device::flex(),

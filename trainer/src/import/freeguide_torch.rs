@@ -49,7 +49,7 @@ pub fn read(options: &Options) -> Result<(Config, UNet)> {
                 config.classes.len()
             );
         }
-        config.classes.clone_from(names);
+        config.classes = names.iter().collect();
     }
     config.name.clone_from(&options.name);
     if !options.license.is_empty() {

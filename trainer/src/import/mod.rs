@@ -20,8 +20,8 @@ use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use clap::ValueEnum;
 use freeguide::bundle::{
-    CONFIG_FILE, Config, Diffusion, FORMAT_VERSION, ImageShape, Loadable, Network, Provenance,
-    WRITTEN_BY, parameters,
+    CONFIG_FILE, ClassNames, Config, Diffusion, FORMAT_VERSION, ImageShape, Loadable, Network,
+    Provenance, WRITTEN_BY, parameters,
 };
 use freeguide::network::{UNet, UNetConfig};
 use freeguide::prediction::Target;
@@ -220,9 +220,9 @@ fn assemble(foreign: Foreign, options: &Options) -> Result<(Config, UNet)> {
     Ok((config, network))
 }
 
-fn class_names(options: &Options, classes: usize) -> Result<Vec<String>> {
+fn class_names(options: &Options, classes: usize) -> Result<ClassNames> {
     match &options.classes {
-        Some(names) if names.len() == classes => Ok(names.clone()),
+        Some(names) if names.len() == classes => Ok(names.iter().collect()),
         Some(names) => {
             let what = format!(
                 "--classes names {} classes, and the model has {classes}",

@@ -5,6 +5,7 @@
 //! id in, prediction out. The [guided step](guided_step) is one whole step of DDIM with
 //! classifier-free guidance inside, w being an input.
 
+pub mod claims;
 mod conditioning;
 mod document;
 mod engine;

@@ -69,6 +69,21 @@ impl<'a> Message<'a> {
         self.try_for_each(|field| field.map(|_| ()))
     }
 
+    /// Its bytes as integers one after another, as a packed field has them; the last of them is [`NoMessage`] where it
+    /// is cut off.
+    pub fn varints(mut self) -> impl Iterator<Item = Result<u64, NoMessage>> {
+        std::iter::from_fn(move || {
+            if self.0.is_empty() {
+                return None;
+            }
+            let number = self.varint();
+            if number.is_err() {
+                self.0 = &[];
+            }
+            Some(number)
+        })
+    }
+
     fn field(&mut self) -> Result<(u64, Field<'a>), NoMessage> {
         let key = self.varint()?;
         let field = match key & 7 {

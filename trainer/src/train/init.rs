@@ -42,10 +42,7 @@ pub fn fine_tune(
     let mut collector = Collector::default();
     model.network().visit(&mut collector);
     let known = &model.config().classes;
-    let rows: Vec<Option<usize>> = classes
-        .iter()
-        .map(|class| known.iter().position(|name| name == class))
-        .collect();
+    let rows: Vec<Option<usize>> = classes.iter().map(|class| known.id(class)).collect();
     let kept = rows.iter().flatten().count();
     let mut installer = Installer {
         path: Vec::new(),
