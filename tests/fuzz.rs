@@ -100,7 +100,7 @@ fn fuzz(name: &str, read: impl Fn(&[u8])) {
     }
     let seconds = std::env::var("FREEGUIDE_FUZZ_SECONDS").ok();
     let until = seconds.map(|s| Instant::now() + Duration::from_secs(s.parse().expect("seconds")));
-    let mut files = 0;
+    let (mut files, mut slowest) = (0, Duration::ZERO);
     for seed in 0.. {
         match until {
             Some(until) if Instant::now() >= until => break,
@@ -112,10 +112,12 @@ fn fuzz(name: &str, read: impl Fn(&[u8])) {
         let other = &corpus[random.below(corpus.len())];
         mutate(&mut keep.1, other, &mut random);
         keep.1.truncate(MAX_BYTES);
+        let start = Instant::now();
         read(&keep.1);
+        slowest = slowest.max(start.elapsed());
         files += 1;
     }
-    println!("{name}: {files} files");
+    println!("{name}: {files} files, the slowest in {slowest:.1?}");
 }
 
 #[test]

@@ -64,6 +64,7 @@ impl OnnxNetwork {
         if let Some(kind) = kinds.find(|&kind| !onnx.op_register.0.contains_key(kind)) {
             bail!("it does not know the operator {kind}");
         }
+        check_permutations(proto)?;
         let parsed = onnx.parse(proto, None)?;
         let place = |name: &str| {
             let found = parsed.outlets_by_name.get(name).copied();
@@ -163,6 +164,22 @@ fn caught<T>(act: impl FnOnce() -> Result<T>) -> Result<T> {
     let answer = catch_unwind(AssertUnwindSafe(act));
     QUIET.set(false);
     answer.unwrap_or_else(|_| bail!("it fails at it"))
+}
+
+/// Checks that every Transpose permutes: of what does not, tract makes a list without an end.
+fn check_permutations(proto: &ModelProto) -> Result<()> {
+    let nodes = proto.graph.iter().flat_map(|graph| &graph.node);
+    let transposes = nodes.filter(|node| node.op_type == "Transpose");
+    for attribute in transposes.flat_map(|node| &node.attribute) {
+        let mut axes = attribute.ints.clone();
+        axes.sort_unstable();
+        ensure!(
+            axes.iter().zip(0..).all(|(&axis, place)| axis == place),
+            "the axes {:?} of a Transpose are no permutation",
+            attribute.ints
+        );
+    }
+    Ok(())
 }
 
 /// Leaves the shapes out that the file states: they follow from the input's, and may be whole expressions.

@@ -154,6 +154,17 @@ fn a_graph_that_is_none_is_refused() {
         graph.node[0].attribute.push(inner);
     });
     assert!(nested.contains("a graph within its graph"), "{nested}");
+    let axes = refused(|graph| {
+        let mut transpose = node("Transpose", &[&graph.input[0].name.clone()], "wide");
+        transpose.attribute.push(AttributeProto {
+            name: "perm".to_owned(),
+            r#type: AttributeType::Ints as i32,
+            ints: vec![0, 1, 1, 3],
+            ..AttributeProto::default()
+        });
+        widen(graph, vec![transpose], Vec::new());
+    });
+    assert!(axes.contains("are no permutation"), "{axes}");
     let dangling = refused(|graph| graph.output[0].name.push('x'));
     assert!(dangling.contains("no layer makes its output"), "{dangling}");
 }
