@@ -96,9 +96,12 @@ pub struct Field {
 }
 
 impl PaperTable {
-    /// One table for each way of sampling.
+    /// One table for each way of sampling; none where each would be a single row.
     pub fn all(network: &NetworkFigures) -> Vec<Self> {
         let groups = Group::all(network);
+        if groups.len() > 1 && strengths(network).len() == 1 {
+            return Vec::new();
+        }
         let mut ways: Vec<(Solver, usize)> = Vec::new();
         for way in groups.iter().map(|g| (g.sampler, g.steps)) {
             if !ways.contains(&way) {
@@ -149,6 +152,14 @@ impl PaperTable {
                 .collect(),
         }
     }
+}
+
+/// Every w of the sweep, the smallest first.
+pub fn strengths(network: &NetworkFigures) -> Vec<f64> {
+    let mut strengths: Vec<f64> = network.cells.iter().map(|c| c.guidance).collect();
+    strengths.sort_by(f64::total_cmp);
+    strengths.dedup();
+    strengths
 }
 
 /// At most `count` of `items`, evenly spread, the first and the last among them.

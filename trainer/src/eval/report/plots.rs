@@ -1,6 +1,6 @@
 //! The plots of a report.
 
-use super::layout::{Group, figure, model_label, spread};
+use super::layout::{Group, figure, model_label, spread, strengths};
 use super::plot::{Chart, Point, Series};
 use crate::eval::figures::{CellFigures, Figures, NetworkFigures};
 
@@ -40,11 +40,13 @@ pub fn plots(figures: &Figures, network: &NetworkFigures) -> Result<Vec<Plot>, S
         Ok::<(), String>(())
     };
     let (distance, score) = (&network.distance, &network.score);
+    let strengths = strengths(network);
+    let along = if strengths.len() > 1 { "w" } else { "T" };
     add(
         "trade-off",
         format!("{distance} against {score}"),
         format!(
-            "The trade-off of the paper's Figure 4: one line for each model, w beside its points. Down is nearer to the data ({distance}), right is more distinct classes ({score})."
+            "The trade-off of the paper's Figure 4: one line for each model, {along} beside its points. Down is nearer to the data ({distance}), right is more distinct classes ({score})."
         ),
         Chart {
             x: score,
@@ -55,25 +57,27 @@ pub fn plots(figures: &Figures, network: &NetworkFigures) -> Result<Vec<Plot>, S
             }),
         },
     )?;
-    add(
-        "guidance",
-        format!("{distance} over w"),
-        format!(
-            "The line \"real\" is the floor: {} real images against the {} others.",
-            network.floor.images, network.floor.against
-        ),
-        Chart {
-            x: "guidance w",
-            y: distance,
-            log_x: false,
-            series: with_floor(
-                unlabelled(lines(figures, network, |m| {
-                    (m.guidance, m.metrics.frechet_distance)
-                })),
-                network,
+    if strengths.len() > 1 {
+        add(
+            "guidance",
+            format!("{distance} over w"),
+            format!(
+                "The line \"real\" is the floor: {} real images against the {} others.",
+                network.floor.images, network.floor.against
             ),
-        },
-    )?;
+            Chart {
+                x: "guidance w",
+                y: distance,
+                log_x: false,
+                series: with_floor(
+                    unlabelled(lines(figures, network, |m| {
+                        (m.guidance, m.metrics.frechet_distance)
+                    })),
+                    network,
+                ),
+            },
+        )?;
+    }
     let mut series = lines(figures, network, |m| {
         (m.metrics.recall, m.metrics.precision)
     });
@@ -90,7 +94,7 @@ pub fn plots(figures: &Figures, network: &NetworkFigures) -> Result<Vec<Plot>, S
         "precision-recall",
         "Precision against recall".to_owned(),
         format!(
-            "Fidelity upwards, diversity to the right, after Kynkäänniemi et al. 2019, in the feature space of {}; w beside its points.",
+            "Fidelity upwards, diversity to the right, after Kynkäänniemi et al. 2019, in the feature space of {}; {along} beside its points.",
             network.name
         ),
         Chart {
@@ -100,11 +104,10 @@ pub fn plots(figures: &Figures, network: &NetworkFigures) -> Result<Vec<Plot>, S
             series,
         },
     )?;
-    let mut strengths: Vec<f64> = network.cells.iter().map(|c| c.guidance).collect();
-    strengths.sort_by(f64::total_cmp);
-    strengths.dedup();
     for w in spread(&strengths, PANELS) {
-        let series = evaluations(figures, network, w);
+        let series = over_steps(figures, network, w, |cell| {
+            (cell.evaluations as f64, cell.metrics.frechet_distance)
+        });
         if series.iter().any(|s| s.points.len() > 1) {
             add(
                 &format!("evaluations-w{w}"),
@@ -122,12 +125,15 @@ pub fn plots(figures: &Figures, network: &NetworkFigures) -> Result<Vec<Plot>, S
     Ok(plots)
 }
 
-/// A line for each group, w at its points.
+/// A line for each group, w at its points; where there is one w, for each model and sampler, T at its points.
 fn lines(
     figures: &Figures,
     network: &NetworkFigures,
     place: impl Fn(&CellFigures) -> (f64, f64),
 ) -> Vec<Series> {
+    if let [w] = strengths(network)[..] {
+        return over_steps(figures, network, w, place);
+    }
     let line = |group: &Group| Series {
         name: group.label(figures, network),
         points: group
@@ -175,8 +181,13 @@ fn with_floor(mut series: Vec<Series>, network: &NetworkFigures) -> Vec<Series> 
     series
 }
 
-/// A line for each model and sampler at one w, over the number of evaluations.
-fn evaluations(figures: &Figures, network: &NetworkFigures, w: f64) -> Vec<Series> {
+/// A line for each model and sampler at one w, from few evaluations to many.
+fn over_steps(
+    figures: &Figures,
+    network: &NetworkFigures,
+    w: f64,
+    place: impl Fn(&CellFigures) -> (f64, f64),
+) -> Vec<Series> {
     let mut series: Vec<Series> = Vec::new();
     let mut cells: Vec<&CellFigures> = network.cells.iter().filter(|c| c.guidance == w).collect();
     cells.sort_by_key(|cell| cell.evaluations);
@@ -186,11 +197,9 @@ fn evaluations(figures: &Figures, network: &NetworkFigures, w: f64) -> Vec<Serie
             1 => cell.sampler.name().to_owned(),
             _ => format!("{model}, {}", cell.sampler.name()),
         };
-        let point = Point {
-            x: cell.evaluations as f64,
-            y: cell.metrics.frechet_distance,
-            label: format!("T {}", cell.steps),
-        };
+        let (x, y) = place(cell);
+        let label = format!("T {}", cell.steps);
+        let point = Point { x, y, label };
         match series.iter_mut().find(|s| s.name == name) {
             Some(line) => line.points.push(point),
             None => series.push(Series {
