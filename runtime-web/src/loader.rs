@@ -50,17 +50,18 @@ impl Loader {
         json!(files).to_string()
     }
 
-    /// The memory that the model will need, in bytes, as JSON: `{ "weights", "largest", "row",
-    /// "activation" }`, as the library's `MemoryEstimate`.
+    /// The memory that the model will need, in bytes, as JSON: `{ "weights", "largest", "kept",
+    /// "row", "activation" }`, as the library's `MemoryEstimate`.
     pub fn memory(&self) -> String {
         let memory = self.inner.memory();
         let bundle::MemoryEstimate {
             weights,
             largest,
+            kept,
             row,
             activation,
         } = memory;
-        json!({ "weights": weights, "largest": largest, "row": row, "activation": activation })
+        json!({ "weights": weights, "largest": largest, "kept": kept, "row": row, "activation": activation })
             .to_string()
     }
 

@@ -9,6 +9,7 @@ use super::intake::Intake;
 use super::quantized::Scales;
 use super::safetensors::FileReader;
 use super::{BundleError, Config, Loadable, MemoryEstimate, Network, WeightsFile, parameters};
+use crate::kernels::kept_weights;
 use crate::network::UNet;
 use crate::sampler::{Run, evaluations, rows};
 use crate::settings::{Plan, Request, RequestError};
@@ -156,18 +157,19 @@ impl<N: Loadable> NetworkLoader<N> {
     /// The memory that the model will need, before any weight has come.
     pub fn memory(&self) -> MemoryEstimate {
         let image = self.config.image;
-        let (row, activation) = match &self.config.network {
+        let (kept, row, activation) = match &self.config.network {
             Network::UNet(network) => (
+                kept_weights(self.expected.values(), &self.device),
                 network.row_bytes(image.size),
                 network.activation_bytes(image.size),
             ),
             // What it holds between its input and its output is not known: these two.
             Network::Compiled(_) => {
                 let picture = 4 * image.dims().iter().product::<usize>() as u64;
-                (2 * picture, picture)
+                (0, 2 * picture, picture)
             }
         };
-        MemoryEstimate::new(&self.expected, row, activation)
+        MemoryEstimate::new(&self.expected, kept, [row, activation])
     }
 
     /// Begins the next file.

@@ -1,5 +1,7 @@
 //! The kernels' operations in burn's graph of gradients.
 
+use std::sync::Arc;
+
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
@@ -9,6 +11,7 @@ use burn::backend::tensor::FloatTensor;
 
 use super::GroupNormOptions;
 use super::backend::{KernelGradients, Kernels};
+use super::kept::KeptWeights;
 
 impl<B: KernelGradients, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
     fn fused_group_norm(
@@ -42,7 +45,11 @@ impl<B: KernelGradients, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
+        kept: Option<Arc<KeptWeights>>,
     ) -> FloatTensor<Self> {
+        if let Some(kept) = kept {
+            kept.forget();
+        }
         let inputs = [&x, &weight, &bias].map(|tensor| tensor.node());
         let prepared = SameConvolution.prepare::<C>(inputs).compute_bound();
         let states = match prepared.stateful() {
@@ -56,6 +63,7 @@ impl<B: KernelGradients, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
             x.into_primitive(),
             weight.into_primitive(),
             bias.into_primitive(),
+            None,
         );
         match states {
             Ok((prepared, states)) => prepared.finish(states, output),

@@ -1,16 +1,17 @@
 //! The kernels as operations of burn's backends.
 
+use std::sync::Arc;
+
 #[cfg(feature = "autodiff")]
 use burn::backend::TensorMetadata;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, DispatchDevice, backend_extension};
-use burn::nn::PaddingConfig2d;
-use burn::nn::conv::Conv2d;
 #[cfg(feature = "wgpu")]
 use burn::tensor::Shape;
 use burn::tensor::{DType, Tensor};
 
 use super::GroupNormOptions;
+use super::kept::KeptWeights;
 
 /// The operations, for tensors of 32-bit floats.
 ///
@@ -33,12 +34,14 @@ pub trait Kernels: Backend {
 
     /// The convolution of stride 1 whose zero padding keeps the size of the image.
     ///
-    /// `x`: `[batch, inputs, height, width]`; `weight`: `[outputs, inputs, kernel, kernel]`; `bias`: `[outputs]`.
+    /// `x`: `[batch, inputs, height, width]`; `weight`: `[outputs, inputs, kernel, kernel]`; `bias`: `[outputs]`. `kept` is
+    /// where packed weights are kept, for tensors that no gradient is asked of.
     #[fusion(dtype = x, shape = convolved(x, weight))]
     fn same_convolution(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
+        kept: Option<Arc<KeptWeights>>,
     ) -> FloatTensor<Self>;
 }
 
@@ -88,23 +91,6 @@ pub(super) fn convolves(x: &Tensor<4>) -> bool {
     on_device && x.dtype() == DType::F32
 }
 
-/// The bias of a convolution that is one of those for which there is a kernel.
-pub(super) fn bias_if_same(module: &Conv2d) -> Option<Tensor<1>> {
-    let [height, width] = module.kernel_size;
-    let padding = match module.padding {
-        PaddingConfig2d::Valid => [0; 4],
-        PaddingConfig2d::Same => [height / 2; 4],
-        PaddingConfig2d::Explicit(top, left, bottom, right) => [top, left, bottom, right],
-    };
-    let same = height == width
-        && height % 2 == 1
-        && padding == [height / 2; 4]
-        && module.stride == [1, 1]
-        && module.dilation == [1, 1]
-        && module.groups == 1;
-    module.bias.as_ref().filter(|_| same).map(|bias| bias.val())
-}
-
 /// [`Kernels::fused_group_norm`] of tensors.
 pub(super) fn group_norm(
     x: Tensor<4>,
@@ -120,14 +106,19 @@ pub(super) fn group_norm(
     ))
 }
 
-/// [`Kernels::same_convolution`] of tensors, where a convolution is one.
-pub(super) fn convolve(module: &Conv2d, x: &Tensor<4>) -> Option<Tensor<4>> {
-    let bias = bias_if_same(module)?;
-    Some(Tensor::from_dispatch(Dispatch::same_convolution(
-        x.clone().into_dispatch(),
-        module.weight.val().into_dispatch(),
+/// [`Kernels::same_convolution`] of tensors.
+pub(super) fn convolve(
+    x: Tensor<4>,
+    weight: Tensor<4>,
+    bias: Tensor<1>,
+    kept: Option<Arc<KeptWeights>>,
+) -> Tensor<4> {
+    Tensor::from_dispatch(Dispatch::same_convolution(
+        x.into_dispatch(),
+        weight.into_dispatch(),
         bias.into_dispatch(),
-    )))
+        kept,
+    ))
 }
 
 /// The gradients of [`Kernels`]' operations, from burn's where a backend has none of its own.

@@ -4,8 +4,6 @@
 //! A pixel's sum runs over the input channels and the kernel in a fixed order, whatever the batch, the block and the
 //! thread it is computed in.
 
-use std::ops::Range;
-
 use pulp::{Simd, WithSimd, bytemuck};
 
 use super::buffer::Buffer;
@@ -13,7 +11,8 @@ use super::patches::{Block, Images, Patches, run_length};
 use super::simd::dispatch;
 use super::threads;
 use super::tile::{self, VECTORS};
-use super::winograd;
+use super::unit::{self, Method, Unit};
+use super::winograd::{self, TransformedWeights};
 
 /// Pixels of the blocks that are given a border at a time.
 const BLOCK_PIXELS: usize = 1024;
@@ -38,55 +37,49 @@ impl Weights<'_> {
     }
 }
 
-/// The convolution of `x` (`[batch, inputs, height, width]`): `[batch, outputs, height, width]`.
-pub(super) fn convolve(x: &[f32], shape: Images, weights: Weights<'_>) -> Vec<f32> {
-    if winograd::pays(shape, weights) {
-        return winograd::convolve(x, shape, weights);
-    }
-    let result = shape.with_channels(weights.outputs);
-    let mut out = vec![0.0; result.len()];
-    if out.is_empty() {
-        return out;
-    }
-    let packed = pack_weights(weights);
-    let images = (UNIT_PIXELS / shape.pixels()).clamp(1, shape.batch);
-    let units = shape.batch.div_ceil(images);
-    // Where there are fewer units than threads and a unit is one image, its channels are divided too.
-    let parts = match images {
-        1 => (threads::count() / units).clamp(1, packed.tiles),
-        _ => 1,
-    };
-    let tiles = packed.tiles.div_ceil(parts);
-    let parts = packed.tiles.div_ceil(tiles);
-    let unit =
-        |scratch: &mut Scratch, images: Range<usize>, tiles: Range<usize>, out: &mut [f32]| {
-            dispatch(Unit {
-                x,
-                shape,
-                weights,
-                packed: &packed,
-                images,
-                tiles,
-                scratch,
-                out,
-            });
-        };
-    if parts == 1 {
-        let size = images * weights.outputs * shape.pixels();
-        threads::for_each_chunk(&mut out, size, |scratch: &mut Scratch, i, out| {
-            let images = i * images..((i + 1) * images).min(shape.batch);
-            unit(scratch, images, 0..packed.tiles, out);
-        });
-    } else {
-        for (n, out) in out.chunks_mut(weights.outputs * shape.pixels()).enumerate() {
-            let size = tiles * packed.channels * shape.pixels();
-            threads::for_each_chunk(out, size, |scratch: &mut Scratch, i, out| {
-                let tiles = i * tiles..((i + 1) * tiles).min(packed.tiles);
-                unit(scratch, n..n + 1, tiles, out);
-            });
+/// Weights in the order in which the kernels read them.
+#[derive(Debug)]
+pub(super) enum Packed {
+    Direct(PackedWeights),
+    Winograd(TransformedWeights),
+}
+
+impl Packed {
+    /// For images of this shape.
+    pub(super) fn new(shape: Images, weights: Weights<'_>) -> Self {
+        match winograd::pays(shape, weights) {
+            true => Self::Winograd(TransformedWeights::new(weights)),
+            false => Self::Direct(PackedWeights::new(weights)),
         }
     }
-    out
+
+    /// Whether [`new`](Self::new) would make the same of the same weights for images of this shape.
+    pub(super) fn serves(&self, shape: Images, weights: Weights<'_>) -> bool {
+        matches!(self, Self::Winograd(_)) == winograd::pays(shape, weights)
+    }
+
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> u64 {
+        let values = match self {
+            Self::Direct(packed) => &packed.values,
+            Self::Winograd(packed) => packed.values(),
+        };
+        size_of_val(&values[..]) as u64
+    }
+}
+
+/// The convolution of `x` (`[batch, inputs, height, width]`): `[batch, outputs, height, width]`. `packed` are the
+/// weights, and serve the shape.
+pub(super) fn convolve(
+    x: &[f32],
+    shape: Images,
+    weights: Weights<'_>,
+    packed: &Packed,
+) -> Vec<f32> {
+    match packed {
+        Packed::Direct(packed) => unit::compute(x, shape, weights, packed, UNIT_PIXELS, true),
+        Packed::Winograd(packed) => winograd::convolve(x, shape, weights, packed),
+    }
 }
 
 /// The weights with which the gradient of the output is convolved to give that of the input: input and output
@@ -107,32 +100,30 @@ pub(super) fn turned(weights: Weights<'_>) -> Vec<f32> {
 }
 
 /// Weights in the order in which tiles read them: `[tiles][rows][channels]`, the last tile filled up with zeros.
-struct PackedWeights {
+#[derive(Debug)]
+pub(super) struct PackedWeights {
     values: Vec<f32>,
-    tiles: usize,
     channels: usize,
 }
 
-fn pack_weights(weights: Weights<'_>) -> PackedWeights {
-    let channels = dispatch(TileChannels(weights.outputs));
-    let tiles = weights.outputs.div_ceil(channels);
-    let rows = weights.rows();
-    let mut values = vec![0.0; tiles * rows * channels];
-    if !values.is_empty() {
-        threads::for_each_chunk(&mut values, rows * channels, |(): &mut (), tile, values| {
-            let first = tile * channels;
-            for c in 0..channels.min(weights.outputs - first) {
-                let source = &weights.values[(first + c) * rows..][..rows];
-                for (target, &source) in values[c..].iter_mut().step_by(channels).zip(source) {
-                    *target = source;
+impl PackedWeights {
+    fn new(weights: Weights<'_>) -> Self {
+        let channels = dispatch(TileChannels(weights.outputs));
+        let tiles = weights.outputs.div_ceil(channels);
+        let rows = weights.rows();
+        let mut values = vec![0.0; tiles * rows * channels];
+        if !values.is_empty() {
+            threads::for_each_chunk(&mut values, rows * channels, |(): &mut (), tile, values| {
+                let first = tile * channels;
+                for c in 0..channels.min(weights.outputs - first) {
+                    let source = &weights.values[(first + c) * rows..][..rows];
+                    for (target, &source) in values[c..].iter_mut().step_by(channels).zip(source) {
+                        *target = source;
+                    }
                 }
-            }
-        });
-    }
-    PackedWeights {
-        values,
-        tiles,
-        channels,
+            });
+        }
+        Self { values, channels }
     }
 }
 
@@ -148,56 +139,40 @@ impl WithSimd for TileChannels {
 }
 
 #[derive(Default)]
-struct Scratch {
+pub(super) struct Scratch {
     patches: Patches,
     panels: Buffer,
 }
 
-/// Some output channels (whole tiles) of some images.
-struct Unit<'a> {
-    x: &'a [f32],
-    shape: Images,
-    weights: Weights<'a>,
-    packed: &'a PackedWeights,
-    images: Range<usize>,
-    tiles: Range<usize>,
-    scratch: &'a mut Scratch,
-    /// `[images, channels of the tiles, height, width]`
-    out: &'a mut [f32],
-}
+impl Method for PackedWeights {
+    type Scratch = Scratch;
 
-impl WithSimd for Unit<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        tile::with_channels!(S, self.packed.channels, CHANNELS => self.run::<S, CHANNELS>(simd));
+    fn channels(&self) -> usize {
+        self.channels
     }
-}
 
-impl Unit<'_> {
     #[inline(always)]
-    fn run<S: Simd, const CHANNELS: usize>(self, simd: S) {
+    fn run<S: Simd, const CHANNELS: usize>(unit: Unit<'_, Self>, simd: S) {
         let width = VECTORS * S::F32_LANES;
-        let rows = self.weights.rows();
+        let rows = unit.weights.rows();
         let at_once = (PANEL_BYTES / (rows * width * size_of::<f32>()).max(1)).max(1);
-        let Scratch { patches, panels } = self.scratch;
+        let Scratch { patches, panels } = unit.scratch;
         let panels = panels.get(at_once * rows * width);
-        let pixels = self.shape.pixels();
-        let first_channel = self.tiles.start * CHANNELS;
-        let channels = (self.tiles.end * CHANNELS).min(self.weights.outputs) - first_channel;
-        for block in Block::divide(self.shape, self.images.clone(), BLOCK_PIXELS, 1) {
+        let pixels = unit.shape.pixels();
+        let first_channel = unit.tiles.start * CHANNELS;
+        let channels = (unit.tiles.end * CHANNELS).min(unit.weights.outputs) - first_channel;
+        for block in Block::divide(unit.shape, unit.images.clone(), BLOCK_PIXELS, 1) {
             patches.gather(
-                self.x,
-                self.shape,
-                0..self.weights.inputs,
-                self.weights.kernel,
+                unit.x,
+                unit.shape,
+                0..unit.weights.inputs,
+                unit.weights.kernel,
                 &block,
                 width,
             );
-            let skipped = (block.images.start - self.images.start) * channels * pixels
-                + block.rows.start * self.shape.width;
-            let plane = block.rows.len() * self.shape.width;
+            let skipped = (block.images.start - unit.images.start) * channels * pixels
+                + block.rows.start * unit.shape.width;
+            let plane = block.rows.len() * unit.shape.width;
             for first in (0..patches.pixels()).step_by(at_once * width) {
                 let count = (patches.pixels() - first).div_ceil(width).min(at_once);
                 for (i, panel) in panels
@@ -205,12 +180,12 @@ impl Unit<'_> {
                     .take(count)
                     .enumerate()
                 {
-                    patches.pack(self.x, first + i * width, width, panel);
+                    patches.pack(unit.x, first + i * width, width, panel);
                 }
-                for tile in self.tiles.clone() {
-                    let weights = &self.packed.values[tile * rows * CHANNELS..][..rows * CHANNELS];
+                for tile in unit.tiles.clone() {
+                    let weights = &unit.packed.values[tile * rows * CHANNELS..][..rows * CHANNELS];
                     let mut start = [[simd.splat_f32s(0.0); VECTORS]; CHANNELS];
-                    if let Some(bias) = self.weights.bias {
+                    if let Some(bias) = unit.weights.bias {
                         for (start, &bias) in start.iter_mut().zip(&bias[tile * CHANNELS..]) {
                             *start = [simd.splat_f32s(bias); VECTORS];
                         }
@@ -227,9 +202,9 @@ impl Unit<'_> {
                             plane,
                             image: channels * pixels,
                             channel: pixels,
-                            run: run_length(self.shape.width, width),
+                            run: run_length(unit.shape.width, width),
                         };
-                        store::<S>(&sums[..kept], target, self.out);
+                        store::<S>(&sums[..kept], target, unit.out);
                     }
                 }
             }

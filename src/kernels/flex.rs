@@ -1,5 +1,7 @@
 //! The operations on burn's CPU backend.
 
+use std::sync::Arc;
+
 use burn::backend::flex::{FlexTensor, Layout};
 use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::{Bytes, DType, Shape};
@@ -8,8 +10,9 @@ use super::GroupNormOptions;
 #[cfg(feature = "autodiff")]
 use super::backend::KernelGradients;
 use super::backend::Kernels;
-use super::convolution::{self, Weights};
+use super::convolution::{self, Packed, Weights};
 use super::group_norm::GroupNorm;
+use super::kept::KeptWeights;
 use super::patches::Images;
 
 impl Kernels for Flex {
@@ -25,11 +28,20 @@ impl Kernels for Flex {
         tensor(y, shape)
     }
 
-    fn same_convolution(x: FlexTensor, weight: FlexTensor, bias: FlexTensor) -> FlexTensor {
+    fn same_convolution(
+        x: FlexTensor,
+        weight: FlexTensor,
+        bias: FlexTensor,
+        kept: Option<Arc<KeptWeights>>,
+    ) -> FlexTensor {
         let (x, weight, bias) = (Values::of(x), Values::of(weight), Values::of(bias));
         let weights = weights(&weight, Some(&bias));
         let shape = x.images();
-        let y = convolution::convolve(x.get(), shape, weights);
+        let packed = match kept {
+            Some(kept) => kept.pack(&weight.0, shape, weights),
+            None => Arc::new(Packed::new(shape, weights)),
+        };
+        let y = convolution::convolve(x.get(), shape, weights, &packed);
         tensor(y, shape.with_channels(weights.outputs))
     }
 }
@@ -140,7 +152,8 @@ impl KernelGradients for Flex {
             ..forward
         };
         let shape = grad.images();
-        let x = convolution::convolve(grad.get(), shape, backward);
+        let packed = Packed::new(shape, backward);
+        let x = convolution::convolve(grad.get(), shape, backward, &packed);
         tensor(x, shape.with_channels(backward.outputs))
     }
 

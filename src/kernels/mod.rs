@@ -26,8 +26,10 @@ mod gradients;
 #[cfg(feature = "flex")]
 #[cfg_attr(not(feature = "autodiff"), allow(dead_code))]
 mod group_norm;
+mod kept;
 #[cfg(feature = "flex")]
 mod patches;
+mod same_conv;
 #[cfg(feature = "wgpu")]
 mod sampling;
 #[cfg(feature = "flex")]
@@ -38,6 +40,8 @@ mod threads;
 #[cfg(feature = "flex")]
 #[cfg_attr(not(feature = "autodiff"), allow(dead_code))]
 mod tile;
+#[cfg(feature = "flex")]
+mod unit;
 #[cfg(all(feature = "flex", feature = "autodiff"))]
 mod weight_gradient;
 #[cfg(feature = "flex")]
@@ -46,8 +50,10 @@ mod winograd;
 mod winograd_transforms;
 
 use burn::nn::Linear;
-use burn::nn::conv::Conv2d;
 use burn::tensor::Tensor;
+
+pub(crate) use kept::kept_weights;
+pub use same_conv::SameConv2d;
 
 /// How a group normalisation goes: over how many groups, and what follows it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -81,36 +87,6 @@ pub(crate) fn group_norm(
     #[cfg(not(any(feature = "flex", feature = "wgpu")))]
     let _ = (x, scale, shift, options);
     None
-}
-
-/// `module.forward(x)`.
-///
-/// # Shapes
-///
-/// As [`Conv2d::forward`].
-pub(crate) fn convolve(module: &Conv2d, x: Tensor<4>) -> Tensor<4> {
-    #[cfg(any(feature = "flex", feature = "wgpu"))]
-    if backend::convolves(&x)
-        && let Some(y) = backend::convolve(module, &x)
-    {
-        return y;
-    }
-    module.forward(x)
-}
-
-/// `module.forward(x) + rest`.
-///
-/// # Shapes
-///
-/// As [`Conv2d::forward`]; `rest`: as the result.
-pub(crate) fn convolve_add(module: &Conv2d, x: Tensor<4>, rest: Tensor<4>) -> Tensor<4> {
-    #[cfg(feature = "wgpu")]
-    if sampling::serves(&x)
-        && let Some(bias) = backend::bias_if_same(module)
-    {
-        return sampling::same_convolution_add(x, module.weight.val(), bias, rest);
-    }
-    rest + convolve(module, x)
 }
 
 /// `module.forward(x)`.

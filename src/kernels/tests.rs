@@ -1,15 +1,12 @@
 //! The kernels against burn's own operations in 64-bit floats, for shapes of every kind.
 
-use burn::nn::{
-    PaddingConfig2d,
-    conv::{Conv2d, Conv2dConfig},
-};
+use burn::module::Module;
 use burn::tensor::activation::silu;
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{DType, Device, Tensor, TensorData, module::conv2d};
 use proptest::prelude::*;
 
-use super::{GroupNormOptions, convolve, group_norm};
+use super::{GroupNormOptions, SameConv2d, group_norm};
 
 /// `count` numbers between −1 and 1 that look random, of a seed.
 fn numbers(count: usize, seed: u64) -> Vec<f32> {
@@ -49,17 +46,23 @@ pub(super) fn assert_close<const D: usize>(
     }
 }
 
-/// A convolution of `kernel`² that keeps the size of the image.
-fn convolution([inputs, outputs]: [usize; 2], kernel: usize, seed: u64, device: &Device) -> Conv2d {
-    let border = kernel / 2;
-    let mut module = Conv2dConfig::new([inputs, outputs], [kernel, kernel])
-        .with_padding(PaddingConfig2d::Explicit(border, border, border, border))
-        .init(device);
+/// A convolution of random numbers.
+pub(super) fn convolution(
+    [inputs, outputs]: [usize; 2],
+    kernel: usize,
+    seed: u64,
+    device: &Device,
+) -> SameConv2d {
+    let mut module = SameConv2d::new([inputs, outputs], kernel, device);
     let weight = tensor([outputs, inputs, kernel, kernel], seed, device);
-    module.weight = module.weight.map(|_| weight.clone().require_grad());
-    module.bias = module
-        .bias
-        .map(|b| b.map(|_| tensor([outputs], seed + 1, device).require_grad()));
+    let bias = tensor([outputs], seed + 1, device);
+    if device.is_autodiff() {
+        module.weight = module.weight.map(|_| weight.require_grad());
+        module.bias = module.bias.map(|_| bias.require_grad());
+    } else {
+        module.weight = module.weight.map(|_| weight);
+        module.bias = module.bias.map(|_| bias);
+    }
     module
 }
 
@@ -81,18 +84,16 @@ fn check_convolution(
     let [inputs, outputs] = channels;
     let x = tensor([batch, inputs, height, width], seed + 2, &device).require_grad();
     let grad = tensor([batch, outputs, height, width], seed + 3, &device);
-    let y = convolve(&module, x.clone());
+    let y = module.forward(x.clone());
 
     let exact = |t: Tensor<4>| t.inner().cast(DType::F64);
     let lift = |t: Tensor<4>| Tensor::from_inner(exact(t)).require_grad();
     let (x64, weight64) = (lift(x.clone()), lift(module.weight.val()));
-    let bias64 = module
-        .bias
-        .as_ref()
-        .map(|b| Tensor::<1>::from_inner(b.val().inner().cast(DType::F64)).require_grad());
+    let bias = module.bias.val();
+    let bias64 = Tensor::<1>::from_inner(bias.clone().inner().cast(DType::F64)).require_grad();
     let padding = [kernel / 2; 2];
     let options = ConvOptions::new([1, 1], padding, [1, 1], 1);
-    let y64 = conv2d(x64.clone(), weight64.clone(), bias64.clone(), options);
+    let y64 = conv2d(x64.clone(), weight64.clone(), Some(bias64.clone()), options);
     assert_close("y", y.clone().inner(), y64.clone().inner(), 1e-5);
 
     let grads = against(y, grad.clone()).backward();
@@ -103,15 +104,9 @@ fn check_convolution(
         let expected = expected.grad(&grads64).expect("a gradient");
         assert_close(what, found, expected, 1e-5);
     }
-    if let (Some(found), Some(expected)) = (&module.bias, bias64) {
-        let found = found.val().grad(&grads).expect("a gradient");
-        assert_close(
-            "∂bias",
-            found,
-            expected.grad(&grads64).expect("a gradient"),
-            1e-5,
-        );
-    }
+    let found = bias.grad(&grads).expect("a gradient");
+    let expected = bias64.grad(&grads64).expect("a gradient");
+    assert_close("∂bias", found, expected, 1e-5);
 }
 
 proptest! {
@@ -214,7 +209,7 @@ fn everything(batch: usize, size: usize) -> Vec<u32> {
         epsilon: 1e-5,
         silu: true,
     };
-    let y = convolve(&module, x.clone());
+    let y = module.forward(x.clone());
     let y = group_norm(&y, &scale, &scale, options).expect("a kernel");
     let grads = y.clone().sum().backward();
     let mut all: Vec<f32> = y.into_data().iter().collect();
@@ -265,7 +260,7 @@ fn an_image_does_not_depend_on_its_batch() {
         };
         let run = |first: usize, count: usize| {
             let part = affine.clone().narrow(0, first, count);
-            let y = convolve(&module, x.clone().narrow(0, first, count));
+            let y = module.forward(x.clone().narrow(0, first, count));
             let y = group_norm(&y, &part, &part, options).expect("a kernel");
             y.into_data()
         };
@@ -281,14 +276,23 @@ fn an_image_does_not_depend_on_its_batch() {
 fn what_has_no_kernel_is_burns() {
     let device = Device::flex();
     let x = tensor([2, 3, 9, 9], 1, &device);
-    let module = Conv2dConfig::new([3, 4], [3, 3])
-        .with_stride([2, 2])
-        .init(&device);
-    let expected = module.forward(x.clone()).into_data();
-    convolve(&module, x.clone())
+    let wide = x.cast(DType::F64);
+    let mut module = convolution([3, 4], 3, 2, &device);
+    module.weight = module.weight.map(|weight| weight.cast(DType::F64));
+    module.bias = module.bias.map(|bias| bias.cast(DType::F64));
+    let burns = |x: Tensor<4>, weight: Tensor<4>, bias: Tensor<1>| {
+        conv2d(
+            x,
+            weight,
+            Some(bias),
+            ConvOptions::new([1, 1], [1, 1], [1, 1], 1),
+        )
+    };
+    let expected = burns(wide.clone(), module.weight.val(), module.bias.val()).into_data();
+    module
+        .forward(wide.clone())
         .into_data()
         .assert_eq(&expected, true);
-    let wide = x.cast(DType::F64);
     let affine = Tensor::<2>::ones([1, 3], &device).cast(DType::F64);
     let options = GroupNormOptions {
         groups: 1,
@@ -296,4 +300,137 @@ fn what_has_no_kernel_is_burns() {
         silu: false,
     };
     assert!(group_norm(&wide, &affine, &affine, options).is_none());
+}
+
+/// Layers of every kind: Winograd's, direct, of 1×1.
+const LAYERS: [([usize; 2], usize, usize); 3] =
+    [([20, 50], 3, 8), ([20, 50], 3, 4), ([70, 30], 1, 8)];
+
+fn packed(module: &SameConv2d) -> Option<*const super::convolution::Packed> {
+    module
+        .kept_weights()
+        .map(|packed| std::sync::Arc::as_ptr(&packed))
+}
+
+#[test]
+fn weights_that_are_kept_change_no_bit() {
+    let device = Device::flex();
+    for (channels, kernel, size) in LAYERS {
+        let x = tensor([2, channels[0], size, size], 1, &device);
+        let module = convolution(channels, kernel, 2, &device);
+        let expected = convolution(channels, kernel, 2, &device.clone().autodiff())
+            .forward(Tensor::from_inner(x.clone()))
+            .inner()
+            .into_data();
+        let mut kept = None;
+        for _ in 0..3 {
+            module
+                .forward(x.clone())
+                .into_data()
+                .assert_eq(&expected, true);
+            let now = packed(&module);
+            assert!(now.is_some(), "they are kept");
+            assert!(kept.is_none() || kept == now, "the first are used again");
+            kept = now;
+        }
+        let copy = module.clone();
+        copy.forward(x.clone())
+            .into_data()
+            .assert_eq(&expected, true);
+        assert!(
+            packed(&copy).is_some() && packed(&copy) == kept,
+            "a copy shares them"
+        );
+    }
+}
+
+#[test]
+fn weights_that_changed_are_seen() {
+    let device = Device::flex();
+    for (channels, kernel, size) in LAYERS {
+        let x = tensor([2, channels[0], size, size], 1, &device);
+        let mut module = convolution(channels, kernel, 2, &device);
+        let fresh = |weight: Tensor<4>| {
+            let mut fresh = convolution(channels, kernel, 2, &device);
+            // Other memory, so that nothing can be kept of it.
+            let weight = Tensor::from_data(weight.into_data(), &device);
+            fresh.weight = fresh.weight.map(|_| weight);
+            fresh.forward(x.clone()).into_data()
+        };
+        let before = module.forward(x.clone()).into_data();
+        // In place, as nobody else has the tensor.
+        module.weight = module.weight.map(|weight| weight * 3.0);
+        let after = module.forward(x.clone()).into_data();
+        after.assert_eq(&fresh(module.weight.val()), true);
+        assert_ne!(before, after);
+        // By a slice of it, and by another tensor.
+        module.weight = module.weight.map(|weight| {
+            let first = weight.clone().narrow(0, 0, 1);
+            weight.slice_assign([0..1, 0..channels[0], 0..kernel, 0..kernel], first * -2.0)
+        });
+        module
+            .forward(x.clone())
+            .into_data()
+            .assert_eq(&fresh(module.weight.val()), true);
+        let shape = module.weight.dims();
+        module.weight = module.weight.map(|_| tensor(shape, 77, &device));
+        module
+            .forward(x.clone())
+            .into_data()
+            .assert_eq(&fresh(module.weight.val()), true);
+        // Of a view that shares its memory with another layer's weights.
+        let both = Tensor::cat(vec![module.weight.val(), module.weight.val() * 5.0], 0);
+        for half in 0..2 {
+            let part = both.clone().narrow(0, half * shape[0], shape[0]);
+            module.weight = module.weight.map(|_| part);
+            module
+                .forward(x.clone())
+                .into_data()
+                .assert_eq(&fresh(module.weight.val()), true);
+        }
+        // For images of another kind.
+        let large = tensor([1, channels[0], 16, 16], 3, &device);
+        let expected = module.clone().forward(large.clone()).into_data();
+        module.forward(large).into_data().assert_eq(&expected, true);
+    }
+}
+
+#[test]
+fn nothing_is_kept_in_training_nor_of_a_large_layer() {
+    let device = Device::flex().autodiff();
+    let module = convolution([20, 50], 3, 2, &device);
+    let x = tensor([1, 20, 8, 8], 1, &device);
+    module.forward(x.clone());
+    assert!(packed(&module).is_none());
+    // What a network kept that was sampled in between is given back.
+    module.valid().forward(x.clone().inner());
+    assert!(packed(&module.valid()).is_some());
+    module.forward(x);
+    assert!(packed(&module.valid()).is_none());
+    let device = Device::flex();
+    let module = SameConv2d::new([300, 300], 3, &device);
+    module.forward(tensor([1, 300, 8, 8], 1, &device));
+    assert!(packed(&module).is_none());
+}
+
+#[test]
+fn no_layer_keeps_more_than_was_estimated() {
+    let device = Device::flex();
+    for (channels, kernel, size) in LAYERS
+        .into_iter()
+        .chain([([250, 250], 3, 8), ([1, 1], 3, 8)])
+    {
+        let module = convolution(channels, kernel, 2, &device);
+        module.forward(tensor([1, channels[0], size, size], 1, &device));
+        let estimate = super::kept_weights([&module.weight.dims().to_vec()], &device);
+        let found = module.kept_weights().expect("they are kept").bytes();
+        assert!(
+            (1..=estimate).contains(&found),
+            "{found} bytes, {estimate} estimated"
+        );
+    }
+    assert_eq!(
+        super::kept_weights([&vec![300, 300, 3, 3], &vec![300, 300]], &device),
+        0
+    );
 }

@@ -4,8 +4,6 @@
 //! With d the 4×4 pixels under a tile of 2×2 and g the kernel, Y = Aᵀ [(G g Gᵀ) ⊙ (Bᵀ d B)] A. The sum over the input
 //! channels is taken of the 16 products ⊙, as 16 matrix products of weights with tiles.
 
-use std::ops::Range;
-
 use pulp::{Simd, WithSimd};
 
 use super::buffer::Buffer;
@@ -14,6 +12,7 @@ use super::patches::{Block, Images, run_length};
 use super::simd::dispatch;
 use super::threads;
 use super::tile::{self, VECTORS};
+use super::unit::{self, Method, Unit};
 use super::winograd_transforms::{
     Target, split_columns, store, transform_kernels, transform_tiles,
 };
@@ -37,30 +36,33 @@ pub(super) fn pays(shape: Images, weights: Weights<'_>) -> bool {
 }
 
 /// As [`super::convolution::convolve`], for a convolution for which it [`pays`].
-pub(super) fn convolve(x: &[f32], shape: Images, weights: Weights<'_>) -> Vec<f32> {
-    let mut out = vec![0.0; shape.with_channels(weights.outputs).len()];
-    let packed = dispatch(Transform(weights));
-    let images = (UNIT_PIXELS / shape.pixels()).clamp(1, shape.batch.max(1));
-    let size = images * weights.outputs * shape.pixels();
-    threads::for_each_chunk(&mut out, size, |scratch: &mut Scratch, i, out| {
-        dispatch(Unit {
-            x,
-            shape,
-            weights,
-            packed: &packed,
-            images: i * images..((i + 1) * images).min(shape.batch),
-            scratch,
-            out,
-        });
-    });
-    out
+pub(super) fn convolve(
+    x: &[f32],
+    shape: Images,
+    weights: Weights<'_>,
+    packed: &TransformedWeights,
+) -> Vec<f32> {
+    // Channels are not divided: every part would transform the same tiles.
+    unit::compute(x, shape, weights, packed, UNIT_PIXELS, false)
 }
 
 /// G g Gᵀ, in the order in which tiles read it: `[tiles of channels][products][inputs][channels]`, the last tile
 /// filled up with zeros.
-struct TransformedWeights {
+#[derive(Debug)]
+pub(super) struct TransformedWeights {
     values: Vec<f32>,
     channels: usize,
+}
+
+impl TransformedWeights {
+    pub(super) fn new(weights: Weights<'_>) -> Self {
+        dispatch(Transform(weights))
+    }
+
+    #[cfg(test)]
+    pub(super) fn values(&self) -> &Vec<f32> {
+        &self.values
+    }
 }
 
 struct Transform<'a>(Weights<'a>);
@@ -100,44 +102,29 @@ impl WithSimd for Transform<'_> {
 }
 
 #[derive(Default)]
-struct Scratch {
+pub(super) struct Scratch {
     split: Vec<f32>,
     tiles: Vec<usize>,
     transformed: Buffer,
     products: Buffer,
 }
 
-/// Some images.
-struct Unit<'a> {
-    x: &'a [f32],
-    shape: Images,
-    weights: Weights<'a>,
-    packed: &'a TransformedWeights,
-    images: Range<usize>,
-    scratch: &'a mut Scratch,
-    /// `[images, outputs, height, width]`
-    out: &'a mut [f32],
-}
+impl Method for TransformedWeights {
+    type Scratch = Scratch;
 
-impl WithSimd for Unit<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        tile::with_channels!(S, self.packed.channels, CHANNELS => self.run::<S, CHANNELS>(simd));
+    fn channels(&self) -> usize {
+        self.channels
     }
-}
 
-impl Unit<'_> {
     #[inline(always)]
-    fn run<S: Simd, const CHANNELS: usize>(self, simd: S) {
-        let Self { shape, weights, .. } = self;
+    fn run<S: Simd, const CHANNELS: usize>(unit: Unit<'_, Self>, simd: S) {
+        let Unit { shape, weights, .. } = unit;
         let Scratch {
             split,
             tiles,
             transformed,
             products,
-        } = self.scratch;
+        } = unit.scratch;
         let lanes = S::F32_LANES;
         let width = VECTORS * lanes;
         let inputs = weights.inputs;
@@ -146,13 +133,13 @@ impl Unit<'_> {
         let run = run_length(shape.width / 2, lanes);
         let transformed = transformed.get(PRODUCTS * inputs * width);
         let products = products.get(PRODUCTS * CHANNELS * width);
-        for block in Block::divide(shape, self.images.clone(), BLOCK_PIXELS, 2) {
-            let layout = split_columns(self.x, shape, inputs, &block, split);
+        for block in Block::divide(shape, unit.images.clone(), BLOCK_PIXELS, 2) {
+            let layout = split_columns(unit.x, shape, inputs, &block, split);
             let tile_rows = block.rows.len() / 2;
             tiles.clear();
             let mut places = Vec::new();
             for n in 0..block.images.len() {
-                let image = block.images.start + n - self.images.start;
+                let image = block.images.start + n - unit.images.start;
                 for row in 0..tile_rows {
                     for column in (0..shape.width / 2).step_by(run) {
                         tiles.push(n * inputs * layout.plane + 2 * row * layout.row + column);
@@ -166,12 +153,12 @@ impl Unit<'_> {
             for (tiles, places) in tiles.chunks(panel).zip(places.chunks(panel)) {
                 transform_tiles(simd, split, layout, tiles, run, inputs, transformed);
                 let size = PRODUCTS * inputs * CHANNELS;
-                for (tile, weights) in self.packed.values.chunks_exact(size).enumerate() {
+                for (tile, weights) in unit.packed.values.chunks_exact(size).enumerate() {
                     multiply::<S, CHANNELS>(simd, weights, transformed, inputs, products);
                     let first = tile * CHANNELS;
-                    let kept = CHANNELS.min(self.weights.outputs - first);
+                    let kept = CHANNELS.min(unit.weights.outputs - first);
                     for c in 0..kept {
-                        let bias = self.weights.bias.map_or(0.0, |bias| bias[first + c]);
+                        let bias = unit.weights.bias.map_or(0.0, |bias| bias[first + c]);
                         let at = (first + c) * pixels;
                         let product = &products[c * width..];
                         let stride = CHANNELS * width;
@@ -181,7 +168,7 @@ impl Unit<'_> {
                             row: shape.width,
                             run,
                         };
-                        store(simd, product, stride, target, places, self.out);
+                        store(simd, product, stride, target, places, unit.out);
                     }
                 }
             }

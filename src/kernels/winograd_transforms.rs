@@ -1,5 +1,7 @@
 //! The transforms before and after the products of [`super::winograd`].
 
+use std::array;
+
 use pulp::Simd;
 
 use super::patches::{Block, Images};
@@ -10,16 +12,18 @@ use super::tile::VECTORS;
 pub(super) fn transform_kernels(kernels: &[f32], plane: usize, values: &mut [f32]) {
     for i in 0..plane {
         let g = |row: usize, column: usize| kernels[(row * 3 + column) * plane + i];
-        // G g, of 4 rows and 3 columns.
-        let mut half = [[0.0; 3]; 4];
-        for column in 0..3 {
+        // G g, column by column.
+        let columns: [[f32; 4]; 3] = array::from_fn(|column| {
             let (top, middle, bottom) = (g(0, column), g(1, column), g(2, column));
-            half[0][column] = top;
-            half[1][column] = 0.5 * (top + middle + bottom);
-            half[2][column] = 0.5 * (top - middle + bottom);
-            half[3][column] = bottom;
-        }
-        for (row, [left, middle, right]) in half.into_iter().enumerate() {
+            [
+                top,
+                0.5 * (top + middle + bottom),
+                0.5 * (top - middle + bottom),
+                bottom,
+            ]
+        });
+        for row in 0..4 {
+            let [left, middle, right] = columns.map(|column| column[row]);
             let mut put = |column: usize, value: f32| {
                 values[(row * 4 + column) * plane + i] = value;
             };

@@ -15,6 +15,7 @@ mod residual;
 mod unet;
 mod validate;
 
+pub use crate::kernels::SameConv2d;
 pub use architecture::{Downsample, MiddleKind, Modulation, Upsample};
 pub use attention::SelfAttention;
 pub use conditioning::{Conditioning, LogSnrEmbedding};
@@ -28,25 +29,10 @@ pub use residual::ResidualBlock;
 pub use unet::{Block, DownStage, Middle, UNet, UpStage, WithDropout};
 
 use burn::nn::{
-    Initializer, PaddingConfig2d,
+    PaddingConfig2d,
     conv::{Conv2d, Conv2dConfig},
 };
 use burn::tensor::{DType, Device, Tensor};
-
-/// A 3×3 convolution that keeps the size of the image.
-fn conv3x3(channels: [usize; 2], device: &Device) -> Conv2d {
-    Conv2dConfig::new(channels, [3, 3])
-        .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1))
-        .init(device)
-}
-
-/// As [`conv3x3`], initialised to zero: the branch that it ends starts as nothing at all.
-fn zero_conv3x3(channels: [usize; 2], device: &Device) -> Conv2d {
-    Conv2dConfig::new(channels, [3, 3])
-        .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1))
-        .with_initializer(Initializer::Zeros)
-        .init(device)
-}
 
 /// A 3×3 convolution of stride 2, which halves the image.
 fn halving_conv3x3(channels: usize, how: Downsample, device: &Device) -> Conv2d {

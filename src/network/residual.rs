@@ -1,25 +1,22 @@
 //! ADM's residual block.
 
 use burn::module::Module;
-use burn::nn::{
-    Linear, LinearConfig,
-    conv::{Conv2d, Conv2dConfig},
-};
+use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 
-use super::{DropoutMasks, GroupNorm, Modulation, Resample, UNetConfig, conv3x3, zero_conv3x3};
-use crate::kernels::{convolve, convolve_add, linear};
+use super::{DropoutMasks, GroupNorm, Modulation, Resample, UNetConfig};
+use crate::kernels::{SameConv2d, linear};
 
 /// A residual block: normalise, activate, (resample,) convolve; normalise with the scale and
 /// shift of the (λ, class) embedding (or only shifted by it), activate, convolve; add the input.
 #[derive(Module, Debug)]
 pub struct ResidualBlock {
     norm_in: GroupNorm,
-    conv_in: Conv2d,
+    conv_in: SameConv2d,
     modulation: Linear,
     norm_out: GroupNorm,
-    conv_out: Conv2d,
-    skip: Option<Conv2d>,
+    conv_out: SameConv2d,
+    skip: Option<SameConv2d>,
     dropout: f64,
     #[module(skip)]
     resample: Resample,
@@ -42,12 +39,11 @@ impl ResidualBlock {
         };
         Self {
             norm_in: norm(input),
-            conv_in: conv3x3([input, output], device),
+            conv_in: SameConv2d::new([input, output], 3, device),
             modulation: LinearConfig::new(config.embedding(), modulation).init(device),
             norm_out: norm(output),
-            conv_out: zero_conv3x3([output, output], device),
-            skip: (input != output)
-                .then(|| Conv2dConfig::new([input, output], [1, 1]).init(device)),
+            conv_out: SameConv2d::zeros([output, output], 3, device),
+            skip: (input != output).then(|| SameConv2d::new([input, output], 1, device)),
             dropout: config.dropout,
             resample,
             how: config.modulation,
@@ -69,7 +65,7 @@ impl ResidualBlock {
     ) -> Tensor<4> {
         let [batch, ..] = x.dims();
         let hidden = self.resample.apply(self.norm_in.forward_silu(x.clone()));
-        let hidden = convolve(&self.conv_in, hidden);
+        let hidden = self.conv_in.forward(hidden);
         let modulation = linear(&self.modulation, embedding);
         let hidden = match self.how {
             Modulation::ScaleShift => self.norm_out.forward_modulated_silu(hidden, modulation),
@@ -86,9 +82,9 @@ impl ResidualBlock {
         };
         let x = self.resample.apply(x);
         let x = match &self.skip {
-            Some(skip) => convolve(skip, x),
+            Some(skip) => skip.forward(x),
             None => x,
         };
-        convolve_add(&self.conv_out, hidden, x)
+        self.conv_out.forward_add(hidden, x)
     }
 }

@@ -6,10 +6,10 @@ use burn::tensor::{Device, Int, Tensor};
 
 use super::{
     Conditioning, Downsample, DropoutMasks, GroupNorm, MiddleKind, Resample, ResidualBlock,
-    SelfAttention, UNetConfig, Upsample, conv3x3, halving_conv3x3, zero_conv3x3,
+    SelfAttention, UNetConfig, Upsample, halving_conv3x3,
 };
 use crate::denoiser::Denoiser;
-use crate::kernels::convolve;
+use crate::kernels::SameConv2d;
 
 /// A residual block and, at the resolutions that have it, self-attention.
 #[derive(Module, Debug)]
@@ -76,7 +76,7 @@ impl DownStage {
     ) -> Option<Tensor<4>> {
         match (&self.downsample, &self.downsample_conv) {
             (Some(block), _) => Some(block.forward(x.clone(), embedding.clone(), masks)),
-            (None, Some(convolution)) => Some(convolve(convolution, x.clone())),
+            (None, Some(convolution)) => Some(convolution.forward(x.clone())),
             (None, None) => None,
         }
     }
@@ -121,7 +121,7 @@ impl Middle {
 pub struct UpStage {
     blocks: Vec<Block>,
     upsample: Option<ResidualBlock>,
-    upsample_conv: Option<Conv2d>,
+    upsample_conv: Option<SameConv2d>,
 }
 
 impl UpStage {
@@ -137,7 +137,8 @@ impl UpStage {
             blocks,
             upsample: (doubles && residual)
                 .then(|| ResidualBlock::new(config, [width, width], Resample::Up, device)),
-            upsample_conv: (doubles && !residual).then(|| conv3x3([width, width], device)),
+            upsample_conv: (doubles && !residual)
+                .then(|| SameConv2d::new([width, width], 3, device)),
         }
     }
 
@@ -149,7 +150,7 @@ impl UpStage {
     ) -> Tensor<4> {
         match (&self.upsample, &self.upsample_conv) {
             (Some(block), _) => block.forward(x, embedding.clone(), masks),
-            (None, Some(convolution)) => convolve(convolution, Resample::Up.apply(x)),
+            (None, Some(convolution)) => convolution.forward(Resample::Up.apply(x)),
             (None, None) => x,
         }
     }
@@ -161,12 +162,12 @@ impl UpStage {
 #[derive(Module, Debug)]
 pub struct UNet {
     conditioning: Conditioning,
-    input: Conv2d,
+    input: SameConv2d,
     down: Vec<DownStage>,
     middle: Option<Middle>,
     up: Vec<UpStage>,
     output_norm: GroupNorm,
-    output: Conv2d,
+    output: SameConv2d,
     classes: usize,
 }
 
@@ -212,12 +213,12 @@ impl UNet {
         }
         Self {
             conditioning: Conditioning::new(config, classes, device),
-            input: conv3x3([channels, widths[0]], device),
+            input: SameConv2d::new([channels, widths[0]], 3, device),
             down,
             middle,
             up,
             output_norm: GroupNorm::new(config.norm_groups, width, config.norm_epsilon, device),
-            output: zero_conv3x3([width, channels], device),
+            output: SameConv2d::zeros([width, channels], 3, device),
             classes,
         }
     }
@@ -250,7 +251,7 @@ impl UNet {
         masks: Option<&DropoutMasks>,
     ) -> Tensor<4> {
         let embedding = self.conditioning.forward(log_snr, class);
-        let mut x = convolve(&self.input, z.cast(self.input.weight.dtype()));
+        let mut x = self.input.forward(z.cast(self.input.dtype()));
         let mut skips = vec![x.clone()];
         for stage in &self.down {
             for block in &stage.blocks {
@@ -275,7 +276,7 @@ impl UNet {
             }
             x = stage.double(x, &embedding, masks);
         }
-        convolve(&self.output, self.output_norm.forward_silu(x))
+        self.output.forward(self.output_norm.forward_silu(x))
     }
 }
 

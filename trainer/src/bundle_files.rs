@@ -5,7 +5,9 @@ use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 use burn::tensor::Device;
-use freeguide::bundle::{BundleError, CONFIG_FILE, Loader, MAX_CONFIG_BYTES, Model};
+use freeguide::bundle::{
+    BundleError, CONFIG_FILE, Loader, MAX_CONFIG_BYTES, MemoryEstimate, Model,
+};
 
 /// Bytes that are read at a time.
 const CHUNK: usize = 1 << 20;
@@ -16,15 +18,7 @@ const CHUNK: usize = 1 << 20;
 ///
 /// [`BundleError`], for every way in which it can be broken.
 pub fn open(folder: &Path, device: &Device) -> Result<Model, BundleError> {
-    let mut json = String::new();
-    // One byte more than there may be: the loader refuses it.
-    File::open(folder.join(CONFIG_FILE))
-        .and_then(|file| {
-            file.take(MAX_CONFIG_BYTES as u64 + 1)
-                .read_to_string(&mut json)
-        })
-        .map_err(|e| failure(CONFIG_FILE, &e))?;
-    let mut loader = Loader::new(&json, device)?;
+    let mut loader = loader(folder, device)?;
     let mut chunk = vec![0; CHUNK];
     for weights in loader.files().to_vec() {
         let name = &weights.file;
@@ -39,6 +33,27 @@ pub fn open(folder: &Path, device: &Device) -> Result<Model, BundleError> {
         loader.end()?;
     }
     loader.finish()
+}
+
+/// The memory that the bundle in `folder` needs.
+///
+/// # Errors
+///
+/// [`BundleError`], where its configuration is broken.
+pub fn memory(folder: &Path, device: &Device) -> Result<MemoryEstimate, BundleError> {
+    Ok(loader(folder, device)?.memory())
+}
+
+fn loader(folder: &Path, device: &Device) -> Result<Loader, BundleError> {
+    let mut json = String::new();
+    // One byte more than there may be: the loader refuses it.
+    File::open(folder.join(CONFIG_FILE))
+        .and_then(|file| {
+            file.take(MAX_CONFIG_BYTES as u64 + 1)
+                .read_to_string(&mut json)
+        })
+        .map_err(|e| failure(CONFIG_FILE, &e))?;
+    Loader::new(&json, device)
 }
 
 fn failure(file: &str, error: &std::io::Error) -> BundleError {

@@ -15,6 +15,7 @@ mod grid;
 mod import;
 mod loss_curve;
 mod machine;
+mod memory;
 mod onnx;
 mod output;
 mod png_text;

@@ -76,7 +76,7 @@ impl Images {
 }
 
 /// The images `range` of a plan.
-fn part(plan: &Plan, range: Range<usize>) -> Plan {
+pub fn part(plan: &Plan, range: Range<usize>) -> Plan {
     Plan {
         classes: plan.classes[range.clone()].to_vec(),
         guidance: plan.guidance[range.clone()].to_vec(),

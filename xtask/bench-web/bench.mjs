@@ -44,7 +44,9 @@ const launch = () =>
     args: ["--no-sandbox", "--no-first-run", "--disable-background-networking", "--disable-component-update", ...(webgpu ? gpu : [])],
   });
 
-const onnxFile = readdirSync(onnx).find((name) => name.endsWith(".onnx"));
+const onnxFiles = readdirSync(onnx).filter((name) => name.endsWith(".onnx"));
+/** freeguide's export has a file with a whole guided step beside the network. */
+const onnxFile = onnxFiles.find((name) => name === "denoiser.onnx") ?? onnxFiles[0];
 const contenders = [
   { name: "freeguide, one worker", page: "/freeguide.html", options: { device: "cpu", threads: 1 } },
   { name: "freeguide, two workers", page: "/freeguide.html", options: { device: "cpu", threads: 2 } },

@@ -27,7 +27,7 @@ export interface WasmDevice {
 export interface WasmLoader {
   /** JSON: `[{ "name", "bytes", "sha256" }]`, in loading order. */
   files(): string;
-  /** JSON: `{ "weights", "largest", "row", "activation" }`, in bytes. */
+  /** JSON: `{ "weights", "largest", "kept", "row", "activation" }`, in bytes. */
   memory(): string;
   begin(name: string): void;
   push(chunk: Uint8Array): void;

@@ -7,6 +7,8 @@ export interface MemoryEstimate {
   readonly weights: number;
   /** The largest weight. */
   readonly largest: number;
+  /** What a network on the CPU keeps of its weights beside them, as its kernels read them. */
+  readonly kept: number;
   /** One row of an evaluation, of which a guided image has two. */
   readonly row: number;
   /** The largest buffer of activations that each row adds to. */
@@ -44,12 +46,12 @@ function largestBuffer({ limits }: GpuDevice): number {
  * Throws a `DeviceError` with `detail: "memory"` where not even one guided image could be drawn, before anything of the
  * weights is fetched.
  */
-export function checkMemory({ weights, largest, row }: MemoryEstimate, gpu: GpuDevice | undefined): void {
+export function checkMemory({ weights, largest, kept, row }: MemoryEstimate, gpu: GpuDevice | undefined): void {
   const limit = gpu && largestBuffer(gpu);
   const why =
     limit !== undefined && largest > limit
       ? `its largest weight takes ${size(largest)}, and this GPU takes ${size(limit)} at once`
-      : shortage(weights + 2 * row, gpu);
+      : shortage(weights + kept + 2 * row, gpu);
   if (why) throw new DeviceError(`the model does not fit here: ${why}`, { detail: "memory" });
 }
 
@@ -58,7 +60,7 @@ export function checkMemory({ weights, largest, row }: MemoryEstimate, gpu: GpuD
  * weights, before anything is computed; says how many images would.
  */
 export function checkBatch(
-  { weights, row, activation }: MemoryEstimate,
+  { weights, kept, row, activation }: MemoryEstimate,
   { rows, images }: { rows: number; images: number },
   gpu: GpuDevice | undefined,
 ): void {
@@ -66,7 +68,7 @@ export function checkBatch(
     const limit = gpu && largestBuffer(gpu);
     return limit !== undefined && count * activation > limit
       ? `its largest buffer takes ${size(count * activation)}, and this GPU takes ${size(limit)} at once`
-      : shortage(weights + count * row, gpu);
+      : shortage(weights + kept + count * row, gpu);
   };
   const why = reason(rows);
   if (!why) return;

@@ -92,7 +92,7 @@ export function fakeBoundary(options = {}) {
       return JSON.stringify(this.#files);
     }
     memory() {
-      return JSON.stringify(options.memory ?? { weights: 1e6, largest: 1e5, row: 1e5, activation: 1e4 });
+      return JSON.stringify(options.memory ?? { weights: 1e6, largest: 1e5, kept: 1e5, row: 1e5, activation: 1e4 });
     }
     begin(name) {
       this.#open = { ...this.#files[this.#done], got: 0, sum: 0 };

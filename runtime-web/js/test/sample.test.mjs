@@ -338,7 +338,7 @@ test("using", async (t) => {
 });
 
 test("a batch that cannot fit is refused in words before anything is computed, and a smaller one drawn", async (t) => {
-  const { model, ledger } = await fakeModel(t, { memory: { weights: 2 ** 30, largest: 2 ** 20, row: 2 ** 28, activation: 2 ** 20 } });
+  const { model, ledger } = await fakeModel(t, { memory: { weights: 2 ** 30, largest: 2 ** 20, kept: 2 ** 10, row: 2 ** 28, activation: 2 ** 20 } });
   const options = { classes: Array(16).fill(0), steps: 1, guidance: 2 };
   await assert.rejects(model.generate(options), (error) => {
     assert.ok(error instanceof DeviceError);

@@ -10,6 +10,8 @@ mod resample;
 #[cfg(all(test, feature = "flex", feature = "autodiff"))]
 mod tests;
 
+use std::sync::Arc;
+
 #[cfg(feature = "autodiff")]
 use burn::backend::fusion::{Fusion, FusionBackend};
 use burn_cubecl::CubeBackend;
@@ -21,6 +23,7 @@ use super::GroupNormOptions;
 #[cfg(feature = "autodiff")]
 use super::backend::KernelGradients;
 use super::backend::Kernels;
+use super::kept::KeptWeights;
 use super::sampling::SamplingKernels;
 
 pub(super) use attention::attends;
@@ -35,7 +38,12 @@ impl Kernels for CubeBackend {
         group_norm::group_norm(into_contiguous(x), scale, shift, options)
     }
 
-    fn same_convolution(x: CubeTensor, weight: CubeTensor, bias: CubeTensor) -> CubeTensor {
+    fn same_convolution(
+        x: CubeTensor,
+        weight: CubeTensor,
+        bias: CubeTensor,
+        _: Option<Arc<KeptWeights>>,
+    ) -> CubeTensor {
         let [x, weight, bias] = [x, weight, bias].map(into_contiguous);
         convolution::convolve(x, weight, bias, None)
     }

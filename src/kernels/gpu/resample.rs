@@ -1,7 +1,7 @@
 //! Halving and doubling images.
 
 use burn::backend::TensorMetadata;
-use burn_cubecl::cubecl::{self, prelude::*};
+use burn_cubecl::cubecl::{self, client::Client, prelude::*};
 use burn_cubecl::tensor::CubeTensor;
 
 use super::empty_like;
@@ -11,52 +11,49 @@ const THREADS: usize = 64;
 
 /// Averages 2×2 pixels of an image of even height and width, contiguous.
 pub(super) fn halve(x: CubeTensor) -> CubeTensor {
-    let [batch, channels, height, width] = x.shape().dims();
-    let y = empty_like(&x, [batch, channels, height / 2, width / 2]);
-    let Some(cubes) = cubes(&y) else { return y };
-    let client = x.client.clone();
     // SAFETY: the kernel reads and writes within the tensors, which end where it is told.
-    unsafe {
-        halve_kernel::launch_unchecked(
-            &client,
-            cubes,
-            CubeDim::new_1d(THREADS as u32),
-            x.into_buffer_arg(),
-            y.clone().into_buffer_arg(),
-            y.shape().num_elements(),
-            width / 2,
-        );
-    }
-    y
+    resample(
+        x,
+        |size| size / 2,
+        |client, cubes, dim, x, y, values, width| unsafe {
+            halve_kernel::launch_unchecked(client, cubes, dim, x, y, values, width)
+        },
+    )
 }
 
 /// Repeats every pixel of an image, contiguous.
 pub(super) fn double(x: CubeTensor) -> CubeTensor {
-    let [batch, channels, height, width] = x.shape().dims();
-    let y = empty_like(&x, [batch, channels, 2 * height, 2 * width]);
-    let Some(cubes) = cubes(&y) else { return y };
-    let client = x.client.clone();
     // SAFETY: as above.
-    unsafe {
-        double_kernel::launch_unchecked(
-            &client,
-            cubes,
-            CubeDim::new_1d(THREADS as u32),
-            x.into_buffer_arg(),
-            y.clone().into_buffer_arg(),
-            y.shape().num_elements(),
-            2 * width,
-        );
-    }
-    y
+    resample(
+        x,
+        |size| 2 * size,
+        |client, cubes, dim, x, y, values, width| unsafe {
+            double_kernel::launch_unchecked(client, cubes, dim, x, y, values, width)
+        },
+    )
 }
 
-/// A thread for every value, where there are any. More cubes than one dimension may have are a rectangle of them.
-fn cubes(y: &CubeTensor) -> Option<CubeCount> {
-    let cubes = y.shape().num_elements().div_ceil(THREADS);
+/// Launches a kernel with a thread for every value of the result, whose height and width are `side` of those of `x`.
+/// More cubes than one dimension may have are a rectangle of them.
+fn resample(
+    x: CubeTensor,
+    side: impl Fn(usize) -> usize,
+    launch: impl FnOnce(&Client, CubeCount, CubeDim, BufferArg, BufferArg, usize, usize),
+) -> CubeTensor {
+    let [batch, channels, height, width] = x.shape().dims();
+    let y = empty_like(&x, [batch, channels, side(height), side(width)]);
+    let values = y.shape().num_elements();
+    let cubes = values.div_ceil(THREADS);
     let (across, _, _) = y.client.properties().hardware.max_cube_count;
     let across = cubes.min(across as usize);
-    (cubes > 0).then(|| CubeCount::Static(across as u32, cubes.div_ceil(across) as u32, 1))
+    if cubes > 0 {
+        let client = x.client.clone();
+        let count = CubeCount::Static(across as u32, cubes.div_ceil(across) as u32, 1);
+        let dim = CubeDim::new_1d(THREADS as u32);
+        let (x, result) = (x.into_buffer_arg(), y.clone().into_buffer_arg());
+        launch(&client, count, dim, x, result, values, side(width));
+    }
+    y
 }
 
 /// Every value is the mean of four; `width` is that of the result. Rows of all images are one above the other.

@@ -2,8 +2,7 @@
 //!
 //! `cargo test --release --lib -p freeguide -p freeguide-trainer --features freeguide-trainer/wgpu gpu`
 
-use burn::nn::conv::{Conv2d, Conv2dConfig};
-use burn::nn::{Linear, LinearConfig, PaddingConfig2d};
+use burn::nn::{Linear, LinearConfig};
 use burn::tensor::activation::{silu, softmax};
 use burn::tensor::{Device, Tensor};
 use proptest::prelude::*;
@@ -11,7 +10,7 @@ use proptest::test_runner::TestRunner;
 
 use super::super::backend::{convolve, group_norm, normalizes};
 use super::super::sampling;
-use super::super::tests::{against, assert_close, tensor};
+use super::super::tests::{against, assert_close, convolution, tensor};
 use super::GroupNormOptions;
 
 /// The system's adapter, opened once.
@@ -61,7 +60,7 @@ fn a_convolution_on_a_gpu_is_the_cpus() {
             let [found, expected] = [gpu.clone(), Device::flex()].map(|device| {
                 let module = convolution(channels, kernel, seed, &device);
                 let x = tensor([batch, channels[0], size[0], size[1]], seed + 2, &device);
-                convolve(&module, &x).expect("a kernel")
+                convolve(x, module.weight.val(), module.bias.val(), None)
             });
             let found = Tensor::from_data(found.into_data(), &expected.device());
             assert_close("y", found, expected, 1e-5);
@@ -125,20 +124,6 @@ fn a_group_norm_on_a_gpu_is_the_cpus_and_so_are_its_gradients() {
             }
         },
     );
-}
-
-/// A convolution of `kernel`² that keeps the size of the image, of random numbers.
-fn convolution([inputs, outputs]: [usize; 2], kernel: usize, seed: u64, device: &Device) -> Conv2d {
-    let border = kernel / 2;
-    let mut module = Conv2dConfig::new([inputs, outputs], [kernel, kernel])
-        .with_padding(PaddingConfig2d::Explicit(border, border, border, border))
-        .init(device);
-    let weight = [outputs, inputs, kernel, kernel];
-    module.weight = module.weight.map(|_| tensor(weight, seed, device));
-    module.bias = module
-        .bias
-        .map(|bias| bias.map(|_| tensor([outputs], seed + 1, device)));
-    module
 }
 
 /// A linear layer with a bias, of random numbers.
@@ -276,13 +261,8 @@ fn parts_of_a_residual_block_are_burns() {
                 1e-5,
                 |device| {
                     let module = module(device);
-                    let bias = module.bias.as_ref().expect("a bias").val();
-                    sampling::same_convolution_add(
-                        x(device),
-                        module.weight.val(),
-                        bias,
-                        rest(device),
-                    )
+                    let (weight, bias) = (module.weight.val(), module.bias.val());
+                    sampling::same_convolution_add(x(device), weight, bias, rest(device))
                 },
                 |device| rest(device) + module(device).forward(x(device)),
             );

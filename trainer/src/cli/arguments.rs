@@ -130,7 +130,7 @@ pub struct Sample {
     pub variance_interpolation: Option<f64>,
     #[command(flatten)]
     pub steering: Steering,
-    /// Images that are drawn at a time.
+    /// Images that are drawn at a time. More than fit into memory are refused, where the system says what it has left.
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=4096))]
     pub batch: u16,
     /// Where to: a PNG with all images on a grid (a column a class, where classes take turns) or,

@@ -19,7 +19,7 @@ use crate::output::{print_line, tell};
 use crate::png_text::{KEYWORD, read_text};
 use crate::train::RunFolder;
 use crate::usage::Usage;
-use crate::{bundle_files, device, sample, serve};
+use crate::{bundle_files, device, memory, sample, serve};
 
 pub fn sample(arguments: &Sample) -> Result<ExitCode> {
     Ranks::join()?.run(|ranks| sample_on(ranks, arguments))
@@ -57,6 +57,13 @@ fn sample_on(ranks: &Ranks, arguments: &Sample) -> Result<ExitCode> {
         .steering
         .apply(&mut request, &model.config().sampling)?;
     let plan = model.plan(&request)?;
+    let batch = usize::from(arguments.batch);
+    memory::check_batch(
+        bundle_files::memory(&arguments.model, &device)?,
+        &device,
+        batch.min(arguments.count),
+        |images| model.rows(&sample::part(&plan, 0..images)),
+    )?;
     let evaluations = model.evaluations(&plan);
     if !arguments.json && ranks.is_first() {
         let (steps, sampler) = (plan.steps, plan.sampler.name());
@@ -82,16 +89,10 @@ fn sample_on(ranks: &Ranks, arguments: &Sample) -> Result<ExitCode> {
             .unwrap_or_else(|_| ProgressStyle::default_bar()),
     );
     let begun = Instant::now();
-    let images = sample::draw_in_shares(
-        ranks,
-        &model,
-        &plan,
-        usize::from(arguments.batch),
-        &mut |done, all| {
-            bar.set_length(all as u64);
-            bar.set_position(done as u64);
-        },
-    )?;
+    let images = sample::draw_in_shares(ranks, &model, &plan, batch, &mut |done, all| {
+        bar.set_length(all as u64);
+        bar.set_position(done as u64);
+    })?;
     bar.finish_and_clear();
     let seconds = begun.elapsed().as_secs_f64();
     if !ranks.is_first() {

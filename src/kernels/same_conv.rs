@@ -1,0 +1,94 @@
+//! The layer of the convolutions that keep the size of an image.
+
+use std::sync::Arc;
+
+use burn::module::{Module, Param};
+use burn::nn::Initializer;
+use burn::nn::conv::Conv2dConfig;
+use burn::tensor::module::conv2d;
+use burn::tensor::ops::ConvOptions;
+use burn::tensor::{DType, Device, Tensor};
+
+#[cfg(any(feature = "flex", feature = "wgpu"))]
+use super::backend;
+use super::kept::KeptWeights;
+#[cfg(feature = "wgpu")]
+use super::sampling;
+
+/// A convolution of stride 1 whose zero padding keeps the size of the image, with a bias.
+///
+/// Its parameters are those of burn's `Conv2d`, by the same names. On the CPU, a network that is not trained keeps
+/// small weights in the order in which kernels read them. A copy of the layer, which shares its weights, shares those.
+#[derive(Module, Debug)]
+pub struct SameConv2d {
+    /// `[outputs, inputs, kernel, kernel]`, of an odd kernel.
+    pub(super) weight: Param<Tensor<4>>,
+    /// `[outputs]`.
+    pub(super) bias: Param<Tensor<1>>,
+    #[module(skip)]
+    kept: Arc<KeptWeights>,
+}
+
+impl SameConv2d {
+    /// A layer initialised as burn's convolutions are; `kernel` is odd.
+    pub(crate) fn new(channels: [usize; 2], kernel: usize, device: &Device) -> Self {
+        let initializer = Conv2dConfig::new(channels, [kernel; 2]).initializer;
+        Self::with(initializer, channels, kernel, device)
+    }
+
+    /// A layer that answers zero.
+    pub(crate) fn zeros(channels: [usize; 2], kernel: usize, device: &Device) -> Self {
+        Self::with(Initializer::Zeros, channels, kernel, device)
+    }
+
+    fn with(
+        initializer: Initializer,
+        [inputs, outputs]: [usize; 2],
+        kernel: usize,
+        device: &Device,
+    ) -> Self {
+        let fans = [inputs, outputs].map(|channels| Some(channels * kernel * kernel));
+        let shape = [outputs, inputs, kernel, kernel];
+        Self {
+            weight: initializer.init_with(shape, fans[0], fans[1], device),
+            bias: initializer.init_with([outputs], fans[0], fans[1], device),
+            kept: Arc::default(),
+        }
+    }
+
+    /// The type of its numbers.
+    pub(crate) fn dtype(&self) -> DType {
+        self.weight.dtype()
+    }
+
+    /// What it has kept of its weights.
+    #[cfg(all(test, feature = "flex"))]
+    pub(super) fn kept_weights(&self) -> Option<Arc<super::convolution::Packed>> {
+        self.kept.packed()
+    }
+
+    /// # Shapes
+    ///
+    /// - `x`: `[batch, inputs, height, width]`.
+    /// - result: `[batch, outputs, height, width]`.
+    pub(crate) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        let (weight, bias) = (self.weight.val(), self.bias.val());
+        #[cfg(any(feature = "flex", feature = "wgpu"))]
+        if backend::convolves(&x) {
+            return backend::convolve(x, weight, bias, Some(self.kept.clone()));
+        }
+        let padding = [weight.dims()[2] / 2; 2];
+        let options = ConvOptions::new([1, 1], padding, [1, 1], 1);
+        conv2d(x, weight, Some(bias), options)
+    }
+
+    /// [`forward`](Self::forward) and the sum with `rest`, which has the result's shape.
+    pub(crate) fn forward_add(&self, x: Tensor<4>, rest: Tensor<4>) -> Tensor<4> {
+        #[cfg(feature = "wgpu")]
+        if sampling::serves(&x) {
+            let (weight, bias) = (self.weight.val(), self.bias.val());
+            return sampling::same_convolution_add(x, weight, bias, rest);
+        }
+        rest + self.forward(x)
+    }
+}

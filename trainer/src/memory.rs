@@ -1,0 +1,95 @@
+//! Whether what is to be drawn fits into memory, said before it is drawn.
+
+use std::fs;
+
+use burn::tensor::Device;
+use freeguide::bundle::MemoryEstimate;
+
+use crate::usage::Usage;
+
+/// Refuses a batch that would take more memory than this machine has left beside the weights, which are loaded: systems
+/// end programs that ask for more, without a word. `rows` are the rows of a batch of so many images.
+///
+/// Nothing is refused where it is not known what is left: on GPUs, and on systems other than Linux.
+pub fn check_batch(
+    estimate: MemoryEstimate,
+    device: &Device,
+    batch: usize,
+    rows: impl Fn(usize) -> usize,
+) -> Result<(), Usage> {
+    match (*device == Device::flex()).then(available).flatten() {
+        Some(available) => check(estimate, available, batch, rows),
+        None => Ok(()),
+    }
+}
+
+fn check(
+    estimate: MemoryEstimate,
+    available: u64,
+    batch: usize,
+    rows: impl Fn(usize) -> usize,
+) -> Result<(), Usage> {
+    let taken = |images: usize| estimate.run(rows(images)) - estimate.weights;
+    if taken(batch) <= available {
+        return Ok(());
+    }
+    let mut fits = batch;
+    while fits > 1 && taken(fits) > available {
+        fits /= 2;
+    }
+    let advice = match taken(fits) <= available {
+        true => format!("--batch {fits} would fit"),
+        false => "not even one image at a time would fit".to_owned(),
+    };
+    let [needed, available] = [taken(batch), available].map(|bytes| bytes >> 20);
+    Err(Usage(format!(
+        "a batch of {batch} images takes about {needed} MiB, and this machine has {available} MiB left: {advice}"
+    )))
+}
+
+/// Bytes that programs can still have: what Linux estimates (`MemAvailable` of /proc/meminfo).
+fn available() -> Option<u64> {
+    let text = fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ESTIMATE: MemoryEstimate = MemoryEstimate {
+        weights: 1 << 30,
+        largest: 1 << 20,
+        kept: 10 << 20,
+        row: 20 << 20,
+        activation: 1 << 20,
+    };
+
+    #[test]
+    fn a_batch_that_does_not_fit_is_refused_and_another_named() {
+        let guided = |images: usize| 2 * images;
+        // 10 + 2 · 8 · 20 MiB.
+        assert!(check(ESTIMATE, 330 << 20, 8, guided).is_ok());
+        let refused = check(ESTIMATE, 329 << 20, 8, guided).expect_err("too much");
+        assert_eq!(
+            refused.to_string(),
+            "a batch of 8 images takes about 330 MiB, and this machine has 329 MiB left: --batch 4 would fit"
+        );
+        let refused = check(ESTIMATE, 49 << 20, 8, guided).expect_err("too much");
+        assert!(
+            refused
+                .to_string()
+                .ends_with("not even one image at a time would fit")
+        );
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn linux_says_what_is_left() {
+        assert!(available().is_some_and(|bytes| bytes > 1 << 20));
+    }
+}
