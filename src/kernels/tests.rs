@@ -171,7 +171,8 @@ proptest! {
         assert_close("∂x", x.grad(&grads).expect("a gradient"), x64.grad(&grads64).expect("a gradient"), 2e-4);
         for (what, (found, expected)) in [("∂scale", (&scale, &scale64)), ("∂shift", (&shift, &shift64))] {
             let found = found.grad(&grads).expect("a gradient");
-            assert_close(what, found, expected.grad(&grads64).expect("a gradient"), 2e-5);
+            // Sums over all pixels, whose terms may cancel.
+            assert_close(what, found, expected.grad(&grads64).expect("a gradient"), 2e-4);
         }
     }
 }

@@ -78,7 +78,7 @@ test("a model that cannot fit is refused in words before its weights are fetched
     await eventually(() => cpu.ledger.devices === 0 && cpu.ledger.loaders === 0, "freeing");
     return error;
   };
-  const error = await refusal({ weights: 3 * 2 ** 30, largest: 2 ** 20, row: 2 ** 30 });
+  const error = await refusal({ weights: 2 * 2 ** 30, largest: 2 ** 20, kept: 2 ** 30, row: 2 ** 30 });
   assert.ok(error instanceof DeviceError);
   assert.equal(error.detail, "memory");
   assert.match(error.message, /needs about 5\.0 GiB.*WebAssembly 3\.9 GiB/);
