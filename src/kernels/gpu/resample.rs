@@ -11,24 +11,24 @@ const THREADS: usize = 64;
 
 /// Averages 2×2 pixels of an image of even height and width, contiguous.
 pub(super) fn halve(x: CubeTensor) -> CubeTensor {
-    // SAFETY: the kernel reads and writes within the tensors, which end where it is told.
     resample(
         x,
         |size| size / 2,
-        |client, cubes, dim, x, y, values, width| unsafe {
-            halve_kernel::launch_unchecked(client, cubes, dim, x, y, values, width)
+        |client, cubes, dim, x, y, values, width| {
+            // SAFETY: the kernel reads and writes within the tensors, which end where it is told.
+            unsafe { halve_kernel::launch_unchecked(client, cubes, dim, x, y, values, width) }
         },
     )
 }
 
 /// Repeats every pixel of an image, contiguous.
 pub(super) fn double(x: CubeTensor) -> CubeTensor {
-    // SAFETY: as above.
     resample(
         x,
         |size| 2 * size,
-        |client, cubes, dim, x, y, values, width| unsafe {
-            double_kernel::launch_unchecked(client, cubes, dim, x, y, values, width)
+        |client, cubes, dim, x, y, values, width| {
+            // SAFETY: the kernel reads and writes within the tensors, which end where it is told.
+            unsafe { double_kernel::launch_unchecked(client, cubes, dim, x, y, values, width) }
         },
     )
 }
