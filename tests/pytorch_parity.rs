@@ -24,13 +24,17 @@ use serde_json::{Value, json};
 /// The networks of make_unet_fixture.py.
 const NETWORKS: [&str; 4] = ["attention", "heads", "plain", "single"];
 
-/// How far an output, of the order of 1, may be from PyTorch's.
-const FORWARD_TOLERANCE: f64 = 2e-5;
 /// How far a loss may be from PyTorch's, relatively.
 const LOSS_TOLERANCE: f64 = 1e-5;
 
 fn on_cpu() -> bool {
     !std::env::var("FREEGUIDE_TEST_DEVICE").is_ok_and(|name| name != "cpu")
+}
+
+/// How far an output, of the order of 1, may be from PyTorch's.
+fn forward_tolerance() -> f64 {
+    // 8e-5 has been seen on a GPU.
+    if on_cpu() { 2e-5 } else { 5e-4 }
 }
 
 /// How far a gradient may be from PyTorch's, of the largest number in the same tensor.
@@ -99,7 +103,7 @@ fn the_output_is_pytorchs() {
         let output = values(network.forward(z, log_snr, class));
         let error = difference(&output, &fixture.values("output"));
         println!("{name}: output off by {error:.1e}");
-        assert!(error <= FORWARD_TOLERANCE, "{name}: {error}");
+        assert!(error <= forward_tolerance(), "{name}: {error}");
     }
 }
 
@@ -117,7 +121,7 @@ fn the_output_of_every_row_alone_is_pytorchs() {
             let output = values(network.forward(z, log_snr, class));
             let error = difference(&output, &values(expected.clone().narrow(0, i, 1)));
             println!("{name}: row {i} off by {error:.1e}");
-            assert!(error <= FORWARD_TOLERANCE, "{name}, row {i}: {error}");
+            assert!(error <= forward_tolerance(), "{name}, row {i}: {error}");
         }
     }
 }
@@ -131,7 +135,7 @@ fn dropout_rests_outside_of_training() {
     let (z, log_snr, class) = fixture.input(&device);
     let output = values(network.forward(z, log_snr, class));
     let error = difference(&output, &fixture.values("output"));
-    assert!(error <= FORWARD_TOLERANCE, "{error}");
+    assert!(error <= forward_tolerance(), "{error}");
 }
 
 /// The comparison sees what does not show in the shapes of the parameters.
@@ -158,7 +162,7 @@ fn another_network_is_told_apart() {
         let error = difference(&output, &fixture.values("output"));
         println!("{field} = {value}: output off by {error:.1e}");
         assert!(
-            error > 20.0 * FORWARD_TOLERANCE,
+            error > 20.0 * forward_tolerance(),
             "{field} = {value}: {error}"
         );
     }
