@@ -84,11 +84,16 @@ test("the page draws, and again without its server", options, async () => {
   });
   assert.ok(difference(pixels, native.pixels) <= TOLERANCE);
   // Runtime and model are kept in the background.
-  await page.waitForFunction(async () => {
+  const isKept = async () => {
     const kept = (await caches.keys()).filter((name) => name.startsWith("freeguide-offline"));
     const urls = kept[0] ? (await (await caches.open(kept[0])).keys()).map(({ url }) => url) : [];
     return ["config.json", "index.json", "_bg"].every((part) => urls.some((url) => url.includes(part)));
-  });
+  };
+  // waitForFunction does not wait for a promise, and takes it for true.
+  for (let tries = 0; !(await page.evaluate(isKept)); tries += 1) {
+    assert.ok(tries < 600, "the page's files are kept");
+    await page.waitForTimeout(100);
+  }
   await own.close();
   await page.goto(`${address}&again`);
   await drawn();

@@ -21,14 +21,19 @@ test("after a visit the page draws without its server, from any path", async (t)
   await page.goto(address);
   await said(page, /^Drew/);
   // Page, runtime, model and its weights are kept in the background.
-  await page.waitForFunction(async () => {
+  const isKept = async () => {
     const urls = [];
     for (const name of (await caches.keys()).filter((name) => name.startsWith("freeguide-"))) {
       urls.push(...(await (await caches.open(name)).keys()).map(({ url }) => url));
     }
     const parts = ["config.json", "index.json", "_bg", "/assets/worker-", "freeguide-weights/"];
-    return navigator.serviceWorker.controller && parts.every((part) => urls.some((url) => url.includes(part)));
-  });
+    return Boolean(navigator.serviceWorker.controller) && parts.every((part) => urls.some((url) => url.includes(part)));
+  };
+  // waitForFunction does not wait for a promise, and takes it for true.
+  for (let tries = 0; !(await page.evaluate(isKept)); tries += 1) {
+    assert.ok(tries < 600, "the page's files are kept");
+    await page.waitForTimeout(100);
+  }
   const before = await page.evaluate(() => document.querySelector("#sheet canvas").toDataURL());
   await server.close();
   for (const part of ["#embed", "#draw"]) {
