@@ -105,6 +105,7 @@ impl Subjects {
             if let Err(why) = network_classes(&data.classes, network.name(), network.classes()) {
                 tell!("warning: {why}");
             }
+            enough(&network, sweep, data.len())?;
             networks.push(network);
         }
 
@@ -155,6 +156,29 @@ impl Subjects {
     pub fn network_classes(&self, network: &FeatureNetwork) -> Result<Vec<u32>, String> {
         network_classes(&self.data.classes, network.name(), network.classes())
     }
+}
+
+/// Refuses numbers of images that no distance can be computed from, before any is drawn: a covariance of d features takes
+/// d + 1 images, and the floor two parts of the data set of that many.
+fn enough(network: &FeatureNetwork, sweep: &Sweep, real: usize) -> Result<()> {
+    let (name, needed) = (network.name(), network.features() + 1);
+    if sweep.samples < needed.max(sweep.splits) {
+        bail!(
+            "--samples {} is too few: a distance through the {} features of {name} takes at least {needed} images, and --splits {} one for each split",
+            sweep.samples,
+            network.features(),
+            sweep.splits
+        );
+    }
+    if real < 2 * needed {
+        bail!(
+            "{} has {real} images, too few for the {} features of {name}: a distance between two halves of it takes at least {}",
+            sweep.data.display(),
+            network.features(),
+            2 * needed
+        );
+    }
+    Ok(())
 }
 
 fn shuffled(count: usize) -> Vec<usize> {

@@ -8,9 +8,10 @@ pub mod plot;
 mod plots;
 mod table_csv;
 
+use std::fs;
 use std::path::Path;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, anyhow};
 
 use super::measure::Measured;
 use super::work::Work;
@@ -43,6 +44,11 @@ pub fn write(work: &Work, measured: &Measured, out: &Path) -> Result<()> {
     for picture in &pictures {
         write_atomic(&folder.join(&picture.file), &picture.png)?;
     }
+    let plotted = plots.iter().flatten().map(|plot| plot.file.as_str());
+    let written: Vec<&str> = plotted
+        .chain(pictures.iter().map(|p| p.file.as_str()))
+        .collect();
+    forget_others(&folder, &written)?;
     let page = html::html(figures, &plots, &pictures);
     write_atomic(&out.join("index.html"), page.as_bytes())?;
     let text = markdown::markdown(figures, &plots, &pictures);
@@ -50,6 +56,29 @@ pub fn write(work: &Work, measured: &Measured, out: &Path) -> Result<()> {
     write_atomic(&out.join("table.csv"), &table_csv::csv(figures)?)?;
     let json = serde_json::to_string_pretty(figures)? + "\n";
     write_atomic(&out.join("figures.json"), json.as_bytes())
+}
+
+/// Deletes plots and pictures of an earlier report in the same folder that this one has not, and nothing else.
+fn forget_others(folder: &Path, written: &[&str]) -> Result<()> {
+    const OURS: [&str; 5] = [
+        "trade-off-",
+        "guidance-",
+        "precision-recall-",
+        "evaluations-",
+        "nearest-",
+    ];
+    let entries = fs::read_dir(folder).with_context(|| folder.display().to_string())?;
+    for entry in entries {
+        let entry = entry.with_context(|| folder.display().to_string())?;
+        let name = entry.file_name();
+        let Some(name) = name.to_str() else { continue };
+        let picture = name.ends_with(".svg") || name.ends_with(".png");
+        if picture && OURS.iter().any(|kind| name.starts_with(kind)) && !written.contains(&name) {
+            let path = entry.path();
+            fs::remove_file(&path).with_context(|| path.display().to_string())?;
+        }
+    }
+    Ok(())
 }
 
 /// A drawing for a page whose colour is not known: on white.

@@ -1,5 +1,9 @@
 //! Line charts as SVG.
 
+use std::ops::Range;
+
+use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint, Ranged};
+use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 use plotters::style::register_font;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
@@ -66,7 +70,7 @@ impl Chart<'_> {
         embedded.map_err(|_| "the embedded font is damaged".to_owned())?;
         let points = || self.series.iter().flat_map(|s| &s.points);
         let finite = |v: &f64| v.is_finite();
-        let place = |x: f64| if self.log_x { x.log10() } else { x };
+        let place = |x: f64| if self.log_x { x.log2() } else { x };
         let x = Axis::fit(points().map(|p| place(p.x)).filter(finite), self.log_x);
         let y = Axis::fit(points().map(|p| p.y).filter(finite), false);
         let (x, y) = x.zip(y).ok_or("there is nothing to draw")?;
@@ -94,7 +98,7 @@ impl Chart<'_> {
             .margin_bottom(4)
             .x_label_area_size(54)
             .y_label_area_size(76)
-            .build_cartesian_2d(x.from..x.to, y.from..y.to)?;
+            .build_cartesian_2d(x, y)?;
         let log_x = self.log_x;
         chart
             .configure_mesh()
@@ -107,7 +111,7 @@ impl Chart<'_> {
             .y_desc(self.y)
             .label_style(font(16))
             .axis_desc_style(font(17))
-            .x_label_formatter(&|v| number(if log_x { 10f64.powf(*v) } else { *v }))
+            .x_label_formatter(&|v| number(if log_x { v.exp2() } else { *v }))
             .y_label_formatter(&|v| number(*v))
             .draw()?;
         for (k, series) in self.series.iter().enumerate() {
@@ -162,6 +166,7 @@ impl Chart<'_> {
 struct Axis {
     from: f64,
     to: f64,
+    log: bool,
 }
 
 impl Axis {
@@ -188,7 +193,36 @@ impl Axis {
         Some(Self {
             from,
             to: high + 1.4 * room,
+            log,
         })
+    }
+
+    fn linear(self) -> RangedCoordf64 {
+        (self.from..self.to).into()
+    }
+}
+
+impl Ranged for Axis {
+    type FormatOption = DefaultFormatting;
+    type ValueType = f64;
+
+    fn map(&self, value: &f64, pixels: (i32, i32)) -> i32 {
+        self.linear().map(value, pixels)
+    }
+
+    /// Where numbers are written: on a logarithmic axis at powers of two, since steps and evaluations double.
+    fn key_points<Hint: KeyPointHint>(&self, hint: Hint) -> Vec<f64> {
+        if !self.log {
+            return self.linear().key_points(hint);
+        }
+        let (first, last) = (self.from.ceil() as i32, self.to.floor() as i32);
+        let octaves = usize::try_from(last - first).unwrap_or(0);
+        let every = octaves / hint.max_num_points().max(1) + 1;
+        (first..=last).step_by(every).map(f64::from).collect()
+    }
+
+    fn range(&self) -> Range<f64> {
+        self.from..self.to
     }
 }
 
@@ -246,6 +280,9 @@ mod tests {
         assert!(svg.contains("ddim &amp; co") && svg.contains("ancestral"));
         assert!(svg.contains("w4") && !svg.contains("w2") && !svg.contains("NaN"));
         assert_eq!(svg.matches("<circle").count(), 2 * 2 + 2);
+        for tick in [">\n1\n", ">\n2\n", ">\n4\n"] {
+            assert!(svg.contains(tick), "{tick:?} is not on the axis: {svg}");
+        }
         let empty = Chart {
             series: Vec::new(),
             ..chart
