@@ -36,14 +36,15 @@ impl Classifier {
         serde_json::to_string(self.inner.description()).map_err(Failure::input)
     }
 
-    /// For each image, RGBA8, its features and then its class probabilities.
+    /// For each image of `side` by `side` pixels, RGBA8, its features and then its class probabilities. Images of another
+    /// size than the classifier's are resized.
     ///
     /// # Errors
     ///
-    /// Code `input`, where these are no images of the classifier's size; code `device` where the
+    /// Code `input`, where these are no images of that size; code `device` where the
     /// device does not answer.
-    pub async fn classify(&self, pixels: &[u8]) -> Result<Vec<f32>, Failure> {
-        let (features, probabilities) = self.inner.classify(pixels, 4)?;
+    pub async fn classify(&self, pixels: &[u8], side: usize) -> Result<Vec<f32>, Failure> {
+        let (features, probabilities) = self.inner.classify(pixels, side, 4)?;
         let both = Tensor::cat(vec![features, probabilities], 1);
         let data = both.into_data_async().await.map_err(Failure::device)?;
         Ok(data.iter::<f32>().collect())

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{CLASSIFIER_FILE, ClassifierError, MOST, Tensors};
+use super::{CLASSIFIER_FILE, ClassifierError, MOST, Normalisation, Tensors};
 use crate::bounded;
 use crate::bundle::{ClassNames, Values, read_whole};
 
@@ -29,6 +29,9 @@ pub struct Description {
     pub held_out_images: usize,
     /// What the data set is known by.
     pub data_fingerprint: String,
+    /// How pixels are put to it.
+    #[serde(default, skip_serializing_if = "Normalisation::is_symmetric")]
+    pub normalisation: Normalisation,
 }
 
 impl Description {
@@ -49,6 +52,11 @@ impl Description {
     ///
     /// [`ClassifierError::Description`].
     pub fn check(&self, classes: usize) -> Result<(), ClassifierError> {
+        if !self.normalisation.is_sound() {
+            return Err(ClassifierError::Description(
+                "has a normalisation that no pixel survives".to_owned(),
+            ));
+        }
         if (1..=MOST).contains(&self.size) && self.classes.len() == classes {
             return Ok(());
         }

@@ -6,10 +6,14 @@
 
 mod file;
 pub mod layers;
+mod normalisation;
+mod resize;
 mod resnet;
 mod tensors;
 
 pub use file::{DESCRIPTION_KEY, Description};
+pub use normalisation::Normalisation;
+pub use resize::Resize;
 pub use resnet::ResNet;
 pub use tensors::{LayerError, Tensors};
 
@@ -37,15 +41,13 @@ pub enum ClassifierError {
     /// Its tensors are not those of the network.
     #[error("the classifier's file: {0}")]
     Layers(#[from] LayerError),
-    /// Images of another size.
-    #[error(
-        "{bytes} bytes are not images of {size}×{size} pixels with {channels} channels, which the classifier takes"
-    )]
+    /// Something else than whole images.
+    #[error("{bytes} bytes are not images of {side}×{side} pixels with {channels} channels")]
     Images {
         /// The bytes that came.
         bytes: usize,
-        /// Height and width that it takes.
-        size: usize,
+        /// Height and width that they should have.
+        side: usize,
         /// Values of a pixel.
         channels: usize,
     },
@@ -87,8 +89,9 @@ impl Classifier {
         self.network.features()
     }
 
-    /// Features and class probabilities of images: `pixels` is `[count, size, size, channels]`, 0 … 255; of one channel,
-    /// which is grey, of red, green and blue, or of those and an opacity that is passed over.
+    /// Features and class probabilities of images: `pixels` is `[count, side, side, channels]`, 0 … 255; of one channel,
+    /// which is grey, of red, green and blue, or of those and an opacity that is passed over. Images of another size than
+    /// the classifier's are resized as in `freeguide eval`: bilinearly, with a filter against aliasing where they shrink.
     ///
     /// # Shapes
     ///
@@ -96,32 +99,39 @@ impl Classifier {
     ///
     /// # Errors
     ///
-    /// [`ClassifierError::Images`] where `pixels` is not a number of whole images.
+    /// [`ClassifierError::Images`] where `pixels` is not a number of whole images of at most 4096 pixels a side.
     pub fn classify(
         &self,
         pixels: &[u8],
+        side: usize,
         channels: usize,
     ) -> Result<(Tensor<2>, Tensor<2>), ClassifierError> {
-        let size = self.description.size;
-        let bytes = size * size * channels;
-        if bytes == 0 || pixels.is_empty() || !pixels.len().is_multiple_of(bytes) {
+        let bytes = side.saturating_mul(side).saturating_mul(channels);
+        if bytes == 0 || side > MOST || pixels.is_empty() || !pixels.len().is_multiple_of(bytes) {
             return Err(ClassifierError::Images {
                 bytes: pixels.len(),
-                size,
+                side,
                 channels,
             });
         }
-        let mut values = Vec::with_capacity(pixels.len() / channels * 3);
+        let (size, count) = (self.description.size, pixels.len() / bytes);
+        let resize = Resize::new(side, size, true);
+        let mut plane = Vec::with_capacity(side * side);
+        let mut values = vec![0.0; count * 3 * size * size];
+        let mut planes = values.chunks_exact_mut(size * size);
         for image in pixels.chunks_exact(bytes) {
-            for channel in 0..3 {
+            for (channel, out) in (0..3).zip(&mut planes) {
                 let place = if channels < 3 { 0 } else { channel };
-                let plane = image.chunks_exact(channels).map(|pixel| pixel[place]);
-                values.extend(plane.map(|value| f32::from(value) / 127.5 - 1.0));
+                plane.clear();
+                plane.extend(image.chunks_exact(channels).map(|p| f32::from(p[place])));
+                resize.plane(&plane, out);
             }
         }
-        let shape = [pixels.len() / bytes, 3, size, size];
-        let images = Tensor::from_data(TensorData::new(values, shape), &self.device);
-        let (features, logits) = self.network.forward(images);
+        self.description
+            .normalisation
+            .apply(&mut values, size * size);
+        let data = TensorData::new(values, [count, 3, size, size]);
+        let (features, logits) = self.network.forward(Tensor::from_data(data, &self.device));
         Ok((features, softmax(logits, 1)))
     }
 }

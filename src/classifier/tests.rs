@@ -80,7 +80,7 @@ fn images_of_any_channels_are_classified() {
     );
     for channels in [1, 3, 4] {
         let (features, probabilities) = classifier
-            .classify(&vec![128; 32 * channels], channels)
+            .classify(&vec![128; 32 * channels], 4, channels)
             .unwrap();
         assert_eq!((features.dims(), probabilities.dims()), ([2, 4], [2, 2]));
         let probabilities: Vec<f32> = probabilities.into_data().iter().collect();
@@ -92,7 +92,7 @@ fn images_of_any_channels_are_classified() {
         let features: Vec<f32> = features.into_data().iter().collect();
         assert_eq!(features[..4], [0.5, 2.0, 1.0, 0.5]);
     }
-    let error = classifier.classify(&[0; 17], 1).err().unwrap();
+    let error = classifier.classify(&[0; 17], 4, 1).err().unwrap();
     assert!(
         error
             .to_string()
@@ -126,4 +126,52 @@ fn files_that_are_no_classifiers_are_refused() {
         &file(|_, says| *says = serde_json::json!({})),
         "does not describe itself",
     );
+}
+
+/// The same with the first channel's middle weight 1: features follow the red of the picture.
+fn seeing_red(normalisation: Option<serde_json::Value>) -> Vec<u8> {
+    file(|tensors, says| {
+        tensors[0].2[4] = 1.0;
+        if let Some(normalisation) = normalisation.clone() {
+            says["normalisation"] = normalisation;
+        }
+    })
+}
+
+fn first_feature(file: &[u8], pixels: &[u8], side: usize) -> f32 {
+    let classifier = Classifier::read(file, &Device::flex()).unwrap();
+    let (features, _) = classifier.classify(pixels, side, 3).unwrap();
+    features.into_data().iter().nth(1).unwrap()
+}
+
+#[test]
+fn pixels_are_put_to_it_as_its_file_says() {
+    let pixels = [255u8, 0, 0].repeat(16);
+    // The stem gives red + 0.5, and three blocks add 0.5 each: 1 + 2 where pixels go from −1 to 1.
+    let symmetric = first_feature(&seeing_red(None), &pixels, 4);
+    assert!((symmetric - 3.0).abs() < 1e-4, "{symmetric}");
+    let says = serde_json::json!({ "mean": [0.5, 0, 0], "deviation": [0.25, 1, 1] });
+    let other = first_feature(&seeing_red(Some(says)), &pixels, 4);
+    assert!((other - 4.0).abs() < 1e-4, "{other}");
+    for deviation in [0.0, -1.0, 1e-40] {
+        let says = serde_json::json!({ "mean": [0, 0, 0], "deviation": [1, 1, deviation] });
+        refused(&seeing_red(Some(says)), "no pixel survives");
+    }
+}
+
+#[test]
+fn pictures_of_another_size_are_resized() {
+    // Columns of red and black, two pixels wide. Halved, the corner sees three columns, with the weights 3, 3, 1 of 7: it
+    // is 6/7 red. Strides leave of the picture the corner alone.
+    let row: Vec<u8> = (0..8)
+        .flat_map(|x| [255 * u8::from(x % 4 < 2), 0, 0])
+        .collect();
+    let found = first_feature(&seeing_red(None), &row.repeat(8), 8);
+    let expected = (2.0 * 6.0 / 7.0 - 1.0) + 0.5 + 1.5;
+    assert!((found - expected).abs() < 1e-4, "{found} {expected}");
+    let classifier = Classifier::read(&seeing_red(None), &Device::flex()).unwrap();
+    for (pixels, side) in [(vec![0; 3 * 64], 7), (vec![], 4), (vec![0; 3], usize::MAX)] {
+        let error = classifier.classify(&pixels, side, 3).err().unwrap();
+        assert!(error.to_string().contains("are not images"), "{error}");
+    }
 }

@@ -165,8 +165,13 @@ test("the package classifies pictures one by one or many at once, and refuses wh
   // An answer does not depend on the batch.
   const [alone] = await classifier.classify(pictures.slice(1, 2));
   alone.probabilities.forEach((p, at) => assert.ok(Math.abs(p - answers[1].probabilities[at]) < 1e-5));
-  const small = { data: new Uint8ClampedArray(4), width: 1, height: 1 };
-  await assert.rejects(classifier.classify([small]), { code: "input", message: /takes pictures of 16×16 pixels, not of 1×1/ });
+  // Pictures of another size are resized: of one colour they stay what they are.
+  const plain = (side) => ({ data: new Uint8ClampedArray(4 * side * side).fill(90), width: side, height: side });
+  const [[own], [other]] = [await classifier.classify([plain(classifier.size)]), await classifier.classify([plain(37)])];
+  own.probabilities.forEach((p, at) => assert.ok(Math.abs(p - other.probabilities[at]) < 1e-5));
+  assert.ok(Math.max(...own.probabilities.map((p, at) => Math.abs(p - answers[0].probabilities[at]))) > 1e-3);
+  await assert.rejects(classifier.classify([plain(16), plain(32)]), { code: "input", message: /of one size, not of 16×16 and 32×32 pixels/ });
+  await assert.rejects(classifier.classify([{ ...plain(16), height: 4 }]), { code: "input" });
   classifier.dispose();
   await assert.rejects(loadClassifier(pathToFileURL(join(model, "model.safetensors"))), { code: "bundle" });
   await assert.rejects(loadClassifier(pathToFileURL(join(model, "nothing.safetensors"))), { code: "network" });

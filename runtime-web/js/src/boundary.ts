@@ -102,6 +102,6 @@ export interface WasmClassifier {
   /** JSON: `{ "name", "size", "classes", "held_out_accuracy", … }`. */
   readonly description: string;
   /** For each RGBA8 image its features, then its class probabilities. */
-  classify(pixels: Uint8Array): Promise<Float32Array>;
+  classify(pixels: Uint8Array, side: number): Promise<Float32Array>;
   free(): void;
 }

@@ -21,7 +21,7 @@ export interface Classified {
 /** A classifier that `freeguide classifier` trained. Made by `loadClassifier`. */
 export class Classifier {
   readonly name: string;
-  /** Width and height of the pictures that it takes. */
+  /** Width and height of the pictures that it looks at; others are resized. */
   readonly size: number;
   readonly classes: readonly string[];
   /** Its accuracy on images that it was not trained on. */
@@ -38,20 +38,24 @@ export class Classifier {
     this.accuracy = says.held_out_accuracy;
   }
 
-  /** Looks at pictures of `size` by `size` pixels. Rejects with `InputError` where they have another size. */
+  /**
+   * Looks at square pictures, all of one size. Those of another size than `size` are resized: bilinearly, with a filter
+   * against aliasing where they shrink. Rejects with `InputError` where they are not square or differ in size.
+   */
   async classify(pictures: readonly Picture[]): Promise<Classified[]> {
-    if (pictures.length === 0) return [];
-    const area = 4 * this.size * this.size;
+    const side = pictures[0]?.width ?? 0;
+    if (side === 0) return [];
+    const area = 4 * side * side;
     const pixels = new Uint8Array(pictures.length * area);
     pictures.forEach(({ data, width, height }, at) => {
-      if (width !== this.size || height !== this.size) {
-        throw new InputError(`the classifier ${this.name} takes pictures of ${this.size}×${this.size} pixels, not of ${width}×${height}`);
+      if (width !== side || height !== side) {
+        throw new InputError(`the classifier takes square pictures of one size, not of ${side}×${side} and ${width}×${height} pixels`);
       }
       pixels.set(data, at * area);
     });
     let answers: Float32Array;
     try {
-      answers = await this.#wasm.classify(pixels);
+      answers = await this.#wasm.classify(pixels, side);
     } catch (thrown) {
       throw asFreeguideError(thrown);
     }

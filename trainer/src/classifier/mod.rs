@@ -3,6 +3,7 @@
 mod augment;
 mod average;
 mod network;
+mod pretrained;
 mod split;
 
 use std::collections::HashMap;
@@ -13,7 +14,7 @@ use burn::module::Module;
 use burn::optim::{AdamWConfig, GradientsParams};
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use freeguide::classifier::{DESCRIPTION_KEY, Description, ResNet as Evaluated};
+use freeguide::classifier::{DESCRIPTION_KEY, Description, Normalisation, ResNet as Evaluated};
 use freeguide::noise::{NoiseStream, Purpose};
 use freeguide::training::{Order, flips};
 use half::f16;
@@ -22,6 +23,8 @@ use safetensors::tensor::TensorView;
 
 use crate::data::Dataset;
 use crate::output::tell;
+pub use pretrained::pretrained;
+
 use augment::Change;
 use average::{Average, Finished};
 use network::ResNet;
@@ -121,10 +124,11 @@ impl Training {
         // What is examined is what the file holds and evaluations run.
         let weights = average.finish();
         let network = Evaluated::load(&weights, device)?;
-        let held_out = Examined::new(&network, data, &parts.held_out, device)?;
+        let normalisation = Normalisation::SYMMETRIC;
+        let held_out = Examined::new(&network, normalisation, data, &parts.held_out, device)?;
         let largest = data.class_counts().into_iter().max().unwrap_or(0);
         Ok(Trained {
-            file: file(&weights, name, data, &held_out)?,
+            file: file(&weights, name, normalisation, data, &held_out)?,
             held_out,
             baseline: largest as f64 / data.len() as f64,
         })
@@ -172,7 +176,13 @@ impl Training {
 }
 
 /// The safetensors file of a classifier.
-fn file(weights: &Finished, name: &str, data: &Dataset, held_out: &Examined) -> Result<Vec<u8>> {
+fn file(
+    weights: &Finished,
+    name: &str,
+    normalisation: Normalisation,
+    data: &Dataset,
+    held_out: &Examined,
+) -> Result<Vec<u8>> {
     let half = |v: &f32| f16::from_f32(*v).to_le_bytes();
     let tensors = &weights.0;
     let bytes: Vec<Vec<u8>> = tensors
@@ -195,6 +205,7 @@ fn file(weights: &Finished, name: &str, data: &Dataset, held_out: &Examined) -> 
         held_out_class_accuracies: held_out.class_accuracies(),
         held_out_images: held_out.images(),
         data_fingerprint: data.fingerprint(),
+        normalisation,
     };
     // One entry, so that the same training writes the same bytes: the order of several is not fixed.
     let metadata = HashMap::from([(DESCRIPTION_KEY.to_owned(), serde_json::to_string(&says)?)]);
@@ -233,11 +244,19 @@ pub struct Examined {
 }
 
 impl Examined {
-    fn new(network: &Evaluated, data: &Dataset, images: &[usize], device: &Device) -> Result<Self> {
+    fn new(
+        network: &Evaluated,
+        normalisation: Normalisation,
+        data: &Dataset,
+        images: &[usize],
+        device: &Device,
+    ) -> Result<Self> {
         let mut classes = vec![(0, 0); data.classes.len()];
         let mut values = Vec::new();
         for part in images.chunks(64) {
             data.fill_batch(part, &vec![false; part.len()], &mut values);
+            values.iter_mut().for_each(|v| *v = (*v + 1.0) * 127.5);
+            normalisation.apply(&mut values, data.size * data.size);
             let x = tensor(values.clone(), data, part.len(), device);
             let answers = network.forward(x).1.argmax(1).try_into_data();
             let answers = answers.context("the device failed")?;

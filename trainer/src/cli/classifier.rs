@@ -8,7 +8,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::arguments::Device;
-use crate::classifier::Training;
+use crate::classifier::{Training, pretrained};
 use crate::data::DataRecipe;
 use crate::files::{create_folder, write_atomic};
 use crate::output::{print_line, tell};
@@ -21,6 +21,9 @@ use crate::{data, device};
 /// A ResNet (He et al. 2015) is trained on four fifths of the images of each class, moved, turned, zoomed and in other
 /// colours; its accuracy on the others is printed for each class and kept in the file. Figures are named after the file:
 /// FD-emoji for emoji.safetensors.
+///
+/// With --pretrained nothing is trained: a CIFAR-10 classifier that comes with the program is written as such a file, for
+/// a bundle's folder, and examined on all images of --data.
 #[derive(Debug, Args)]
 pub struct Classifier {
     /// The data set: a folder with one sub-folder of images for each class.
@@ -35,6 +38,12 @@ pub struct Classifier {
     /// Width and height of its images in pixels; others are resized.
     #[arg(long, value_name = "PIXELS", default_value_t = 32, value_parser = clap::value_parser!(u32).range(4..=256))]
     size: u32,
+    /// Train nothing, and write a network that comes with the program: resnet20 or resnet56, CIFAR-10 classifiers.
+    #[arg(long, value_name = "NETWORK", conflicts_with_all = ["epochs", "blocks", "width", "batch", "learning_rate", "flip", "seed"])]
+    pretrained: Option<String>,
+    /// Which part of a data set that comes in parts: test for CIFAR-10's test images.
+    #[arg(long, value_name = "NAME")]
+    split: Option<String>,
     /// Passes over the data.
     #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=10_000))]
     epochs: u64,
@@ -80,6 +89,9 @@ pub fn classifier(arguments: &Classifier) -> Result<ExitCode> {
         Some(path) => Recipe::load(path, &[])?.data,
         None => DataRecipe::new(arguments.size),
     };
+    if let Some(split) = &arguments.split {
+        preparation.split.clone_from(split);
+    }
     // The network takes three channels; grey is three times the same.
     preparation.channels = 3;
     let device = device::open(&arguments.device.device)?;
@@ -93,17 +105,10 @@ pub fn classifier(arguments: &Classifier) -> Result<ExitCode> {
     if let Some(parent) = arguments.out.parent().filter(|p| *p != Path::new("")) {
         create_folder(parent)?;
     }
-    let training = Training {
-        epochs: arguments.epochs,
-        batch: usize::from(arguments.batch),
-        learning_rate: arguments.learning_rate,
-        blocks: usize::from(arguments.blocks),
-        width: usize::from(arguments.width),
-        flip: arguments.flip,
-        seed: arguments.seed,
-        quiet: arguments.quiet,
+    let trained = match &arguments.pretrained {
+        Some(network) => pretrained(network, &data, &device)?,
+        None => arguments.training().run(name, &data, &device)?,
     };
-    let trained = training.run(name, &data, &device)?;
     write_atomic(&arguments.out, &trained.file)?;
     let (held_out, of_class) = (&trained.held_out, trained.held_out.class_accuracies());
     if arguments.json {
@@ -134,4 +139,19 @@ pub fn classifier(arguments: &Classifier) -> Result<ExitCode> {
         100.0 * trained.baseline
     );
     Ok(ExitCode::SUCCESS)
+}
+
+impl Classifier {
+    fn training(&self) -> Training {
+        Training {
+            epochs: self.epochs,
+            batch: usize::from(self.batch),
+            learning_rate: self.learning_rate,
+            blocks: usize::from(self.blocks),
+            width: usize::from(self.width),
+            flip: self.flip,
+            seed: self.seed,
+            quiet: self.quiet,
+        }
+    }
 }

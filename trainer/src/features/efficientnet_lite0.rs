@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor};
 use freeguide::classifier::LayerError;
 use freeguide::classifier::layers::{Conv, ConvShape, Linear, Padding, global_average};
 
-use super::Weights;
+use super::{Normalisation, Weights};
 
 /// TensorFlow's ε of batch normalisation in this network.
 const EPSILON: f32 = 1e-3;
@@ -14,6 +14,11 @@ const EPSILON: f32 = 1e-3;
 pub const FEATURES: usize = 1280;
 /// ImageNet's classes.
 pub const CLASSES: usize = 1000;
+/// (byte − 127)/128.
+pub const NORMALISATION: Normalisation = Normalisation {
+    mean: [127.0 / 255.0; 3],
+    deviation: [128.0 / 255.0; 3],
+};
 /// The size that it was trained at.
 pub const INPUT: usize = 224;
 

@@ -18,7 +18,8 @@ mod tests;
 mod weights;
 
 pub use error::FeatureError;
-pub use open::open;
+pub use freeguide::classifier::Normalisation;
+pub use open::{built_in, open};
 pub use rows::Rows;
 pub use weights::Weights;
 
@@ -33,43 +34,6 @@ use onnx::OnnxNetwork;
 
 /// Images that a network sees at a time, at most: beyond it only memory grows.
 const BATCH_PIXELS: usize = 1 << 20;
-
-/// How bytes become the values that a network was trained on: (x/255 − mean) / deviation for each channel.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Normalisation {
-    /// Subtracted, of 1.
-    pub mean: [f32; 3],
-    /// Divided by.
-    pub deviation: [f32; 3],
-}
-
-impl Normalisation {
-    /// ImageNet's, as PyTorch's models take them.
-    pub const IMAGENET: Self = Self {
-        mean: [0.485, 0.456, 0.406],
-        deviation: [0.229, 0.224, 0.225],
-    };
-    /// From −1 to 1.
-    pub const SYMMETRIC: Self = Self {
-        mean: [0.5; 3],
-        deviation: [0.5; 3],
-    };
-    /// (byte − 127)/128.
-    const EFFICIENTNET: Self = Self {
-        mean: [127.0 / 255.0; 3],
-        deviation: [128.0 / 255.0; 3],
-    };
-    /// From 0 to 1.
-    pub const UNIT: Self = Self {
-        mean: [0.0; 3],
-        deviation: [1.0; 3],
-    };
-    /// Bytes as they are, from 0 to 255.
-    pub const BYTES: Self = Self {
-        mean: [0.0; 3],
-        deviation: [1.0 / 255.0; 3],
-    };
-}
 
 /// The networks that there are.
 enum Body {
@@ -206,21 +170,12 @@ impl FeatureNetwork {
         for chunk in pixels.chunks((batch * size * size * channels).max(1)) {
             let planes = planes(chunk, size, channels);
             let antialias = !matches!(self.body, Body::Inception(_));
-            let resized = resize::bilinear(&planes, 3, size, self.input, antialias);
-            all.append(&self.forward(self.normalise(resized))?);
+            let mut images = resize::bilinear(&planes, 3, size, self.input, antialias);
+            self.normalisation
+                .apply(&mut images, self.input * self.input);
+            all.append(&self.forward(images)?);
         }
         Ok(all)
-    }
-
-    fn normalise(&self, mut images: Vec<f32>) -> Vec<f32> {
-        let Normalisation { mean, deviation } = self.normalisation;
-        let plane = self.input * self.input;
-        for (k, values) in images.chunks_exact_mut(plane).enumerate() {
-            let (mean, deviation) = (mean[k % 3], deviation[k % 3]);
-            let (scale, offset) = (1.0 / (255.0 * deviation), mean / deviation);
-            values.iter_mut().for_each(|v| *v = *v * scale - offset);
-        }
-        images
     }
 
     fn forward(&self, images: Vec<f32>) -> Result<Extracted, FeatureError> {

@@ -38,6 +38,12 @@ const CIFAR10: [&str; 10] = [
     "truck",
 ];
 
+/// The weights file of a network that comes with the program.
+pub fn built_in(spec: &str) -> Option<&'static [u8]> {
+    let found = BUILT_IN.iter().find(|(name, _)| *name == spec);
+    found.map(|(_, bytes)| *bytes)
+}
+
 /// Opens a network: `resnet20` or `resnet56`, or the path of a file: a `.safetensors` of `freeguide classifier`, of a
 /// CIFAR-10 ResNet or of EfficientNet-Lite0, FID's Inception-v3 as pytorch-fid publishes it, or a classifier in `.onnx`,
 /// whose input is normalised as `onnx_input` says.
@@ -50,7 +56,7 @@ pub fn open(
     onnx_input: Normalisation,
     device: &Device,
 ) -> Result<FeatureNetwork, FeatureError> {
-    if let Some((_, bytes)) = BUILT_IN.iter().find(|(name, _)| *name == spec) {
+    if let Some(bytes) = built_in(spec) {
         let weights = Weights::from_safetensors(bytes);
         return safetensors_network(Path::new(spec), weights, digest(bytes), device);
     }
@@ -116,7 +122,7 @@ fn safetensors_network(
     if weights.has("_conv_stem.weight") {
         let body = Body::EfficientNetLite0(Box::new(EfficientNetLite0::load(&weights, device)?));
         let name = "EfficientNetLite0".to_owned();
-        let normalisation = Normalisation::EFFICIENTNET;
+        let normalisation = efficientnet_lite0::NORMALISATION;
         return Ok(network(
             name,
             efficientnet_lite0::INPUT,
@@ -146,7 +152,7 @@ fn safetensors_network(
     let says = Description::parse(json).map_err(|e| bad(e.to_string()))?;
     says.check(body.classes()).map_err(|e| bad(e.to_string()))?;
     let body = Body::ResNet(Box::new(body));
-    let mut network = network(says.name, says.size, Normalisation::SYMMETRIC, body);
+    let mut network = network(says.name, says.size, says.normalisation, body);
     network.classes = says.classes;
     network.accuracy = Some(says.held_out_accuracy);
     Ok(network)

@@ -1,11 +1,9 @@
 //! Images in the size that a feature network takes.
 
+use freeguide::classifier::Resize;
 use rayon::prelude::*;
 
-/// Resizes images bilinearly with half-pixel centres, on all cores.
-///
-/// With `antialias` the filter widens where an image shrinks, so that every pixel counts (as PyTorch's
-/// `interpolate(…, antialias=True)`); without, two pixels in each direction are all that is looked at, as FID does.
+/// Resizes images on all cores; see [`Resize`].
 ///
 /// # Shapes
 ///
@@ -20,88 +18,16 @@ pub fn bilinear(
     if from == to {
         return images.to_vec();
     }
-    let taps = taps(from, to, antialias);
+    let resize = Resize::new(from, to, antialias);
     let planes = images.len() / (from * from).max(1);
     let mut out = vec![0.0; planes * to * to];
     out.par_chunks_mut((channels * to * to).max(1))
         .zip(images.par_chunks((channels * from * from).max(1)))
         .for_each(|(out, image)| {
-            let mut rows = vec![0.0f32; to * from];
-            for (plane, out) in image
-                .chunks_exact(from * from)
-                .zip(out.chunks_exact_mut(to * to))
-            {
-                for (row, (first, weights)) in rows.chunks_exact_mut(from).zip(&taps) {
-                    row.fill(0.0);
-                    for (k, weight) in weights.iter().enumerate() {
-                        let source = &plane[(first + k) * from..][..from];
-                        row.iter_mut()
-                            .zip(source)
-                            .for_each(|(r, s)| *r += weight * s);
-                    }
-                }
-                for (row, out) in rows.chunks_exact(from).zip(out.chunks_exact_mut(to)) {
-                    for (value, (first, weights)) in out.iter_mut().zip(&taps) {
-                        *value = weights.iter().zip(&row[*first..]).map(|(w, s)| w * s).sum();
-                    }
-                }
+            let planes = image.chunks_exact(from * from);
+            for (plane, out) in planes.zip(out.chunks_exact_mut(to * to)) {
+                resize.plane(plane, out);
             }
         });
     out
-}
-
-/// For every output pixel the first input pixel that it sees, and the weights of that one and the next.
-fn taps(from: usize, to: usize, antialias: bool) -> Vec<(usize, Vec<f32>)> {
-    let scale = from as f64 / to as f64;
-    let support = if antialias { scale.max(1.0) } else { 1.0 };
-    (0..to)
-        .map(|i| {
-            let mut centre = (i as f64 + 0.5) * scale - 0.5;
-            if !antialias {
-                centre = centre.clamp(0.0, (from - 1) as f64);
-            }
-            let first = (centre - support).ceil().max(0.0) as usize;
-            let last = ((centre + support).floor() as usize).min(from - 1);
-            let weights: Vec<f64> = (first..=last)
-                .map(|j| (1.0 - (j as f64 - centre).abs() / support).max(0.0))
-                .collect();
-            let sum: f64 = weights.iter().sum();
-            (first, weights.iter().map(|w| (w / sum) as f32).collect())
-        })
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn enlarging_interpolates_and_keeps_the_edges() {
-        // PyTorch: F.interpolate(torch.tensor([[[[0., 1.], [2., 3.]]]]), size=4, mode="bilinear").
-        let out = bilinear(&[0.0, 1.0, 2.0, 3.0], 1, 2, 4, false);
-        let expected = [
-            0.0, 0.25, 0.75, 1.0, 0.5, 0.75, 1.25, 1.5, 1.5, 1.75, 2.25, 2.5, 2.0, 2.25, 2.75, 3.0,
-        ];
-        assert!(out.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6));
-        assert_eq!(out, bilinear(&[0.0, 1.0, 2.0, 3.0], 1, 2, 4, true));
-    }
-
-    #[test]
-    fn shrinking_is_pytorchs_with_and_without_antialias() {
-        // x = torch.arange(25.).reshape(1, 1, 5, 5) ** 1.5; F.interpolate(x, size=3, mode="bilinear", antialias=…)
-        let image: Vec<f32> = (0..25u16).map(|i| f32::from(i).powf(1.5)).collect();
-        let filtered = [
-            5.682_378, 9.649_012, 14.653_072, 35.017_16, 42.835_54, 51.162_995, 78.755_7,
-            89.042_63, 99.714_16,
-        ];
-        let sampled = [
-            4.339_735, 8.059_037, 13.224_412, 33.242_81, 41.569_218, 50.546_19, 81.158_72,
-            92.157_03, 103.657_33,
-        ];
-        for (antialias, expected) in [(true, filtered), (false, sampled)] {
-            let out = bilinear(&image, 1, 5, 3, antialias);
-            let near = out.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-4);
-            assert!(near, "{antialias}: {out:?}");
-        }
-    }
 }

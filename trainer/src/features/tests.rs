@@ -10,6 +10,8 @@ use safetensors::SafeTensors;
 use super::efficientnet_lite0::EfficientNetLite0;
 use super::inception::Inception;
 use super::*;
+use crate::classifier::pretrained;
+use crate::data::Dataset;
 
 const FIXTURE: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
@@ -144,7 +146,12 @@ fn efficientnet_lite0_is_that_of_its_python_package() {
     let weights = fixture.formula_weights("efficientnet_lite0");
     let body = EfficientNetLite0::load(&weights, &Device::flex()).unwrap();
     let body = Body::EfficientNetLite0(Box::new(body));
-    let network = network("EfficientNetLite0", 224, Normalisation::EFFICIENTNET, body);
+    let network = network(
+        "EfficientNetLite0",
+        224,
+        efficientnet_lite0::NORMALISATION,
+        body,
+    );
     check(&fixture, &network, "images", "efficientnet_lite0", 1e-4);
 }
 
@@ -158,6 +165,61 @@ fn the_cifar_10_resnets_answer_as_recorded() {
         assert_eq!((network.features(), network.classes().len()), (64, 10));
         check(&fixture, &network, "cifar10_images", spec, 1e-3);
     }
+}
+
+#[test]
+fn a_network_within_the_program_becomes_a_classifiers_file() {
+    let fixture = Fixture::open();
+    let (images, shape) = fixture.bytes("cifar10_images");
+    let logits = fixture.rows("resnet20_logits");
+    let label = |row: &[f32]| (0..row.len()).max_by(|&a, &b| row[a].total_cmp(&row[b]));
+    let labels = logits.values().chunks(logits.width()).map(label);
+    let network = open("resnet20", Normalisation::IMAGENET, &Device::flex()).unwrap();
+    let mut data = Dataset {
+        images: images.clone(),
+        labels: labels.map(|l| l.unwrap() as u32).collect(),
+        classes: network.classes().iter().map(str::to_owned).collect(),
+        size: 32,
+        channels: 3,
+    };
+    let made = pretrained("resnet20", &data, &Device::flex()).unwrap();
+    assert_eq!(
+        (made.held_out.accuracy(), made.held_out.images()),
+        (1.0, shape[0])
+    );
+
+    let file = freeguide::classifier::Classifier::read(&made.file, &Device::flex()).unwrap();
+    let said = file.description();
+    assert_eq!((said.name.as_str(), said.size), ("ResNet20", 32));
+    assert_eq!(&said.classes, network.classes());
+    // Weights of 16 bits move the answers a little.
+    let (features, probabilities) = file.classify(&images, 32, 3).unwrap();
+    let features = difference(&read(features).unwrap(), &fixture.rows("resnet20_features"));
+    let probabilities = difference(&read(probabilities).unwrap(), &self::probabilities(&logits));
+    assert!(
+        features < 1e-2 && probabilities < 1e-2,
+        "{features} {probabilities}"
+    );
+
+    let error = pretrained("resnet21", &data, &Device::flex())
+        .err()
+        .unwrap();
+    assert!(
+        error
+            .to_string()
+            .contains("no feature network \"resnet21\""),
+        "{error}"
+    );
+    data.classes.swap(0, 1);
+    let error = pretrained("resnet20", &data, &Device::flex())
+        .err()
+        .unwrap();
+    assert!(
+        error
+            .to_string()
+            .contains("knows the classes airplane, automobile"),
+        "{error}"
+    );
 }
 
 #[test]
