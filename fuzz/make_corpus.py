@@ -92,6 +92,38 @@ def bundle(folder: Path) -> None:
         save_file(tensors, folder / f"{str(dtype).removeprefix('torch.')}.safetensors")
 
 
+def features(folder: Path) -> None:
+    """ResNets of one block a stage: a CIFAR-10 network, a classifier that says what it is, and files that look so."""
+    shapes: dict[str, list[int]] = {}
+
+    def conv(conv: str, norm: str, outputs: int, inputs: int) -> None:
+        shapes[f"{conv}.weight"] = [outputs, inputs, 3, 3]
+        shapes.update({f"{norm}.{part}": [outputs] for part in ["weight", "bias", "running_mean", "running_var"]})
+
+    conv("conv1", "bn1", 1, 3)
+    for stage, (inputs, outputs) in enumerate([(1, 1), (1, 2), (2, 4)], 1):
+        block = f"layer{stage}.0"
+        conv(f"{block}.conv1", f"{block}.bn1", outputs, inputs)
+        conv(f"{block}.conv2", f"{block}.bn2", outputs, outputs)
+    shapes |= {"linear.weight": [2, 4], "linear.bias": [2]}
+    tensors = {name: torch.ones(shape) for name, shape in shapes.items()}
+    says = {
+        "name": "seed", "size": 4, "classes": ["one", "two"], "held_out_accuracy": 0.5,
+        "held_out_class_accuracies": [0.5, None], "held_out_images": 2, "data_fingerprint": "0",
+    }
+    halves = {name: tensor.half() for name, tensor in tensors.items()}
+    save_file(halves, folder / "classifier.safetensors", {"freeguide_classifier": json.dumps(says)})
+    save_file(tensors | {"bn1.num_batches_tracked": torch.tensor(7)}, folder / "resnet.safetensors")
+    save_file({"_conv_stem.weight": torch.ones(32, 3, 3, 3).half()}, folder / "efficientnet.safetensors")
+    wide = {"conv1.weight": [1 << 40, 0, 3, 3], "linear.weight": [0, 1 << 40], "layer1.0.conv1.weight": [1 << 60, 1 << 60, 0, 3]}
+    entry = lambda shape, end: {"dtype": "F16", "shape": shape, "data_offsets": [0, end]}
+    empty = {name: entry(shape, 0) for name, shape in wide.items()}
+    (folder / "wide.safetensors").write_bytes(safetensors(json.dumps(empty)))
+    size = lambda shape: 2 * torch.Size(shape).numel()
+    shared = {name: entry(shape, size(shape)) for name, shape in shapes.items()}
+    (folder / "shared.safetensors").write_bytes(safetensors(json.dumps(shared), bytes(max(map(size, shapes.values())))))
+
+
 def onnx(folder: Path) -> None:
     """Denoisers of one operator, as files name their inputs today and as they once did."""
     batch = ["batch", 3, 8, 8]
@@ -218,7 +250,7 @@ def hostile() -> None:
 
 
 def main() -> None:
-    for make in [weights, config, bundle, onnx, classifiers, diffusers]:
+    for make in [weights, config, bundle, features, onnx, classifiers, diffusers]:
         folder = CORPUS / make.__name__
         folder.mkdir(parents=True, exist_ok=True)
         make(folder)

@@ -3,23 +3,33 @@
 
 #[path = "../trainer/src/onnx/claims.rs"]
 mod claims;
-#[path = "../trainer/src/features/onnx.rs"]
-#[allow(dead_code)]
-mod classifier;
 #[path = "../trainer/src/import/diffusers_config.rs"]
 #[allow(dead_code)]
 mod diffusers_config;
+#[path = "../trainer/src/features/efficientnet_lite0.rs"]
+#[allow(dead_code)]
+mod efficientnet_lite0;
 #[path = "../trainer/src/features/error.rs"]
 #[allow(dead_code)]
 mod error;
+#[path = "../trainer/src/features/weights.rs"]
+mod feature_weights;
+#[path = "fuzz/large.rs"]
+mod large;
 #[path = "fuzz/memory.rs"]
 mod memory;
 #[path = "fuzz/mutate.rs"]
 mod mutate;
+#[path = "../trainer/src/features/onnx.rs"]
+#[allow(dead_code)]
+mod onnx_network;
 #[path = "../trainer/src/features/onnx_sizes.rs"]
 mod onnx_sizes;
 #[path = "fuzz/readers.rs"]
 mod readers;
+#[path = "../trainer/src/features/recognise.rs"]
+#[allow(dead_code)]
+mod recognise;
 #[path = "../trainer/src/features/rows.rs"]
 #[allow(dead_code)]
 mod rows;
@@ -37,17 +47,24 @@ mod wire;
 mod onnx {
     pub(crate) use super::claims;
 }
+mod import {
+    pub(crate) use super::weights;
+}
 
+use std::io::Cursor;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use burn::tensor::Device;
-use classifier::OnnxNetwork;
 use error::FeatureError;
+use feature_weights::Weights;
 use freeguide::bundle::{Config, Loader, hex};
+use freeguide::classifier::Classifier;
 use memory::peak;
 use mutate::{Random, mutate};
+use onnx_network::OnnxNetwork;
 use readers::within;
+use recognise::Unrecognised;
 use rows::Rows;
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -125,6 +142,68 @@ fn checkpoints() {
     fuzz("weights", readers::weights);
 }
 
+/// The same of a megabyte, in which twice the file's size is more than what is allowed beside it.
+#[test]
+fn large_checkpoints() {
+    for (name, file) in large::headers().into_iter().chain(large::checkpoints()) {
+        eprintln!("{name}: {} bytes", file.len());
+        readers::weights(&file);
+    }
+}
+
+/// The weights of a feature network, as `eval --features` takes them: from the file to the network.
+fn feature_network(bytes: &[u8]) {
+    // In the place of a file, and so not counted.
+    let file = Cursor::new(bytes.to_vec());
+    let taken = peak(|| {
+        let weights = Weights::read(file).map_err(Unrecognised::from);
+        drop(weights.and_then(|weights| recognise::recognise(&weights, &Device::flex())));
+    });
+    within("a feature network", taken, 2 * bytes.len());
+}
+
+#[test]
+fn feature_networks() {
+    let good = corpus("features").into_iter().filter(|file| {
+        let weights = Weights::read(Cursor::new(file.clone()));
+        weights.is_ok_and(|weights| recognise::recognise(&weights, &Device::flex()).is_ok())
+    });
+    assert_eq!(good.count(), 2);
+    fuzz("features", feature_network);
+}
+
+#[test]
+fn large_feature_networks() {
+    for (name, file) in large::headers().into_iter().chain(large::networks()) {
+        eprintln!("{name}: {} bytes", file.len());
+        feature_network(&file);
+    }
+}
+
+/// The classifier beside a bundle, as a page reads it.
+fn classifier(bytes: &[u8]) {
+    let taken = peak(|| drop(Classifier::read(bytes, &Device::flex())));
+    within("classifier.safetensors", taken, 2 * bytes.len());
+}
+
+#[test]
+fn classifiers_of_bundles() {
+    let good = |file: &Vec<u8>| Classifier::read(file, &Device::flex()).is_ok();
+    assert_eq!(
+        corpus("features").iter().filter(|file| good(file)).count(),
+        1
+    );
+    fuzz("features", classifier);
+}
+
+#[test]
+fn large_classifiers_of_bundles() {
+    for (name, file) in large::headers().into_iter().chain(large::networks()) {
+        eprintln!("{name}: {} bytes", file.len());
+        classifier(&file);
+    }
+}
+
 #[test]
 fn configurations() {
     fuzz("config", |bytes| {
@@ -196,6 +275,12 @@ fn configurations_of_much_that_is_short() {
         with("/network/kind", &json!(strange).to_string());
         with("/network", &format!(r#"{{"preset":"{strange}"}}"#));
         with("/network", &format!(r#"{{"{strange}":"\n{text}"}}"#));
+        with("/network", &format!(r#"{{"{text}\n{text}\n":0}}"#));
+        with("/network", &"[".repeat(count));
+        with(
+            "/provenance",
+            &format!(r#"{{"dataset":"{text}\n{text}\n"}}"#),
+        );
         with("/weights/0/file", &json!(strange).to_string());
     }
 }
@@ -204,12 +289,27 @@ fn configurations_of_much_that_is_short() {
 #[test]
 fn diffusers_descriptions() {
     fuzz("diffusers", |bytes| {
-        let taken = peak(|| {
-            drop(serde_json::from_slice::<diffusers_config::Network>(bytes));
-            drop(serde_json::from_slice::<diffusers_config::Scheduler>(bytes));
-        });
-        within("a description", taken, 2 * bytes.len());
+        if let Ok(text) = std::str::from_utf8(bytes) {
+            description(text);
+        }
     });
+}
+
+fn description(text: &str) {
+    let taken = peak(|| {
+        drop(diffusers_config::parse::<diffusers_config::Network>(text));
+        drop(diffusers_config::parse::<diffusers_config::Scheduler>(text));
+        drop(diffusers_config::parse::<diffusers_config::Index>(text));
+    });
+    within("a description", taken, 2 * text.len());
+}
+
+#[test]
+fn large_descriptions() {
+    for (name, text) in large::descriptions() {
+        eprintln!("{name}: {} bytes", text.len());
+        description(&text);
+    }
 }
 
 /// An ONNX file of one's own, as `cargo xtask compile-onnx` reads it before burn-onnx does.
@@ -250,32 +350,46 @@ fn onnx_classifiers() {
 /// A weights file through the loader of bundles, which knows its length and hash from config.json.
 #[test]
 fn bundles() {
-    fuzz("bundle", |bytes| {
-        let config = json!({
-            "format_version": 1,
-            "written_by": "tests/fuzz.rs",
-            "name": "fuzz",
-            "image": { "size": 4, "channels": 1 },
-            "classes": ["one"],
-            "network": {
-                "kind": "unet", "base_channels": 2, "channel_multipliers": [1],
-                "residual_blocks": 1, "head_channels": 2, "norm_groups": 1,
-            },
-            "diffusion": { "target": "v" },
-            "weights": [{
-                "file": "model.safetensors",
-                "bytes": bytes.len(),
-                "sha256": hex(&Sha256::digest(bytes)),
-            }],
-            "provenance": {},
-        });
-        let mut loader = Loader::new(&config.to_string(), &Device::flex()).unwrap();
-        loader.begin("model.safetensors").unwrap();
-        let taken = peak(|| {
-            let _ = loader.push(bytes);
-            let _ = loader.end();
-            drop(loader.finish());
-        });
-        within("model.safetensors", taken, 2 * bytes.len());
+    fuzz("bundle", |bytes| bundle(bytes, bytes.len()));
+}
+
+/// In one piece, and in pieces as a network delivers them.
+#[test]
+fn large_bundles() {
+    for (name, file) in large::headers().into_iter().chain(large::networks()) {
+        eprintln!("{name}: {} bytes", file.len());
+        bundle(&file, file.len());
+        bundle(&file, 1 << 14);
+    }
+}
+
+fn bundle(bytes: &[u8], piece: usize) {
+    let config = json!({
+        "format_version": 1,
+        "written_by": "tests/fuzz.rs",
+        "name": "fuzz",
+        "image": { "size": 4, "channels": 1 },
+        "classes": ["one"],
+        "network": {
+            "kind": "unet", "base_channels": 2, "channel_multipliers": [1],
+            "residual_blocks": 1, "head_channels": 2, "norm_groups": 1,
+        },
+        "diffusion": { "target": "v" },
+        "weights": [{
+            "file": "model.safetensors",
+            "bytes": bytes.len(),
+            "sha256": hex(&Sha256::digest(bytes)),
+        }],
+        "provenance": {},
     });
+    let mut loader = Loader::new(&config.to_string(), &Device::flex()).unwrap();
+    loader.begin("model.safetensors").unwrap();
+    let taken = peak(|| {
+        for piece in bytes.chunks(piece.max(1)) {
+            let _ = loader.push(piece);
+        }
+        let _ = loader.end();
+        drop(loader.finish());
+    });
+    within("model.safetensors", taken, 2 * bytes.len());
 }

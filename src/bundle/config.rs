@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
+use super::json_extent::check_extent;
 use super::{BundleError, ClassNames, Network, WEIGHTS_FILE};
 use crate::bounded;
 use crate::noise_level::LogSnrRange;
@@ -318,7 +319,7 @@ impl Config {
     }
 }
 
-/// Checks how long the file and the texts in it are, before anything is made of them.
+/// Checks how long the file and the texts in it are and how deep its lists, before anything is made of them.
 fn check_lengths(json: &str) -> Result<(), BundleError> {
     let bad = |reason: String| Err(BundleError::BadConfig { reason });
     if json.len() > MAX_CONFIG_BYTES {
@@ -327,46 +328,5 @@ fn check_lengths(json: &str) -> Result<(), BundleError> {
             json.len()
         ));
     }
-    let longest = longest_text(json);
-    if longest > MAX_TEXT_BYTES {
-        return bad(format!(
-            "a text in it has {longest} bytes; up to {MAX_TEXT_BYTES} are possible"
-        ));
-    }
-    Ok(())
-}
-
-/// The bytes between the quotation marks of the longest text in what may be JSON.
-fn longest_text(json: &str) -> usize {
-    let (mut longest, mut length, mut inside, mut escaped) = (0, 0, false, false);
-    for byte in json.bytes() {
-        if escaped || byte != b'"' {
-            escaped = inside && !escaped && byte == b'\\';
-            length += 1;
-        } else {
-            inside = !inside;
-            length = 0;
-        }
-        if inside {
-            longest = longest.max(length);
-        }
-    }
-    longest
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_longest_text_is_measured_between_its_marks() {
-        let found = [
-            r#"{"a": "bcd", "e": 123456}"#,
-            r#"["\"\\", "a"]"#,
-            r#"["ab\"#,
-            "",
-        ]
-        .map(longest_text);
-        assert_eq!(found, [3, 4, 3, 0]);
-    }
+    check_extent(json.as_bytes(), MAX_TEXT_BYTES).or_else(bad)
 }

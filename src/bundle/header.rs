@@ -7,6 +7,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 
+use super::json_extent::check_extent;
 use crate::bounded;
 
 /// The most dimensions of a tensor.
@@ -35,19 +36,23 @@ pub(super) struct Entries {
 impl Entries {
     /// Reads the header of a file of `bytes` bytes.
     pub(super) fn parse(header: &[u8], bytes: u64) -> Result<Self, serde_json::Error> {
+        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+        // Where the header is the file, a text in it and the entries take half of its size and these constants.
+        check_extent(header, (bytes / 8).saturating_add(32 << 10)).map_err(Error::custom)?;
+        let room = Room((bytes / 2).saturating_add(128 << 10));
         let mut json = serde_json::Deserializer::from_slice(header);
-        // Some hundred bytes a tensor, on an average, is little even for the smallest networks.
-        let most = usize::try_from(bytes / 256).unwrap_or(usize::MAX);
-        let most = Most(most.saturating_add(256));
-        let entries = most.deserialize(&mut json)?;
+        let entries = room.deserialize(&mut json)?;
         json.end().map(|()| entries)
     }
 }
 
-/// Reads entries, at most so many.
-struct Most(usize);
+/// Reads entries that take at most so many bytes in memory: that many small ones are in no network's file.
+struct Room(usize);
 
-impl<'de> DeserializeSeed<'de> for Most {
+/// What an entry takes beside its name and its type while a table of them is made of another.
+const ENTRY_BYTES: usize = 288;
+
+impl<'de> DeserializeSeed<'de> for Room {
     type Value = Entries;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Entries, D::Error> {
@@ -55,14 +60,14 @@ impl<'de> DeserializeSeed<'de> for Most {
     }
 }
 
-impl<'de> Visitor<'de> for Most {
+impl<'de> Visitor<'de> for Room {
     type Value = Entries;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object with an entry for each tensor")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Entries, A::Error> {
         let mut entries = Entries::default();
         while let Some(name) = map.next_key::<String>()? {
             if name == "__metadata__" {
@@ -72,12 +77,12 @@ impl<'de> Visitor<'de> for Most {
             if name.len() > MAX_NAME {
                 return Err(A::Error::custom("a tensor's name is too long"));
             }
-            if entries.by_name.len() >= self.0 {
-                return Err(A::Error::custom("it lists more tensors than a network has"));
-            }
             let entry = map
                 .next_value::<Entry>()
                 .map_err(|e| A::Error::custom(format_args!("its entry for {name}: {e}")))?;
+            let taken = ENTRY_BYTES + name.len() + entry.dtype.len();
+            self.0 = (self.0.checked_sub(taken))
+                .ok_or_else(|| A::Error::custom("it lists more tensors than a network has"))?;
             if entries.by_name.insert(name.clone(), entry).is_some() {
                 entries.duplicate = Some(name);
             }

@@ -6,7 +6,7 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use super::BundleError;
 use super::quantized::{SCALE_SUFFIX, Scales};
-use super::safetensors::{ReadTensor, Values};
+use super::safetensors::{ReadTensor, Sink, Values};
 
 /// What a tensor that arrives is checked against, and where it goes.
 pub(super) struct Intake<'a> {
@@ -25,34 +25,54 @@ pub(super) struct Intake<'a> {
     pub(super) keep_half: bool,
 }
 
-impl Intake<'_> {
-    /// Checks a tensor against the network and sends it to the device.
-    pub(super) fn accept(&mut self, tensor: ReadTensor) -> Result<(), BundleError> {
+impl Sink for Intake<'_> {
+    /// Checks what a file says of a tensor against the network.
+    fn expects(&self, name: &str, shape: &[usize]) -> Result<(), BundleError> {
+        if self.loaded.contains_key(name) {
+            return Err(self.duplicate(name));
+        }
+        let Some(wanted) = self.expected.get(name) else {
+            let Some((tensor, wanted)) = self.scaled(name) else {
+                return Err(self.unknown(name));
+            };
+            return match self.scales.check(tensor, wanted, shape)? {
+                true => Ok(()),
+                false => Err(self.duplicate(name)),
+            };
+        };
+        if wanted == shape {
+            return Ok(());
+        }
+        // The commonest misfit has a plainer name: a class too many or too few.
+        if name == "conditioning.class.weight" && shape.len() == 2 && shape[1] == wanted[1] {
+            return Err(BundleError::ClassCount {
+                named: self.classes,
+                trained: shape[0].saturating_sub(1),
+            });
+        }
+        Err(BundleError::Shape {
+            tensor: name.to_owned(),
+            expected: wanted.clone(),
+            found: shape.to_vec(),
+        })
+    }
+
+    /// Sends a tensor to the device, or keeps the scale of one that is to come.
+    fn accept(&mut self, tensor: ReadTensor) -> Result<(), BundleError> {
         let ReadTensor {
             name,
             shape,
             values,
             half,
         } = tensor;
-        if self.loaded.contains_key(&name) {
-            return Err(self.duplicate(name));
-        }
-        let Some(wanted) = self.expected.get(&name) else {
-            return self.accept_scale(name, shape, values);
-        };
-        if *wanted != shape {
-            // The commonest misfit has a plainer name: a class too many or too few.
-            if name == "conditioning.class.weight" && shape.len() == 2 && shape[1] == wanted[1] {
-                return Err(BundleError::ClassCount {
-                    named: self.classes,
-                    trained: shape[0].saturating_sub(1),
-                });
-            }
-            return Err(BundleError::Shape {
-                tensor: name,
-                expected: wanted.clone(),
-                found: shape,
-            });
+        if !self.expected.contains_key(&name) {
+            return match (self.scaled(&name), values) {
+                (Some((tensor, _)), Values::Floats(values)) => {
+                    self.scales.add(tensor, shape, values);
+                    Ok(())
+                }
+                _ => Err(self.unknown(&name)),
+            };
         }
         let values = match values {
             Values::Floats(floats) => floats,
@@ -67,34 +87,26 @@ impl Intake<'_> {
         self.loaded.insert(name, tensor);
         Ok(())
     }
+}
 
-    /// Keeps the scale of an 8-bit tensor; every other tensor that the network lacks is refused.
-    fn accept_scale(
-        &mut self,
-        name: String,
-        shape: Vec<usize>,
-        values: Values,
-    ) -> Result<(), BundleError> {
-        let tensor = name.strip_suffix(SCALE_SUFFIX);
-        let of = tensor.and_then(|tensor| self.expected.get_key_value(tensor));
-        match (of, values) {
-            (Some((tensor, wanted)), Values::Floats(values)) => {
-                match self.scales.add(tensor, wanted, shape, values)? {
-                    true => Ok(()),
-                    false => Err(self.duplicate(name)),
-                }
-            }
-            _ => Err(BundleError::UnknownTensor {
-                file: self.file.to_owned(),
-                tensor: name,
-            }),
+impl<'a> Intake<'a> {
+    /// The tensor of the network that `name` is the scale of, and its shape.
+    fn scaled(&self, name: &str) -> Option<(&'a String, &'a Vec<usize>)> {
+        let tensor = name.strip_suffix(SCALE_SUFFIX)?;
+        self.expected.get_key_value(tensor)
+    }
+
+    fn unknown(&self, tensor: &str) -> BundleError {
+        BundleError::UnknownTensor {
+            file: self.file.to_owned(),
+            tensor: tensor.to_owned(),
         }
     }
 
-    fn duplicate(&self, tensor: String) -> BundleError {
+    fn duplicate(&self, tensor: &str) -> BundleError {
         BundleError::DuplicateTensor {
             file: self.file.to_owned(),
-            tensor,
+            tensor: tensor.to_owned(),
         }
     }
 }

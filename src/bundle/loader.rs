@@ -232,7 +232,7 @@ impl<N: Loadable> NetworkLoader<N> {
             device: &self.device,
             keep_half: self.keep_half,
         };
-        reader.push(chunk, &mut |tensor| intake.accept(tensor))
+        reader.push(chunk, &mut intake)
     }
 
     /// Ends the file: its length and its SHA-256 are checked.

@@ -14,6 +14,7 @@ mod config;
 mod error;
 mod header;
 mod intake;
+mod json_extent;
 mod loadable;
 mod loader;
 mod memory;
@@ -35,7 +36,7 @@ pub use network::{Compiled, Network};
 pub use parameters::{Parameter, parameters};
 pub use quantized::SCALE_SUFFIX;
 pub use safetensors::hex;
-pub(crate) use safetensors::{Values, read_whole};
+pub(crate) use safetensors::{View, view};
 
 /// The name of the configuration file in a bundle.
 pub const CONFIG_FILE: &str = "config.json";

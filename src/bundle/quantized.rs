@@ -23,13 +23,12 @@ struct Scale {
 }
 
 impl Scales {
-    /// Keeps the scale of `tensor`, whose shape is to be `wanted`; answers whether it is the first.
-    pub(super) fn add(
-        &mut self,
+    /// Checks the shape of the scale of `tensor`, whose own is `wanted`; answers whether it is the first.
+    pub(super) fn check(
+        &self,
         tensor: &str,
         wanted: &[usize],
-        shape: Vec<usize>,
-        values: Vec<f32>,
+        shape: &[usize],
     ) -> Result<bool, BundleError> {
         let fits = shape.len() == wanted.len()
             && shape.iter().zip(wanted).all(|(&s, &w)| s == w || s == 1);
@@ -37,8 +36,13 @@ impl Scales {
             let reason = format!("its scale has shape {shape:?} beside {wanted:?}");
             return Err(error(tensor, reason));
         }
+        Ok(!self.waiting.contains_key(tensor))
+    }
+
+    /// Keeps the scale of `tensor`.
+    pub(super) fn add(&mut self, tensor: &str, shape: Vec<usize>, values: Vec<f32>) {
         let scale = Scale { shape, values };
-        Ok(self.waiting.insert(tensor.to_owned(), scale).is_none())
+        self.waiting.insert(tensor.to_owned(), scale);
     }
 
     /// The weights that the integers of `tensor` stand for.
@@ -105,10 +109,9 @@ mod tests {
 
     fn applied(shape: &[usize], scale: &[usize], values: &[f32], integers: &[i8]) -> Vec<f32> {
         let mut scales = Scales::default();
-        assert_eq!(
-            scales.add("a", shape, scale.to_vec(), values.to_vec()),
-            Ok(true)
-        );
+        assert_eq!(scales.check("a", shape, scale), Ok(true));
+        scales.add("a", scale.to_vec(), values.to_vec());
+        assert_eq!(scales.check("a", shape, scale), Ok(false));
         let bytes: Vec<u8> = integers.iter().flat_map(|v| v.to_le_bytes()).collect();
         let weights = scales.apply("a", shape, &bytes).unwrap();
         assert_eq!(scales.all_applied(), Ok(()));
@@ -132,7 +135,7 @@ mod tests {
     #[test]
     fn a_scale_that_does_not_fit_is_named() {
         let mut scales = Scales::default();
-        let misfit = scales.add("a.weight", &[2, 3], vec![3], vec![1.0; 3]);
+        let misfit = scales.check("a.weight", &[2, 3], &[3]);
         let message = misfit.unwrap_err().to_string();
         assert!(
             message.contains("a.weight") && message.contains("[3] beside [2, 3]"),
@@ -146,7 +149,7 @@ mod tests {
             missing.contains("a.weight.scale did not come before it"),
             "{missing}"
         );
-        scales.add("b", &[1], vec![1], vec![f32::MAX]).unwrap();
+        scales.add("b", vec![1], vec![f32::MAX]);
         assert!(
             scales
                 .all_applied()

@@ -1,6 +1,8 @@
 //! Reading a safetensors file as it arrives: eight bytes of header length, a JSON header, the
 //! tensors one after another. The file is never held whole.
 
+use std::collections::BTreeMap;
+
 use half::f16;
 use sha2::{Digest, Sha256};
 
@@ -27,6 +29,15 @@ pub(crate) enum Values {
     Floats(Vec<f32>),
     /// Signed integers, one a byte.
     Integers(Vec<u8>),
+}
+
+/// Where tensors go.
+pub(super) trait Sink {
+    /// Whether a tensor of that shape is wanted, before its bytes come.
+    fn expects(&self, name: &str, shape: &[usize]) -> Result<(), BundleError>;
+
+    /// Takes it.
+    fn accept(&mut self, tensor: ReadTensor) -> Result<(), BundleError>;
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,10 +99,7 @@ impl FileReader {
     }
 
     fn bad<T>(&self, reason: impl Into<String>) -> Result<T, BundleError> {
-        Err(BundleError::BadWeights {
-            file: self.file.file.clone(),
-            reason: reason.into(),
-        })
+        bad(&self.file.file, reason)
     }
 
     /// How many bytes complete what is being read now.
@@ -103,11 +111,12 @@ impl FileReader {
         }
     }
 
-    /// Takes the next bytes of the file; hands every tensor that they complete to `sink`.
+    /// Takes the next bytes of the file; hands every tensor that they complete to `sink`, and holds none that is not
+    /// wanted there.
     pub(super) fn push(
         &mut self,
         mut chunk: &[u8],
-        sink: &mut dyn FnMut(ReadTensor) -> Result<(), BundleError>,
+        sink: &mut dyn Sink,
     ) -> Result<(), BundleError> {
         self.seen += chunk.len() as u64;
         if self.seen > self.file.bytes {
@@ -120,6 +129,8 @@ impl FileReader {
         self.hash.update(chunk);
         while let Some(wanted) = self.wanted() {
             let missing = wanted - self.buffer.len();
+            // Not doubled as it grows: a header has its limit, and a tensor is one of the network's.
+            self.buffer.reserve_exact(missing);
             if chunk.len() < missing {
                 self.buffer.extend_from_slice(chunk);
                 return Ok(());
@@ -128,8 +139,8 @@ impl FileReader {
             self.buffer.extend_from_slice(now);
             chunk = later;
             let part = std::mem::take(&mut self.buffer);
-            if let Some(tensor) = self.complete(part)? {
-                sink(tensor)?;
+            if let Some(tensor) = self.complete(part, sink)? {
+                sink.accept(tensor)?;
             }
         }
         if chunk.is_empty() {
@@ -139,89 +150,31 @@ impl FileReader {
         }
     }
 
-    fn complete(&mut self, part: Vec<u8>) -> Result<Option<ReadTensor>, BundleError> {
+    fn complete(
+        &mut self,
+        part: Vec<u8>,
+        sink: &dyn Sink,
+    ) -> Result<Option<ReadTensor>, BundleError> {
         match &mut self.state {
             State::Length => {
-                let length = part
-                    .iter()
-                    .rev()
-                    .fold(0u64, |n, &b| (n << 8) | u64::from(b));
-                if length > MAX_HEADER_BYTES || length + 8 > self.file.bytes {
-                    return self.bad(format!("its header claims {length} bytes"));
-                }
-                self.state = State::Header(length as usize);
+                let length = header_length(&self.file.file, self.file.bytes, &part)?;
+                self.state = State::Header(length);
                 Ok(None)
             }
             State::Header(_) => {
-                let mut pending = self.parse_header(&part)?;
+                let mut pending = pending(&self.file.file, self.file.bytes, &part)?;
+                for tensor in &pending {
+                    sink.expects(&tensor.name, &tensor.shape)?;
+                }
                 pending.reverse();
                 self.state = State::Tensors(pending);
                 Ok(None)
             }
             State::Tensors(pending) => match pending.pop() {
-                Some(tensor) => decode(tensor, part).map(Some),
+                Some(tensor) => tensor.decode(part).map(Some),
                 None => Ok(None),
             },
         }
-    }
-
-    /// The tensors in the order of their bytes, which must follow one another without a gap.
-    fn parse_header(&self, header: &[u8]) -> Result<Vec<Pending>, BundleError> {
-        let entries = match Entries::parse(header, self.file.bytes) {
-            Ok(entries) => entries,
-            Err(e) => return self.bad(format!("its header cannot be understood: {e}")),
-        };
-        if let Some(tensor) = entries.duplicate {
-            return Err(BundleError::DuplicateTensor {
-                file: self.file.file.clone(),
-                tensor,
-            });
-        }
-        let mut found: Vec<_> = entries.by_name.into_iter().collect();
-        found.sort_by_key(|(_, entry)| entry.data_offsets);
-        // What the tensors may take: no claim of the header leads beyond the length in config.json.
-        let room = self.file.bytes - 8 - header.len() as u64;
-        let mut at = 0;
-        let mut pending = Vec::new();
-        for (name, entry) in found {
-            let dtype = match entry.dtype.as_str() {
-                "F32" => DType::F32,
-                "F16" => DType::F16,
-                "I8" => DType::I8,
-                other => {
-                    return Err(BundleError::DType {
-                        tensor: name,
-                        found: other.to_owned(),
-                    });
-                }
-            };
-            let [start, end] = entry.data_offsets;
-            let bytes = entry
-                .shape
-                .iter()
-                .try_fold(dtype.bytes(), |n, &d| n.checked_mul(d))
-                .filter(|&bytes| start.checked_add(bytes as u64) == Some(end));
-            match bytes {
-                Some(bytes) if start == at && end <= room => pending.push(Pending {
-                    name,
-                    shape: entry.shape,
-                    dtype,
-                    bytes,
-                }),
-                _ => {
-                    return self.bad(format!(
-                        "the bytes {start} to {end} of {name} do not fit its shape, the tensor before it or the file"
-                    ));
-                }
-            }
-            at = end;
-        }
-        if at != room {
-            return self.bad(format!(
-                "its tensors take {at} bytes where there are {room}"
-            ));
-        }
-        Ok(pending)
     }
 
     /// Checks that the file is complete and is the right one.
@@ -245,26 +198,147 @@ impl FileReader {
     }
 }
 
-/// The tensors of a file that is held whole, in the order of their bytes.
-pub(crate) fn read_whole(name: &str, bytes: &[u8]) -> Result<Vec<ReadTensor>, BundleError> {
-    let mut reader = FileReader::new(WeightsFile {
-        file: name.to_owned(),
-        bytes: bytes.len() as u64,
-        sha256: hex(&Sha256::digest(bytes)),
-    });
-    let mut tensors = Vec::new();
-    reader.push(bytes, &mut |tensor| {
-        tensors.push(tensor);
-        Ok(())
-    })?;
-    match &reader.state {
-        State::Tensors(pending) if pending.is_empty() => Ok(tensors),
-        _ => reader.bad("it ends within a tensor or its header"),
+fn bad<T>(file: &str, reason: impl Into<String>) -> Result<T, BundleError> {
+    Err(BundleError::BadWeights {
+        file: file.to_owned(),
+        reason: reason.into(),
+    })
+}
+
+/// The header's length, from the first bytes of a file of `bytes` bytes.
+fn header_length(file: &str, bytes: u64, start: &[u8]) -> Result<usize, BundleError> {
+    let digits = start.iter().rev();
+    let length = digits.fold(0u64, |n, &b| (n << 8) | u64::from(b));
+    if length > MAX_HEADER_BYTES || length + 8 > bytes {
+        return bad(file, format!("its header claims {length} bytes"));
+    }
+    Ok(length as usize)
+}
+
+/// The tensors of a file of `bytes` bytes in the order of theirs, which must follow one another without a gap.
+fn pending(file: &str, bytes: u64, header: &[u8]) -> Result<Vec<Pending>, BundleError> {
+    let entries = match Entries::parse(header, bytes) {
+        Ok(entries) => entries,
+        Err(e) => return bad(file, format!("its header cannot be understood: {e}")),
+    };
+    if let Some(tensor) = entries.duplicate {
+        return Err(BundleError::DuplicateTensor {
+            file: file.to_owned(),
+            tensor,
+        });
+    }
+    let mut found: Vec<_> = entries.by_name.into_iter().collect();
+    found.sort_by_key(|(_, entry)| entry.data_offsets);
+    // What the tensors may take: no claim of the header leads beyond the length in config.json.
+    let room = bytes - 8 - header.len() as u64;
+    let mut at = 0;
+    let mut pending = Vec::with_capacity(found.len());
+    for (name, entry) in found {
+        let dtype = match entry.dtype.as_str() {
+            "F32" => DType::F32,
+            "F16" => DType::F16,
+            "I8" => DType::I8,
+            other => {
+                return Err(BundleError::DType {
+                    tensor: name,
+                    found: other.to_owned(),
+                });
+            }
+        };
+        let [start, end] = entry.data_offsets;
+        let bytes = entry
+            .shape
+            .iter()
+            .try_fold(dtype.bytes(), |n, &d| n.checked_mul(d))
+            .filter(|&bytes| start.checked_add(bytes as u64) == Some(end));
+        match bytes {
+            Some(bytes) if start == at && end <= room => pending.push(Pending {
+                name,
+                shape: entry.shape,
+                dtype,
+                bytes,
+            }),
+            _ => {
+                return bad(
+                    file,
+                    format!(
+                        "the bytes {start} to {end} of {name} do not fit its shape, the tensor before it or the file"
+                    ),
+                );
+            }
+        }
+        at = end;
+    }
+    if at != room {
+        return bad(
+            file,
+            format!("its tensors take {at} bytes where there are {room}"),
+        );
+    }
+    Ok(pending)
+}
+
+/// A tensor of a file that is held whole.
+#[derive(Debug)]
+pub(crate) struct View<'a> {
+    pub(crate) shape: Vec<usize>,
+    dtype: DType,
+    bytes: &'a [u8],
+}
+
+impl View<'_> {
+    /// Its values, where they are finite floats.
+    pub(crate) fn floats(&self) -> Option<Vec<f32>> {
+        floats(self.dtype, self.bytes)
     }
 }
 
-fn decode(tensor: Pending, bytes: Vec<u8>) -> Result<ReadTensor, BundleError> {
-    let floats: Vec<f32> = match tensor.dtype {
+/// The header of a file that is held whole, and its tensors by name.
+pub(crate) fn view<'a>(
+    file: &str,
+    bytes: &'a [u8],
+) -> Result<(&'a [u8], BTreeMap<String, View<'a>>), BundleError> {
+    let Some((start, rest)) = bytes.split_at_checked(8) else {
+        return bad(file, "it ends within its first eight bytes");
+    };
+    let length = header_length(file, bytes.len() as u64, start)?;
+    // Both fit: the length was checked, and so is each tensor's.
+    let (header, mut rest) = rest.split_at(length);
+    let mut views = BTreeMap::new();
+    for tensor in pending(file, bytes.len() as u64, header)? {
+        let (now, later) = rest.split_at(tensor.bytes);
+        rest = later;
+        let view = View {
+            shape: tensor.shape,
+            dtype: tensor.dtype,
+            bytes: now,
+        };
+        views.insert(tensor.name, view);
+    }
+    Ok((header, views))
+}
+
+impl Pending {
+    fn decode(self, bytes: Vec<u8>) -> Result<ReadTensor, BundleError> {
+        let values = match self.dtype {
+            DType::I8 => Some(Values::Integers(bytes)),
+            dtype => floats(dtype, &bytes).map(Values::Floats),
+        };
+        match values {
+            Some(values) => Ok(ReadTensor {
+                name: self.name,
+                shape: self.shape,
+                values,
+                half: self.dtype == DType::F16,
+            }),
+            None => Err(BundleError::NotFinite { tensor: self.name }),
+        }
+    }
+}
+
+/// Floats, all of which are finite.
+fn floats(dtype: DType, bytes: &[u8]) -> Option<Vec<f32>> {
+    let floats: Vec<f32> = match dtype {
         DType::F32 => bytes
             .chunks_exact(4)
             .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
@@ -273,27 +347,9 @@ fn decode(tensor: Pending, bytes: Vec<u8>) -> Result<ReadTensor, BundleError> {
             .chunks_exact(2)
             .map(|b| f16::from_le_bytes([b[0], b[1]]).to_f32())
             .collect(),
-        DType::I8 => {
-            return Ok(ReadTensor {
-                name: tensor.name,
-                shape: tensor.shape,
-                values: Values::Integers(bytes),
-                half: false,
-            });
-        }
+        DType::I8 => return None,
     };
-    if floats.iter().all(|v| v.is_finite()) {
-        Ok(ReadTensor {
-            name: tensor.name,
-            shape: tensor.shape,
-            values: Values::Floats(floats),
-            half: tensor.dtype == DType::F16,
-        })
-    } else {
-        Err(BundleError::NotFinite {
-            tensor: tensor.name,
-        })
-    }
+    floats.iter().all(|v| v.is_finite()).then_some(floats)
 }
 
 /// Lower-case hexadecimal digits.

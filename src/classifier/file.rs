@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{CLASSIFIER_FILE, ClassifierError, MOST, Normalisation, Tensors};
+use super::{CLASSIFIER_FILE, ClassifierError, LayerError, MOST, Normalisation, Tensors};
 use crate::bounded;
-use crate::bundle::{ClassNames, Values, read_whole};
+use crate::bundle::{ClassNames, View, view};
 
 /// The key of the file's metadata under which it says what it is.
 pub const DESCRIPTION_KEY: &str = "freeguide_classifier";
@@ -68,21 +68,16 @@ impl Description {
     }
 }
 
-/// A file, read.
-pub(super) struct File {
+/// A file whose header has been read.
+pub(super) struct File<'a> {
     pub(super) description: Description,
-    tensors: BTreeMap<String, (Vec<usize>, Vec<f32>)>,
+    tensors: BTreeMap<String, View<'a>>,
 }
 
-impl File {
-    pub(super) fn read(bytes: &[u8]) -> Result<Self, ClassifierError> {
-        let mut tensors = BTreeMap::new();
-        for tensor in read_whole(CLASSIFIER_FILE, bytes)? {
-            if let Values::Floats(values) = tensor.values {
-                tensors.insert(tensor.name, (tensor.shape, values));
-            }
-        }
-        let says = says(bytes).ok_or_else(|| {
+impl<'a> File<'a> {
+    pub(super) fn read(bytes: &'a [u8]) -> Result<Self, ClassifierError> {
+        let (header, tensors) = view(CLASSIFIER_FILE, bytes)?;
+        let says = says(header).ok_or_else(|| {
             ClassifierError::Description("is not one of `freeguide classifier`".to_owned())
         })?;
         Ok(Self {
@@ -92,8 +87,8 @@ impl File {
     }
 }
 
-/// The text under [`DESCRIPTION_KEY`] of a file whose header is sound.
-fn says(bytes: &[u8]) -> Option<String> {
+/// The text under [`DESCRIPTION_KEY`] of a header that is sound.
+fn says(header: &[u8]) -> Option<String> {
     #[derive(Deserialize)]
     struct Header {
         #[serde(rename = "__metadata__")]
@@ -104,15 +99,22 @@ fn says(bytes: &[u8]) -> Option<String> {
     struct Metadata {
         freeguide_classifier: String,
     }
-    let length = u64::from_le_bytes(bytes.get(..8)?.try_into().ok()?);
-    let header = bytes.get(8..)?.get(..usize::try_from(length).ok()?)?;
     let header: Header = serde_json::from_slice(header).ok()?;
     Some(header.metadata.freeguide_classifier)
 }
 
-impl Tensors for File {
-    fn get(&self, name: &str) -> Option<(&[usize], &[f32])> {
-        let (shape, values) = self.tensors.get(name)?;
-        Some((shape, values))
+impl Tensors for File<'_> {
+    fn dims(&self, name: &str) -> Option<Vec<usize>> {
+        self.tensors.get(name).map(|view| view.shape.clone())
+    }
+
+    fn read(&self, name: &str) -> Result<Vec<f32>, LayerError> {
+        let view = self.tensors.get(name).ok_or_else(|| LayerError::Missing {
+            name: name.to_owned(),
+        })?;
+        view.floats().ok_or_else(|| LayerError::Values {
+            name: name.to_owned(),
+            reason: "with values that are no finite floats".to_owned(),
+        })
     }
 }

@@ -93,7 +93,7 @@ impl Conv {
         let inputs = shape.input / shape.groups;
         let [height, width] = shape.kernel;
         let dims = [shape.output, inputs, height, width];
-        let filters = weights.values(&format!("{conv}.weight"), &dims)?;
+        let mut filters = weights.values(&format!("{conv}.weight"), &dims)?;
         let vector = |part: &str| weights.values(&format!("{norm}.{part}"), &[shape.output]);
         let (gamma, beta) = (vector("weight")?, vector("bias")?);
         let (mean, variance) = (vector("running_mean")?, vector("running_var")?);
@@ -102,16 +102,15 @@ impl Conv {
             .zip(variance)
             .map(|(g, v)| g / (v + epsilon).sqrt())
             .collect();
-        let folded: Vec<f32> = filters
-            .chunks_exact(inputs * height * width)
-            .zip(&factors)
-            .flat_map(|(filter, factor)| filter.iter().map(move |w| w * factor))
-            .collect();
+        let each = filters.chunks_exact_mut(inputs * height * width);
+        for (filter, factor) in each.zip(&factors) {
+            filter.iter_mut().for_each(|weight| *weight *= factor);
+        }
         let bias: Vec<f32> = (0..shape.output)
             .map(|i| beta[i] - mean[i] * factors[i])
             .collect();
         Ok(Self {
-            weight: Tensor::from_data(TensorData::new(folded, dims), device),
+            weight: Tensor::from_data(TensorData::new(filters, dims), device),
             bias: Tensor::from_data(TensorData::new(bias, [shape.output]), device),
             stride: shape.stride,
             padding: shape.padding,

@@ -22,16 +22,32 @@ pub enum LayerError {
         /// The shape that it should have.
         expected: Vec<usize>,
     },
+    /// A tensor whose values are no weights, or cannot be read.
+    #[error("the weights hold tensor {name:?} {reason}")]
+    Values {
+        /// Its name.
+        name: String,
+        /// What is the matter with them.
+        reason: String,
+    },
 }
 
-/// Tensors in f32 by name.
+/// Tensors by name. Values are read when they are asked for, so that a file is not in memory beside the network that is
+/// made of it.
 pub trait Tensors {
-    /// Shape and values, row-major.
-    fn get(&self, name: &str) -> Option<(&[usize], &[f32])>;
+    /// The shape of a tensor, if it is there.
+    fn dims(&self, name: &str) -> Option<Vec<usize>>;
+
+    /// The values of a tensor that is there, row-major.
+    ///
+    /// # Errors
+    ///
+    /// [`LayerError::Values`], [`LayerError::Missing`].
+    fn read(&self, name: &str) -> Result<Vec<f32>, LayerError>;
 
     /// Whether there is a tensor of that name.
     fn has(&self, name: &str) -> bool {
-        self.get(name).is_some()
+        self.dims(name).is_some()
     }
 
     /// The shape of a tensor of `D` dimensions.
@@ -40,22 +56,11 @@ pub trait Tensors {
     ///
     /// [`LayerError::Missing`], [`LayerError::Shape`] where it has more or fewer.
     fn shape<const D: usize>(&self, name: &str) -> Result<[usize; D], LayerError> {
-        let (shape, _) = self.need(name)?;
-        shape.try_into().map_err(|_| LayerError::Shape {
+        let found = self.dims(name).ok_or_else(|| missing(name))?;
+        found.try_into().map_err(|found| LayerError::Shape {
             name: name.to_owned(),
-            found: shape.to_vec(),
+            found,
             expected: vec![1; D],
-        })
-    }
-
-    /// Shape and values.
-    ///
-    /// # Errors
-    ///
-    /// [`LayerError::Missing`].
-    fn need(&self, name: &str) -> Result<(&[usize], &[f32]), LayerError> {
-        self.get(name).ok_or_else(|| LayerError::Missing {
-            name: name.to_owned(),
         })
     }
 
@@ -64,16 +69,16 @@ pub trait Tensors {
     /// # Errors
     ///
     /// [`LayerError`].
-    fn values(&self, name: &str, expected: &[usize]) -> Result<&[f32], LayerError> {
-        let (shape, values) = self.need(name)?;
-        if shape != expected {
+    fn values(&self, name: &str, expected: &[usize]) -> Result<Vec<f32>, LayerError> {
+        let found = self.dims(name).ok_or_else(|| missing(name))?;
+        if found != expected {
             return Err(LayerError::Shape {
                 name: name.to_owned(),
-                found: shape.to_vec(),
+                found,
                 expected: expected.to_vec(),
             });
         }
-        Ok(values)
+        self.read(name)
     }
 
     /// A tensor of that shape on `device`.
@@ -87,7 +92,13 @@ pub trait Tensors {
         shape: [usize; D],
         device: &Device,
     ) -> Result<Tensor<D>, LayerError> {
-        let values = self.values(name, &shape)?.to_vec();
+        let values = self.values(name, &shape)?;
         Ok(Tensor::from_data(TensorData::new(values, shape), device))
+    }
+}
+
+fn missing(name: &str) -> LayerError {
+    LayerError::Missing {
+        name: name.to_owned(),
     }
 }

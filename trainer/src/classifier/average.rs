@@ -1,6 +1,6 @@
 //! The average of a classifier's weights over its last steps, which is what is kept.
 
-use freeguide::classifier::Tensors;
+use freeguide::classifier::{LayerError, Tensors};
 use half::f16;
 
 use super::network::NamedTensor;
@@ -47,9 +47,17 @@ impl Average {
 pub struct Finished(pub Vec<NamedTensor>);
 
 impl Tensors for Finished {
-    fn get(&self, name: &str) -> Option<(&[usize], &[f32])> {
+    fn dims(&self, name: &str) -> Option<Vec<usize>> {
         let tensor = self.0.iter().find(|tensor| tensor.name == name)?;
-        Some((&tensor.shape, &tensor.values))
+        Some(tensor.shape.clone())
+    }
+
+    fn read(&self, name: &str) -> Result<Vec<f32>, LayerError> {
+        let found = self.0.iter().find(|tensor| tensor.name == name);
+        let tensor = found.ok_or_else(|| LayerError::Missing {
+            name: name.to_owned(),
+        })?;
+        Ok(tensor.values.clone())
     }
 }
 
@@ -71,8 +79,8 @@ mod tests {
         (0..2000).for_each(|_| average.add(one(1.0)));
         average.add(one(2.0));
         let kept = average.finish();
-        let (_, values) = kept.get("a").unwrap();
+        let values = kept.read("a").unwrap();
         assert!((values[0] - 1.005).abs() < 1e-3, "{values:?}");
-        assert!(kept.get("b").is_none());
+        assert!(!kept.has("b"));
     }
 }

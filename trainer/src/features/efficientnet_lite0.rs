@@ -3,10 +3,8 @@
 
 use burn::tensor::{Device, Tensor};
 
-use freeguide::classifier::LayerError;
 use freeguide::classifier::layers::{Conv, ConvShape, Linear, Padding, global_average};
-
-use super::{Normalisation, Weights};
+use freeguide::classifier::{LayerError, Normalisation, Tensors};
 
 /// TensorFlow's ε of batch normalisation in this network.
 const EPSILON: f32 = 1e-3;
@@ -57,7 +55,7 @@ impl EfficientNetLite0 {
     /// # Errors
     ///
     /// [`LayerError`].
-    pub fn load(weights: &Weights, device: &Device) -> Result<Self, LayerError> {
+    pub fn load(weights: &impl Tensors, device: &Device) -> Result<Self, LayerError> {
         let conv = |conv: &str, norm: &str, shape: ConvShape| {
             let shape = shape.padding(Padding::Same);
             Conv::load(weights, conv, norm, EPSILON, shape, device)

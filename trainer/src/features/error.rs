@@ -3,8 +3,9 @@
 use std::io;
 use std::path::PathBuf;
 
-use freeguide::classifier::LayerError;
 use thiserror::Error;
+
+use super::Unrecognised;
 
 /// Why a feature network cannot be used.
 #[derive(Debug, Error)]
@@ -21,6 +22,14 @@ pub enum FeatureError {
         path: PathBuf,
         /// What the operating system said.
         source: io::Error,
+    },
+    /// A weights file that is no feature network.
+    #[error("{} {reason}", .path.display())]
+    Weights {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: Unrecognised,
     },
     /// A file that is not what its name says.
     #[error("{}: {reason}", .path.display())]
@@ -45,9 +54,6 @@ pub enum FeatureError {
         /// The hash that it has.
         found: String,
     },
-    /// The weights are not those of the network.
-    #[error(transparent)]
-    Layers(#[from] LayerError),
     /// The device or the ONNX runtime failed.
     #[error("the feature network failed: {0}")]
     Run(String),

@@ -7,10 +7,8 @@ use burn::tensor::module::{avg_pool2d, max_pool2d};
 use burn::tensor::ops::{AvgPoolOptions, MaxPoolOptions};
 use burn::tensor::{Device, Tensor};
 
-use freeguide::classifier::LayerError;
 use freeguide::classifier::layers::{Conv, ConvShape, Linear, Padding, global_average};
-
-use super::Weights;
+use freeguide::classifier::{LayerError, Tensors};
 
 /// ε of batch normalisation in this network.
 const EPSILON: f32 = 1e-3;
@@ -68,12 +66,12 @@ pub struct Inception {
 }
 
 /// Takes layers by name while it keeps count of the channels.
-struct Builder<'a> {
-    weights: &'a Weights,
+struct Builder<'a, T> {
+    weights: &'a T,
     device: &'a Device,
 }
 
-impl Builder<'_> {
+impl<T: Tensors> Builder<'_, T> {
     fn conv(&self, name: &str, shape: ConvShape) -> Result<Conv, LayerError> {
         let (conv, norm) = (format!("{name}.conv"), format!("{name}.bn"));
         Conv::load(self.weights, &conv, &norm, EPSILON, shape, self.device)
@@ -149,7 +147,7 @@ impl Inception {
     /// # Errors
     ///
     /// [`LayerError`].
-    pub fn load(weights: &Weights, device: &Device) -> Result<Self, LayerError> {
+    pub fn load(weights: &impl Tensors, device: &Device) -> Result<Self, LayerError> {
         let build = Builder { weights, device };
         let plain = |input, output, kernel: usize| {
             ConvShape::new(input, output, [kernel; 2]).padding(Padding::Explicit([0, 0]))

@@ -11,6 +11,7 @@ mod onnx_sizes;
 #[cfg(test)]
 mod onnx_tests;
 mod open;
+mod recognise;
 mod resize;
 mod rows;
 #[cfg(test)]
@@ -20,6 +21,7 @@ mod weights;
 pub use error::FeatureError;
 pub use freeguide::classifier::Normalisation;
 pub use open::{built_in, open};
+pub use recognise::Unrecognised;
 pub use rows::Rows;
 pub use weights::Weights;
 

@@ -7,8 +7,12 @@ use std::sync::{Arc, Once};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use prost::Message;
 use rayon::prelude::*;
+use tract_onnx::pb::attribute_proto::AttributeType;
+use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::type_proto::Value as Type;
-use tract_onnx::pb::{GraphProto, ModelProto, NodeProto, ValueInfoProto};
+use tract_onnx::pb::{
+    AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto,
+};
 use tract_onnx::prelude::*;
 
 use super::{FeatureError, Rows, onnx_sizes};
@@ -50,6 +54,7 @@ impl OnnxNetwork {
         let mut proto = ModelProto::decode(bytes).context("it is not an ONNX file")?;
         let (input, ends) = inspect(&proto).map_err(|reason| anyhow!(reason))?;
         forget_shapes(&mut proto);
+        state_defaults(&mut proto);
         let loaded = caught(|| Self::load(&proto, input, &ends, most));
         loaded.map_err(|e| {
             let reason: String = format!("{e:#}").chars().take(MAX_REASON).collect();
@@ -194,6 +199,29 @@ fn forget_shapes(proto: &mut ModelProto) {
             };
             tensor.shape = None;
         }
+    }
+}
+
+/// Gives every ConstantOfShape without a value the one that ONNX says it has, a zero in 32 bits: tract takes one in 64,
+/// which nothing that follows can be added to.
+fn state_defaults(proto: &mut ModelProto) {
+    let nodes = proto.graph.iter_mut().flat_map(|graph| &mut graph.node);
+    for node in nodes.filter(|node| node.op_type == "ConstantOfShape") {
+        if node.attribute.iter().any(|a| a.name == "value") {
+            continue;
+        }
+        let zero = TensorProto {
+            dims: vec![1],
+            data_type: DataType::Float as i32,
+            float_data: vec![0.0],
+            ..TensorProto::default()
+        };
+        node.attribute.push(AttributeProto {
+            name: "value".to_owned(),
+            r#type: AttributeType::Tensor as i32,
+            t: Some(zero),
+            ..AttributeProto::default()
+        });
     }
 }
 

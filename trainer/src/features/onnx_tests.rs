@@ -134,6 +134,34 @@ fn a_network_that_would_compute_too_much_is_refused_before_it_does() {
 }
 
 #[test]
+fn a_constant_without_a_value_is_zero_in_32_bits() {
+    let mut model = ModelProto::decode(FILE).unwrap();
+    let graph = model.graph.as_mut().unwrap();
+    let input = graph.input[0].name.clone();
+    let nodes = vec![
+        node("ConstantOfShape", &["shape"], "zeros"),
+        node("Add", &[&input, "zeros"], "wide"),
+    ];
+    widen(graph, nodes, vec![integers("shape", &[1, 3, 16, 16])]);
+    let with_zeros = OnnxNetwork::read(&model.encode_to_vec(), MAX_VALUES).unwrap();
+    let image: Vec<f32> = (0..3 * 16 * 16).map(|i| (i as f32).sin()).collect();
+    let plain = OnnxNetwork::read(FILE, MAX_VALUES).unwrap();
+    assert_eq!(
+        with_zeros.forward(&image).unwrap(),
+        plain.forward(&image).unwrap()
+    );
+}
+
+#[test]
+fn a_file_without_an_operator_set_is_told_what_it_lacks() {
+    let mut model = ModelProto::decode(FILE).unwrap();
+    model.opset_import.clear();
+    let read = OnnxNetwork::read(&model.encode_to_vec(), MAX_VALUES);
+    let error = read.err().expect("an error").to_string();
+    assert!(error.contains("has no opset_import"), "{error}");
+}
+
+#[test]
 fn a_graph_that_is_none_is_refused() {
     let circle = refused(|graph| {
         let end = graph.output[0].name.clone();

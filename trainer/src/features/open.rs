@@ -1,16 +1,18 @@
 //! Opening a feature network: one that comes with the program, or a file, recognised by what it holds.
 
+use std::fs::File;
+use std::io::{self, Cursor, Read, Seek};
 use std::path::Path;
 
 use burn::tensor::Device;
 use freeguide::bundle::{ClassNames, hex};
-use freeguide::classifier::{DESCRIPTION_KEY, Description, ResNet, Tensors};
 use sha2::{Digest, Sha256};
 
-use super::efficientnet_lite0::{self, EfficientNetLite0};
 use super::inception::{self, Inception};
 use super::onnx::{MAX_VALUES, OnnxNetwork};
-use super::{Body, FeatureError, FeatureNetwork, Normalisation, Weights};
+use super::recognise::{Recognised, Unrecognised, recognise};
+use super::{Body, FeatureError, FeatureNetwork, Normalisation, Weights, efficientnet_lite0};
+use crate::import::weights::WeightsError;
 
 /// The networks that come with the program, by name: CIFAR-10 classifiers. Their licence lies beside them.
 const BUILT_IN: [(&str, &[u8]); 2] = [
@@ -57,59 +59,69 @@ pub fn open(
     device: &Device,
 ) -> Result<FeatureNetwork, FeatureError> {
     if let Some(bytes) = built_in(spec) {
-        let weights = Weights::from_safetensors(bytes);
-        return safetensors_network(Path::new(spec), weights, digest(bytes), device);
+        let weights = Weights::read(Cursor::new(bytes));
+        return weights_network(weights, hex(&Sha256::digest(bytes)), device)
+            .map_err(|reason| unrecognised(Path::new(spec), reason));
     }
     let path = Path::new(spec);
     if !path.exists() && !spec.contains(['/', '\\', '.']) {
         return Err(FeatureError::Unknown(spec.to_owned()));
     }
-    let bytes = std::fs::read(path).map_err(|source| FeatureError::Io {
+    let io = |source| FeatureError::Io {
         path: path.to_owned(),
         source,
-    })?;
-    let sha256 = digest(&bytes);
+    };
+    let bad = |reason| unrecognised(path, reason);
+    let mut file = File::open(path).map_err(io)?;
+    let sha256 = digest(&mut file).map_err(io)?;
     match path.extension().and_then(|e| e.to_str()) {
         Some("onnx") => {
-            let network = OnnxNetwork::read(&bytes, MAX_VALUES);
-            let network = network.map_err(|e| FeatureError::Format {
-                path: path.to_owned(),
-                reason: format!("{e:#}"),
-            })?;
-            let stem = path.file_stem().and_then(|s| s.to_str());
-            Ok(FeatureNetwork {
-                name: stem.unwrap_or("ONNX").to_owned(),
-                sha256,
-                input: network.input(),
-                normalisation: onnx_input,
-                classes: ClassNames::default(),
-                accuracy: None,
-                body: Body::Onnx(Box::new(network)),
-                device: device.clone(),
-            })
+            let bytes = std::fs::read(path).map_err(io)?;
+            onnx_network(path, &bytes, sha256, onnx_input, device)
         }
-        Some("pth" | "pt") => inception_network(path, &bytes, sha256, device),
-        _ => safetensors_network(path, Weights::from_safetensors(&bytes), sha256, device),
+        // FID is defined by one file; any other is refused before it is looked at.
+        Some("pth" | "pt") if sha256 != inception::SHA256 => Err(FeatureError::Hash {
+            path: path.to_owned(),
+            file: inception::FILE,
+            expected: inception::SHA256,
+            found: sha256,
+        }),
+        Some("pth" | "pt") => inception_network(Weights::read(file), sha256, device).map_err(bad),
+        _ => weights_network(Weights::read(file), sha256, device).map_err(bad),
     }
 }
 
-fn digest(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
-}
-
-/// What a safetensors file holds is recognised by the names of its tensors.
-fn safetensors_network(
-    path: &Path,
-    weights: Result<Weights, String>,
-    sha256: String,
-    device: &Device,
-) -> Result<FeatureNetwork, FeatureError> {
-    let bad = |reason: String| FeatureError::Format {
+fn unrecognised(path: &Path, reason: Unrecognised) -> FeatureError {
+    FeatureError::Weights {
         path: path.to_owned(),
         reason,
-    };
-    let weights = weights.map_err(|e| bad(format!("no safetensors file: {e}")))?;
-    let network = |name: String, input, normalisation, body| FeatureNetwork {
+    }
+}
+
+/// The SHA-256 of a file, which is read through and is then at its beginning again.
+fn digest(file: &mut File) -> io::Result<String> {
+    let mut hash = Sha256::new();
+    let mut chunk = [0; 1 << 14];
+    loop {
+        match file.read(&mut chunk)? {
+            0 => break,
+            count => hash.update(&chunk[..count]),
+        }
+    }
+    file.rewind()?;
+    Ok(hex(&hash.finalize()))
+}
+
+/// A network whose classes are not known.
+fn network(
+    name: String,
+    sha256: String,
+    input: usize,
+    normalisation: Normalisation,
+    body: Body,
+    device: &Device,
+) -> FeatureNetwork {
+    FeatureNetwork {
         name,
         sha256,
         input,
@@ -118,73 +130,71 @@ fn safetensors_network(
         accuracy: None,
         body,
         device: device.clone(),
-    };
-    if weights.has("_conv_stem.weight") {
-        let body = Body::EfficientNetLite0(Box::new(EfficientNetLite0::load(&weights, device)?));
-        let name = "EfficientNetLite0".to_owned();
-        let normalisation = efficientnet_lite0::NORMALISATION;
-        return Ok(network(
-            name,
-            efficientnet_lite0::INPUT,
-            normalisation,
-            body,
-        ));
     }
-    if !weights.has("linear.weight") {
-        let known = "a freeguide classifier, a CIFAR-10 ResNet or EfficientNet-Lite0";
-        return Err(bad(format!("its tensors are not those of {known}")));
-    }
-    let body = ResNet::load(&weights, device)?;
-    let Some(json) = weights.text(DESCRIPTION_KEY) else {
-        let name = format!("ResNet{}", body.depth());
-        let cifar10 = body.classes() == CIFAR10.len();
-        let mut network = network(
-            name,
-            32,
-            Normalisation::IMAGENET,
-            Body::ResNet(Box::new(body)),
-        );
-        if cifar10 {
-            network.classes = CIFAR10.iter().collect();
-        }
-        return Ok(network);
-    };
-    let says = Description::parse(json).map_err(|e| bad(e.to_string()))?;
-    says.check(body.classes()).map_err(|e| bad(e.to_string()))?;
-    let body = Body::ResNet(Box::new(body));
-    let mut network = network(says.name, says.size, says.normalisation, body);
-    network.classes = says.classes;
-    network.accuracy = Some(says.held_out_accuracy);
-    Ok(network)
 }
 
-/// FID is defined by one file; any other is refused before it is looked at.
-fn inception_network(
+fn onnx_network(
     path: &Path,
     bytes: &[u8],
     sha256: String,
+    normalisation: Normalisation,
     device: &Device,
 ) -> Result<FeatureNetwork, FeatureError> {
-    if sha256 != inception::SHA256 {
-        return Err(FeatureError::Hash {
-            path: path.to_owned(),
-            file: inception::FILE,
-            expected: inception::SHA256,
-            found: sha256,
-        });
-    }
-    let weights = Weights::from_pytorch(bytes).map_err(|reason| FeatureError::Format {
+    let onnx = OnnxNetwork::read(bytes, MAX_VALUES).map_err(|e| FeatureError::Format {
         path: path.to_owned(),
-        reason,
+        reason: format!("{e:#}"),
     })?;
-    Ok(FeatureNetwork {
-        name: "Inception".to_owned(),
-        sha256,
-        input: inception::INPUT,
-        normalisation: Normalisation::SYMMETRIC,
-        classes: ClassNames::default(),
-        accuracy: None,
-        body: Body::Inception(Box::new(Inception::load(&weights, device)?)),
-        device: device.clone(),
+    let stem = path.file_stem().and_then(|s| s.to_str());
+    let name = stem.unwrap_or("ONNX").to_owned();
+    let (input, body) = (onnx.input(), Body::Onnx(Box::new(onnx)));
+    Ok(network(name, sha256, input, normalisation, body, device))
+}
+
+/// What a safetensors file holds is recognised by the names of its tensors.
+fn weights_network(
+    weights: Result<Weights, WeightsError>,
+    sha256: String,
+    device: &Device,
+) -> Result<FeatureNetwork, Unrecognised> {
+    Ok(match recognise(&weights?, device)? {
+        Recognised::EfficientNetLite0(body) => network(
+            "EfficientNetLite0".to_owned(),
+            sha256,
+            efficientnet_lite0::INPUT,
+            efficientnet_lite0::NORMALISATION,
+            Body::EfficientNetLite0(body),
+            device,
+        ),
+        Recognised::ResNet(body) => {
+            let name = format!("ResNet{}", body.depth());
+            let classes = match body.classes() == CIFAR10.len() {
+                true => CIFAR10.iter().collect(),
+                false => ClassNames::default(),
+            };
+            let (normalisation, body) = (Normalisation::IMAGENET, Body::ResNet(body));
+            FeatureNetwork {
+                classes,
+                ..network(name, sha256, 32, normalisation, body, device)
+            }
+        }
+        Recognised::Described(body, says) => {
+            let (normalisation, body) = (says.normalisation, Body::ResNet(body));
+            FeatureNetwork {
+                classes: says.classes,
+                accuracy: Some(says.held_out_accuracy),
+                ..network(says.name, sha256, says.size, normalisation, body, device)
+            }
+        }
     })
+}
+
+fn inception_network(
+    weights: Result<Weights, WeightsError>,
+    sha256: String,
+    device: &Device,
+) -> Result<FeatureNetwork, Unrecognised> {
+    let body = Body::Inception(Box::new(Inception::load(&weights?, device)?));
+    let (name, input) = ("Inception".to_owned(), inception::INPUT);
+    let normalisation = Normalisation::SYMMETRIC;
+    Ok(network(name, sha256, input, normalisation, body, device))
 }

@@ -3,15 +3,65 @@
 //! They may be anyone's, so nothing here takes more memory than its text: lists end where none that
 //! makes sense would go on.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
-use serde::de::{Error, IgnoredAny, SeqAccess, Visitor};
+use serde::de::{DeserializeOwned, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+
+use super::weights::check_extent;
 
 /// The most blocks of a network.
 const MAX_BLOCKS: usize = 64;
+/// The most files of weights.
+const MAX_FILES: usize = 1000;
+/// The most bytes of a text.
+const MAX_TEXT_BYTES: usize = 64 << 10;
 /// The most timesteps of a schedule.
 const MAX_BETAS: usize = freeguide::timesteps::MAX_TIMESTEPS;
+
+/// Reads a description.
+///
+/// # Errors
+///
+/// What is wrong with it, in words.
+pub fn parse<T: DeserializeOwned>(json: &str) -> Result<T, String> {
+    check_extent(json.as_bytes(), MAX_TEXT_BYTES)?;
+    serde_json::from_str(json).map_err(|e| e.to_string())
+}
+
+/// What says which tensor is in which of several files: the files.
+#[derive(Debug, Deserialize)]
+pub struct Index {
+    #[serde(rename = "weight_map", deserialize_with = "values")]
+    pub files: BTreeSet<String>,
+}
+
+/// Reads the values of an object, each once.
+fn values<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeSet<String>, D::Error> {
+    struct Values;
+    impl<'de> Visitor<'de> for Values {
+        type Value = BTreeSet<String>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a file's name for each tensor")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut found = BTreeSet::new();
+            while let Some((IgnoredAny, name)) = map.next_entry::<_, String>()? {
+                found.insert(name);
+                if found.len() > MAX_FILES {
+                    return Err(A::Error::custom(format_args!(
+                        "it lists more than {MAX_FILES} files"
+                    )));
+                }
+            }
+            Ok(found)
+        }
+    }
+    from.deserialize_map(Values)
+}
 
 /// `config.json` of a `UNet2DModel`, with the defaults of its constructor.
 #[derive(Debug, Deserialize)]

@@ -1,11 +1,10 @@
 //! Where diffusers puts what in a folder.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow, bail};
-use serde::Deserialize;
 
+use super::diffusers_config::Index;
 use super::scheduler::SCHEDULER_FILE;
 use super::weights::Weights;
 use super::{Options, json, open};
@@ -19,11 +18,6 @@ const WEIGHTS: [&str; 3] = [
 ];
 /// The file that says which tensor is in which of several files.
 const INDEX: &str = "diffusion_pytorch_model.safetensors.index.json";
-
-#[derive(Deserialize)]
-struct Index {
-    weight_map: BTreeMap<String, String>,
-}
 
 /// The folder of a network.
 pub struct Folder(PathBuf);
@@ -77,9 +71,8 @@ impl Folder {
             bail!("{} has no {}", self.0.display(), WEIGHTS.join(" or "));
         }
         let index: Index = json(&path)?;
-        let names: BTreeSet<&String> = index.weight_map.values().collect();
         let mut whole: Option<Weights> = None;
-        for name in names {
+        for name in &index.files {
             // A name, not a path: a folder must not reach outside itself.
             if Path::new(name)
                 .file_name()

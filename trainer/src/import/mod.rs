@@ -377,5 +377,5 @@ fn json<T: DeserializeOwned>(path: &Path) -> Result<T> {
             name()
         );
     }
-    serde_json::from_str(&text).with_context(name)
+    diffusers_config::parse(&text).map_err(|e| anyhow!("{}: {e}", name()))
 }

@@ -83,10 +83,10 @@ pub fn check(bytes: &[u8]) -> Result<()> {
         model.messages(field::model::GRAPH).next().is_some(),
         "it is not an ONNX file: it has no graph"
     );
-    // It stands last in most files.
+    // It stands last in most files, and a file that ends before it may be one that was cut off there.
     ensure!(
         model.messages(field::model::OPERATOR_SETS).next().is_some(),
-        "it does not say which operators it has: it was cut off"
+        "it has no opset_import, which says what its operators mean: save it again with one, or fetch it again where it was cut off"
     );
     for (number, field) in model.flatten() {
         tally.takes(taken::OTHER)?;

@@ -7,6 +7,9 @@
 //! Pickles are data here. The reader knows the few instructions and names that rebuild tensors, and
 //! refuses every other by name: nothing of a file is ever run.
 
+// The library's: the reader is fuzzed without the library, which takes long to compile.
+#[path = "../../../../src/bundle/json_extent.rs"]
+mod json_extent;
 mod legacy;
 mod pickle;
 mod safetensors;
@@ -19,6 +22,7 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use half::{bf16, f16};
+pub(crate) use json_extent::check_extent;
 use thiserror::Error;
 
 /// Why weights cannot be read. Each is the end of a sentence that begins with the file's name.
@@ -157,7 +161,19 @@ pub struct Values {
 /// The tensors of a file, or of several that belong together.
 #[derive(Debug)]
 pub struct Weights<R = BufReader<File>> {
-    files: Vec<(R, Entries)>,
+    files: Vec<Opened<R>>,
+}
+
+/// A file whose tensors are known.
+#[derive(Debug)]
+struct Opened<R> {
+    reader: R,
+    length: u64,
+    entries: Entries,
+    /// Bytes of tensors that can still be asked for.
+    left: u64,
+    /// Whether there is a header that may have texts in it.
+    safetensors: bool,
 }
 
 impl Weights {
@@ -179,11 +195,13 @@ impl<R: Read + Seek> Weights<R> {
         let mut start = Vec::new();
         reader.by_ref().take(64).read_to_end(&mut start)?;
         reader.rewind()?;
+        let mut safetensors = false;
         let entries = if start.starts_with(b"PK\x03\x04") {
             torch::entries(&mut reader, length)
         } else if start.starts_with(b"version https://git-lfs") {
             Err(WeightsError::Pointer)
         } else if start.get(8) == Some(&b'{') {
+            safetensors = true;
             safetensors::entries(&mut reader, length)
         } else if start.first() == Some(&0x80) {
             legacy::entries(&mut reader, length)
@@ -191,20 +209,49 @@ impl<R: Read + Seek> Weights<R> {
             Err(WeightsError::Unknown)
         }?;
         Ok(Self {
-            files: vec![(reader, entries)],
+            files: vec![Opened {
+                reader,
+                length,
+                entries,
+                left: length,
+                safetensors,
+            }],
         })
+    }
+
+    /// What a safetensors file says of itself under `key`.
+    ///
+    /// # Errors
+    ///
+    /// [`WeightsError`], where it cannot be read any more or says something that is no text.
+    pub fn text(&mut self, key: &str) -> Result<Option<String>, WeightsError> {
+        for file in self.files.iter_mut().filter(|file| file.safetensors) {
+            if let Some(text) = safetensors::text(&mut file.reader, file.length, key)? {
+                return Ok(Some(text));
+            }
+        }
+        Ok(None)
     }
 
     /// The names of all tensors.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        let names = self.files.iter().flat_map(|(_, entries)| entries.keys());
+        let names = self.files.iter().flat_map(|file| file.entries.keys());
         names.map(|name| &**name)
     }
 
     /// Whether there is a tensor of that name.
     pub fn contains(&self, name: &str) -> bool {
-        let mut files = self.files.iter();
-        files.any(|(_, entries)| entries.contains_key(name))
+        self.entry(name).is_some()
+    }
+
+    fn entry(&self, name: &str) -> Option<&Entry> {
+        self.files.iter().find_map(|file| file.entries.get(name))
+    }
+
+    /// The shape of a tensor, if there is one of that name.
+    pub fn dims(&self, name: &str) -> Option<Vec<usize>> {
+        let dims = self.entry(name)?.shape.dims();
+        Some(dims.iter().map(|&d| d as usize).collect())
     }
 
     /// These tensors and those of further files.
@@ -223,16 +270,21 @@ impl<R: Read + Seek> Weights<R> {
         Ok(self)
     }
 
-    /// The values of a tensor.
+    /// The values of a tensor. All that are asked for may take what the file has: in a small one, many large tensors
+    /// could be the same bytes.
     ///
     /// # Errors
     ///
     /// [`WeightsError`], where there is no such tensor, or it holds no floating-point numbers, or
-    /// one that is not finite.
+    /// one that is not finite, or those that were read before it had all the file's bytes.
     pub fn values(&mut self, name: &str) -> Result<Values, WeightsError> {
         let mut files = self.files.iter_mut();
-        let found = files.find_map(|(reader, entries)| Some((reader, entries.get(name)?.clone())));
-        let (reader, entry) = found.ok_or_else(|| WeightsError::Missing(name.to_owned()))?;
+        let found = files.find_map(|file| {
+            let entry = file.entries.get(name)?.clone();
+            Some((file, entry))
+        });
+        let (file, entry) = found.ok_or_else(|| WeightsError::Missing(name.to_owned()))?;
+        let reader = &mut file.reader;
         let problem = |problem: &str| WeightsError::Tensor {
             name: name.to_owned(),
             problem: problem.to_owned(),
@@ -247,6 +299,8 @@ impl<R: Read + Seek> Weights<R> {
         }
         // Both fit: the entry was checked against the file's length.
         let bytes = entry.shape.bytes(entry.dtype).unwrap_or(0);
+        let left = file.left.checked_sub(bytes);
+        file.left = left.ok_or_else(|| problem("in bytes that others have, too"))?;
         let count = (bytes / entry.dtype.bytes()) as usize;
         let mut values = Vec::with_capacity(count);
         reader.seek(SeekFrom::Start(entry.at))?;

@@ -6,17 +6,55 @@ use std::io::{Read, Seek};
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::{DType, Entries, Entry, MAX_RANK, Shape, WeightsError, budget};
+use super::json_extent::check_extent;
+use super::{DType, Entries, Entry, MAX_RANK, Shape, WeightsError};
 
 fn bad<T>(reason: impl Into<String>) -> Result<T, WeightsError> {
     Err(WeightsError::Safetensors(reason.into()))
 }
+
+/// What an entry takes beside its name.
+const ENTRY_BYTES: u64 = 208;
 
 /// Reads the header and checks it against the file's length.
 pub(super) fn entries<R: Read + Seek>(
     reader: &mut R,
     length: u64,
 ) -> Result<Entries, WeightsError> {
+    let json = header(reader, length)?;
+    let header = Header {
+        data: 8 + json.len() as u64,
+        room: length - 8 - json.len() as u64,
+        // Where the header is the file, a text in it takes what the entries leave.
+        budget: length / 2 + (128 << 10),
+    };
+    let entries = parse(header, &json)?;
+    drop(json);
+    let ends = |entry: &Entry| {
+        let bytes = entry.shape.bytes(entry.dtype).unwrap_or(u64::MAX);
+        [entry.at, entry.at.saturating_add(bytes)]
+    };
+    let mut places: Vec<_> = entries.values().map(ends).collect();
+    places.sort_unstable();
+    match places.windows(2).all(|pair| pair[0][1] <= pair[1][0]) {
+        true => Ok(entries),
+        false => bad("two of its tensors share bytes"),
+    }
+}
+
+/// The text that stands under `key` in the header's `__metadata__`.
+pub(super) fn text<R: Read + Seek>(
+    reader: &mut R,
+    length: u64,
+    key: &str,
+) -> Result<Option<String>, WeightsError> {
+    reader.rewind()?;
+    let json = header(reader, length)?;
+    parse(Under(&["__metadata__", key]), &json)
+}
+
+/// The header's JSON.
+fn header<R: Read + Seek>(reader: &mut R, length: u64) -> Result<Vec<u8>, WeightsError> {
     let mut bytes = [0; 8];
     reader.read_exact(&mut bytes)?;
     let header = u64::from_le_bytes(bytes);
@@ -27,16 +65,49 @@ pub(super) fn entries<R: Read + Seek>(
     }
     let mut json = vec![0; header as usize];
     reader.read_exact(&mut json)?;
-    let header = Header {
-        data: 8 + header,
-        room: length - 8 - header,
-        budget: budget(length) / 4,
-    };
-    let mut json = serde_json::Deserializer::from_slice(&json);
-    let entries = header
-        .deserialize(&mut json)
-        .and_then(|entries| json.end().map(|()| entries));
-    entries.or_else(|e| bad(e.to_string()))
+    let longest = usize::try_from(length / 8).unwrap_or(usize::MAX);
+    check_extent(&json, longest.saturating_add(32 << 10)).or_else(bad)?;
+    Ok(json)
+}
+
+fn parse<'de, S: DeserializeSeed<'de>>(seed: S, json: &'de [u8]) -> Result<S::Value, WeightsError> {
+    let mut json = serde_json::Deserializer::from_slice(json);
+    let value = seed.deserialize(&mut json);
+    let value = value.and_then(|value| json.end().map(|()| value));
+    value.or_else(|e| bad(e.to_string()))
+}
+
+/// Reads a text in objects within each other, by its keys; the rest is passed over.
+struct Under<'a>(&'a [&'a str]);
+
+impl<'de> DeserializeSeed<'de> for Under<'_> {
+    type Value = Option<String>;
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Self::Value, D::Error> {
+        match self.0 {
+            [] => String::deserialize(from).map(Some),
+            _ => from.deserialize_map(self),
+        }
+    }
+}
+
+impl<'de> Visitor<'de> for Under<'_> {
+    type Value = Option<String>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut found = None;
+        while let Some(key) = map.next_key::<String>()? {
+            match self.0.split_first() {
+                Some((first, rest)) if key == *first => found = map.next_value_seed(Under(rest))?,
+                _ => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(found)
+    }
 }
 
 /// Reads the entries, each of which is checked as soon as it is read.
@@ -45,8 +116,8 @@ struct Header {
     data: u64,
     /// How many bytes they have.
     room: u64,
-    /// How many there can be.
-    budget: usize,
+    /// How many bytes they and their names may take in memory.
+    budget: u64,
 }
 
 impl<'de> DeserializeSeed<'de> for Header {
@@ -64,7 +135,7 @@ impl<'de> Visitor<'de> for Header {
         f.write_str("an object with an entry for each tensor")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Entries, A::Error> {
         use serde::de::Error;
         let mut entries = Entries::new();
         while let Some(name) = map.next_key::<String>()? {
@@ -84,9 +155,9 @@ impl<'de> Visitor<'de> for Header {
                     "the bytes {start} to {end} of {name} fit neither its shape nor the file, which may have been cut off"
                 )));
             }
-            if entries.len() >= self.budget {
-                return Err(A::Error::custom("it has more tensors than a network"));
-            }
+            let left = self.budget.checked_sub(ENTRY_BYTES + name.len() as u64);
+            self.budget =
+                left.ok_or_else(|| A::Error::custom("it has more tensors than a network"))?;
             let entry = Entry {
                 shape: read.shape.0,
                 dtype: read.dtype.0,
