@@ -1,0 +1,136 @@
+//! The picture.
+
+use plotters::coord::Shift;
+use plotters::prelude::*;
+use plotters::style::register_font;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+
+use super::axis::{Axis, Scale, linear_ticks, short_count};
+use super::series::{envelope, smoothed};
+use super::{LossCurveError, Point, WIDTH};
+
+/// The picture is drawn this many times larger and then averaged down, which gives smooth lines and letters.
+pub(super) const OVERSAMPLING: usize = 3;
+
+const FONT: &str = "DejaVu Sans";
+const INK: RGBColor = RGBColor(38, 42, 51);
+const FAINT_INK: RGBColor = RGBColor(107, 114, 128);
+const MESH: RGBColor = RGBColor(229, 231, 235);
+pub(super) const TRAINING: RGBColor = RGBColor(37, 99, 235);
+const TRAINING_RAW: RGBColor = RGBColor(200, 216, 250);
+pub(super) const VALIDATION: RGBColor = RGBColor(234, 88, 12);
+
+/// Paints the whole picture, enlarged.
+pub(super) fn paint(
+    area: &DrawingArea<BitMapBackend<'_>, Shift>,
+    title: &str,
+    raw: &[Point],
+    validation: &[Point],
+) -> Result<(), LossCurveError> {
+    register_font(FONT, FontStyle::Normal, dejavu::sans::regular())
+        .map_err(|_| LossCurveError::Draw("the embedded font is damaged".into()))?;
+
+    let smooth = smoothed(raw);
+    let shown: Vec<Point> = smooth.iter().chain(validation).copied().collect();
+    let axis = Axis::fit(&shown, raw).ok_or(LossCurveError::Empty)?;
+    let last_step = raw
+        .iter()
+        .chain(validation)
+        .map(|p| p.0)
+        .fold(1.0, f64::max);
+    let place = |points: &[Point]| -> Vec<Point> {
+        points.iter().map(|p| (p.0, axis.place(p.1))).collect()
+    };
+
+    let px = |pixels: f64| (pixels * OVERSAMPLING as f64).round() as u32;
+    let font =
+        |size: f64, color: RGBColor| (FONT, size * OVERSAMPLING as f64).into_font().color(&color);
+    area.fill(&WHITE).map_err(draw_error)?;
+    area.draw(&Text::new(
+        title.to_owned(),
+        (px(84.0) as i32, px(20.0) as i32),
+        font(22.0, INK),
+    ))
+    .map_err(draw_error)?;
+    let mut chart = ChartBuilder::on(area)
+        .margin_top(px(62.0))
+        .margin_right(px(36.0))
+        .margin_bottom(px(12.0))
+        .margin_left(px(14.0))
+        .x_label_area_size(px(56.0))
+        .y_label_area_size(px(70.0))
+        .build_cartesian_2d(
+            Scale {
+                range: 0.0..last_step,
+                ticks: linear_ticks(0.0, last_step, 9),
+            },
+            Scale {
+                range: axis.range(),
+                ticks: axis.ticks().iter().map(|&v| axis.place(v)).collect(),
+            },
+        )
+        .map_err(draw_error)?;
+    chart
+        .configure_mesh()
+        .max_light_lines(0)
+        .bold_line_style(MESH.stroke_width(px(1.0)))
+        .axis_style(FAINT_INK.stroke_width(px(1.0)))
+        .set_all_tick_mark_size(px(4.0))
+        .label_style(font(14.0, FAINT_INK))
+        .axis_desc_style(font(15.0, INK))
+        .x_desc("step")
+        .y_desc(axis.name())
+        .x_label_formatter(&|step| short_count(*step))
+        .y_label_formatter(&|place| axis.label(*place))
+        .draw()
+        .map_err(draw_error)?;
+
+    for (points, style) in [
+        (place(&envelope(raw)), TRAINING_RAW.stroke_width(px(1.0))),
+        (place(&smooth), TRAINING.stroke_width(px(2.0))),
+        (place(validation), VALIDATION.stroke_width(px(2.0))),
+    ] {
+        // Segment by segment: the library draws the corners of a thick polyline as spikes where it turns sharply.
+        let segments = points
+            .windows(2)
+            .map(|ends| PathElement::new(ends.to_vec(), style));
+        chart.draw_series(segments).map_err(draw_error)?;
+    }
+    // A single point has no line to be seen by.
+    let single = if smooth.len() == 1 { &smooth[..] } else { &[] };
+    for (points, color) in [(single, TRAINING), (validation, VALIDATION)] {
+        let dots = place(points)
+            .into_iter()
+            .map(|point| Circle::new(point, px(3.0), color.filled()));
+        chart.draw_series(dots).map_err(draw_error)?;
+    }
+
+    // The legend stands at the right of the headline, where no curve can run under it.
+    let mut right = px(WIDTH as f64 - 36.0) as i32;
+    for (label, color, show) in [
+        ("validation", VALIDATION, !validation.is_empty()),
+        ("training", TRAINING, !smooth.is_empty()),
+    ] {
+        if !show {
+            continue;
+        }
+        let style = font(15.0, INK).pos(Pos::new(HPos::Right, VPos::Center));
+        let (text_width, _) = area.estimate_text_size(label, &style).map_err(draw_error)?;
+        let middle = px(32.0) as i32;
+        area.draw(&Text::new(label.to_owned(), (right, middle), style))
+            .map_err(draw_error)?;
+        let end = right - text_width as i32 - px(8.0) as i32;
+        let start = end - px(26.0) as i32;
+        let key = PathElement::new(
+            vec![(start, middle), (end, middle)],
+            color.stroke_width(px(3.0)),
+        );
+        area.draw(&key).map_err(draw_error)?;
+        right = start - px(24.0) as i32;
+    }
+    Ok(())
+}
+
+pub(super) fn draw_error(error: impl std::fmt::Display) -> LossCurveError {
+    LossCurveError::Draw(error.to_string())
+}
