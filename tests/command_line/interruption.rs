@@ -74,7 +74,8 @@ fn a_run_that_was_killed_ends_in_the_same_bytes() {
 fn a_damaged_checkpoint_is_passed_over() {
     let place = tempfile::tempdir().unwrap();
     let newest = "checkpoints/step-00000040";
-    let damages: [(&str, &dyn Fn(&Path)); 3] = [
+    type Damage<'a> = (&'a str, &'a dyn Fn(&Path));
+    let damages: [Damage; 3] = [
         ("network.bpk", &|folder| {
             let file = folder.join("network.bpk");
             let mut bytes = fs::read(&file).unwrap();

@@ -195,7 +195,7 @@ impl<'a> Graph<'a> {
             name: Some(name.to_owned()),
             dims: shape.iter().map(|&d| d as i64).collect(),
             data_type: Some(kind as i32),
-            raw_data: Some(bytes.into()),
+            raw_data: Some(bytes),
             ..TensorProto::default()
         });
     }
@@ -245,7 +245,7 @@ pub(super) fn text(name: &str, value: &str) -> AttributeProto {
     AttributeProto {
         name: Some(name.to_owned()),
         r#type: Some(AttributeType::String as i32),
-        s: Some(value.as_bytes().to_vec().into()),
+        s: Some(value.as_bytes().to_vec()),
         ..AttributeProto::default()
     }
 }
