@@ -82,7 +82,8 @@ pub fn encode_png(
 }
 
 /// The text that `png` carries under `keyword`, if it carries one, whether before or after the pixels. Only `iTXt`
-/// chunks are looked at; of several the first counts.
+/// chunks are looked at; of several the first counts. One that was compressed may have up to two megabytes: a picture may
+/// be anyone's, and a few bytes can stand for any number.
 pub fn read_text(png: &[u8], keyword: &str) -> Result<Option<String>, PngError> {
     let mut reader = png::Decoder::new(std::io::Cursor::new(png)).read_info()?;
     reader.finish()?;
@@ -91,7 +92,11 @@ pub fn read_text(png: &[u8], keyword: &str) -> Result<Option<String>, PngError> 
         .utf8_text
         .iter()
         .find(|chunk| chunk.keyword == keyword);
-    Ok(chunk.map(|chunk| chunk.get_text()).transpose()?)
+    let Some(mut chunk) = chunk.cloned() else {
+        return Ok(None);
+    };
+    chunk.decompress_text()?;
+    Ok(Some(chunk.get_text()?))
 }
 
 #[cfg(test)]
@@ -125,6 +130,24 @@ mod tests {
         // keyword, 0, not compressed, method 0, no language, no translated keyword, text.
         let chunk = b"iTXtfreeguide\0\0\0\0\0\xc3\xa9";
         assert!(bytes.windows(chunk.len()).any(|window| window == chunk));
+    }
+
+    #[test]
+    fn a_compressed_text_is_read_up_to_two_megabytes() {
+        let with = |bytes: usize| {
+            let mut chunk = png::text_metadata::ITXtChunk::new(KEYWORD, "x".repeat(bytes));
+            chunk.compressed = true;
+            let mut file = Vec::new();
+            let mut writer = png::Encoder::new(&mut file, 1, 1).write_header().unwrap();
+            writer.write_text_chunk(&chunk).unwrap();
+            writer.write_image_data(&[0]).unwrap();
+            writer.finish().unwrap();
+            assert!(file.len() < bytes / 10);
+            read_text(&file, KEYWORD)
+        };
+        let text = with(1 << 20).unwrap().unwrap();
+        assert_eq!(text.len(), 1 << 20);
+        assert!(matches!(with(3 << 20), Err(PngError::Decode(_))));
     }
 
     #[test]
