@@ -6,8 +6,7 @@ use std::io::{Read, Seek};
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::json_extent::check_extent;
-use super::{DType, Entries, Entry, MAX_RANK, Shape, WeightsError};
+use super::{DType, Entries, Entry, MAX_RANK, Shape, WeightsError, check_extent};
 
 fn bad<T>(reason: impl Into<String>) -> Result<T, WeightsError> {
     Err(WeightsError::Safetensors(reason.into()))
