@@ -100,6 +100,22 @@ impl Run {
         self.device.burn().flush().map_err(Failure::device)
     }
 
+    /// Rows of the next evaluation, 0 after the last.
+    #[wasm_bindgen(getter)]
+    pub fn rows(&self) -> usize {
+        self.inner.evaluation().map_or(0, |e| e.classes.len())
+    }
+
+    /// Makes the next evaluation here, of all its rows; says whether that completes a step, or the
+    /// run was done. On the CPU build, where it takes its time.
+    pub fn evaluate(&mut self) -> bool {
+        let Some(evaluation) = self.inner.evaluation() else {
+            return true;
+        };
+        let answer = evaluation.predict(self.inner.denoiser());
+        self.inner.accept(answer)
+    }
+
     /// Divides the rows of the next evaluation: half of them are for another instance, whose
     /// `Model.predict` answers them; `None` where there is only one row. [`compute`](Self::compute)
     /// and [`join`](Self::join) follow. On the CPU build; a GPU has nobody to share with.
@@ -143,7 +159,7 @@ impl Run {
             ));
         };
         let [own_rows, channels, height, width] = own.dims();
-        let rows = self.inner.evaluation().map_or(0, |e| e.classes.len()) - own_rows;
+        let rows = self.rows() - own_rows;
         let other = tensor(answer, [rows, channels, height, width], &own.device())?;
         Ok(self.inner.accept(Tensor::cat(vec![own, other], 0)))
     }

@@ -167,6 +167,44 @@ test("two workers share every guided step and draw the same", async (t) => {
   one.forEach((pixels, at) => assert.ok(difference(pixels, two[at]) <= TOLERANCE, `picture ${at}`));
 });
 
+test("a long run starts the second worker by itself, from the cache, and draws the same", async (t) => {
+  const page = await open(t, {
+    // Everything takes ten thousand times as long, so that a run of a small model is a long one.
+    patch: `
+      const now = performance.now.bind(performance);
+      performance.now = () => 1e4 * now();
+      const rows = new BroadcastChannel("rows");
+      const { predict } = Model.prototype;
+      Model.prototype.predict = function (z, level, classes) {
+        rows.postMessage([self.name, classes.length]);
+        return predict.call(this, z, level, classes);
+      };`,
+  });
+  const { uncached, alone, auto } = await page.evaluate(async () => {
+    const { loadModel } = await import("/js/dist/index.js");
+    let shared = [];
+    new BroadcastChannel("rows").onmessage = ({ data }) => shared.push(data);
+    /** Runs until the helper has had its turns, or so many. */
+    const draw = async (options, runs) => {
+      shared = [];
+      const model = await loadModel("/tiny/", { device: "cpu", ...options });
+      let images;
+      for (let run = 0; run < runs && shared.length < 3; run += 1) {
+        images = await model.generate({ classes: [0, 1], guidance: 2, steps: 8, seed: 5 });
+      }
+      model.dispose();
+      return { pictures: images.map(({ data }) => [...data]), shared };
+    };
+    const uncached = await draw({ cache: false }, 4);
+    const alone = await draw({ threads: 1 }, 4);
+    const auto = await draw({}, 100);
+    return { uncached, alone, auto };
+  });
+  assert.deepEqual([uncached.shared, alone.shared], [[], []]);
+  assert.deepEqual(auto.shared.slice(0, 3), Array(3).fill(["freeguide-helper", 2]));
+  for (const at of [0, 1]) assert.ok(difference(auto.pictures[at], alone.pictures[at]) <= TOLERANCE, `picture ${at}`);
+});
+
 test("a helper that goes away is done without", async (t) => {
   const page = await open(t, {
     patch: `

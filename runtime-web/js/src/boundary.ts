@@ -71,6 +71,10 @@ export interface WasmRun {
   images(kind: "denoised" | "latent"): Promise<Uint8Array>;
   /** RGBA8 of the estimates behind the last step: all conditional ones, then all unconditional; those not made are zero. */
   sides(): Promise<Uint8Array>;
+  /** Rows of the next evaluation, 0 after the last. */
+  readonly rows: number;
+  /** CPU build: the next evaluation, of all its rows; true once that completes a step. */
+  evaluate(): boolean;
   /** CPU build: half of the rows of the next evaluation; undefined where there is only one row. */
   divide(): WasmPart | undefined;
   /** CPU build: computes the other half, which takes its time. */

@@ -38,6 +38,15 @@ export async function readCached(sha256: string): Promise<ReadableStream<Uint8Ar
   }
 }
 
+/** The cached file, or undefined. */
+export async function readCachedWhole(sha256: string): Promise<Blob | undefined> {
+  try {
+    return await (await (await open())?.match(addressOf(sha256)))?.blob();
+  } catch {
+    return undefined;
+  }
+}
+
 /** A file on its way into the cache, chunk by chunk, where it appears only once `commit` says that it was verified. */
 export interface CacheWriter {
   write(chunk: Uint8Array<ArrayBuffer>): void;

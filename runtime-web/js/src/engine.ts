@@ -10,7 +10,8 @@ import { checkBatch } from "./memory.js";
 import { HelperLink, type HelperWorker } from "./helper.js";
 import type { FromEngine, Loaded, LoadRequest, ToEngine } from "./protocol.js";
 import { Runs } from "./runs.js";
-import { loadWeights } from "./weights.js";
+import { Sharing } from "./sharing.js";
+import { filesAtHand, loadWeights } from "./weights.js";
 
 /** How the engine answers. */
 export type Post = (message: FromEngine, transfer?: Transferable[]) => void;
@@ -35,7 +36,7 @@ export class Engine {
   #lost: Promise<DeviceError> | undefined;
   #model: WasmModel | undefined;
   #runs: Runs | undefined;
-  #helper: HelperLink | undefined;
+  #sharing: Sharing | undefined;
   #files: HeldFiles | undefined;
   #dead = false;
 
@@ -85,7 +86,7 @@ export class Engine {
     if (this.#dead) return;
     this.#dead = true;
     this.#abort.abort(new DisposedError());
-    this.#helper?.close();
+    this.#sharing?.close();
     this.#files?.release();
     void this.#free();
   }
@@ -103,10 +104,11 @@ export class Engine {
     return { model: this.#model, runs: this.#runs, watch: this.#watch };
   }
 
-  async #load({ id, url, files, device: option, cache, kept, threads, half, gpuDevice }: { id: number } & LoadRequest): Promise<Loaded> {
+  async #load({ id, url, files, device: option, cache, kept: keptBefore, threads, half, gpuDevice }: { id: number } & LoadRequest): Promise<Loaded> {
     const { signal } = this.#abort;
     this.#files = files && holdFiles(files);
     const base = this.#files?.base ?? new URL(url);
+    const kept = new Map(keptBefore);
     const onProgress = (progress: Extract<FromEngine, { type: "progress" }>["progress"]): void => {
       if (!this.#dead) this.#post({ type: "progress", id, progress });
     };
@@ -133,7 +135,8 @@ export class Engine {
     this.#build = started.build;
     this.#watchLoss(started);
     const { boundary, watch, refused } = started;
-    const helper = this.#startHelper(started, threads, configJson);
+    const openHelper = threads === 1 ? undefined : this.#helperFor(started, configJson);
+    const helper = threads === 2 ? openHelper?.() : undefined;
     let loaded;
     try {
       loaded = await watch.guard(() =>
@@ -149,6 +152,7 @@ export class Engine {
           signal,
           onProgress,
           onRefused: (sha256, blob) => {
+            kept.set(sha256, blob);
             if (!this.#dead) this.#post({ type: "keep", sha256, blob });
           },
           mirror: helper?.mirror,
@@ -167,7 +171,15 @@ export class Engine {
       throw new DisposedError();
     }
     helper?.finish();
-    this.#helper = helper;
+    if (openHelper) {
+      const recruit = async (): Promise<HelperLink | undefined> => {
+        const files = await filesAtHand({ base, configJson, useCache: cache, kept });
+        const recruited = files && openHelper();
+        if (files) recruited?.give(files);
+        return recruited;
+      };
+      this.#sharing = new Sharing(threads === 2 ? { always: true, helper } : { always: false, recruit });
+    }
     this.#started = started;
     this.#model = model;
     const events = {
@@ -178,22 +190,24 @@ export class Engine {
       fail: (run: number, error: unknown) => void this.#fail(run, error),
     };
     const check = (rows: number, images: number): void => checkBatch(memory, { rows, images }, started.gpu);
-    this.#runs = new Runs(model, watch, events, check, helper);
+    this.#runs = new Runs(model, watch, events, check, this.#sharing);
     const bytes = model.config.length;
     onProgress({ phase: "ready", loaded: bytes, total: bytes, file: undefined, cached: false });
     return { config: model.config, device: { kind: started.build.kind, name: started.device.name, precision: model.half ? "f16" : "f32", refused } };
   }
 
-  /** A second worker for the CPU, which loads what this one loads. */
-  #startHelper({ build }: StartedDevice, threads: number, configJson: string): HelperLink | undefined {
-    if (build.kind !== "cpu" || threads < 2 || !build.module || !this.#openHelper) return undefined;
-    try {
-      const { weights } = JSON.parse(configJson) as { weights: { bytes: number }[] };
-      if (weights.reduce((sum, { bytes }) => sum + bytes, 0) > HELPED_BYTES) return undefined;
-      return new HelperLink(this.#openHelper(), build.module, configJson);
-    } catch {
-      return undefined; // of a config.json that is none the loader complains
-    }
+  /** Starts a second worker for the CPU; undefined where there is none, or the model is too large for two. */
+  #helperFor({ build }: StartedDevice, configJson: string): (() => HelperLink | undefined) | undefined {
+    const { module } = build;
+    const open = this.#openHelper;
+    if (build.kind !== "cpu" || !module || !open || weightBytes(configJson) > HELPED_BYTES) return undefined;
+    return () => {
+      try {
+        return new HelperLink(open(), module, configJson);
+      } catch {
+        return undefined; // a page's policy may say so
+      }
+    };
   }
 
   #watchLoss({ gpu, build }: StartedDevice): void {
@@ -239,8 +253,18 @@ export class Engine {
     if (this.#dead) return;
     this.#dead = true;
     this.#abort.abort(error);
-    this.#helper?.close();
+    this.#sharing?.close();
     this.#build?.abandon();
     this.#post({ type: "dead", error: toWire(error), lost });
+  }
+}
+
+/** Bytes of a bundle's weights; 0 where its config.json is none, of which the loader complains. */
+function weightBytes(configJson: string): number {
+  try {
+    const { weights } = JSON.parse(configJson) as { weights: { bytes: number }[] };
+    return weights.reduce((sum, { bytes }) => sum + bytes, 0);
+  } catch {
+    return 0;
   }
 }

@@ -10,6 +10,7 @@ export type ToHelper = { to: "helper" } & (
   | { type: "begin"; name: string }
   | { type: "push"; chunk: Uint8Array }
   | { type: "end" }
+  | { type: "file"; name: string; blob: Blob }
   | { type: "finish" }
   | { type: "predict"; id: number; z: Float32Array; logSnr: number; classes: Uint32Array }
 );
@@ -63,6 +64,13 @@ export class Helper {
       case "end":
         this.#loader?.end();
         break;
+      case "file": {
+        this.#loader?.begin(message.name);
+        const reader = message.blob.stream().getReader();
+        for (let read = await reader.read(); read.value; read = await reader.read()) this.#loader?.push(read.value);
+        this.#loader?.end();
+        break;
+      }
       case "finish":
         this.#model = this.#loader?.finish();
         this.#post({ type: "ready" });
@@ -84,6 +92,12 @@ export interface HelperWorker {
   onmessage: ((event: MessageEvent<FromHelper>) => void) | null;
   onerror: ((event: ErrorEvent) => void) | null;
   terminate(): void;
+}
+
+/** A file of a model that is loaded. */
+export interface FileAtHand {
+  readonly name: string;
+  readonly blob: Blob;
 }
 
 /** The engine's side of a helper. Whatever goes wrong with it ends it, and the engine computes alone. */
@@ -123,6 +137,12 @@ export class HelperLink {
     end: () => this.#send({ to: "helper", type: "end" }),
     restart: () => this.#send({ to: "helper", type: "restart" }),
   };
+
+  /** Has it load files that have been verified before. */
+  give(files: readonly FileAtHand[]): void {
+    for (const file of files) this.#send({ to: "helper", type: "file", ...file });
+    this.finish();
+  }
 
   /** All files have come. */
   finish(): void {

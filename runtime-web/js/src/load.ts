@@ -89,13 +89,13 @@ function heard(call: () => void): void {
   }
 }
 
-function threadsOf(threads: unknown): number {
-  if (threads === undefined) {
+function threadsOf(threads: unknown): "auto" | 1 | 2 {
+  if (threads === undefined || threads === "auto") {
     const { navigator } = globalThis as { navigator?: { hardwareConcurrency?: number } };
-    return (navigator?.hardwareConcurrency ?? 1) >= 2 ? 2 : 1;
+    return (navigator?.hardwareConcurrency ?? 1) >= 2 ? "auto" : 1;
   }
   if (threads !== 1 && threads !== 2) {
-    throw new InputError(`threads must be 1 or 2, not ${String(threads)}`, { detail: "threads" });
+    throw new InputError(`threads must be auto, 1 or 2, not ${String(threads)}`, { detail: "threads" });
   }
   return threads;
 }

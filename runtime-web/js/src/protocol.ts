@@ -9,8 +9,8 @@ export interface LoadRequest {
   files?: BundleFiles;
   device: DeviceOption;
   cache: boolean;
-  /** Workers that may compute on the CPU, this one included. */
-  threads: number;
+  /** Workers that compute on the CPU, this one included; `auto` starts another where it pays. */
+  threads: "auto" | 1 | 2;
   /** Whether the network may compute in 16 bits. */
   half: boolean;
   /** Weights by SHA-256 that the page keeps because the cache refused them. */

@@ -3,6 +3,7 @@ import type { CrashWatch } from "./crash.js";
 import type { Preview } from "./options.js";
 import { yieldToEvents } from "./platform.js";
 import type { HelperLink } from "./helper.js";
+import type { Sharing } from "./sharing.js";
 import { STEPS_AHEAD, type ToEngine, type WireStep } from "./protocol.js";
 
 /** What a run tells about itself. */
@@ -32,7 +33,7 @@ export class Runs {
   readonly #watch: CrashWatch;
   readonly #events: RunEvents;
   readonly #check: (rows: number, images: number) => void;
-  readonly #helper: HelperLink | undefined;
+  readonly #sharing: Sharing | undefined;
   readonly #jobs: Job[] = [];
   #busy = false;
 
@@ -42,13 +43,13 @@ export class Runs {
     watch: CrashWatch,
     events: RunEvents,
     check: (rows: number, images: number) => void,
-    helper?: HelperLink,
+    sharing?: Sharing,
   ) {
     this.#model = model;
     this.#watch = watch;
     this.#events = events;
     this.#check = check;
-    this.#helper = helper;
+    this.#sharing = sharing;
   }
 
   add({ id, request, preview, skip }: Omit<Extract<ToEngine, { type: "sample" }>, "type">): void {
@@ -134,19 +135,28 @@ export class Runs {
     return this.#watch.guard(() => this.#model.sample(request));
   }
 
-  /** One step: with a helper, each of the two computes half of the rows at the same time. */
+  /** One step, whose evaluations may be shared. */
   async #step(run: WasmRun): Promise<void> {
+    const sharing = this.#sharing;
+    if (!sharing) return this.#watch.guard(() => run.advance());
     for (;;) {
-      const helper = this.#helper?.ready ? this.#helper : undefined;
-      const part = helper && (await this.#watch.guard(() => run.divide()));
-      if (!helper || !part) return this.#watch.guard(() => run.advance());
-      const { z, logSnr, classes } = part;
-      part.free();
-      const theirs = helper.predict({ z, logSnr, classes });
-      theirs.catch(() => {}); // awaited below
-      await this.#watch.guard(() => run.compute());
-      const answer = await theirs.catch(() => this.#watch.guard(() => this.#model.predict(z, logSnr, classes)));
-      if (await this.#watch.guard(() => run.join(answer))) return;
+      const { rows, step, steps } = run;
+      const work = (helper?: HelperLink): Promise<boolean> =>
+        helper ? this.#evaluateWith(helper, run) : this.#watch.guard(() => run.evaluate());
+      if (await sharing.evaluate(rows, steps - step, work)) return;
     }
+  }
+
+  /** One evaluation, half of whose rows the helper computes at the same time. */
+  async #evaluateWith(helper: HelperLink, run: WasmRun): Promise<boolean> {
+    const part = await this.#watch.guard(() => run.divide());
+    if (!part) return this.#watch.guard(() => run.evaluate());
+    const { z, logSnr, classes } = part;
+    part.free();
+    const theirs = helper.predict({ z, logSnr, classes });
+    theirs.catch(() => {}); // awaited below
+    await this.#watch.guard(() => run.compute());
+    const answer = await theirs.catch(() => this.#watch.guard(() => this.#model.predict(z, logSnr, classes)));
+    return this.#watch.guard(() => run.join(answer));
   }
 }

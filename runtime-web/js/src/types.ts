@@ -64,10 +64,12 @@ export interface LoadOptions {
    */
   worker?: boolean | string | URL;
   /**
-   * Workers that compute on the CPU: with 2, each takes half of the rows of a step, of which a guided image has two. 2
-   * if left out, where the machine has two cores. The weights are then in memory twice; beyond 128 MiB one computes.
+   * Workers that compute on the CPU: with 2, each takes half of the rows of a step, of which a guided image has two; the
+   * weights are then in memory twice. With `auto` a run of a second or two starts the other worker, where the machine
+   * has two cores and the weights are cached, and whichever way is found to be faster for as many rows is kept. Pictures
+   * are the same. Beyond 128 MiB of weights one computes. `auto` if left out.
    */
-  threads?: 1 | 2;
+  threads?: "auto" | 1 | 2;
   /**
    * `auto`: weights in 16 bits are computed with in 16 bits where the GPU does that, which is faster and takes half the
    * memory; pictures then differ from those of other devices by a few of 255. `f32`: always in 32 bits. `auto` if left out.

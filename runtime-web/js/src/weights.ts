@@ -1,8 +1,10 @@
 import type { Boundary, WasmDevice, WasmModel } from "./boundary.js";
-import { dropCached, readCached, writeCached } from "./cache.js";
+import { dropCached, readCached, readCachedWhole, writeCached } from "./cache.js";
 import { downloadResuming, drain } from "./download.js";
 import { asFreeguideError } from "./errors.js";
+import { heldFile } from "./files-at-hand.js";
 import type { GpuDevice } from "./gpu.js";
+import type { FileAtHand } from "./helper.js";
 import { checkMemory, type MemoryEstimate } from "./memory.js";
 import type { LoadProgress } from "./types.js";
 
@@ -128,4 +130,21 @@ async function loadFile(
   void writer?.commit().then((refused) => {
     if (refused) onRefused(file.sha256, refused);
   });
+}
+
+/** A loaded model's files, where all of them are at hand; undefined otherwise, since nothing is fetched twice. */
+export async function filesAtHand({
+  base,
+  configJson,
+  useCache,
+  kept,
+}: Pick<WeightsRequest, "base" | "configJson" | "useCache" | "kept">): Promise<FileAtHand[] | undefined> {
+  const { weights } = JSON.parse(configJson) as { weights: { file: string; sha256: string }[] };
+  const files: FileAtHand[] = [];
+  for (const { file: name, sha256 } of weights) {
+    const blob = heldFile(new URL(name, base)) ?? (useCache ? (kept.get(sha256) ?? (await readCachedWhole(sha256))) : undefined);
+    if (!blob) return undefined;
+    files.push({ name, blob });
+  }
+  return files;
 }

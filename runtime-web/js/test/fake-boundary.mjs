@@ -46,8 +46,8 @@ function paint(size, seed, image, classId, guidance, noise) {
 }
 
 /**
- * A boundary. `options`: `failOpen`, `failSelfTest`, `panicAtStep`, `hangAtStep`, `stepMilliseconds`; `ledger` counts
- * what is alive and what was run.
+ * A boundary. `options`: `failOpen`, `failSelfTest`, `panicAtStep`, `hangAtStep`, `stepMilliseconds`, `onRows` (hears of
+ * rows that are computed, where and how many); `ledger` counts what is alive and what was run.
  */
 export function fakeBoundary(options = {}) {
   const ledger = { devices: 0, loaders: 0, models: 0, runs: 0, steps: 0, active: 0, overlap: false, requests: [] };
@@ -154,6 +154,10 @@ export function fakeBoundary(options = {}) {
       ledger.runs += 1;
       return new Run(this, request, this.#config.image.size);
     }
+    predict(z, logSnr, classes) {
+      options.onRows?.("helper", classes.length);
+      return z.slice();
+    }
     free() {
       ledger.models -= 1;
     }
@@ -161,9 +165,11 @@ export function fakeBoundary(options = {}) {
 
   class Run {
     step = 0;
+    #model;
     #request;
     #size;
     constructor(model, request, size) {
+      this.#model = model;
       this.#request = request;
       this.#size = size;
       this.steps = request.steps;
@@ -202,8 +208,25 @@ export function fakeBoundary(options = {}) {
       });
       return out;
     }
+    get rows() {
+      return JSON.parse(this.#model.plan(JSON.stringify(this.#request))).rows;
+    }
+    evaluate() {
+      options.onRows?.("engine", this.rows);
+      this.step += 1;
+      return true;
+    }
     divide() {
-      return undefined;
+      const classes = new Uint32Array(Math.floor(this.rows / 2));
+      return { z: Float32Array.from(classes, (_, at) => at), logSnr: 0, classes, free() {} };
+    }
+    compute() {
+      options.onRows?.("half", Math.ceil(this.rows / 2));
+    }
+    join(answer) {
+      if (answer.some((value, at) => value !== at)) throw new Error("not the answer to these rows");
+      this.step += 1;
+      return true;
     }
     async images(kind) {
       const { ids, seed, first_image, guidance, steps } = this.#request;
