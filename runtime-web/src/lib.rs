@@ -17,6 +17,7 @@ mod mixture;
 mod network;
 mod panic;
 mod run;
+mod start;
 
 #[cfg(feature = "cpu")]
 pub use classifier::Classifier;

@@ -17,9 +17,8 @@ pub fn on_panic(listener: Function) {
     LISTENER.set(Some(listener));
 }
 
-/// Runs when the module is instantiated.
-#[wasm_bindgen(start)]
-fn start() {
+/// Has panics told to the console and to the listener.
+pub(crate) fn watch() {
     std::panic::set_hook(Box::new(|panic| {
         let message = panic.to_string();
         web_sys::console::error_1(&format!("freeguide: {message}").into());

@@ -25,7 +25,7 @@ const { values } = parseArgs({
 });
 const packages = values.package.map((entry) => {
   const [name, folder] = entry.split("=");
-  return { name, folder: resolve(folder), best: Infinity, work: Infinity };
+  return { name, folder: resolve(folder), best: Infinity, work: Infinity, page: Infinity };
 });
 
 /** Kinds of kernels, by how burn's and this package's names of shaders begin. */
@@ -111,12 +111,19 @@ for (let round = 0; round < Number(values.rounds); round += 1) {
     page.on("pageerror", (error) => console.error(error.message));
     await page.addInitScript(count);
     const spent = {};
-    await page.exposeFunction("timing", async (what) => (spent[what] = await gpuSeconds()));
+    const metrics = await page.context().newCDPSession(page);
+    await metrics.send("Performance.enable", { timeDomain: "threadTicks" });
+    /** What the page's thread, on which the model runs, has been busy for. */
+    const pageSeconds = async () => {
+      const found = await metrics.send("Performance.getMetrics");
+      return found.metrics.find(({ name }) => name === "TaskDuration").value;
+    };
+    await page.exposeFunction("timing", async (what) => (spent[what] = [await gpuSeconds(), await pageSeconds()]));
     await page.goto(server.url);
     const { counts, time } = await page.evaluate(measure, [Number(values.steps), Number(values.batch)]);
-    const work = ((spent.ends - spent.begins) * 1000) / Number(values.steps);
-    process.stderr.write(`round ${round + 1}, ${one.name}: ${time.toFixed(0)} ms a step, ${work.toFixed(0)} ms of processors\n`);
-    Object.assign(one, { counts, best: Math.min(one.best, time), work: Math.min(one.work, work) });
+    const [work, busy] = [0, 1].map((at) => ((spent.ends[at] - spent.begins[at]) * 1000) / Number(values.steps));
+    process.stderr.write(`round ${round + 1}, ${one.name}: ${time.toFixed(0)} ms a step, ${work.toFixed(0)} ms of processors, ${busy.toFixed(1)} ms of the page's thread\n`);
+    Object.assign(one, { counts, best: Math.min(one.best, time), work: Math.min(one.work, work), page: Math.min(one.page, busy) });
     await page.close();
     await server.close();
   }
@@ -140,4 +147,5 @@ console.log(row("**all**", sums.map((sum) => `**${[...sum.values()].reduce((a, b
 console.log(row("submissions", packages.map(({ counts }) => counts.submissions)));
 console.log(row("ms a step, software adapter", packages.map(({ best }) => best.toFixed(0))));
 console.log(row("ms of processors a step, software adapter", packages.map(({ work }) => work.toFixed(0))));
+console.log(row("ms of the page's thread a step", packages.map(({ page }) => page.toFixed(1))));
 console.log(`\nChromium ${version}, headless, on ${cpus().length} cores of ${cpus()[0].model}; batch ${values.batch}.`);

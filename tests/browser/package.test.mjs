@@ -337,3 +337,49 @@ test("bad options are refused, by this side and by the runtime", async (t) => {
   });
   assert.deepEqual(codes, ["input", "input", "input", "input", 16]);
 });
+
+test("the runtime is compiled while it arrives, whatever type its server says, and also where browsers cannot stream", async (t) => {
+  const path = "/js/wasm/cpu/freeguide_cpu_bg.wasm";
+  const wasm = await readFile(`${packageFolder}/wasm/cpu/freeguide_cpu_bg.wasm`);
+  let rest;
+  const page = await open(t, {
+    [path]: (_, response) => {
+      response.writeHead(200, { "Content-Type": "text/plain", "Content-Length": wasm.length });
+      response.write(wasm.subarray(0, 10_000));
+      rest = () => response.end(wasm.subarray(10_000));
+    },
+  });
+  await page.exposeFunction("sendTheRest", () => rest());
+  const load = (streams) =>
+    page.evaluate(async (streams) => {
+      const calls = [];
+      const of = (bytes) => (bytes instanceof Response ? "stream" : "bytes");
+      // What the compiler is given, and whether the server had sent all of it by then.
+      let arrived = false;
+      const compilers = streams ? ["compile", "compileStreaming", "instantiateStreaming"] : ["compile"];
+      for (const name of compilers) {
+        const original = WebAssembly[name];
+        WebAssembly[name] = async (source, ...rest) => {
+          calls.push([name, of(await source), arrived]);
+          return original.call(WebAssembly, source, ...rest);
+        };
+      }
+      if (!streams) WebAssembly.compileStreaming = WebAssembly.instantiateStreaming = undefined;
+      const { loadModel } = await import("/js/dist/index.js");
+      const onProgress = ({ phase, loaded }) => {
+        if (phase !== "runtime" || loaded === 0 || arrived) return;
+        // Only once the compiler has what there is, or waits for the whole file.
+        setTimeout(() => {
+          arrived = true;
+          globalThis.sendTheRest();
+        });
+      };
+      const model = await loadModel("/tiny/", { device: "cpu", worker: false, onProgress });
+      const images = await model.generate({ classes: [0], steps: 2 });
+      model.dispose();
+      return { calls, images: images.length };
+    }, streams);
+  assert.deepEqual(await load(true), { calls: [["compileStreaming", "stream", false]], images: 1 });
+  await page.reload();
+  assert.deepEqual(await load(false), { calls: [["compile", "bytes", true]], images: 1 });
+});

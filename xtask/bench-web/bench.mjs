@@ -15,7 +15,7 @@ const here = fileURLToPath(new URL(".", import.meta.url));
 /** How long anything may take: WebGPU in software on a busy machine is slow. */
 const PATIENCE = 10 * 60_000;
 /** The longest step of WebGPU in software that is waited for, in milliseconds. */
-const SLOW_STEP = 20_000;
+const SLOW_STEP = 30_000;
 /** How far two runtimes' answers may lie apart: they add up in different orders. */
 const TOLERANCE = 1e-3;
 /** How often a turn is begun, where the browser itself goes down. */

@@ -59,6 +59,9 @@ enum Command {
         /// Build only this one of the two
         #[arg(long, value_enum)]
         only: Option<wasm::Build>,
+        /// Write docs/results/wasm-size.md too: which crate the bytes come from; takes both builds
+        #[arg(long, conflicts_with = "only")]
+        sizes: bool,
     },
     /// Pack the npm package: dist/freeguide-VERSION.tgz
     ///
@@ -224,12 +227,15 @@ fn run(command: Command) -> Result<ExitCode> {
     match command {
         Command::Demo { port, no_webgpu } => demo::run(port, !no_webgpu)?,
         Command::Test(checks) => return checks::run(checks),
-        Command::Wasm { only } => {
+        Command::Wasm { only, sizes } => {
             let builds = only.map_or(wasm::Build::ALL.to_vec(), |one| vec![one]);
             wasm::build_all(&builds)?;
             builds.iter().try_for_each(|&build| wasm::install(build))?;
             site::package()?;
             wasm::print_sizes(&builds)?;
+            if sizes {
+                wasm::write_sizes()?;
+            }
         }
         Command::Package { out } => println!("{}", package::build(&out)?.display()),
         Command::Site { out, only_cpu } => {

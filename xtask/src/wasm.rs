@@ -1,12 +1,13 @@
 //! The WebAssembly runtime in its two builds, from cargo to runtime-web/js/wasm/.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::UNIX_EPOCH;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::ValueEnum;
 use serde_json::Value;
 
@@ -44,9 +45,29 @@ impl Build {
         }
     }
 
+    /// What this build has otherwise than `[profile.wasm]`. The library's pixels are computed by kernels for the CPU there;
+    /// in the WebGPU build it writes shaders, each once.
+    fn profile(self) -> &'static [&'static str] {
+        match self {
+            Build::Cpu => &[],
+            Build::WebGpu => &[
+                "profile.wasm.package.freeguide.opt-level=\"s\"",
+                "profile.wasm.package.freeguide-web.opt-level=\"s\"",
+            ],
+        }
+    }
+
     /// Its own target folder: a change of features would rebuild burn in a shared one.
     fn target(self) -> PathBuf {
         root().join("target").join(format!("wasm-{}", self.name()))
+    }
+
+    /// What people call it.
+    fn title(self) -> &'static str {
+        match self {
+            Build::Cpu => "For the CPU",
+            Build::WebGpu => "For WebGPU",
+        }
     }
 
     fn compiled(self) -> PathBuf {
@@ -174,7 +195,10 @@ pub fn compile(build: Build) -> Result<()> {
 
 /// The command that compiles the runtime with these features.
 fn cargo_build(build: Build, features: &str) -> Result<Sh> {
-    Ok(cargo()
+    let command = build.profile().iter().fold(cargo(), |command, setting| {
+        command.arg("--config").arg(setting)
+    });
+    Ok(command
         .args("build --package freeguide-web --profile wasm --target wasm32-unknown-unknown")
         .arg("--features")
         .arg(features)
@@ -255,6 +279,7 @@ pub fn finish(build: Build, tools: &Tools) -> Result<()> {
 fn package(build: Build, tools: &Tools, new: &Path) -> Result<()> {
     let name = format!("freeguide_{}", build.name());
     let _ = fs::remove_dir_all(new);
+    check_exports(&fs::read(build.compiled())?)?;
     sh(&tools.bindgen)
         .args("--target web --out-name")
         .arg(&name)
@@ -269,6 +294,16 @@ fn package(build: Build, tools: &Tools, new: &Path) -> Result<()> {
             build.name()
         ));
         optimise(build, optimiser, &new.join(format!("{name}_bg.wasm")));
+    }
+    Ok(())
+}
+
+/// Refuses a module each of whose exports runs all constructors again: `runtime-web/src/start.rs` says why the linker
+/// may make it so. The names of functions, which are still there, tell.
+fn check_exports(module: &[u8]) -> Result<()> {
+    const WRAPPED: &[u8] = b".command_export";
+    if module.windows(WRAPPED.len()).any(|name| name == WRAPPED) {
+        bail!("every call into this module would run its constructors again");
     }
     Ok(())
 }
@@ -348,6 +383,42 @@ fn stamp(build: Build, tools: &Tools) -> Result<String> {
     ))
 }
 
+/// Writes docs/results/wasm-size.md: which crates the bytes of each build come from.
+pub fn write_sizes() -> Result<()> {
+    let tools = Tools::get()?;
+    let optimiser = (tools.optimiser.as_ref())
+        .context("wasm-opt is needed: install binaryen, of which it is a part")?;
+    let mut command = sh("node").arg(root().join("xtask/wasm-sizes.mjs"));
+    for build in Build::ALL {
+        let folder = build.target().join("sizes");
+        sh(&tools.bindgen)
+            .args("--target web --out-name named --out-dir")
+            .arg(&folder)
+            .arg(build.compiled())
+            .quietly()?;
+        // The same optimisation, and the names kept.
+        let named = folder.join("optimised.wasm");
+        sh(optimiser)
+            .arg(build.optimisation())
+            .arg("--debuginfo")
+            .args(WASM_FEATURES)
+            .arg(folder.join("named_bg.wasm"))
+            .arg("--output")
+            .arg(&named)
+            .quietly()?;
+        let mut measured = OsString::from(build.title());
+        for file in [&named, &build.wasm_file()] {
+            measured.push("=");
+            measured.push(file);
+        }
+        command = command.arg(measured);
+    }
+    let place = root().join("docs/results/wasm-size.md");
+    fs::write(&place, command.read()? + "\n")?;
+    say(&format!("wrote {}", place.display()));
+    Ok(())
+}
+
 /// Prints what each build weighs: as it is, and as a host sends it.
 pub fn print_sizes(builds: &[Build]) -> Result<()> {
     // Node has both compressors, and is needed for the rest anyhow.
@@ -390,6 +461,12 @@ pub fn print_sizes(builds: &[Build]) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_module_that_constructs_itself_at_every_call_is_refused() {
+        assert!(check_exports(b"\0asm .. run_advance.command_export ..").is_err());
+        assert!(check_exports(b"\0asm .. run_advance ..").is_ok());
+    }
 
     #[test]
     fn sources_are_read_out_of_cargos_rule() {
