@@ -24,13 +24,17 @@ const BLOCK_PIXELS: usize = 1024;
 /// Pixels that a unit of work should at least have.
 const UNIT_PIXELS: usize = 256;
 
+/// Pixels that an image should have. In wasm a vector holds four tiles, which is an image of 4×4, and a step of batch 16
+/// takes 12 % less with those; with the wider vectors of a CPU they would be mostly empty.
+const IMAGE_PIXELS: usize = if cfg!(target_family = "wasm") { 16 } else { 64 };
+
 /// Whether a convolution should go this way: it has tiles, and enough of them to pay for transforming its weights.
 pub(super) fn pays(shape: Images, weights: Weights<'_>) -> bool {
     let Images { height, width, .. } = shape;
     weights.kernel == 3
         && height % 2 == 0
         && width % 2 == 0
-        && shape.pixels() >= 64
+        && shape.pixels() >= IMAGE_PIXELS
         && weights.inputs >= 16
         && weights.outputs >= 16
 }

@@ -211,7 +211,7 @@ one that is timed.
 ${rows.join("\n")}
 
 Of ONNX Runtime Web's time on one thread and on two, freeguide takes ${ratios}. Its workers need no cross-origin isolation;
-the threads of the others do.
+the threads of the others do. [What else was tried](cpu-kernels.md).
 
 Commit ${git}, Chromium ${version}, headless, on ${cpus().length} cores of ${cpus()[0].model}, without a GPU: WebGPU is a renderer on the CPU
 (SwiftShader), which says nothing of a GPU. TensorFlow.js reads no ONNX: its page runs the nodes of freeguide's ONNX
