@@ -291,7 +291,7 @@ test("verified weights are cached by their hash, damaged ones never", async (t) 
 test("a trap inside the runtime poisons the model and a new load works", async (t) => {
   // What a panic in an asynchronous call does: it traps in a task of its own, and the call never settles.
   const trap = `
-    Run.prototype.advance = function () {
+    Run.prototype.advance = Run.prototype.evaluate = function () {
       setTimeout(() => { throw new WebAssembly.RuntimeError("unreachable"); });
       return new Promise(() => {});
     };`;
