@@ -22,18 +22,23 @@ function classifierOf(folder) {
   return JSON.parse(header.__metadata__.freeguide_classifier).name;
 }
 
-/** The bundles in the models folder: every folder with a config.json. */
+/** The bundles in the models folder: every folder with a config.json. The page opens the first, so the smallest pictures come first. */
 function bundles() {
   if (!existsSync(modelsFolder)) return [];
   return readdirSync(modelsFolder, { withFileTypes: true })
     .filter((entry) => entry.isDirectory() && existsSync(join(modelsFolder, entry.name, "config.json")))
-    .map((entry) => entry.name)
-    .sort();
+    .map(({ name }) => ({ name, size: configOf(name).image.size }))
+    .sort((a, b) => a.size - b.size || (a.name < b.name ? -1 : 1))
+    .map(({ name }) => name);
+}
+
+function configOf(folder) {
+  return JSON.parse(readFileSync(join(modelsFolder, folder, "config.json"), "utf8"));
 }
 
 function indexJson() {
   const models = bundles().map((folder) => {
-    const { name, classes, image } = JSON.parse(readFileSync(join(modelsFolder, folder, "config.json"), "utf8"));
+    const { name, classes, image } = configOf(folder);
     return { folder, name, classes: classes.length, size: image.size, figures: figuresOf(folder) !== undefined, classifier: classifierOf(folder) };
   });
   return `${JSON.stringify({ models }, null, 1)}\n`;

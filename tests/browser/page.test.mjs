@@ -1,6 +1,7 @@
 // The built page in a real browser, on the CPU runtime.
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { launch } from "./browser.mjs";
 import { decodePng } from "./png.mjs";
@@ -69,6 +70,24 @@ test("the page loads the bundle, draws, and says what it did", async (t) => {
   for (const part of [name, provenance.license, provenance.attribution]) assert.ok(credits.includes(part), part);
   const scaling = await page.evaluate(() => getComputedStyle(document.querySelector("#sheet canvas")).imageRendering);
   assert.equal(scaling, "pixelated");
+});
+
+test("every model that ships draws, and the one of the smallest pictures is opened first", async (t) => {
+  const { models } = JSON.parse(await readFile(join(site, "models/index.json"), "utf8"));
+  const sizes = models.map(({ size }) => size);
+  assert.deepEqual(sizes, [...sizes].sort((a, b) => a - b));
+  assert.ok(models.length > 1);
+  for (const { folder, size } of models) {
+    const page = await open(t, `?device=cpu&model=${folder}&steps=2&n=1&seed=3`);
+    await drawn(page);
+    assert.equal(await page.locator("#model").inputValue(), folder);
+    const [{ length }] = await pictures(page);
+    assert.equal(length, 4 * size * size);
+    const { classes } = JSON.parse(await readFile(join(site, "models", folder, "config.json"), "utf8"));
+    const chips = await page.textContent("#classes");
+    for (const name of classes) assert.ok(chips.includes(name), `${folder}: ${name}`);
+    await page.close();
+  }
 });
 
 test("guidance that has no effect costs one evaluation a step", async (t) => {
