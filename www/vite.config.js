@@ -9,7 +9,7 @@ const modelsFolder = resolve(process.env.FREEGUIDE_MODELS ?? join(here, "../mode
 /** What `freeguide eval` measured of a model that ships: the first report that names it, since one may compare several. */
 function figuresOf(folder) {
   const results = join(here, "../docs/results");
-  const reports = readdirSync(results).map((report) => join(results, report, "figures.json"));
+  const reports = readdirSync(results).sort().map((report) => join(results, report, "figures.json"));
   return reports.filter(existsSync).find((file) => JSON.parse(readFileSync(file, "utf8")).models.some(({ label }) => label === folder));
 }
 
