@@ -481,6 +481,9 @@ fn a_network_that_cannot_be_built_is_refused() {
         ("norm_groups", json!(3), "norm_groups"),
         ("head_channels", json!(0), "head_channels"),
         ("attention_resolutions", json!([3]), "attention_resolutions"),
+        ("patch", json!(0), "patch"),
+        ("patch", json!(3), "multiple of 6"),
+        ("patch", json!(1u64 << 60), "patch"),
         ("dropout", json!(1.0), "dropout"),
         (
             "log_snr_embedding",
@@ -488,7 +491,12 @@ fn a_network_that_cannot_be_built_is_refused() {
             "log_snr_embedding",
         ),
     ] {
-        Bundle::with(|c| c["network"][field] = value).refused("network", &[word]);
+        Bundle::with(|c| {
+            // The newest version has every field.
+            c["format_version"] = json!(2);
+            c["network"][field] = value;
+        })
+        .refused("network", &[word]);
     }
 }
 

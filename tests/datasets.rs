@@ -149,6 +149,33 @@ fn every_layout_comes_to_the_same_images_and_labels() {
 }
 
 #[test]
+fn classes_can_have_other_names_in_every_layout() {
+    let folder = TempDir::new().unwrap();
+    let renamed = "data.class_names={ cat = 'Egyptian cat', dog = 'bird', bird = 'albatross' }";
+    for (layout, _) in LAYOUTS {
+        for (place, memory) in [("memory", "data.memory=64"), ("streamed", "data.memory=0")] {
+            let out = folder.path().join(format!("{layout}-{place}"));
+            let set = [settings(layout), &[renamed, memory]].concat();
+            train(&fixture(layout), &out, 1, &set).ok();
+            let classes = &json(&out.join("run.json"))["classes"];
+            let expected = serde_json::json!(["albatross", "Egyptian cat", "bird"]);
+            assert_eq!(*classes, expected, "{layout}");
+        }
+    }
+    let out = folder.path().join("refused");
+    let refused = |names: &str, words: &[&str]| {
+        let set = format!("data.class_names={names}");
+        train(&fixture("folders"), &out, 1, &[&set]).refused(words);
+        assert!(!out.exists());
+    };
+    refused(
+        "{ wolf = 'dog' }",
+        &["no class", "\"wolf\"", "bird, cat, dog"],
+    );
+    refused("{ cat = 'dog' }", &["two classes", "\"dog\""]);
+}
+
+#[test]
 fn the_test_part_is_chosen_by_name() {
     let expected = json(&fixture("expected.json"));
     let folder = TempDir::new().unwrap();

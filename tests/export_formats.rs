@@ -103,6 +103,48 @@ fn an_onnx_file_computes_what_the_network_does() {
     }
 }
 
+/// A network that sees squares of pixels as one, from its training to every format.
+#[test]
+fn patches_go_wherever_the_format_has_them() {
+    let place = tempfile::tempdir().unwrap();
+    let at = |name: &str| place.path().join(name);
+    train(&at("run"), &["--set", "network.patch=2"]).ok();
+    let (run_folder, bundle) = (at("run"), at("bundle"));
+    let export = |more: &[&str]| run(&[&["export", "--json"], more].concat());
+    export(&["--run", text(&run_folder), "--out", text(&bundle)]).ok();
+    let config = |folder: &Path| -> Value {
+        serde_json::from_slice(&fs::read(folder.join("config.json")).unwrap()).unwrap()
+    };
+    assert_eq!(config(&bundle)["network"]["patch"], 2);
+    assert_eq!(config(&bundle)["format_version"], 2);
+
+    let from = ["--model", text(&bundle), "--out"];
+    let (onnx, torch) = (at("onnx"), at("torch"));
+    let onnx = [&from[..], &[text(&onnx), "--format", "onnx", "--verify"]].concat();
+    let answer = serde_json::from_str(&export(&onnx).ok().out).unwrap();
+    assert!(change(&answer) < 2e-4, "{answer}");
+
+    let torch_format = [&from[..], &[text(&torch), "--format", "safetensors"]].concat();
+    export(&torch_format).ok();
+    let back = at("back");
+    run(&[
+        "import",
+        "--from",
+        "freeguide-torch",
+        text(&torch),
+        "--out",
+        text(&back),
+    ])
+    .ok();
+    assert_eq!(config(&back)["network"], config(&bundle)["network"]);
+    let picture = sampled(&bundle, &at("a.png"));
+    assert!(picture == sampled(&back, &at("b.png")));
+
+    let diffusers = at("diffusers");
+    let diffusers = [&from[..], &[text(&diffusers), "--format", "diffusers"]].concat();
+    export(&diffusers).refused(1, &["squares of 2×2"]);
+}
+
 #[test]
 fn a_state_dict_has_pytorchs_names_and_its_module() {
     let place = tempfile::tempdir().unwrap();

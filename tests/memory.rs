@@ -39,10 +39,11 @@ static COUNTING: Counting = Counting;
 fn the_estimate_is_enough_and_not_far_above() {
     let cases = [
         // Attention at a high resolution, and none but in the middle.
-        (32, vec![1, 2], vec![16]),
-        (64, vec![1, 1, 2], vec![]),
+        (32, 1, vec![1, 2], vec![16]),
+        (64, 1, vec![1, 1, 2], vec![]),
+        (64, 2, vec![1, 2], vec![16]),
     ];
-    for (size, channel_multipliers, attention_resolutions) in cases {
+    for (size, patch, channel_multipliers, attention_resolutions) in cases {
         let config = UNetConfig {
             base_channels: 32,
             channel_multipliers,
@@ -50,6 +51,7 @@ fn the_estimate_is_enough_and_not_far_above() {
             attention_resolutions,
             head_channels: 32,
             norm_groups: 8,
+            patch,
             ..UNetConfig::tiny()
         };
         let device = Device::flex();

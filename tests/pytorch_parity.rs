@@ -22,7 +22,7 @@ use safetensors::{Dtype, tensor::TensorView};
 use serde_json::{Value, json};
 
 /// The networks of make_unet_fixture.py.
-const NETWORKS: [&str; 4] = ["attention", "heads", "plain", "single"];
+const NETWORKS: [&str; 5] = ["attention", "heads", "plain", "single", "patch"];
 
 /// How far a loss may be from PyTorch's, relatively.
 const LOSS_TOLERANCE: f64 = 1e-5;

@@ -17,14 +17,23 @@ pub enum NetworkError {
     },
     /// The image does not halve as often as the network asks.
     #[error(
-        "network.channel_multipliers has {stages} stages, so the image size must be a multiple of {multiple}, and {size} is not"
+        "network.channel_multipliers has {stages} stages{}, so the image size must be a multiple of {multiple}, and {size} is not", of_patches(.patch)
     )]
     ImageSize {
         /// The image's height and width in pixels.
         size: usize,
         /// The number of stages.
         stages: usize,
-        /// 2^(stages − 1).
+        /// The side of the patches.
+        patch: usize,
+        /// patch · 2^(stages − 1).
         multiple: usize,
     },
+}
+
+fn of_patches(patch: &usize) -> String {
+    match patch {
+        1 => String::new(),
+        side => format!(" and network.patch is {side}"),
+    }
 }

@@ -36,6 +36,7 @@ pub(crate) struct Fields {
     sinusoid_channels: Option<usize>,
     embedding_channels: Option<usize>,
     frequency_shift: Option<f64>,
+    patch: Option<usize>,
 }
 
 impl TryFrom<Fields> for UNetConfig {
@@ -82,6 +83,7 @@ impl TryFrom<Fields> for UNetConfig {
             sinusoid_channels: fields.sinusoid_channels,
             embedding_channels: fields.embedding_channels,
             frequency_shift: fields.frequency_shift.unwrap_or_default(),
+            patch: fields.patch.unwrap_or(1),
         })
     }
 }

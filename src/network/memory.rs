@@ -11,10 +11,13 @@ impl UNetConfig {
     /// block's own. An upper estimate; the weights come on top.
     pub fn row_bytes(&self, size: usize) -> u64 {
         let base = self.base_channels as u64;
-        let (mut waiting, mut widest) = (base * (size * size) as u64, 0);
+        let first = self.side(0, size) as u64;
+        let mut waiting = base * first * first;
+        // The image is there as it is, folded into patches, and on its way from one to the other.
+        let mut widest = 3 * self.folded_values(size);
         let last = self.channel_multipliers.len().saturating_sub(1);
         for (stage, &multiplier) in self.channel_multipliers.iter().enumerate() {
-            let side = (size >> stage) as u64;
+            let side = self.side(stage, size) as u64;
             let width = base * multiplier as u64;
             let plane = width * side * side;
             waiting += plane * self.residual_blocks as u64;
@@ -39,7 +42,7 @@ impl UNetConfig {
         let base = self.base_channels as u64;
         let multipliers = &self.channel_multipliers;
         let of_stage = |stage: usize| {
-            let pixels = ((size >> stage) as u64).pow(2);
+            let pixels = (self.side(stage, size) as u64).pow(2);
             let width = base * multipliers[stage] as u64;
             // On the way up, what comes from below beside what has waited.
             let below = multipliers
@@ -50,15 +53,25 @@ impl UNetConfig {
             // Queries, keys and values are one.
             joined.max(attention.map_or(0, |scores| scores.max(3 * width * pixels)))
         };
-        (0..multipliers.len()).map(of_stage).max().unwrap_or(0) * F32
+        let largest = (0..multipliers.len()).map(of_stage).max().unwrap_or(0);
+        largest.max(self.folded_values(size)) * F32
+    }
+
+    /// Values of an image in colour that is folded into patches, which the first stage may be narrower than.
+    fn folded_values(&self, size: usize) -> u64 {
+        if self.patch > 1 {
+            3 * (size as u64).pow(2)
+        } else {
+            0
+        }
     }
 
     /// Values of the attention's scores at a stage, where there is attention.
     fn scores(&self, stage: usize, size: usize) -> Option<u64> {
-        let side = size >> stage;
+        let side = self.side(stage, size);
         let last = stage + 1 == self.channel_multipliers.len();
         let width = self.base_channels * self.channel_multipliers[stage];
         let heads = (self.attention_heads(width) as u64).max(1);
-        (last || self.attention_resolutions.contains(&side)).then(|| heads * (side as u64).pow(4))
+        (last || self.attends(stage, size)).then(|| heads * (side as u64).pow(4))
     }
 }

@@ -10,6 +10,7 @@ mod error;
 mod fields;
 mod group_norm;
 mod memory;
+mod patches;
 mod resample;
 mod residual;
 mod unet;

@@ -6,7 +6,7 @@ use burn::tensor::{Device, Int, Tensor};
 
 use super::{
     Conditioning, Downsample, DropoutMasks, GroupNorm, MiddleKind, Resample, ResidualBlock,
-    SelfAttention, UNetConfig, Upsample, halving_conv3x3,
+    SelfAttention, UNetConfig, Upsample, halving_conv3x3, patches,
 };
 use crate::denoiser::Denoiser;
 use crate::kernels::SameConv2d;
@@ -168,6 +168,7 @@ pub struct UNet {
     up: Vec<UpStage>,
     output_norm: GroupNorm,
     output: SameConv2d,
+    patch: usize,
     classes: usize,
 }
 
@@ -181,7 +182,8 @@ impl UNet {
     ) -> Self {
         let widths = config.widths();
         let last = widths.len() - 1;
-        let attends = |stage: usize| config.attention_resolutions.contains(&(size >> stage));
+        let attends = |stage: usize| config.attends(stage, size);
+        let channels = channels * config.patch * config.patch;
         // Widths of the activations that the way up will see, the latest last.
         let mut skips = vec![widths[0]];
         let mut width = widths[0];
@@ -219,6 +221,7 @@ impl UNet {
             up,
             output_norm: GroupNorm::new(config.norm_groups, width, config.norm_epsilon, device),
             output: SameConv2d::zeros([width, channels], 3, device),
+            patch: config.patch,
             classes,
         }
     }
@@ -251,6 +254,7 @@ impl UNet {
         masks: Option<&DropoutMasks>,
     ) -> Tensor<4> {
         let embedding = self.conditioning.forward(log_snr, class);
+        let z = patches::fold(z, self.patch);
         let mut x = self.input.forward(z.cast(self.input.dtype()));
         let mut skips = vec![x.clone()];
         for stage in &self.down {
@@ -276,7 +280,8 @@ impl UNet {
             }
             x = stage.double(x, &embedding, masks);
         }
-        self.output.forward(self.output_norm.forward_silu(x))
+        let output = self.output.forward(self.output_norm.forward_silu(x));
+        patches::unfold(output, self.patch)
     }
 }
 

@@ -56,11 +56,13 @@ impl UNetConfig {
                 "it must be from 0 up to, not including, 1",
             );
         }
-        let multiple = 1 << (stages - 1);
+        within("patch", self.patch, 1..=16)?;
+        let multiple = self.patch << (stages - 1);
         if size == 0 || !size.is_multiple_of(multiple) {
             return Err(NetworkError::ImageSize {
                 size,
                 stages,
+                patch: self.patch,
                 multiple,
             });
         }
@@ -92,8 +94,9 @@ impl UNetConfig {
     fn validate_attention(&self, size: usize) -> Result<(), NetworkError> {
         let widths = self.widths();
         let last = widths.len() - 1;
+        let sides: Vec<usize> = (0..=last).map(|stage| self.side(stage, size)).collect();
         for (stage, &width) in widths.iter().enumerate() {
-            let attends = self.attention_resolutions.contains(&(size >> stage));
+            let attends = self.attends(stage, size);
             let middle = stage == last && self.middle == MiddleKind::Attention;
             let (field, value) = match self.heads {
                 Some(heads) => ("heads", heads),
@@ -102,21 +105,20 @@ impl UNetConfig {
             if (attends || middle) && (value == 0 || width % value != 0) {
                 let expected = format!(
                     "it must divide the {width} channels of the stage at {} pixels",
-                    size >> stage
+                    sides[stage]
                 );
                 return refuse(field, value, &expected);
             }
         }
-        let sizes: Vec<_> = (0..widths.len()).map(|stage| size >> stage).collect();
         match self
             .attention_resolutions
             .iter()
-            .find(|r| !sizes.contains(r))
+            .find(|r| !sides.contains(r))
         {
             Some(odd) => refuse(
                 "attention_resolutions",
                 odd,
-                &format!("the stages of this network are at {sizes:?} pixels"),
+                &format!("the stages of this network are at {sides:?} pixels"),
             ),
             None => Ok(()),
         }
@@ -174,6 +176,9 @@ mod tests {
         assert!(broken(|c| c.head_channels = 5).contains("head_channels is 5"));
         assert!(broken(|c| c.heads = Some(3)).contains("heads is 3"));
         assert!(broken(|c| c.attention_resolutions = vec![5]).contains("[8, 4]"));
+        assert!(broken(|c| c.patch = 0).contains("patch is 0"));
+        assert!(broken(|c| c.patch = 3).contains("multiple of 6"));
+        assert!(broken(|c| (c.patch, c.attention_resolutions) = (2, vec![8])).contains("[4, 2]"));
         assert!(broken(|c| c.dropout = 1.0).contains("dropout"));
         assert!(broken(|c| c.channel_multipliers = vec![1; 5]).contains("multiple of 16"));
         assert!(broken(|c| c.norm_epsilon = f64::NAN).contains("norm_epsilon"));

@@ -98,7 +98,7 @@ impl Fixture {
         let classes = self.config["classes"].as_u64().unwrap();
         let classes: Vec<String> = (0..classes).map(|i| format!("class {i}")).collect();
         let config = json!({
-            "format_version": 1,
+            "format_version": 1 + u64::from(network.get("patch").is_some()),
             "written_by": "tests/pytorch/make_unet_fixture.py",
             "name": "fixture",
             "image": self.config["image"],

@@ -120,6 +120,10 @@ fn a_fine_tuning_keeps_what_it_knows() {
             &["network.base_channels is 16", "8 in the model"],
         ),
         (
+            "network.heads=2",
+            &["network.heads is 2", "its default in the model"],
+        ),
+        (
             "network.attention_resolutions=[8]",
             &["does not fit", "attention_resolutions"],
         ),

@@ -159,6 +159,20 @@ pub enum DataError {
         /// Their channels.
         channels: usize,
     },
+    /// A class that was to have another name and that the data do not have.
+    #[error("data.class_names has \"{class}\", and no class is called so; there are {}", list(.found))]
+    NoSuchClass {
+        /// The class that is missing.
+        class: String,
+        /// The classes of the data.
+        found: Vec<String>,
+    },
+    /// Two classes of one name.
+    #[error("data.class_names comes to two classes called \"{name}\"; names must differ")]
+    SameName {
+        /// The name.
+        name: String,
+    },
     /// A setting that has no meaning.
     #[error("bad data setting: {0}")]
     Setting(String),

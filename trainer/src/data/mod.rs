@@ -26,6 +26,7 @@ mod positioned;
 mod recipe;
 mod recognise;
 mod records;
+mod renamed;
 mod resample;
 mod streamed;
 mod training_set;

@@ -1,5 +1,7 @@
 //! The `[data]` section of a recipe.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -50,6 +52,10 @@ pub struct DataRecipe {
     /// Threads that decode images of a streamed set; 0 (default) is half of the machine's.
     #[serde(default)]
     pub workers: usize,
+    /// Other names for classes than those in the data, old to new, such as `{ n01443537 = "goldfish" }` for ImageNet's
+    /// folders. The rest keep theirs, and their order stays.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub class_names: BTreeMap<String, String>,
 }
 
 fn default_channels() -> u32 {
@@ -83,6 +89,7 @@ impl DataRecipe {
             label_column: None,
             memory: default_memory(),
             workers: 0,
+            class_names: BTreeMap::new(),
         }
     }
 
@@ -105,6 +112,9 @@ impl DataRecipe {
         }
         if self.channels != 1 && self.channels != 3 {
             return bad(format!("channels is {}; it must be 1 or 3", self.channels));
+        }
+        if let Some((class, _)) = self.class_names.iter().find(|(_, name)| name.is_empty()) {
+            return bad(format!("class_names leaves \"{class}\" without a name"));
         }
         if self.workers > 1024 {
             return bad(format!("workers is {}; it must be 0 … 1024", self.workers));
@@ -138,12 +148,13 @@ mod tests {
         let section: DataRecipe = toml::from_str("size = 16").unwrap();
         assert_eq!(section, DataRecipe::new(16));
         let text = "size = 8\nchannels = 1\nresize = \"area\"\ncrop = \"pad\"\nbackground = [0, 1, 2]\nflip = true\n\
-                    split = \"test\"\nimage_column = \"img\"\nlabel_column = \"fine\"\nmemory = 0\nworkers = 3";
+                    split = \"test\"\nimage_column = \"img\"\nlabel_column = \"fine\"\nmemory = 0\nworkers = 3\nclass_names = { n1 = \"cat\" }";
         let full: DataRecipe = toml::from_str(text).unwrap();
         assert_eq!(
             (full.resize, full.crop, full.background, full.flip),
             (Filter::Area, Crop::Pad, [0, 1, 2], true)
         );
+        assert_eq!(full.class_names["n1"], "cat");
         assert_eq!(
             toml::from_str::<DataRecipe>(&toml::to_string(&full).unwrap()).unwrap(),
             full
@@ -166,6 +177,10 @@ mod tests {
             DataRecipe::new(2049),
             DataRecipe {
                 channels: 4,
+                ..DataRecipe::new(8)
+            },
+            DataRecipe {
+                class_names: [("n1".into(), String::new())].into(),
                 ..DataRecipe::new(8)
             },
         ] {

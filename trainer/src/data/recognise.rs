@@ -9,6 +9,7 @@ use super::class_folders::ClassFolders;
 use super::error::counted;
 use super::parquet::ParquetFiles;
 use super::records::Found;
+use super::renamed::Renamed;
 use super::webdataset::TarShards;
 use super::{DataError, DataRecipe, Warning};
 
@@ -17,12 +18,25 @@ use super::{DataError, DataRecipe, Warning};
 /// A folder with `data_batch_1.bin` and the like is CIFAR-10; one with `.tar` files, or such a file, is tar shards; one
 /// with `.parquet` files, also in a folder `data` inside, or such a file, is Parquet; any other folder is class folders.
 /// `name-{000000..000009}.tar` is the shards of these numbers.
+/// Classes are then called as `class_names` of the recipe has it.
 pub fn recognise(
     path: &Path,
     recipe: &DataRecipe,
     report: &mut dyn FnMut(Warning),
 ) -> Result<Found, DataError> {
     recipe.validate()?;
+    let mut found = by_layout(path, recipe, report)?;
+    if !recipe.class_names.is_empty() {
+        found.records = Box::new(Renamed::new(found.records, &recipe.class_names)?);
+    }
+    Ok(found)
+}
+
+fn by_layout(
+    path: &Path,
+    recipe: &DataRecipe,
+    report: &mut dyn FnMut(Warning),
+) -> Result<Found, DataError> {
     if let Some(shards) = numbered_shards(path) {
         return tar_shards(path, &shards, recipe, report);
     }

@@ -87,6 +87,12 @@ fn unet_config(config: &Config, network: &UNetConfig) -> Result<Value, Diffusers
             network.sinusoids()
         ));
     }
+    if network.patch != 1 {
+        return no_such(format!(
+            "it sees every pixel, and this network squares of {0}×{0}",
+            network.patch
+        ));
+    }
     let head_channels = match network.heads {
         None => Some(network.head_channels),
         Some(1) => None,

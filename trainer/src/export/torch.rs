@@ -3,7 +3,7 @@
 
 use anyhow::{Result, bail};
 use freeguide::bundle::{CONFIG_FILE, Config, Network, WEIGHTS_FILE, WeightKind, WeightsFile, hex};
-use freeguide::network::UNet;
+use freeguide::network::{UNet, UNetConfig};
 use sha2::{Digest, Sha256};
 
 use super::DType;
@@ -22,7 +22,17 @@ const MODULE_FILE: &str = "freeguide_unet.py";
 ///
 /// Where the network is not ADM's U-Net, which the module is.
 pub fn files(network: &UNet, dtype: DType, config: &Config) -> Result<Vec<File>> {
-    let plain = matches!(&config.network, Network::UNet(network) if network.is_plain());
+    let plain = match &config.network {
+        Network::UNet(network) => {
+            // The module has patches too, which came with a later format of bundles.
+            let whole = UNetConfig {
+                patch: 1,
+                ..network.clone()
+            };
+            whole.is_plain()
+        }
+        _ => false,
+    };
     if !plain || !config.null_class {
         bail!(
             "the PyTorch module is ADM's U-Net with a null class, and this network is another one: use --format diffusers or onnx"

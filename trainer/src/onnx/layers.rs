@@ -103,6 +103,23 @@ impl Graph<'_> {
         self.node("Resize", &[x, &String::new(), &scales], attributes)
     }
 
+    /// Space to depth: every square of `side × side` pixels as one of `size × size` pixels with side² times the
+    /// `channels`, ordered as in PyTorch's `PixelUnshuffle`. (ONNX's own SpaceToDepth orders them otherwise.)
+    pub(super) fn fold(&mut self, x: &Value, channels: usize, size: usize, side: usize) -> Value {
+        let [c, n, s] = [channels, size, side].map(|v| v as i64);
+        let x = self.reshape(x, &[-1, c, n, s, n, s]);
+        let x = self.transpose(&x, &[0, 1, 3, 5, 2, 4]);
+        self.reshape(&x, &[-1, c * s * s, n, n])
+    }
+
+    /// The inverse of [`fold`](Self::fold).
+    pub(super) fn unfold(&mut self, x: &Value, channels: usize, size: usize, side: usize) -> Value {
+        let [c, n, s] = [channels, size, side].map(|v| v as i64);
+        let x = self.reshape(x, &[-1, c, s, s, n, n]);
+        let x = self.transpose(&x, &[0, 1, 4, 2, 5, 3]);
+        self.reshape(&x, &[-1, c, n * s, n * s])
+    }
+
     pub(super) fn reshape(&mut self, x: &Value, shape: &[i64]) -> Value {
         let shape = self.integers(shape);
         self.node("Reshape", &[x, &shape], vec![])

@@ -39,15 +39,20 @@ pub(super) fn unet(
         },
         embedding,
     };
-    network.add(graph, z, image.size)
+    network.add(graph, z, image)
 }
 
 impl UNet<'_> {
-    fn add(&self, graph: &mut Graph, z: &Value, size: usize) -> Result<Value, OnnxError> {
+    fn add(&self, graph: &mut Graph, z: &Value, image: ImageShape) -> Result<Value, OnnxError> {
         let stages = self.config.channel_multipliers.len();
-        let mut size = size;
+        let patch = self.config.patch;
+        let mut size = self.config.side(0, image.size);
         graph.set_scope("input");
-        let mut x = graph.same_convolution("input", z)?;
+        let z = match patch {
+            1 => z.clone(),
+            _ => graph.fold(z, image.channels, size, patch),
+        };
+        let mut x = graph.same_convolution("input", &z)?;
         let mut skips = vec![x.clone()];
         for stage in 0..stages {
             let stage = format!("down.{stage}");
@@ -93,7 +98,11 @@ impl UNet<'_> {
         graph.set_scope("output");
         let x = graph.group_norm("output_norm", &x, self.style)?;
         let x = graph.silu(&x);
-        graph.same_convolution("output", &x)
+        let x = graph.same_convolution("output", &x)?;
+        Ok(match patch {
+            1 => x,
+            _ => graph.unfold(&x, image.channels, size, patch),
+        })
     }
 
     fn middle(&self, graph: &mut Graph, x: Value, size: usize) -> Result<Value, OnnxError> {

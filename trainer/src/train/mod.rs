@@ -280,8 +280,12 @@ impl Training<'_> {
         let (network, taken) = init::fine_tune(network, model, &self.recipe, classes)?;
         if self.display != Display::Quiet {
             tell!(
-                "fine-tuning {}: {} classes keep their embedding, {} are new",
+                "fine-tuning {}{}: {} classes keep their embedding, {} are new",
                 model.config().name,
+                match taken.growth {
+                    1 => String::new(),
+                    times => format!(", grown {times} times"),
+                },
                 taken.kept,
                 taken.new
             );
