@@ -30,9 +30,9 @@ async function draw(folder) {
 
 /**
  * A tiny bundle, made by the native command: trained on drawings and exported, in a folder that `remove` deletes; `half` is
- * the same with weights in 16 bits. Where TINY_MODEL names a bundle, that one.
+ * the same with weights in 16 bits. Where TINY_MODEL names a bundle, that one. `options` are more of `train`.
  */
-export async function tinyModel(freeguide) {
+export async function tinyModel(freeguide, ...options) {
   if (process.env.TINY_MODEL) return { folder: process.env.TINY_MODEL, half: process.env.TINY_MODEL, remove: async () => {} };
   const place = await mkdtemp(join(tmpdir(), "freeguide-tiny-"));
   const remove = () => rm(place, { recursive: true });
@@ -41,7 +41,7 @@ export async function tinyModel(freeguide) {
   const command = (...args) => promisify(execFile)(freeguide, args);
   try {
     await draw(data);
-    await command("train", "--recipe", recipe, "--data", data, "--out", run, "--device", "cpu", "--quiet");
+    await command("train", "--recipe", recipe, "--data", data, "--out", run, "--device", "cpu", "--quiet", ...options);
     await command("export", "--run", run, "--out", folder);
     await command("export", "--run", run, "--out", half, "--dtype", "f16");
   } catch (error) {

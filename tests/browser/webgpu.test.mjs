@@ -8,18 +8,21 @@ import { tinyModel } from "./tiny.mjs";
 
 let browser;
 let tiny;
+let patched;
 let server;
 
 before(async () => {
   tiny = await tinyModel(freeguide);
+  patched = await tinyModel(freeguide, "--set", "data.size=16", "--set", "network.patch=2");
   browser = await launch({ webgpu: true });
   const blank = (_, response) => response.writeHead(200, { "Content-Type": "text/html" }).end("<!doctype html>");
-  server = await serve({ "/js/": packageFolder, "/tiny/": tiny.folder, "/half/": tiny.half, "/site/": site }, { "/": blank });
+  server = await serve({ "/js/": packageFolder, "/tiny/": tiny.folder, "/half/": tiny.half, "/patched/": patched.folder, "/site/": site }, { "/": blank });
 });
 after(async () => {
   await browser?.close();
   await server?.close();
   await tiny?.remove();
+  await patched?.remove();
 });
 
 test("there is an adapter to test with", async () => {
@@ -81,6 +84,33 @@ test("on WebGPU the pictures are the native ones, at every step", async () => {
     native.forEach(({ pixels }, image) => {
       const most = difference(drawn[at][image], pixels);
       assert.ok(most <= TOLERANCE, `${JSON.stringify(request)}: picture ${image} differs by ${most}`);
+    });
+  }
+  await page.close();
+});
+
+test("a network that sees patches of pixels draws the native pictures on both devices", async () => {
+  const request = { guidance: 2, steps: 3, seed: 5 };
+  const page = await browser.newPage();
+  await page.goto(server.url);
+  const drawn = await page.evaluate(async (request) => {
+    const { loadModel } = await import("/js/dist/index.js");
+    const drawn = {};
+    for (const device of ["cpu", "webgpu"]) {
+      const model = await loadModel("/patched/", { device });
+      const images = await model.generate({ classes: [0, 1], ...request });
+      drawn[model.device.kind] = images.map(({ data }) => [...data]);
+      model.dispose();
+    }
+    return drawn;
+  }, request);
+  assert.deepEqual(Object.keys(drawn), ["cpu", "webgpu"]);
+  const native = await drawNatively({ model: patched.folder, classes: [0, 1], count: 2, ...request });
+  for (const [device, images] of Object.entries(drawn)) {
+    native.forEach(({ pixels }, image) => {
+      assert.equal(pixels.length, images[image].length);
+      const most = difference(images[image], pixels);
+      assert.ok(most <= TOLERANCE, `${device}: picture ${image} differs by ${most}`);
     });
   }
   await page.close();

@@ -14,8 +14,8 @@ ROOT = Path(__file__).parent.parent.parent
 FIXTURES = ROOT / "tests/fixtures"
 FREEGUIDE = Path(os.environ.get("FREEGUIDE", ROOT / "target/release/freeguide"))
 # Every network of the parity fixtures: with attention and without, several heads and groups, one stage to three, other
-# scalings of log_snr, grey images.
-NETWORKS = ["attention", "heads", "plain", "single"]
+# scalings of log_snr, grey images, patches.
+NETWORKS = ["attention", "heads", "plain", "single", "patch"]
 # Networks of other programs; they hold every option that networks have here. tests/pytorch says how they are made.
 GUIDED = ["guided_adm64", "guided_default", "guided_learned", "guided_unconditional"]
 DIFFUSERS = ["diffusers_class", "diffusers_ddpm", "diffusers_learned", "diffusers_resnet"]
@@ -50,7 +50,7 @@ def bundle(name: str, folder: Path, target: str = "v") -> dict[str, np.ndarray]:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "model.safetensors").write_bytes(data)
     about = {
-        "format_version": 1,
+        "format_version": 2 if "patch" in config["network"] else 1,
         "written_by": "tests/python/bundles.py",
         "name": name,
         "image": config["image"],
