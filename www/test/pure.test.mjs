@@ -10,6 +10,7 @@ let settings;
 let snippets;
 let metrics;
 let figures;
+let labels;
 
 before(async () => {
   vite = await createServer({
@@ -20,8 +21,8 @@ before(async () => {
     server: { middlewareMode: true, hmr: false, ws: false },
     optimizeDeps: { noDiscovery: true },
   });
-  [address, settings, snippets, metrics, figures] = await Promise.all(
-    ["own/address", "app/settings", "embed/snippets", "guidance/metrics", "guidance/figures"].map((name) => vite.ssrLoadModule(`/src/${name}.ts`)),
+  [address, settings, snippets, metrics, figures, labels] = await Promise.all(
+    ["own/address", "app/settings", "embed/snippets", "guidance/metrics", "guidance/figures", "guidance/labels"].map((name) => vite.ssrLoadModule(`/src/${name}.ts`)),
   );
 });
 after(() => vite?.close());
@@ -116,4 +117,18 @@ test("of a report that compares models, the figures of one", () => {
   const report = { models: [{ label: "a" }, { label: "b" }], networks: [{ name: "n", cells }] };
   const strengths = (name) => figures.only(name, report).networks[0].cells.map(({ guidance }) => guidance);
   assert.deepEqual([strengths("a"), strengths("b"), strengths("neither")], [[0, 2], [1], [0, 1, 2]]);
+});
+
+test("labels of near points lie neither on one another nor on a point, nor outside", () => {
+  // As fidelity and diversity come out for a good model: all in a corner.
+  const points = [[510, 90], [520, 74], [516, 62], [500, 56], [470, 52], [594, 47]].map(([x, y]) => ({ x, y }));
+  const placed = labels.placeLabels(points, [640, 260]);
+  assert.equal(placed.length, points.length);
+  for (const [k, { x, y }] of placed.entries()) {
+    assert.ok(x >= 22 && x <= 618 && y >= 8 && y <= 252, `${x}, ${y}`);
+    assert.ok(Math.hypot(x - points[k].x, y - points[k].y) <= 80);
+    for (const other of placed.slice(k + 1)) assert.ok(Math.abs(other.x - x) >= 44 || Math.abs(other.y - y) >= 16);
+    for (const mark of points) assert.ok(Math.abs(mark.x - x) >= 22 || Math.abs(mark.y - y) >= 8);
+  }
+  assert.deepEqual(labels.placeLabels([{ x: 100, y: 100 }], [640, 260]), [{ x: 100, y: 83 }]);
 });

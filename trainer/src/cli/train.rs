@@ -44,7 +44,8 @@ pub struct Train {
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<String>,
     /// Fine-tune: begin at the weights of this bundle. Classes of the data set that it knows by name
-    /// keep their embedding, others begin as its unconditional model.
+    /// keep their embedding, others begin as its unconditional model. Where network.patch is a multiple of
+    /// the bundle's, it grows to larger pictures.
     #[arg(long, value_name = "DIR")]
     pub init: Option<PathBuf>,
     /// Go on with the run in --out from its last checkpoint.

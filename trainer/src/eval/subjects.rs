@@ -94,8 +94,7 @@ impl Subjects {
         };
         let mut networks: Vec<FeatureNetwork> = Vec::new();
         for spec in &sweep.features {
-            let network = features::open(spec, onnx_input, device)
-                .with_context(|| format!("--features {spec}"))?;
+            let network = features::open(spec, onnx_input, device).context("--features")?;
             if let Some(twin) = networks.iter().find(|n| n.name() == network.name()) {
                 bail!(
                     "two feature networks are called {}: figures are named after their network, so rename one",

@@ -6,6 +6,7 @@ import { modelUrl, shippedModels } from "../app/models.js";
 import { say } from "../app/notice.js";
 import { showNumber, steering, type Settings } from "../app/settings.js";
 import { figuresOf, type Network } from "./figures.js";
+import { placeLabels } from "./labels.js";
 import { inceptionScore, recognised, variety, type Seen } from "./metrics.js";
 
 const STRENGTHS = [0, 0.5, 1, 2, 4];
@@ -158,10 +159,11 @@ export class Fidelity {
       svg("text", { x: 0, y: 0, transform: `translate(16 ${HEIGHT / 2}) rotate(-90)` }, "shows its class →"),
     ];
     if (points.length > 1) parts.push(svg("polyline", { class: "line", points: points.map(({ x, y }) => `${across(x)},${up(y)}`).join(" ") }));
-    for (const { w, x, y } of points) {
-      parts.push(svg("rect", { class: "point", x: across(x) - 5, y: up(y) - 5, width: 10, height: 10 }));
-      parts.push(svg("text", { class: "value", x: across(x), y: up(y) - 12 }, `w ${showNumber(w)}`));
-    }
+    const marks = points.map(({ x, y }) => ({ x: across(x), y: up(y) }));
+    const labels = placeLabels(marks, [WIDTH, HEIGHT]);
+    for (const { x, y } of marks) parts.push(svg("rect", { class: "point", x: x - 5, y: y - 5, width: 10, height: 10 }));
+    // The text's baseline is some units below its middle.
+    for (const [k, { x, y }] of labels.entries()) parts.push(svg("text", { class: "value", x, y: y + 5 }, `w ${showNumber(points[k]?.w ?? 0)}`));
     this.#chart.replaceChildren(...parts);
     const words = points.map(({ w, x, y }) => `w ${showNumber(w)}: ${percent(y)} show their class, variety ${x.toFixed(2)}`).join("; ");
     this.#chart.setAttribute("aria-label", words || "Not measured yet");
