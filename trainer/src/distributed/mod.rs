@@ -119,14 +119,17 @@ impl Ranks {
         let (Err(error), Some(world)) = (&result, &self.world) else {
             return result;
         };
+        let code = i32::from(crate::cli::exit_code(error));
         if self.rank > 0 {
-            // What is wrong with the arguments is wrong on every rank; rank 0 says it for all.
-            std::thread::sleep(Duration::from_millis(500));
+            // What is wrong with the arguments is wrong on every rank, and rank 0, whose end is the end of all, says it: so
+            // wait until it has, as long as a busy machine takes. Anything else may be this rank's alone.
+            let usage = code == 2;
+            std::thread::sleep(Duration::from_millis(if usage { 20_000 } else { 500 }));
             tell!("error on rank {}: {error:#}", self.rank);
         } else {
             tell!("error: {error:#}");
         }
-        world.abort(i32::from(crate::cli::exit_code(error)))
+        world.abort(code)
     }
 }
 
