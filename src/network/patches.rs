@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 ///
 /// `[batch, channels, height, width]` becomes `[batch, channels · side², height / side, width / side]`; channel
 /// (c · side + y) · side + x is what channel c had at row y and column x of the square. `side` must divide both.
-pub(super) fn fold(x: Tensor<4>, side: usize) -> Tensor<4> {
+pub(super) fn pixel_unshuffle(x: Tensor<4>, side: usize) -> Tensor<4> {
     if side == 1 {
         return x;
     }
@@ -17,8 +17,8 @@ pub(super) fn fold(x: Tensor<4>, side: usize) -> Tensor<4> {
         .reshape([batch, channels * side * side, rows, columns])
 }
 
-/// The inverse of [`fold`]: the pixel shuffle of Shi et al. 2016.
-pub(super) fn unfold(x: Tensor<4>, side: usize) -> Tensor<4> {
+/// The inverse of [`pixel_unshuffle`]: the pixel shuffle of Shi et al. 2016.
+pub(super) fn pixel_shuffle(x: Tensor<4>, side: usize) -> Tensor<4> {
     if side == 1 {
         return x;
     }
@@ -40,7 +40,7 @@ mod tests {
         let device = Device::flex();
         let x = Tensor::<1, Int>::arange(0..count, &device).float();
         let x = x.reshape([2, 3, 4, 6]);
-        let folded = fold(x.clone(), 2);
+        let folded = pixel_unshuffle(x.clone(), 2);
         assert_eq!(folded.dims(), [2, 12, 2, 3]);
         let value = |t: &Tensor<4>, [b, c, y, x]: [usize; 4]| -> f32 {
             let one = t.clone().slice([b..b + 1, c..c + 1, y..y + 1, x..x + 1]);
@@ -51,7 +51,7 @@ mod tests {
             value(&folded, [1, (2 * 2 + 1) * 2, 1, 2]),
             value(&x, [1, 2, 3, 4])
         );
-        unfold(folded, 2)
+        pixel_shuffle(folded, 2)
             .into_data()
             .assert_eq(&x.into_data(), true);
     }

@@ -254,7 +254,7 @@ impl UNet {
         masks: Option<&DropoutMasks>,
     ) -> Tensor<4> {
         let embedding = self.conditioning.forward(log_snr, class);
-        let z = patches::fold(z, self.patch);
+        let z = patches::pixel_unshuffle(z, self.patch);
         let mut x = self.input.forward(z.cast(self.input.dtype()));
         let mut skips = vec![x.clone()];
         for stage in &self.down {
@@ -281,7 +281,7 @@ impl UNet {
             x = stage.double(x, &embedding, masks);
         }
         let output = self.output.forward(self.output_norm.forward_silu(x));
-        patches::unfold(output, self.patch)
+        patches::pixel_shuffle(output, self.patch)
     }
 }
 

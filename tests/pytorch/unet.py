@@ -173,7 +173,7 @@ class UNet(nn.Module):
         widths = [m * config.base_channels for m in config.channel_multipliers]
         stages = len(widths)
         self.conditioning = Conditioning(config, classes)
-        self.fold, self.unfold = nn.PixelUnshuffle(config.patch), nn.PixelShuffle(config.patch)
+        self.unshuffle, self.shuffle = nn.PixelUnshuffle(config.patch), nn.PixelShuffle(config.patch)
         channels *= config.patch**2
         size //= config.patch
         self.input = nn.Conv2d(channels, widths[0], 3, padding=1)
@@ -210,7 +210,7 @@ class UNet(nn.Module):
 
     def forward(self, z: Tensor, log_snr: Tensor, classes: Tensor) -> Tensor:
         embedding = self.conditioning(log_snr, classes)
-        x = self.input(self.fold(z))
+        x = self.input(self.unshuffle(z))
         kept = [x]
         for stage in self.down:
             for block in stage.blocks:
@@ -225,7 +225,7 @@ class UNet(nn.Module):
                 x = block(torch.cat([x, kept.pop()], dim=1), embedding)
             if stage.upsample is not None:
                 x = stage.upsample(x, embedding)
-        return self.unfold(self.output(F.silu(self.output_norm(x))))
+        return self.shuffle(self.output(F.silu(self.output_norm(x))))
 
 
 def load(folder: str | Path) -> tuple[dict, UNet]:

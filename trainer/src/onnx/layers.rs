@@ -105,15 +105,27 @@ impl Graph<'_> {
 
     /// Space to depth: every square of `side × side` pixels as one of `size × size` pixels with side² times the
     /// `channels`, ordered as in PyTorch's `PixelUnshuffle`. (ONNX's own SpaceToDepth orders them otherwise.)
-    pub(super) fn fold(&mut self, x: &Value, channels: usize, size: usize, side: usize) -> Value {
+    pub(super) fn pixel_unshuffle(
+        &mut self,
+        x: &Value,
+        channels: usize,
+        size: usize,
+        side: usize,
+    ) -> Value {
         let [c, n, s] = [channels, size, side].map(|v| v as i64);
         let x = self.reshape(x, &[-1, c, n, s, n, s]);
         let x = self.transpose(&x, &[0, 1, 3, 5, 2, 4]);
         self.reshape(&x, &[-1, c * s * s, n, n])
     }
 
-    /// The inverse of [`fold`](Self::fold).
-    pub(super) fn unfold(&mut self, x: &Value, channels: usize, size: usize, side: usize) -> Value {
+    /// The inverse of [`pixel_unshuffle`](Self::pixel_unshuffle).
+    pub(super) fn pixel_shuffle(
+        &mut self,
+        x: &Value,
+        channels: usize,
+        size: usize,
+        side: usize,
+    ) -> Value {
         let [c, n, s] = [channels, size, side].map(|v| v as i64);
         let x = self.reshape(x, &[-1, c, s, s, n, n]);
         let x = self.transpose(&x, &[0, 1, 4, 2, 5, 3]);

@@ -50,7 +50,7 @@ impl UNet<'_> {
         graph.set_scope("input");
         let z = match patch {
             1 => z.clone(),
-            _ => graph.fold(z, image.channels, size, patch),
+            _ => graph.pixel_unshuffle(z, image.channels, size, patch),
         };
         let mut x = graph.same_convolution("input", &z)?;
         let mut skips = vec![x.clone()];
@@ -101,7 +101,7 @@ impl UNet<'_> {
         let x = graph.same_convolution("output", &x)?;
         Ok(match patch {
             1 => x,
-            _ => graph.unfold(&x, image.channels, size, patch),
+            _ => graph.pixel_shuffle(&x, image.channels, size, patch),
         })
     }
 
