@@ -48,7 +48,7 @@ def config(folder: Path) -> None:
         "timesteps": {"count": 5, "betas": {"kind": "list", "values": [0.1, 0.2, 0.3, 0.4, 1.0]}, "scale": 2.0},
         "heads": 2, "norm_epsilon": 1e-6, "modulation": "add", "downsample": "convolution-after",
         "upsample": "convolution", "middle": "residual", "middle_norm_groups": 0, "sinusoid_channels": 6,
-        "embedding_channels": 20, "frequency_shift": 1,
+        "embedding_channels": 20, "frequency_shift": 1, "patch": 2, "input_skip": True,
     }
     (folder / "imported.json").write_text(json.dumps(tiny))
 

@@ -103,12 +103,15 @@ fn an_onnx_file_computes_what_the_network_does() {
     }
 }
 
-/// A network that sees squares of pixels as one, from its training to every format.
+/// A network that sees squares of pixels as one and has its input added to its answer, from its training to every
+/// format.
 #[test]
-fn patches_go_wherever_the_format_has_them() {
+fn patches_and_the_input_skip_go_wherever_the_format_has_them() {
     let place = tempfile::tempdir().unwrap();
     let at = |name: &str| place.path().join(name);
-    train(&at("run"), &["--set", "network.patch=2"]).ok();
+    let both = "network.patch=2 network.input_skip=true";
+    let both: Vec<&str> = both.split(' ').flat_map(|set| ["--set", set]).collect();
+    train(&at("run"), &both).ok();
     let (run_folder, bundle) = (at("run"), at("bundle"));
     let export = |more: &[&str]| run(&[&["export", "--json"], more].concat());
     export(&["--run", text(&run_folder), "--out", text(&bundle)]).ok();
@@ -116,6 +119,7 @@ fn patches_go_wherever_the_format_has_them() {
         serde_json::from_slice(&fs::read(folder.join("config.json")).unwrap()).unwrap()
     };
     assert_eq!(config(&bundle)["network"]["patch"], 2);
+    assert_eq!(config(&bundle)["network"]["input_skip"], true);
     assert_eq!(config(&bundle)["format_version"], 2);
 
     let from = ["--model", text(&bundle), "--out"];
@@ -143,6 +147,19 @@ fn patches_go_wherever_the_format_has_them() {
     let diffusers = at("diffusers");
     let diffusers = [&from[..], &[text(&diffusers), "--format", "diffusers"]].concat();
     export(&diffusers).refused(1, &["squares of 2×2"]);
+
+    let (run_folder, bundle, diffusers) = (at("run2"), at("bundle2"), at("diffusers2"));
+    train(&run_folder, &["--set", "network.input_skip=true"]).ok();
+    export(&["--run", text(&run_folder), "--out", text(&bundle)]).ok();
+    let diffusers = [
+        "--model",
+        text(&bundle),
+        "--out",
+        text(&diffusers),
+        "--format",
+        "diffusers",
+    ];
+    export(&diffusers).refused(1, &["network.input_skip"]);
 }
 
 #[test]

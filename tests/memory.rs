@@ -52,6 +52,7 @@ fn the_estimate_is_enough_and_not_far_above() {
             head_channels: 32,
             norm_groups: 8,
             patch,
+            input_skip: patch > 1,
             ..UNetConfig::tiny()
         };
         let device = Device::flex();

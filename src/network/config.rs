@@ -77,6 +77,12 @@ pub struct UNetConfig {
     /// depth). 1, as a rule, is none; with 2, a network for 64×64 pixels costs what it costs for 32×32.
     #[serde(skip_serializing_if = "is_one")]
     pub patch: usize,
+    /// The network's answer is added to its input times a number for each colour, which a linear layer makes of the
+    /// embedding of (λ, class) and which is 0 at first: a c_skip (Karras et al. 2022, equation 7) that is learned. The
+    /// noise of every pixel, which v and ε are mostly made of, then need not pass through the layers, which patches and
+    /// few channels leave little room for.
+    #[serde(skip_serializing_if = "is_default")]
+    pub input_skip: bool,
 }
 
 /// ε of ADM's group normalisations.
@@ -152,6 +158,7 @@ impl UNetConfig {
             embedding_channels: None,
             frequency_shift: 0.0,
             patch: 1,
+            input_skip: false,
         }
     }
 
@@ -251,6 +258,7 @@ mod tests {
             downsample: Downsample::ConvolutionAfter,
             middle_norm_groups: Some(0),
             patch: 2,
+            input_skip: true,
             ..UNetConfig::tiny()
         };
         assert!(!other.is_plain());

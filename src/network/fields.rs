@@ -37,6 +37,7 @@ pub(crate) struct Fields {
     embedding_channels: Option<usize>,
     frequency_shift: Option<f64>,
     patch: Option<usize>,
+    input_skip: Option<bool>,
 }
 
 impl TryFrom<Fields> for UNetConfig {
@@ -84,6 +85,7 @@ impl TryFrom<Fields> for UNetConfig {
             embedding_channels: fields.embedding_channels,
             frequency_shift: fields.frequency_shift.unwrap_or_default(),
             patch: fields.patch.unwrap_or(1),
+            input_skip: fields.input_skip.unwrap_or_default(),
         })
     }
 }

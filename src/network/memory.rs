@@ -15,6 +15,10 @@ impl UNetConfig {
         let mut waiting = base * first * first;
         // The image is there as it is, folded into patches, and on its way from one to the other.
         let mut widest = 3 * self.folded_values(size);
+        if self.input_skip {
+            waiting += 3 * (size as u64).pow(2);
+            widest = widest.max(9 * (size as u64).pow(2));
+        }
         let last = self.channel_multipliers.len().saturating_sub(1);
         for (stage, &multiplier) in self.channel_multipliers.iter().enumerate() {
             let side = self.side(stage, size) as u64;

@@ -1,7 +1,7 @@
 //! The U-Net of ADM (Dhariwal & Nichol 2021).
 
 use burn::module::Module;
-use burn::nn::conv::Conv2d;
+use burn::nn::{Initializer, Linear, LinearConfig, conv::Conv2d};
 use burn::tensor::{Device, Int, Tensor};
 
 use super::{
@@ -9,7 +9,7 @@ use super::{
     SelfAttention, UNetConfig, Upsample, halving_conv3x3, patches,
 };
 use crate::denoiser::Denoiser;
-use crate::kernels::SameConv2d;
+use crate::kernels::{SameConv2d, linear};
 
 /// A residual block and, at the resolutions that have it, self-attention.
 #[derive(Module, Debug)]
@@ -168,6 +168,7 @@ pub struct UNet {
     up: Vec<UpStage>,
     output_norm: GroupNorm,
     output: SameConv2d,
+    input_skip: Option<Linear>,
     patch: usize,
     classes: usize,
 }
@@ -183,7 +184,8 @@ impl UNet {
         let widths = config.widths();
         let last = widths.len() - 1;
         let attends = |stage: usize| config.attends(stage, size);
-        let channels = channels * config.patch * config.patch;
+        let colors = channels;
+        let channels = colors * config.patch * config.patch;
         // Widths of the activations that the way up will see, the latest last.
         let mut skips = vec![widths[0]];
         let mut width = widths[0];
@@ -221,6 +223,9 @@ impl UNet {
             up,
             output_norm: GroupNorm::new(config.norm_groups, width, config.norm_epsilon, device),
             output: SameConv2d::zeros([width, channels], 3, device),
+            input_skip: config
+                .input_skip
+                .then(|| color_scales(config.embedding(), colors, device)),
             patch: config.patch,
             classes,
         }
@@ -254,8 +259,10 @@ impl UNet {
         masks: Option<&DropoutMasks>,
     ) -> Tensor<4> {
         let embedding = self.conditioning.forward(log_snr, class);
-        let z = patches::pixel_unshuffle(z, self.patch);
-        let mut x = self.input.forward(z.cast(self.input.dtype()));
+        let z = z.cast(self.input.dtype());
+        let mut x = self
+            .input
+            .forward(patches::pixel_unshuffle(z.clone(), self.patch));
         let mut skips = vec![x.clone()];
         for stage in &self.down {
             for block in &stage.blocks {
@@ -281,8 +288,23 @@ impl UNet {
             x = stage.double(x, &embedding, masks);
         }
         let output = self.output.forward(self.output_norm.forward_silu(x));
-        patches::pixel_shuffle(output, self.patch)
+        let output = patches::pixel_shuffle(output, self.patch);
+        match &self.input_skip {
+            Some(skip) => {
+                let [batch, colors, ..] = z.dims();
+                let scales = linear(skip, embedding).narrow(0, 0, batch);
+                output + z * scales.reshape([batch, colors, 1, 1])
+            }
+            None => output,
+        }
     }
+}
+
+/// The layer of [`UNetConfig::input_skip`], from embeddings to a number for each colour, all 0 at first.
+fn color_scales(embedding: usize, colors: usize, device: &Device) -> Linear {
+    LinearConfig::new(embedding, colors)
+        .with_initializer(Initializer::Zeros)
+        .init(device)
 }
 
 /// A network with the dropout of one step of training; see [`UNet::with_dropout`].

@@ -13,7 +13,7 @@ let server;
 
 before(async () => {
   tiny = await tinyModel(freeguide);
-  patched = await tinyModel(freeguide, "--set", "data.size=16", "--set", "network.patch=2");
+  patched = await tinyModel(freeguide, ...["data.size=16", "network.patch=2", "network.input_skip=true"].flatMap((set) => ["--set", set]));
   browser = await launch({ webgpu: true });
   const blank = (_, response) => response.writeHead(200, { "Content-Type": "text/html" }).end("<!doctype html>");
   server = await serve({ "/js/": packageFolder, "/tiny/": tiny.folder, "/half/": tiny.half, "/patched/": patched.folder, "/site/": site }, { "/": blank });
@@ -89,7 +89,7 @@ test("on WebGPU the pictures are the native ones, at every step", async () => {
   await page.close();
 });
 
-test("a network that sees patches of pixels draws the native pictures on both devices", async () => {
+test("a network that sees patches of pixels and has an input skip draws the native pictures on both devices", async () => {
   const request = { guidance: 2, steps: 3, seed: 5 };
   const page = await browser.newPage();
   await page.goto(server.url);

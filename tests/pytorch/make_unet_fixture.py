@@ -71,7 +71,7 @@ CASES = {
     "patch": case(
         8, 3, 2, [-2.5, 1.75, 8.0], [1, 2, 0],
         base_channels=6, channel_multipliers=[1, 2], residual_blocks=1, attention_resolutions=[4], head_channels=6,
-        dropout=0.0, norm_groups=3, patch=2,
+        dropout=0.0, norm_groups=3, patch=2, input_skip=True,
     ),
 }
 

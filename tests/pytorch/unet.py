@@ -42,6 +42,7 @@ class UNetConfig:
     dropout: float = 0.0
     norm_groups: int = 32
     patch: int = 1
+    input_skip: bool = False
     log_snr_embedding: LogSnrEmbedding | None = None
 
     @classmethod
@@ -173,6 +174,7 @@ class UNet(nn.Module):
         widths = [m * config.base_channels for m in config.channel_multipliers]
         stages = len(widths)
         self.conditioning = Conditioning(config, classes)
+        self.input_skip = nn.Linear(4 * config.base_channels, channels) if config.input_skip else None
         self.unshuffle, self.shuffle = nn.PixelUnshuffle(config.patch), nn.PixelShuffle(config.patch)
         channels *= config.patch**2
         size //= config.patch
@@ -225,7 +227,10 @@ class UNet(nn.Module):
                 x = block(torch.cat([x, kept.pop()], dim=1), embedding)
             if stage.upsample is not None:
                 x = stage.upsample(x, embedding)
-        return self.shuffle(self.output(F.silu(self.output_norm(x))))
+        output = self.shuffle(self.output(F.silu(self.output_norm(x))))
+        if self.input_skip is None:
+            return output
+        return output + z * self.input_skip(embedding)[:, :, None, None]
 
 
 def load(folder: str | Path) -> tuple[dict, UNet]:

@@ -93,6 +93,11 @@ fn unet_config(config: &Config, network: &UNetConfig) -> Result<Value, Diffusers
             network.patch
         ));
     }
+    if network.input_skip {
+        return no_such(
+            "its input is not added to what it answers (network.input_skip)".to_owned(),
+        );
+    }
     let head_channels = match network.heads {
         None => Some(network.head_channels),
         Some(1) => None,

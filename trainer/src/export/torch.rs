@@ -24,9 +24,10 @@ const MODULE_FILE: &str = "freeguide_unet.py";
 pub fn files(network: &UNet, dtype: DType, config: &Config) -> Result<Vec<File>> {
     let plain = match &config.network {
         Network::UNet(network) => {
-            // The module has patches too, which came with a later format of bundles.
+            // The module has these too, which came with a later format of bundles.
             let whole = UNetConfig {
                 patch: 1,
+                input_skip: false,
                 ..network.clone()
             };
             whole.is_plain()

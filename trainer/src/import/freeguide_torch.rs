@@ -76,6 +76,7 @@ fn place(ours: String) -> Place {
         "modulation",
         "qkv",
         "attention.output",
+        "input_skip",
     ];
     let layer = ours.strip_suffix(".weight").unwrap_or_default();
     let turned = linear.iter().any(|name| layer.ends_with(name));

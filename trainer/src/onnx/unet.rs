@@ -48,11 +48,11 @@ impl UNet<'_> {
         let patch = self.config.patch;
         let mut size = self.config.side(0, image.size);
         graph.set_scope("input");
-        let z = match patch {
+        let folded = match patch {
             1 => z.clone(),
             _ => graph.pixel_unshuffle(z, image.channels, size, patch),
         };
-        let mut x = graph.same_convolution("input", &z)?;
+        let mut x = graph.same_convolution("input", &folded)?;
         let mut skips = vec![x.clone()];
         for stage in 0..stages {
             let stage = format!("down.{stage}");
@@ -99,10 +99,18 @@ impl UNet<'_> {
         let x = graph.group_norm("output_norm", &x, self.style)?;
         let x = graph.silu(&x);
         let x = graph.same_convolution("output", &x)?;
-        Ok(match patch {
+        let x = match patch {
             1 => x,
             _ => graph.pixel_shuffle(&x, image.channels, size, patch),
-        })
+        };
+        if !self.config.input_skip {
+            return Ok(x);
+        }
+        graph.set_scope("input_skip");
+        let scales = graph.linear("input_skip", &self.embedding)?;
+        let scales = graph.reshape(&scales, &[-1, image.channels as i64, 1, 1]);
+        let skip = graph.node("Mul", &[z, &scales], vec![]);
+        Ok(graph.node("Add", &[&x, &skip], vec![]))
     }
 
     fn middle(&self, graph: &mut Graph, x: Value, size: usize) -> Result<Value, OnnxError> {

@@ -8,7 +8,7 @@
 //! A network may **grow**: where the recipe's patches are k times the model's, with everything else
 //! alike, the network begins as the model on the image made k times smaller, its prediction made k
 //! times larger, and learns the details from there (after the progressive growing of Karras et al.
-//! 2018, for whom it was a layer that was added).
+//! 2018, for whom it was a layer that was added). It may also get an input skip that the model has not: that begins at 0.
 
 use std::collections::HashMap;
 
@@ -26,6 +26,9 @@ const CLASS_EMBEDDING: &str = "conditioning.class.weight";
 /// The first and the last convolution.
 const INPUT: &str = "input.weight";
 const OUTPUT: [&str; 2] = ["output.weight", "output.bias"];
+
+/// The layer of `network.input_skip`.
+const INPUT_SKIP: &str = "input_skip.";
 
 /// What was taken over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,6 +97,7 @@ fn check(model: &Model, recipe: &Recipe) -> Result<usize> {
             dropout: 0.0,
             attention_resolutions: Vec::new(),
             patch: 1,
+            input_skip: false,
             ..network.clone()
         };
         Ok::<_, anyhow::Error>(serde_json::to_value(neutral)?)
@@ -102,6 +106,11 @@ fn check(model: &Model, recipe: &Recipe) -> Result<usize> {
     if !to.is_multiple_of(from) {
         bail!(
             "network.patch is {to} in the recipe and {from} in the model that is to be fine-tuned: it can grow to a multiple of that"
+        );
+    }
+    if theirs.input_skip && !recipe.network.input_skip {
+        bail!(
+            "network.input_skip is false in the recipe and true in the model that is to be fine-tuned: set network.input_skip to that"
         );
     }
     let (theirs, ours) = (comparable(theirs)?, comparable(&recipe.network)?);
@@ -302,6 +311,8 @@ impl ModuleMapper for Installer {
                 ));
                 param
             }
+            // It answers 0 at first, so that one may be added.
+            None if name.starts_with(INPUT_SKIP) => param,
             None => {
                 self.misfit.get_or_insert(format!(
                     "the recipe's network does not fit the model that is to be fine-tuned, which has no {name}: set network.attention_resolutions so that the same stages attend"
@@ -342,6 +353,7 @@ mod tests {
             let config = |patch| UNetConfig {
                 attention_resolutions: vec![4],
                 patch,
+                input_skip: patch > 1,
                 ..UNetConfig::tiny()
             };
             let size = 8 * patch;
