@@ -2,10 +2,11 @@
 
 use std::fs;
 
+use freeguide::classifier::DESCRIPTION_KEY;
 use serde_json::Value;
 
-use crate::process::{draw_shapes, run, text, tiny_model};
-use crate::support::{classifier, measured, network, world};
+use crate::process::{draw_shapes, recipe, run, text, tiny_model};
+use crate::support::{classifier, data, measured, network, world};
 
 #[test]
 fn a_classifier_learns_its_classes_and_says_how_well() {
@@ -25,6 +26,23 @@ fn a_classifier_learns_its_classes_and_says_how_well() {
         fs::read(again).unwrap() == fs::read(network()).unwrap(),
         "the same seed, the same file"
     );
+}
+
+#[test]
+fn images_have_the_recipes_size_or_the_one_that_is_asked_for() {
+    let (folder, data, recipe) = (tempfile::tempdir().unwrap(), data(), recipe());
+    let out = folder.path().join("shapes.safetensors");
+    for (more, size) in [(&[][..], 8), (&["--size", "4"], 4)] {
+        let mut arguments = vec!["classifier", "--data", &data, "--out", text(&out)];
+        arguments.extend(["--recipe", &recipe, "--width", "4", "--epochs", "1"]);
+        arguments.extend(more);
+        run(&arguments).ok();
+        let file = fs::read(&out).unwrap();
+        let (_, metadata) = safetensors::SafeTensors::read_metadata(&file).unwrap();
+        let says = &metadata.metadata().as_ref().unwrap()[DESCRIPTION_KEY];
+        let says: Value = serde_json::from_str(says).unwrap();
+        assert_eq!(says["size"], size);
+    }
 }
 
 #[test]

@@ -136,4 +136,15 @@ fn a_fine_tuning_keeps_what_it_knows() {
         arguments(&["--out", text(&out), "--init", &tiny, "--set", set]).refused(1, words);
     }
     arguments(&["--out", text(&out), "--init", text(&data)]).refused(1, &["--init", "config.json"]);
+
+    // An input skip may be added, which the network then needs.
+    let with = |is: bool, init: &str, out: &str| {
+        let skip = format!("network.input_skip={is}");
+        arguments(&["--out", out, "--init", init, "--set", &skip])
+    };
+    let (out, skips) = (place.path().join("skip"), place.path().join("skips"));
+    with(true, &tiny, text(&out)).ok();
+    run(&["export", "--run", text(&out), "--out", text(&skips)]).ok();
+    with(false, text(&skips), text(&place.path().join("refused")))
+        .refused(1, &["network.input_skip is false", "true in the model"]);
 }

@@ -73,6 +73,17 @@ test("settings go into an address and come out the same", () => {
   assert.deepEqual(settings.readSettings(back, model).settings, { ...plain });
 });
 
+test("a first sheet shows classes from all of a model's, each once", () => {
+  const first = (count) => {
+    const classes = Array.from({ length: count }, (_, at) => String(at));
+    return settings.defaultSettings({ ...model, classes }).classes.join(" ");
+  };
+  assert.equal(first(2), "0 1");
+  assert.equal(first(10), "0 1 2 3 4 5 6 7 8");
+  assert.equal(first(20), "0 2 4 6 8 11 13 15 17");
+  assert.deepEqual(settings.defaultSettings({ ...model, classes: [] }).classes, [null]);
+});
+
 test("what an address asks for and nobody knows is said", () => {
   const { settings: read, unknown } = settings.readSettings(
     new URLSearchParams("class=dog&sampler=magic&seed=-1&policy=best&w=1e9&steps=0&from=9&until=2"),

@@ -33,11 +33,11 @@ pub struct Classifier {
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     /// A recipe whose [data] says how images are prepared, as the models that are to be evaluated see them.
-    #[arg(long, value_name = "FILE", conflicts_with = "size")]
+    #[arg(long, value_name = "FILE")]
     recipe: Option<PathBuf>,
-    /// Width and height of its images in pixels; others are resized.
-    #[arg(long, value_name = "PIXELS", default_value_t = 32, value_parser = clap::value_parser!(u32).range(4..=256))]
-    size: u32,
+    /// Width and height of its images in pixels; others are resized. The recipe's, or else 32, where it is not given.
+    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(4..=256))]
+    size: Option<u32>,
     /// Train nothing, and write a network that comes with the program: resnet20 or resnet56, CIFAR-10 classifiers.
     #[arg(long, value_name = "NETWORK", conflicts_with_all = ["epochs", "blocks", "width", "batch", "learning_rate", "flip", "seed"])]
     pretrained: Option<String>,
@@ -75,6 +75,9 @@ pub struct Classifier {
     quiet: bool,
 }
 
+/// Width and height in pixels where neither the command nor a recipe says one.
+const DEFAULT_SIZE: u32 = 32;
+
 /// Runs the command.
 pub fn classifier(arguments: &Classifier) -> Result<ExitCode> {
     if !(arguments.learning_rate > 0.0 && arguments.learning_rate.is_finite()) {
@@ -87,8 +90,9 @@ pub fn classifier(arguments: &Classifier) -> Result<ExitCode> {
     };
     let mut preparation: DataRecipe = match &arguments.recipe {
         Some(path) => Recipe::load(path, &[])?.data,
-        None => DataRecipe::new(arguments.size),
+        None => DataRecipe::new(DEFAULT_SIZE),
     };
+    preparation.size = arguments.size.unwrap_or(preparation.size);
     if let Some(split) = &arguments.split {
         preparation.split.clone_from(split);
     }

@@ -79,16 +79,26 @@ export function canBeGuided({ classes, null_class }: Pick<Drawable, "classes" | 
   return null_class !== false && classes.length > 0;
 }
 
-/** What a model is shown with when the address says nothing: every class once, as far as the sheet goes. */
+/** The most pictures of the sheet that a visitor sees first. */
+const FIRST_SHEET = 9;
+
+/** At most `count` of a list, at equal distances from its beginning to its end. */
+function spread<T>(list: readonly T[], count: number): T[] {
+  const length = Math.min(list.length, count);
+  const places = new Set(Array.from({ length }, (_, at) => Math.floor((at * list.length) / length)));
+  return list.filter((_, at) => places.has(at));
+}
+
+/** What a model is shown with when the address says nothing: every class once, or as many as the sheet has pictures. */
 export function defaultSettings(config: Drawable): Settings {
   const { sampler, steps, guidance } = config.sampling;
   return {
-    classes: config.classes.length > 0 ? config.classes.slice(0, 9) : [null],
+    classes: config.classes.length > 0 ? spread(config.classes, FIRST_SHEET) : [null],
     guidance: canBeGuided(config) ? guidance : 0,
     steps,
     sampler,
     seed: 2,
-    count: config.image.size > 64 ? 4 : 9,
+    count: config.image.size > 64 ? 4 : FIRST_SHEET,
     view: "sheet",
     toward: 8,
     policy: "cfg",
