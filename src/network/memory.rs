@@ -13,11 +13,12 @@ impl UNetConfig {
         let base = self.base_channels as u64;
         let first = self.side(0, size) as u64;
         let mut waiting = base * first * first;
-        // The image is there as it is, folded into patches, and on its way from one to the other.
-        let mut widest = 3 * self.folded_values(size);
+        let image = image_values(size);
+        // The image is there as it is, folded into patches, and on its way from one to the other; or it waits to be added
+        // to the answer: both, and the image scaled.
+        let mut widest = 3 * image;
         if self.input_skip {
-            waiting += 3 * (size as u64).pow(2);
-            widest = widest.max(9 * (size as u64).pow(2));
+            waiting += image;
         }
         let last = self.channel_multipliers.len().saturating_sub(1);
         for (stage, &multiplier) in self.channel_multipliers.iter().enumerate() {
@@ -58,16 +59,8 @@ impl UNetConfig {
             joined.max(attention.map_or(0, |scores| scores.max(3 * width * pixels)))
         };
         let largest = (0..multipliers.len()).map(of_stage).max().unwrap_or(0);
-        largest.max(self.folded_values(size)) * F32
-    }
-
-    /// Values of an image in colour that is folded into patches, which the first stage may be narrower than.
-    fn folded_values(&self, size: usize) -> u64 {
-        if self.patch > 1 {
-            3 * (size as u64).pow(2)
-        } else {
-            0
-        }
+        // Of narrow networks with patches the image itself is the largest.
+        largest.max(image_values(size)) * F32
     }
 
     /// Values of the attention's scores at a stage, where there is attention.
@@ -78,4 +71,9 @@ impl UNetConfig {
         let heads = (self.attention_heads(width) as u64).max(1);
         (last || self.attends(stage, size)).then(|| heads * (side as u64).pow(4))
     }
+}
+
+/// Values of an image in colour.
+fn image_values(size: usize) -> u64 {
+    3 * (size as u64).pow(2)
 }
