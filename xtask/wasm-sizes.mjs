@@ -104,33 +104,33 @@ function describe(argument) {
   return [
     `## ${name}: ${kilobytes(sent.length)} kB, ${kilobytes(brotli(sent))} kB in brotli`,
     "",
-    row(["crate", "functions", "kB", "% of the code", "kB in brotli, by itself"]),
+    row(["crate", "functions", "kB", "% of the code", "kB in brotli, alone"]),
     row(["---", "---:", "---:", "---:", "---:"]),
     ...shown.map(([crate, bodies]) =>
       row([crate, bodies.length, kilobytes(bytes(bodies)), ((100 * bytes(bodies)) / all).toFixed(1), kilobytes(brotli(Buffer.concat(bodies)))]),
     ),
     row(["**code**", functions.length, kilobytes(all), "100", ""]),
-    row(["constants, texts among them", "", kilobytes(sections.get(11) ?? 0), "", ""]),
+    row(["constants, including strings", "", kilobytes(sections.get(11) ?? 0), "", ""]),
     "",
   ].join("\n");
 }
 
-console.log(`# Where the bytes of the runtime are
+console.log(`# Size of the runtime by crate
 
-\`cargo xtask wasm --sizes\` builds both files, keeps the names of their functions once, and adds up what stems from each
-crate: a function counts for the first crate that its name speaks of and that is none of Rust's own, so that a vector of
-something counts for that. Brotli is at level 11, as static hosts keep files; “by itself” is what the functions of
-a crate take when nothing else is packed with them, which adds up to more than the file.
+\`cargo xtask wasm --sizes\` builds both files with function names and adds up the functions of each crate. A function counts for the
+first crate in its name that is not one of Rust's own, so a \`Vec\` of a type counts for the type's crate. Brotli runs at level 11, as
+static hosts keep files. “Alone” is the size of a crate's functions when they are compressed without the others; these sizes add up to
+more than the file.
 
 ${process.argv.slice(2).map(describe).join("\n")}
-## What was done about it
+## What was done to reduce it
 
-- Of \`[profile.wasm]\` only what computes is built for speed. In the file for WebGPU that is nothing of this library:
-  there it writes shaders, each once, and building it for size made the file 11 % smaller (2,139 to 1,912 kB in brotli)
-  and no step slower.
-- Without burn's \`fusion\` the file would be another 19 % smaller, 1,550 kB in brotli; a guided step would then start 177
-  kernels in place of 138. So it stays.
-- What is left is one operation of burn's for every type, and its products of matrices (\`cubek\`), of which a step needs
-  two: every backend brings all of them, and none of it can be switched off by a feature. Reading kernels that were
-  tuned before (\`ciborium\`, \`serde\`) and a parser for the kernels' language (\`pliron\`, \`combine\`) belong to it.
-- wgpu is only its part for browsers already: no backend, validation or translation of shaders of its own is in the file.`);
+- \`[profile.wasm]\` optimises only the code that computes for speed, and everything else for size. In the WebGPU file, nothing of this
+  library is optimised for speed: there it only writes each shader once. Optimising it for size made the file 11 % smaller (2,139 to
+  1,912 kB in brotli) and no step slower.
+- Without burn's \`fusion\`, the file would be another 19 % smaller (1,550 kB in brotli), but a guided step would start 177 kernels instead
+  of 138. It is kept for this reason.
+- Most of the rest is burn: every operation for every type, and its matrix products (\`cubek\`), of which a step needs two. Every backend
+  contains all of them, and no feature removes any. They include reading the results of autotuning (\`ciborium\`, \`serde\`) and a parser for
+  the kernel language (\`pliron\`, \`combine\`).
+- Of wgpu, the file already contains only the part for browsers: no native backend, no validation and no translation of shaders.`);

@@ -54,16 +54,17 @@ async function report() {
   const { rttMs, throughputKbps, cpuSlowdownMultiplier } = configSettings.throttling;
   const text = `# Lighthouse
 
-The built site as a phone, on the CPU build, by Lighthouse ${lighthouseVersion} in Chromium: \`node tests/browser/lighthouse.mjs\`, with the
-site built and \`FREEGUIDE_SITE\` naming it. Simulated: ${rttMs} ms of latency, ${throughputKbps} kbit/s, a processor ${cpuSlowdownMultiplier} times slower than this
-one: ${cpus().length} cores of an ${cpus()[0].model}. The server does not compress; hosts that do are faster.
+Lighthouse ${lighthouseVersion} in Chromium loads the built site as a phone, with the CPU build: \`node tests/browser/lighthouse.mjs\`, with
+\`FREEGUIDE_SITE\` naming the built site. It simulates ${rttMs} ms of latency, ${throughputKbps} kbit/s, and a processor ${cpuSlowdownMultiplier} times slower than this
+machine's (${cpus().length} cores of an ${cpus()[0].model}). The server does not compress; hosts that do are faster.
 
-| | median of ${RUNS} | from to |
+| | median of ${RUNS} | range |
 |---|---|---|
 ${CATEGORIES.map((name) => row(`${name.replaceAll("-", " ")}, of 100`, runs.map((lhr) => score(lhr, name)))).join("\n")}
 ${FIGURES.map(figure).join("\n")}
 
-The tests hold accessibility and best practices to 95 or more. Performance is reported only: it is the machine's as well.
+The tests require at least 95 for accessibility and best practices. Performance is only reported, because it also depends on the
+machine.
 `;
   await writeFile(fileURLToPath(new URL("../../docs/results/lighthouse.md", import.meta.url)), text);
 }

@@ -194,26 +194,26 @@ const git = execFileSync("git", ["rev-parse", "--short", "HEAD"], { cwd: here, e
 const versionOf = (dependency) => JSON.parse(readFileSync(join(here, "package.json"), "utf8")).devDependencies[dependency];
 console.log(`# Sampling in the browser
 
-The same weights (${name}, ${megabytes} MB) in freeguide, in ONNX Runtime Web ${versionOf("onnxruntime-web")} and in TensorFlow.js ${versionOf("@tensorflow/tfjs-core")}, in
-one Chromium, in one run, in turns, each turn in a browser of its own: \`cargo xtask bench web\`.
+\`cargo xtask bench web\` samples with the same weights (${name}, ${megabytes} MB) in freeguide, in ONNX Runtime Web ${versionOf("onnxruntime-web")} and in
+TensorFlow.js ${versionOf("@tensorflow/tfjs-core")}: in the same Chromium, in one run, in turns, each turn in a browser process of its own.
 
-A guided step is one evaluation of the network for the conditional and the unconditional row of every image, and the
-step of DDIM; the time is that of the best of ${rounds} rounds, each the mean of ${steps} steps (one round of fewer
-steps on WebGPU; a dash where a batch would take too long). The first image is
-after 4 steps, counted from navigation; cached means a second visit. Sent is what the server sent for the first visit:
-text and WebAssembly in brotli, at level 11, as static hosts keep them, weights as they are (freeguide's are 16-bit
-floats, ONNX's 32). Memory is the most that the page's process held, beyond that of an empty page (${cell(empty / 1e6)} MB); what a
-GPU's process holds is not in it. By default freeguide finds out which number of workers is faster, in a run before the
-one that is timed.
+- A guided step is one evaluation of the network, for the conditional and the unconditional row of every image, and a step of DDIM.
+  The time is the best of ${rounds} rounds, each the mean of ${steps} steps (one round of fewer steps on WebGPU; a dash where a batch would take
+  too long).
+- The first image is complete after 4 steps; its time is counted from navigation. “Cached” is a second visit.
+- “MB sent” is what the server sent for the first visit: text and WebAssembly in brotli at level 11, as static hosts keep them, and
+  uncompressed weights (16-bit floats for freeguide, 32-bit for ONNX).
+- Memory is the peak of the page's process, minus that of an empty page (${cell(empty / 1e6)} MB). It does not include the GPU process.
+- By default, freeguide finds out which number of workers is faster, in a run before the timed one.
 
 | | ${columns.join(" | ")} |
 |---|${"---|".repeat(columns.length)}
 ${rows.join("\n")}
 
-Of ONNX Runtime Web's time on one thread and on two, freeguide takes ${ratios}. Its workers need no cross-origin isolation;
-the threads of the others do. [What else was tried](cpu-kernels.md).
+freeguide's time relative to ONNX Runtime Web's, on one thread and on two: ${ratios}. Its workers need no
+cross-origin isolation; the threads of the others do. [Other kernels that were tried](cpu-kernels.md).
 
-Commit ${git}, Chromium ${version}, headless, on ${cpus().length} cores of ${cpus()[0].model}, without a GPU: WebGPU is a renderer on the CPU
-(SwiftShader), which says nothing of a GPU. TensorFlow.js reads no ONNX: its page runs the nodes of freeguide's ONNX
-export one by one on TensorFlow.js' own operations, in its layout of images (channels last), and is checked to
-answer as ONNX Runtime does.`);
+Measured at commit ${git} with Chromium ${version}, headless, on ${cpus().length} cores of ${cpus()[0].model}, without a GPU. WebGPU ran in software
+(SwiftShader), so its times say nothing about a GPU. TensorFlow.js does not read ONNX. Its page runs the nodes of freeguide's ONNX
+export one by one with TensorFlow.js' own operations, in its image layout (channels last), and its output is checked against that of
+ONNX Runtime.`);

@@ -284,14 +284,14 @@ fn report(rows: &[String], version: &str, rounds: usize, steps: u64) -> String {
         "# Training speed against PyTorch
 
 Made by `cargo xtask bench train`, which trains the same U-Net in `freeguide train` and in PyTorch {version}
-(`tests/pytorch/bench_train.py`), in turns, in 32-bit floats on the CPU: data, noise, forward and backward pass, clipping,
-AdamW and the moving average.
+(`tests/pytorch/bench_train.py`), in turns, in 32-bit floats on the CPU. A step includes data, noise, forward and
+backward pass, clipping, AdamW and the moving average. PyTorch uses its default memory format, not channels_last.
 
 Machine: {}.
 
-Both sides ran {rounds} times {first} steps and {first} + {steps} steps; what is given is the difference of the shortest
-runs, which is training without starting, loading and saving. Where a machine has other work, what to compare is the
-processor time (of all threads, for a thousand images). Ratios above 1 are in freeguide's favour.
+Each side ran {first} steps and {first} + {steps} steps, {rounds} times each. The table gives the difference between the shortest runs, which is
+training without start-up, loading and saving. On a machine with other work, compare the processor time (of all threads,
+per thousand images). Ratios above 1 are in freeguide's favour. They hold for this machine: another processor gives others.
 
 | image | batch | threads | freeguide, images/s | PyTorch, images/s | ratio | freeguide, CPU s per 1000 | PyTorch, CPU s per 1000 | ratio | freeguide, peak MiB | PyTorch, peak MiB |
 |---|---|---|---|---|---|---|---|---|---|---|
