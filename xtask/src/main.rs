@@ -6,8 +6,8 @@
 mod bench;
 mod checks;
 mod compile_onnx;
+mod datasets;
 mod demo;
-mod emoji64;
 mod package;
 mod python;
 mod server;
@@ -211,6 +211,17 @@ enum DataSet {
         /// The folder to write the class folders into
         dir: PathBuf,
     },
+    /// Letters and digits in open typefaces: 62 classes, grey 64×64 PNGs
+    ///
+    /// npm installs 286 packages of @fontsource into target/data-cache (SIL Open Font License or Apache License 2.0). Every
+    /// typeface is rendered in its regular weight and, where there is one, in bold. A tenth of the typefaces goes to
+    /// val/ and the rest to train/, so that a classifier can be tested on typefaces that it has not seen. One folder a
+    /// class (digit-0, lower-a, upper-a, …: names that differ where file systems ignore case), one file
+    /// <typeface>-<weight>.png an image.
+    Glyphs {
+        /// The folder to write train/ and val/ into
+        dir: PathBuf,
+    },
 }
 
 fn main() -> ExitCode {
@@ -272,7 +283,10 @@ fn run(command: Command) -> Result<ExitCode> {
         }
         Command::Data {
             set: DataSet::Emoji64 { dir },
-        } => emoji64::make(&dir)?,
+        } => datasets::emoji64::make(&dir)?,
+        Command::Data {
+            set: DataSet::Glyphs { dir },
+        } => datasets::glyphs::make(&dir)?,
         Command::Bench {
             what:
                 Bench::Web {

@@ -1,20 +1,14 @@
 //! The data set `emoji64`: emoji in two drawing styles, 64×64 on white, one class a category.
-//!
-//! The images come out of two npm packages whose contents xtask/emoji64/package-lock.json fixes by
-//! hash, and a checksum over all names and pixels tells that the outcome is the set that the
-//! shipped model was trained on.
 
-use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{BufReader, BufWriter};
-use std::path::{Path, PathBuf};
+use std::io::BufReader;
+use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
-use png::{BitDepth, ColorType, Transformations};
+use png::{ColorType, Transformations};
 use serde_json::Value;
 
-use crate::sh::{root, say};
-use crate::tools;
+use super::Image;
 
 /// The side of an image in pixels.
 const SIDE: u32 = 64;
@@ -37,12 +31,12 @@ const STYLES: [Style; 2] = [
     },
 ];
 
-/// The [`Checksum`] of the whole set.
+/// The checksum of the whole set.
 const CHECKSUM: u64 = 0x013b_688b_61e7_fd66;
 
 /// Makes the class folders in `dir`.
 pub fn make(dir: &Path) -> Result<()> {
-    let packages = fetch()?;
+    let packages = super::fetch("emoji64", 140)?;
     let mut images = Vec::new();
     for style in &STYLES {
         let package = packages.join(format!("emoji-datasource-{}", style.vendor));
@@ -56,35 +50,13 @@ pub fn make(dir: &Path) -> Result<()> {
             images.push((emoji.class, style.name, emoji.name, folder.join(emoji.file)));
         }
     }
-    let mut sum = Checksum::new();
     let mut files = Vec::new();
     for (n, (class, style, name, source)) in images.iter().enumerate() {
         let pixels = on_white(source).with_context(|| format!("image {}", source.display()))?;
         let path = format!("{class}/{style}-{n:04}-{name}.png");
-        sum.add(path.as_bytes());
-        sum.add(&pixels);
-        files.push((path, pixels));
+        files.push(Image { path, pixels });
     }
-    ensure!(
-        sum.0 == CHECKSUM,
-        "these are not the images that this command is known to make (checksum {:#018x})",
-        sum.0
-    );
-    let mut classes = BTreeMap::<&str, usize>::new();
-    for (class, ..) in &images {
-        *classes.entry(class).or_default() += 1;
-    }
-    for class in classes.keys() {
-        let folder = dir.join(class);
-        fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    }
-    for (path, pixels) in &files {
-        let path = dir.join(path);
-        write_png(&path, pixels).with_context(|| format!("cannot write {}", path.display()))?;
-    }
-    for (class, count) in &classes {
-        println!("{count:>5} {class}");
-    }
+    super::write(dir, &files, SIDE, ColorType::Rgb, CHECKSUM)?;
     println!(
         "{:>5} images of 64×64 pixels in {}\n\
          Noto Emoji by Google, Apache License 2.0; Twemoji by Twitter and contributors, CC-BY 4.0.\n\
@@ -93,21 +65,6 @@ pub fn make(dir: &Path) -> Result<()> {
         dir.display()
     );
     Ok(())
-}
-
-/// Has npm unpack the two packages, once; their folder.
-fn fetch() -> Result<PathBuf> {
-    let cache = root().join("target/data-cache/emoji64");
-    fs::create_dir_all(&cache).with_context(|| format!("cannot make {}", cache.display()))?;
-    for name in ["package.json", "package-lock.json"] {
-        fs::copy(root().join("xtask/emoji64").join(name), cache.join(name))
-            .with_context(|| format!("cannot copy xtask/emoji64/{name}"))?;
-    }
-    if !cache.join("node_modules").is_dir() {
-        say("downloading the images (140 MB)");
-    }
-    tools::npm_ci(&cache)?;
-    Ok(cache.join("node_modules"))
 }
 
 /// One emoji of a package's index.
@@ -191,34 +148,11 @@ fn decode(file: impl std::io::BufRead + std::io::Seek) -> Result<Vec<[u8; 4]>> {
     })
 }
 
-fn write_png(path: &Path, rgb: &[u8]) -> Result<()> {
-    let mut encoder = png::Encoder::new(BufWriter::new(File::create(path)?), SIDE, SIDE);
-    encoder.set_color(ColorType::Rgb);
-    encoder.set_depth(BitDepth::Eight);
-    let mut writer = encoder.write_header()?;
-    writer.write_image_data(rgb)?;
-    Ok(writer.finish()?)
-}
-
-/// FNV-1a, 64 bits: against mistakes, not against malice, which the lock file's hashes are for.
-struct Checksum(u64);
-
-impl Checksum {
-    fn new() -> Checksum {
-        Checksum(0xcbf2_9ce4_8422_2325)
-    }
-
-    fn add(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Cursor;
 
+    use png::BitDepth;
     use serde_json::json;
 
     use super::*;
