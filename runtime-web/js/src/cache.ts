@@ -3,17 +3,10 @@
  * changes costs nothing, and an entry can never be out of date. Where the cache refuses (quota, private window) the page
  * keeps verified files as long as it is open; where there is none (Node, insecure context) nothing is kept.
  */
-import { dropKept, listKept } from "./kept.js";
+import { dropFromMemory, listMemoryCache } from "./memory-cache.js";
+import type { CachedFile } from "./types.js";
 
 const NAME = "freeguide-weights-v1";
-
-/** One cached weights file. */
-export interface CachedFile {
-  readonly sha256: string;
-  readonly bytes: number;
-  /** `disk`: kept by the browser. `memory`: by this page alone, because the browser refused. */
-  readonly where: "disk" | "memory";
-}
 
 async function open(): Promise<Cache | undefined> {
   try {
@@ -143,11 +136,11 @@ async function listDisk(): Promise<CachedFile[]> {
 export const cache = {
   /** What is kept for this origin and by this page. */
   async list(): Promise<CachedFile[]> {
-    return [...(await listDisk()), ...listKept()];
+    return [...(await listDisk()), ...listMemoryCache()];
   },
   /** Forgets the file of that SHA-256 or, without one, every file. Models that are loaded are not touched. */
   async delete(sha256?: string): Promise<void> {
-    dropKept(sha256);
+    dropFromMemory(sha256);
     if (sha256 !== undefined) return dropCached(sha256);
     try {
       await globalThis.caches?.delete(NAME);

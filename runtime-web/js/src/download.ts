@@ -1,5 +1,5 @@
 import { AbortedError, NetworkError, messageOf } from "./errors.js";
-import { heldFile } from "./files-at-hand.js";
+import { localFile } from "./local-files.js";
 import { readFileUrl } from "./platform.js";
 
 /** A file on its way. */
@@ -37,7 +37,7 @@ function versionOf(headers: Headers): string | undefined {
  * Rejects with `NetworkError` (`detail`: the HTTP status) or `AbortedError`.
  */
 export async function download(url: URL, signal: AbortSignal, from = 0, version?: string): Promise<Source> {
-  const held = heldFile(url);
+  const held = localFile(url);
   if (held) return { stream: held.stream() as ReadableStream<Uint8Array<ArrayBuffer>>, bytes: held.size };
   if (url.protocol === "file:") {
     let bytes;

@@ -4,14 +4,14 @@ import type { CrashWatch } from "./crash.js";
 import { startDevice, type StartedDevice } from "./device.js";
 import { downloadText } from "./download.js";
 import { asFreeguideError, DeviceError, DisposedError, FreeguideError, makeError, PoisonedError, toWire } from "./errors.js";
-import { holdFiles, type HeldFiles } from "./files-at-hand.js";
+import { addLocalFiles, type LocalFolder } from "./local-files.js";
 import type { GpuDevice } from "./gpu.js";
 import { checkBatch } from "./memory.js";
 import { HelperLink, type HelperWorker } from "./helper.js";
 import type { FromEngine, Loaded, LoadRequest, ToEngine } from "./protocol.js";
 import { Runs } from "./runs.js";
 import { Sharing } from "./sharing.js";
-import { filesAtHand, loadWeights } from "./weights.js";
+import { cachedFiles, loadWeights } from "./weights.js";
 
 /** How the engine answers. */
 export type Post = (message: FromEngine, transfer?: Transferable[]) => void;
@@ -37,7 +37,7 @@ export class Engine {
   #model: WasmModel | undefined;
   #runs: Runs | undefined;
   #sharing: Sharing | undefined;
-  #files: HeldFiles | undefined;
+  #files: LocalFolder | undefined;
   #dead = false;
 
   constructor(builds: Builds, post: Post, openHelper?: () => HelperWorker) {
@@ -104,11 +104,11 @@ export class Engine {
     return { model: this.#model, runs: this.#runs, watch: this.#watch };
   }
 
-  async #load({ id, url, files, device: option, cache, kept: keptBefore, threads, half, gpuDevice }: { id: number } & LoadRequest): Promise<Loaded> {
+  async #load({ id, url, files, device: option, cache, memoryCache, threads, half, gpuDevice }: { id: number } & LoadRequest): Promise<Loaded> {
     const { signal } = this.#abort;
-    this.#files = files && holdFiles(files);
+    this.#files = files && addLocalFiles(files);
     const base = this.#files?.base ?? new URL(url);
-    const kept = new Map(keptBefore);
+    const inMemory = new Map(memoryCache);
     const onProgress = (progress: Extract<FromEngine, { type: "progress" }>["progress"]): void => {
       if (!this.#dead) this.#post({ type: "progress", id, progress });
     };
@@ -148,12 +148,12 @@ export class Engine {
           half,
           gpu: started.gpu,
           useCache: cache,
-          kept,
+          memoryCache: inMemory,
           signal,
           onProgress,
           onRefused: (sha256, blob) => {
-            kept.set(sha256, blob);
-            if (!this.#dead) this.#post({ type: "keep", sha256, blob });
+            inMemory.set(sha256, blob);
+            if (!this.#dead) this.#post({ type: "cache-refused", sha256, blob });
           },
           mirror: helper?.mirror,
         }),
@@ -172,19 +172,19 @@ export class Engine {
     }
     helper?.finish();
     if (openHelper) {
-      const recruit = async (): Promise<HelperLink | undefined> => {
-        const files = await filesAtHand({ base, configJson, useCache: cache, kept });
-        const recruited = files && openHelper();
-        if (files) recruited?.give(files);
-        return recruited;
+      const startHelper = async (): Promise<HelperLink | undefined> => {
+        const files = await cachedFiles({ base, configJson, useCache: cache, memoryCache: inMemory });
+        const link = files && openHelper();
+        if (files) link?.give(files);
+        return link;
       };
-      this.#sharing = new Sharing(threads === 2 ? { always: true, helper } : { always: false, recruit });
+      this.#sharing = new Sharing(threads === 2 ? { always: true, helper } : { always: false, startHelper });
     }
     this.#started = started;
     this.#model = model;
     const events = {
       step: (run: number, step: Extract<FromEngine, { type: "step" }>["step"]) => {
-        const transfer = [step.pixels, step.sides].flatMap((bytes) => (bytes ? [bytes.buffer as ArrayBuffer] : []));
+        const transfer = [step.pixels, step.branches].flatMap((bytes) => (bytes ? [bytes.buffer as ArrayBuffer] : []));
         if (!this.#dead) this.#post({ type: "step", id: run, step }, transfer);
       },
       fail: (run: number, error: unknown) => void this.#fail(run, error),

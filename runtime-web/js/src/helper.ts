@@ -1,7 +1,7 @@
 import type { WasmLoader, WasmModel, WasmPart } from "./boundary.js";
 import type { Build } from "./builds.js";
 import { messageOf } from "./errors.js";
-import type { Mirror } from "./weights.js";
+import type { Mirror, WeightsFile } from "./weights.js";
 
 /** From an engine to the worker that helps it: the model, as its bytes arrive, and then rows to compute. */
 export type ToHelper = { to: "helper" } & (
@@ -94,12 +94,6 @@ export interface HelperWorker {
   terminate(): void;
 }
 
-/** A file of a model that is loaded. */
-export interface FileAtHand {
-  readonly name: string;
-  readonly blob: Blob;
-}
-
 /** The engine's side of a helper. Whatever goes wrong with it ends it, and the engine computes alone. */
 export class HelperLink {
   readonly #worker: HelperWorker;
@@ -139,7 +133,7 @@ export class HelperLink {
   };
 
   /** Has it load files that have been verified before. */
-  give(files: readonly FileAtHand[]): void {
+  give(files: readonly WeightsFile[]): void {
     for (const file of files) this.#send({ to: "helper", type: "file", ...file });
     this.finish();
   }

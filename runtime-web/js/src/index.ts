@@ -10,7 +10,7 @@
  * @packageDocumentation
  */
 export { version } from "./built.js";
-export { cache, type CachedFile } from "./cache.js";
+export { cache } from "./cache.js";
 export type { ModelConfig, Provenance, Sampler } from "./config.js";
 export {
   AbortedError,
@@ -32,6 +32,7 @@ export type { Grid, GuidancePolicy, LogSnrRange, Spacing } from "./steering.js";
 export type {
   Branches,
   BundleFiles,
+  CachedFile,
   DeviceInfo,
   DeviceOption,
   LoadOptions,

@@ -1,6 +1,6 @@
 import type { ModelConfig } from "./config.js";
 import { AbortedError, FreeguideError, InputError, messageOf } from "./errors.js";
-import { FILES_AT_HAND } from "./files-at-hand.js";
+import { LOCAL_FILES } from "./local-files.js";
 import { openLink, type Link } from "./link.js";
 import { Model } from "./model.js";
 import { baseUrl } from "./platform.js";
@@ -53,7 +53,7 @@ export async function loadModelOver(
   }
   const threads = threadsOf(options.threads);
   const files = source instanceof Map ? (source as BundleFiles) : undefined;
-  const url = files ? FILES_AT_HAND : bundleUrl(source as string | URL);
+  const url = files ? LOCAL_FILES : bundleUrl(source as string | URL);
   const aborted = (): AbortedError => new AbortedError("loading was aborted", { cause: signal?.reason });
   if (signal?.aborted) throw aborted();
 

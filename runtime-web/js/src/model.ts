@@ -43,10 +43,10 @@ export class Model {
     const run = this.#session.run(request, preview, signal);
     try {
       for (;;) {
-        const { step, steps, nfe, milliseconds, pixels, sides } = await run.next();
+        const { step, steps, nfe, milliseconds, pixels, branches: estimates } = await run.next();
         const { size } = this.config.image;
         const images = pixels ? cutPictures(pixels, size) : [];
-        const branches = sides ? pairBranches(images, cutPictures(sides, size)) : undefined;
+        const branches = estimates ? pairBranches(images, cutPictures(estimates, size)) : undefined;
         yield { step, steps, images, branches, milliseconds, nfe };
         if (step >= steps) return;
       }

@@ -11,13 +11,13 @@ export function cutPictures(pixels: Uint8Array, size: number): Picture[] {
   return pictures;
 }
 
-/** Each image with the estimates behind it: `sides` are all conditional and then all unconditional ones, blank if not made. */
-export function pairBranches(images: Picture[], sides: Picture[]): Branches[] {
+/** Each image with its branch estimates: `estimates` holds all conditional and then all unconditional ones, transparent if not computed. */
+export function pairBranches(images: Picture[], estimates: Picture[]): Branches[] {
   // Pictures are opaque, so that no alpha means no picture.
   const made = (picture: Picture | undefined): Picture | null => (picture && picture.data[3] !== 0 ? picture : null);
   return images.map((guided, at) => ({
-    conditional: made(sides[at]),
-    unconditional: made(sides[images.length + at]),
+    conditional: made(estimates[at]),
+    unconditional: made(estimates[images.length + at]),
     guided,
   }));
 }

@@ -5,7 +5,7 @@ import type { WireError } from "./errors.js";
 /** What a load asks for. */
 export interface LoadRequest {
   url: string;
-  /** The bundle itself, where it is at hand. */
+  /** The files of the bundle, where it is a local folder. */
   files?: BundleFiles;
   device: DeviceOption;
   cache: boolean;
@@ -13,8 +13,8 @@ export interface LoadRequest {
   threads: "auto" | 1 | 2;
   /** Whether the network may compute in 16 bits. */
   half: boolean;
-  /** Weights by SHA-256 that the page keeps because the cache refused them. */
-  kept: ReadonlyMap<string, Blob>;
+  /** Weights by SHA-256 that the page holds in memory because the cache refused them. */
+  memoryCache: ReadonlyMap<string, Blob>;
   /** A device of the page's own. Never crosses to a worker, which no device can. */
   gpuDevice?: unknown;
 }
@@ -37,8 +37,8 @@ export type FromEngine =
   | { type: "result"; id: number; value: unknown }
   | { type: "step"; id: number; step: WireStep }
   | { type: "error"; id: number; error: WireError }
-  /** The cache refused a verified file: the page keeps it for as long as it is open. */
-  | { type: "keep"; sha256: string; blob: Blob }
+  /** The cache refused a verified file: the page holds it in memory for as long as it is open. */
+  | { type: "cache-refused"; sha256: string; blob: Blob }
   /**
    * Nothing will be answered any more: the runtime crashed or, where `lost` says so, its device went away and another
    * engine may go on.
@@ -53,8 +53,8 @@ export interface WireStep {
   milliseconds: number;
   /** RGBA8, image after image; null where the preview is `none` and the run goes on. */
   pixels: Uint8Array | null;
-  /** With the preview `branches`: the conditional estimates, then the unconditional ones; those not made are zero. */
-  sides: Uint8Array | null;
+  /** With the preview `branches`: the conditional estimates, then the unconditional ones; those not computed are zero. */
+  branches: Uint8Array | null;
 }
 
 /** What a load resolves to. */

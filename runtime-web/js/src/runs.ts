@@ -112,14 +112,14 @@ export class Runs {
       if (step <= job.skip && !last) return; // the noise is keyed by seed and step: the run comes the same way again
       const { preview, cancelled } = job;
       let pixels: Uint8Array | null = null;
-      let sides: Uint8Array | null = null;
+      let branches: Uint8Array | null = null;
       if (!cancelled && (last || preview !== "none")) {
         pixels = await this.#watch.guard(() => run.images(!last && preview === "latent" ? "latent" : "denoised"));
-        if (preview === "branches") sides = await this.#watch.guard(() => run.sides());
+        if (preview === "branches") branches = await this.#watch.guard(() => run.sides());
       }
       job.credit -= 1;
       if (!job.cancelled) {
-        this.#events.step(job.id, { step, steps, nfe, milliseconds: performance.now() - begun, pixels, sides });
+        this.#events.step(job.id, { step, steps, nfe, milliseconds: performance.now() - begun, pixels, branches });
       }
       if (last) this.#drop(job);
     } catch (thrown) {

@@ -1,5 +1,5 @@
 import { AbortedError, FreeguideError, fromWire, makeError, PoisonedError } from "./errors.js";
-import { keep, keptFiles } from "./kept.js";
+import { keepInMemory, memoryCache } from "./memory-cache.js";
 import type { Link } from "./link.js";
 import type { FromEngine, Loaded, LoadRequest, ToEngine } from "./protocol.js";
 import { RunningSample } from "./running.js";
@@ -25,7 +25,7 @@ export class Session {
   readonly #waiting = new Map<number, Waiting>();
   /** Undefined while a lost device is replaced. */
   #link: Link | undefined;
-  #request: Omit<LoadRequest, "kept"> | undefined;
+  #request: Omit<LoadRequest, "memoryCache"> | undefined;
   #device: DeviceInfo | undefined;
   /** The load that follows a loss, while it is under way. */
   #reload: number | undefined;
@@ -79,14 +79,14 @@ export class Session {
   }
 
   /** Loads a model; resolves to its config.json. */
-  async load(request: Omit<LoadRequest, "kept">, progress: (progress: LoadProgress) => void): Promise<string> {
+  async load(request: Omit<LoadRequest, "memoryCache">, progress: (progress: LoadProgress) => void): Promise<string> {
     this.#request = request;
     const loaded = await this.#call<Loaded>(this.#loadMessage(request), progress);
     return this.#loaded(loaded);
   }
 
-  #loadMessage(request: Omit<LoadRequest, "kept">): ToEngine {
-    return { type: "load", id: this.#nextId++, ...request, kept: keptFiles() };
+  #loadMessage(request: Omit<LoadRequest, "memoryCache">): ToEngine {
+    return { type: "load", id: this.#nextId++, ...request, memoryCache: memoryCache() };
   }
 
   #loaded({ config, device }: Loaded): string {
@@ -158,8 +158,8 @@ export class Session {
       case "error":
         this.#take(message.id)?.error(fromWire(message.error));
         break;
-      case "keep":
-        keep(message.sha256, message.blob);
+      case "cache-refused":
+        keepInMemory(message.sha256, message.blob);
         break;
       case "dead": {
         const error = fromWire(message.error);

@@ -1,11 +1,11 @@
 import type { HelperLink } from "./helper.js";
 
 /** Evaluations of either way that are compared; the best of each counts. */
-const TRIALS = 3;
+const TIMINGS = 3;
 /** After so many evaluations the ways are compared again: by now the machine may be busy with something else. */
-const REVIEWED = 256;
+const COMPARED_AGAIN = 256;
 /** A run that would go on for so long, in milliseconds, is worth starting a helper for. */
-const WORTH = 1500;
+const WORTH_A_HELPER = 1500;
 /** How often a helper is asked for in vain: weights reach the cache a while after the model is loaded. */
 const ATTEMPTS = 8;
 
@@ -22,14 +22,14 @@ class Times {
 }
 
 /** Evaluations of so many rows, computed alone and shared. */
-class Trial {
+class Comparison {
   readonly alone = new Times();
   readonly shared = new Times();
 
   get shares(): boolean {
     const { alone, shared } = this;
     // In turns until both are known.
-    if (Math.min(alone.count, shared.count) < TRIALS) return shared.count < alone.count;
+    if (Math.min(alone.count, shared.count) < TIMINGS) return shared.count < alone.count;
     return shared.best < alone.best;
   }
 }
@@ -41,7 +41,7 @@ export interface SharingOptions {
   /** A helper that is loading, or has loaded, the model. */
   helper?: HelperLink | undefined;
   /** Starts a helper, where the model's weights are at hand. */
-  recruit?: (() => Promise<HelperLink | undefined>) | undefined;
+  startHelper?: (() => Promise<HelperLink | undefined>) | undefined;
   /** In milliseconds. */
   now?: () => number;
 }
@@ -54,18 +54,18 @@ export interface SharingOptions {
  */
 export class Sharing {
   readonly #always: boolean;
-  readonly #recruit: (() => Promise<HelperLink | undefined>) | undefined;
+  readonly #startHelper: (() => Promise<HelperLink | undefined>) | undefined;
   readonly #now: () => number;
-  readonly #trials = new Map<number, Trial>();
+  readonly #comparisons = new Map<number, Comparison>();
   #helper: HelperLink | undefined;
   #attempts = 0;
-  #recruiting = false;
+  #startingHelper = false;
   #closed = false;
 
-  constructor({ always, helper, recruit, now = () => performance.now() }: SharingOptions) {
+  constructor({ always, helper, startHelper, now = () => performance.now() }: SharingOptions) {
     this.#always = always;
     this.#helper = helper;
-    this.#recruit = recruit;
+    this.#startHelper = startHelper;
     this.#now = now;
   }
 
@@ -77,9 +77,9 @@ export class Sharing {
     const milliseconds = this.#now() - begun;
     if (rows >= 2) {
       this.#took(rows, helper !== undefined, milliseconds);
-      const { count, best } = this.#trial(rows).alone;
+      const { count, best } = this.#comparison(rows).alone;
       // Not by the first, in which the engine still compiles.
-      if (count >= 2 && best * stepsLeft >= WORTH) void this.#ask();
+      if (count >= 2 && best * stepsLeft >= WORTH_A_HELPER) void this.#ask();
     }
     return done;
   }
@@ -91,33 +91,33 @@ export class Sharing {
 
   #partner(rows: number): HelperLink | undefined {
     if (rows < 2 || !this.#helper?.ready) return undefined;
-    return this.#always || this.#trial(rows).shares ? this.#helper : undefined;
+    return this.#always || this.#comparison(rows).shares ? this.#helper : undefined;
   }
 
   #took(rows: number, shared: boolean, milliseconds: number): void {
-    const trial = this.#trial(rows);
-    trial[shared ? "shared" : "alone"].add(milliseconds);
-    if (trial.shared.count > 0 && trial.alone.count + trial.shared.count >= REVIEWED) this.#trials.delete(rows);
+    const comparison = this.#comparison(rows);
+    comparison[shared ? "shared" : "alone"].add(milliseconds);
+    if (comparison.shared.count > 0 && comparison.alone.count + comparison.shared.count >= COMPARED_AGAIN) this.#comparisons.delete(rows);
   }
 
-  #trial(rows: number): Trial {
-    const trial = this.#trials.get(rows) ?? new Trial();
-    this.#trials.set(rows, trial);
-    return trial;
+  #comparison(rows: number): Comparison {
+    const comparison = this.#comparisons.get(rows) ?? new Comparison();
+    this.#comparisons.set(rows, comparison);
+    return comparison;
   }
 
   /** Has a helper started, once. */
   async #ask(): Promise<void> {
-    if (!this.#recruit || this.#helper || this.#recruiting || this.#attempts >= ATTEMPTS) return;
-    this.#recruiting = true;
+    if (!this.#startHelper || this.#helper || this.#startingHelper || this.#attempts >= ATTEMPTS) return;
+    this.#startingHelper = true;
     this.#attempts += 1;
     try {
-      this.#helper = await this.#recruit();
+      this.#helper = await this.#startHelper();
       if (this.#closed) this.#helper?.close();
     } catch {
       // No worker can be started here, or a file is gone: the engine computes alone.
     } finally {
-      this.#recruiting = false;
+      this.#startingHelper = false;
     }
   }
 }

@@ -87,6 +87,14 @@ export interface LoadOptions {
 /** A bundle's files by name (`config.json`, and the weights that it names), for instance of a folder that was dropped. */
 export type BundleFiles = ReadonlyMap<string, Blob>;
 
+/** One cached weights file. */
+export interface CachedFile {
+  readonly sha256: string;
+  readonly bytes: number;
+  /** `disk`: stored by the browser. `memory`: held by this page alone, because the browser refused to store it. */
+  readonly where: "disk" | "memory";
+}
+
 /** One image: RGBA, 8 bits a channel, row after row. An `ImageData` where that exists. */
 export interface Picture {
   readonly data: Uint8ClampedArray<ArrayBuffer>;

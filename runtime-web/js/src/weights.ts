@@ -2,9 +2,8 @@ import type { Boundary, WasmDevice, WasmModel } from "./boundary.js";
 import { dropCached, readCached, readCachedWhole, writeCached } from "./cache.js";
 import { downloadResuming, drain } from "./download.js";
 import { asFreeguideError } from "./errors.js";
-import { heldFile } from "./files-at-hand.js";
+import { localFile } from "./local-files.js";
 import type { GpuDevice } from "./gpu.js";
-import type { FileAtHand } from "./helper.js";
 import { checkMemory, type MemoryEstimate } from "./memory.js";
 import type { LoadProgress } from "./types.js";
 
@@ -14,7 +13,13 @@ interface File {
   sha256: string;
 }
 
-/** Hears the bytes that the runtime gets, to load another instance with them. */
+/** A verified weights file: its name in the bundle, and its bytes. */
+export interface WeightsFile {
+  readonly name: string;
+  readonly blob: Blob;
+}
+
+/** Receives the same bytes as the runtime does, so that a second instance loads the same model. */
 export interface Mirror {
   begin(name: string): void;
   push(chunk: Uint8Array<ArrayBuffer>): void;
@@ -35,8 +40,8 @@ export interface WeightsRequest {
   /** The GPU that will hold them. */
   gpu: GpuDevice | undefined;
   useCache: boolean;
-  /** Files that the page keeps, by SHA-256. */
-  kept: ReadonlyMap<string, Blob>;
+  /** Files that the page holds in memory, by SHA-256. */
+  memoryCache: ReadonlyMap<string, Blob>;
   signal: AbortSignal;
   onProgress: (progress: LoadProgress) => void;
   /** Hears of a verified file that the cache refused. */
@@ -90,14 +95,14 @@ async function attempt(request: WeightsRequest): Promise<LoadedWeights> {
 }
 
 async function loadFile(
-  { base, useCache, kept, signal, onRefused, mirror }: WeightsRequest,
+  { base, useCache, memoryCache, signal, onRefused, mirror }: WeightsRequest,
   loader: InstanceType<Boundary["Loader"]>,
   file: File,
   report: (loaded: number, cached: boolean) => void,
 ): Promise<void> {
   const url = new URL(file.name, base);
   const stored = useCache
-    ? ((kept.get(file.sha256)?.stream() as ReadableStream<Uint8Array<ArrayBuffer>> | undefined) ??
+    ? ((memoryCache.get(file.sha256)?.stream() as ReadableStream<Uint8Array<ArrayBuffer>> | undefined) ??
       (await readCached(file.sha256)))
     : undefined;
   const writer = useCache && !stored ? await writeCached(file.sha256, file.bytes) : undefined;
@@ -120,7 +125,7 @@ async function loadFile(
   } catch (thrown) {
     writer?.discard();
     const { code } = asFreeguideError(thrown);
-    if (stored && !kept.has(file.sha256) && (code === "bundle" || code === "network")) {
+    if (stored && !memoryCache.has(file.sha256) && (code === "bundle" || code === "network")) {
       await dropCached(file.sha256);
       throw new StaleCache();
     }
@@ -132,17 +137,17 @@ async function loadFile(
   });
 }
 
-/** A loaded model's files, where all of them are at hand; undefined otherwise, since nothing is fetched twice. */
-export async function filesAtHand({
+/** The weights files of a loaded model, if all of them are local or cached; undefined otherwise, so that nothing is fetched twice. */
+export async function cachedFiles({
   base,
   configJson,
   useCache,
-  kept,
-}: Pick<WeightsRequest, "base" | "configJson" | "useCache" | "kept">): Promise<FileAtHand[] | undefined> {
+  memoryCache,
+}: Pick<WeightsRequest, "base" | "configJson" | "useCache" | "memoryCache">): Promise<WeightsFile[] | undefined> {
   const { weights } = JSON.parse(configJson) as { weights: { file: string; sha256: string }[] };
-  const files: FileAtHand[] = [];
+  const files: WeightsFile[] = [];
   for (const { file: name, sha256 } of weights) {
-    const blob = heldFile(new URL(name, base)) ?? (useCache ? (kept.get(sha256) ?? (await readCachedWhole(sha256))) : undefined);
+    const blob = localFile(new URL(name, base)) ?? (useCache ? (memoryCache.get(sha256) ?? (await readCachedWhole(sha256))) : undefined);
     if (!blob) return undefined;
     files.push({ name, blob });
   }

@@ -73,12 +73,12 @@ test("what cannot be shared is not, and what is told to be always is", async () 
 
 test("a helper is started for a run that is long enough, once, and closed with the model", async () => {
   const started = [];
-  const recruit = async () => {
+  const startHelper = async () => {
     const one = helper();
     started.push(one);
     return one;
   };
-  const { evaluate, sharing } = timed({ recruit }, () => 100);
+  const { evaluate, sharing } = timed({ startHelper }, () => 100);
   await evaluate(2, 5, 10); // a second
   assert.equal(started.length, 0);
   await evaluate(1, 5, 1000); // nothing to share
@@ -92,11 +92,11 @@ test("a helper is started for a run that is long enough, once, and closed with t
 test("weights that are not at hand, or no worker, mean computing alone", async () => {
   for (const answer of [() => Promise.resolve(undefined), () => Promise.reject(new Error("no"))]) {
     let asked = 0;
-    const recruit = () => {
+    const startHelper = () => {
       asked += 1;
       return answer();
     };
-    const ways = await timed({ recruit }, () => 100).evaluate(2, 100, 100);
+    const ways = await timed({ startHelper }, () => 100).evaluate(2, 100, 100);
     assert.ok(ways.every((shared) => !shared));
     assert.ok(asked > 1 && asked < 20, `${asked} attempts`);
   }
