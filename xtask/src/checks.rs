@@ -13,8 +13,8 @@ use crate::tools::{self, npm, npm_ci};
 use crate::wasm::{self, Build};
 use crate::{Checks, compile_onnx, python, site};
 
-/// Runs what was asked for, all of it where nothing was, and goes on after a failure wherever the
-/// next check does not need what failed.
+/// Runs the requested checks, or the default ones if none was requested. After a failure, it
+/// continues with every check that does not depend on the failed one.
 pub fn run(mut wanted: Checks) -> Result<ExitCode> {
     let named = [
         wanted.native,
@@ -80,14 +80,14 @@ fn format() -> Result<()> {
     cargo().args("fmt --all --check").run()
 }
 
-/// Clippy on what runs natively. It compiles the metadata of all dependencies for itself.
+/// Clippy on the native crates. It checks all dependencies again.
 fn clippy() -> Result<()> {
     cargo()
         .args("clippy --release --all-targets -- --deny warnings")
         .run()
 }
 
-/// Compiles all tests and fails where the compiler warns of our own code. A compiler flag that
+/// Compiles all tests and fails if the compiler warns about our own code. A compiler flag that
 /// denies warnings would compile every dependency again.
 fn warnings() -> Result<()> {
     let mut running = cargo()
@@ -112,7 +112,7 @@ fn warnings() -> Result<()> {
     Ok(())
 }
 
-/// Builds the command with the features that the tests have, so that no dependency is compiled twice.
+/// Builds the command with the features of the tests, so that no dependency is compiled twice.
 pub(crate) fn command() -> Result<()> {
     cargo()
         .args("test --release --no-run")
@@ -127,7 +127,7 @@ fn native() -> Result<()> {
         .run()
 }
 
-/// Unit tests and type checks of the package, which they compile, and then of the page.
+/// Compiles and tests the package, then the page.
 fn javascript() -> Result<()> {
     site::packages()?;
     npm(&tools::js()).arg("test").run()?;
@@ -135,7 +135,7 @@ fn javascript() -> Result<()> {
     npm(&tools::www()).args("run --if-present test").run()
 }
 
-/// The site in a real browser, against the native command's images.
+/// Tests the site in a browser, against the images of the native command.
 fn browser() -> Result<()> {
     let chromium = tools::chromium()?;
     let tests = tools::browser_tests();
@@ -148,10 +148,10 @@ fn browser() -> Result<()> {
         .run()
 }
 
-/// What the tests of ONNX files import: some 60 MB to fetch.
+/// The packages that the tests of ONNX files import, some 60 MB.
 const ONNX_PACKAGES: [&str; 5] = ["numpy", "onnx", "onnxruntime", "pillow", "safetensors"];
 
-/// What all of tests/python imports.
+/// The packages that all of tests/python imports.
 const TORCH_PACKAGES: [&str; 10] = [
     "diffusers",
     "numpy",
@@ -165,9 +165,9 @@ const TORCH_PACKAGES: [&str; 10] = [
     "torch_fidelity",
 ];
 
-/// The tests of a folder in files of that pattern: what the command writes, as PyTorch, onnxruntime
-/// and others read it, and the other way round. Without an interpreter that has the packages, our
-/// own gets them.
+/// Runs the Python tests in the files of a folder that match a pattern. They compare the command
+/// with PyTorch, onnxruntime and others. Without an interpreter, the packages are installed into an
+/// environment of our own.
 fn python(
     packages: &[&str],
     interpreter: Option<&Path>,
@@ -194,7 +194,7 @@ fn compiled_folder() -> PathBuf {
     root().join("target/compiled")
 }
 
-/// Runtimes around networks of one's own, in Node: a mixer from PyTorch, and an export of ours.
+/// Tests runtimes compiled from ONNX files, in Node: a mixer from PyTorch, and an export of ours.
 fn compiled(interpreter: Option<&Path>) -> Result<()> {
     command()?;
     let folder = compiled_folder();
@@ -209,7 +209,7 @@ fn compiled(interpreter: Option<&Path>) -> Result<()> {
     python(&ONNX_PACKAGES, interpreter, "tests/compiled", "test_*.py")
 }
 
-/// What ran, and how it went.
+/// The checks that ran, with their outcomes.
 #[derive(Default)]
 struct Report {
     checks: Vec<Check>,
@@ -224,12 +224,12 @@ struct Check {
 enum Outcome {
     Passed,
     Failed(String),
-    /// What it needs has failed.
+    /// A check that this one depends on did not pass.
     Skipped(&'static str),
 }
 
 impl Report {
-    /// Runs a check, unless one that it needs has not passed.
+    /// Runs a check, unless one that it depends on did not pass.
     fn check(&mut self, name: &'static str, needs: &[&str], run: impl FnOnce() -> Result<()>) {
         let start = Instant::now();
         let broken = self
@@ -255,7 +255,7 @@ impl Report {
         });
     }
 
-    /// Prints the summary; its last line counts.
+    /// Prints the summary. Its last line gives the counts.
     fn print(&self) -> ExitCode {
         let (mut passed, mut failed, mut skipped) = (0, 0, 0);
         println!("\nSummary");
@@ -275,7 +275,7 @@ impl Report {
                 }
                 Outcome::Skipped(needed) => {
                     skipped += 1;
-                    ("skipped", format!("{needed} has not passed"))
+                    ("skipped", format!("{needed} did not pass"))
                 }
             };
             println!(

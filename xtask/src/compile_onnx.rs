@@ -1,4 +1,4 @@
-//! `cargo xtask compile-onnx`: a denoiser of one's own, drawn with by our samplers in a browser.
+//! `cargo xtask compile-onnx`: a user's own denoiser, sampled by our samplers in a browser.
 
 use std::fs;
 use std::path::Path;
@@ -9,16 +9,16 @@ use crate::sh::{copy_dir, freeguide, replace_dir, root, sh};
 use crate::wasm::{self, Build, Tools};
 use crate::{site, tools};
 
-/// Compiles the ONNX file `model` into `out`: a bundle, a package and a page. The command must have
-/// been built.
+/// Compiles the ONNX file `model` into `out`: a bundle, a package and a page. The `freeguide` command
+/// must have been built.
 pub fn run(model: &Path, out: &Path, builds: &[Build]) -> Result<()> {
     let work = root().join("target/compile-onnx");
     let _ = fs::remove_dir_all(&work);
     fs::create_dir_all(&work).with_context(|| format!("cannot make {}", work.display()))?;
-    // The command checks the file, which burn-onnx takes for any model, and writes the bundle.
+    // burn-onnx accepts any model; the command checks the signature and writes the bundle.
     let bundle = || sh(freeguide()).args("compiled-bundle --onnx").arg(model);
     bundle().quietly()?;
-    // burn-onnx names what it writes after what it reads.
+    // burn-onnx names its output after its input.
     let copy = work.join("network.onnx");
     fs::copy(model, &copy).with_context(|| format!("cannot copy {}", model.display()))?;
     sh(tools::onnx2burn()?)
@@ -34,7 +34,7 @@ pub fn run(model: &Path, out: &Path, builds: &[Build]) -> Result<()> {
         .arg(work.join("model"))
         .quietly()?;
     let code = work.join("network.rs");
-    let generated = fs::read_to_string(&code).context("burn-onnx has written no code")?;
+    let generated = fs::read_to_string(&code).context("burn-onnx wrote no code")?;
     fs::write(&code, without_loaders(&generated))?;
     let variables = [
         ("FREEGUIDE_COMPILED_NETWORK", code.display().to_string()),
@@ -55,7 +55,7 @@ pub fn run(model: &Path, out: &Path, builds: &[Build]) -> Result<()> {
     let new = out.with_extension("new");
     let _ = fs::remove_dir_all(&new);
     let written = package(&work, &new, builds);
-    // The package in the checkout gets its usual runtime back, whatever happened.
+    // Restore the usual runtime of the package in the checkout, also after an error.
     for build in Build::ALL {
         wasm::restore(build)?;
     }
@@ -64,7 +64,7 @@ pub fn run(model: &Path, out: &Path, builds: &[Build]) -> Result<()> {
     replace_dir(&new, out)
 }
 
-/// Writes everything to `out`, by way of the package in the checkout.
+/// Writes everything to `out`, using the package in the checkout.
 fn package(work: &Path, out: &Path, builds: &[Build]) -> Result<()> {
     for build in Build::ALL {
         match builds.contains(&build) {
@@ -90,15 +90,15 @@ fn package(work: &Path, out: &Path, builds: &[Build]) -> Result<()> {
     Ok(())
 }
 
-/// burn-onnx's code without what loads its own weights files: ours come in a bundle, and the crate
-/// for theirs stays out of the runtime.
+/// Removes the code that loads burn-onnx's own weights files. Our weights come in a bundle, so the
+/// runtime does not need the crate that reads theirs.
 fn without_loaders(code: &str) -> String {
     let mut kept = String::new();
     let mut item = String::new();
     for line in code.lines() {
         item.push_str(line);
         item.push('\n');
-        // An item ends with its closing brace, which is not indented; outside of one, with its line.
+        // An item ends at its closing brace, which is not indented. Everything else ends with its line.
         let inside = item.starts_with("impl ") || item.starts_with("pub struct ");
         if inside && line != "}" {
             continue;
@@ -121,7 +121,7 @@ fn config(bundle: &Path) -> Result<serde_json::Value> {
     Ok(serde_json::from_str(&json)?)
 }
 
-/// What the bundle calls itself, as the name of a folder.
+/// The name of the bundle, as a valid folder name.
 fn model_name(bundle: &Path) -> Result<String> {
     let config = config(bundle)?;
     let name = config["name"].as_str().unwrap_or_default();

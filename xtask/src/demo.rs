@@ -1,4 +1,4 @@
-//! `cargo xtask demo`: from a fresh clone to pictures in a browser, as early as can be.
+//! `cargo xtask demo`: from a fresh clone to pictures in a browser, as soon as possible.
 
 use std::path::PathBuf;
 use std::thread;
@@ -10,10 +10,10 @@ use crate::sh::{root, say};
 use crate::wasm::{self, Build, Tools};
 use crate::{site, tools};
 
-/// Builds the CPU runtime and the page, serves them, then adds the WebGPU runtime. Returns only
-/// with an error: it serves until it is stopped.
+/// Builds the CPU runtime and the page, serves them, then adds the WebGPU runtime. It serves until it
+/// is stopped, so it returns only errors.
 pub fn run(port: u16, webgpu: bool) -> Result<()> {
-    // Before the long work, so that an unusable address shows at once.
+    // First of all, so that an unusable address is reported before the long build.
     let server = Server::bind(port)?;
     let address = server.address()?;
     let folders = server.folders();
@@ -30,29 +30,29 @@ pub fn run(port: u16, webgpu: bool) -> Result<()> {
             .map_err(|_| anyhow!("fetching the tools panicked"))?
     })?;
     wasm::finish(Build::Cpu, &tools)?;
-    // A second run need not start without what the first one has made.
+    // On a second run, the WebGPU build is usually there already.
     let both = webgpu && Build::WebGpu.is_fresh(&tools);
     let first = if both {
-        made("full", &Build::ALL)
+        build_site("full", &Build::ALL)
     } else {
-        made("cpu", &[Build::Cpu])
+        build_site("cpu", &[Build::Cpu])
     };
     folders.add(first?);
     server.start();
 
     println!("\n  Open {address}\n");
     if webgpu && !both {
-        say("the page draws on the CPU; building the WebGPU runtime as well …");
+        say("the page draws on the CPU; building the WebGPU runtime …");
         let added = wasm::compile(Build::WebGpu)
             .and_then(|()| wasm::finish(Build::WebGpu, &tools))
-            .and_then(|()| made("full", &Build::ALL));
+            .and_then(|()| build_site("full", &Build::ALL));
         match added {
             Ok(folder) => {
                 folders.add(folder);
                 println!("\n  WebGPU is ready: reload {address}\n");
             }
-            // The page goes on without.
-            Err(error) => say(&format!("no WebGPU: {error:#}")),
+            // The page keeps working on the CPU.
+            Err(error) => say(&format!("continuing without WebGPU: {error:#}")),
         }
     }
     say("serving; stop with Ctrl-C");
@@ -61,8 +61,9 @@ pub fn run(port: u16, webgpu: bool) -> Result<()> {
     }
 }
 
-/// A site of these builds, in a folder of its own: what is served already stays as it is.
-fn made(name: &str, builds: &[Build]) -> Result<PathBuf> {
+/// Builds the site with these runtimes into its own folder, so that the one being served does not
+/// change.
+fn build_site(name: &str, builds: &[Build]) -> Result<PathBuf> {
     let folder = root().join("target/demo").join(name);
     site::build(&folder, builds)?;
     Ok(folder)

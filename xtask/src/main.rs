@@ -1,7 +1,7 @@
 //! `cargo xtask …`: the developer's and the newcomer's commands.
 //!
-//! Every command does the set-up it needs, says in one line what it installs, and is quiet about
-//! what is already there, so that nothing else has to be typed first.
+//! Every command does its own set-up: it installs what is missing and says so in one line. Nothing
+//! else has to be typed first.
 
 mod bench;
 mod checks;
@@ -23,7 +23,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
-/// freeguide's commands for developers and newcomers. Each does the set-up it needs.
+/// freeguide's commands for developers and newcomers. Each one installs what it needs.
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 struct Cli {
@@ -35,38 +35,38 @@ struct Cli {
 enum Command {
     /// Build everything and serve the page with the models in models/
     ///
-    /// The page is up as soon as the CPU build is ready; the WebGPU build, which takes several
-    /// times as long, compiles in the background and is added to the running page. Stop with
-    /// Ctrl-C. A second run finds what the first one built.
+    /// The page is served as soon as the CPU build is ready. The WebGPU build takes several times as
+    /// long; it compiles in the background and is then added to the running page. Stop with Ctrl-C.
+    /// A second run reuses what the first one built.
     Demo {
-        /// The port to serve on; the next free one is taken where another program has it
+        /// The port to serve on; if it is in use, the next free one
         #[arg(long, default_value_t = 8080, value_name = "N")]
         port: u16,
-        /// Build for the CPU alone: much faster to build, slower to draw
+        /// Build only for the CPU: faster to build, slower to draw
         #[arg(long)]
         no_webgpu: bool,
     },
-    /// Run every test: format, native, onnxruntime, JavaScript and in a real browser
+    /// Run the tests: format, native code, onnxruntime, JavaScript, and the page in a browser
     ///
-    /// Without an option everything runs but --lint, --compiled and --python, which take longest. With options, only what
-    /// they name. The exit code is 0 only where all that ran has passed.
+    /// Without an option, everything runs except --compiled, --python and --lint, which take the
+    /// longest. With options, only the named parts run. The exit code is 0 only if every part passed.
     Test(Checks),
     /// Compile the runtime and the TypeScript package around it, and print the runtime's sizes
     ///
-    /// runtime-web/js/ is then ready to be used: the compiled package in dist/, the WebAssembly
-    /// files in wasm/.
+    /// runtime-web/js/ is then ready for use: dist/ has the compiled package, wasm/ the WebAssembly
+    /// files.
     Wasm {
-        /// Build only this one of the two
+        /// Build only this one
         #[arg(long, value_enum)]
         only: Option<wasm::Build>,
-        /// Write docs/results/wasm-size.md too: which crate the bytes come from; takes both builds
+        /// Also write docs/results/wasm-size.md, the size by crate; needs both builds
         #[arg(long, conflicts_with = "only")]
         sizes: bool,
     },
     /// Pack the npm package: dist/freeguide-VERSION.tgz
     ///
-    /// The runtime in both builds, the TypeScript package around it and its types, in one file that
-    /// `npm install FILE` takes and that `tar xf FILE` unpacks for pages without a bundler.
+    /// The file holds both builds of the runtime, the TypeScript package around it and its types.
+    /// `npm install FILE` installs it; `tar xf FILE` unpacks it for pages without a bundler.
     Package {
         /// The folder to write the file into
         #[arg(long, default_value = "dist", value_name = "DIR")]
@@ -74,29 +74,30 @@ enum Command {
     },
     /// Build the static site: the page, the runtime and the models, for any static host
     Site {
-        /// The folder to write; what was in it is replaced
+        /// The folder to write; its old content is replaced
         #[arg(long, default_value = "dist/site", value_name = "DIR")]
         out: PathBuf,
         /// Leave the WebGPU runtime out
         #[arg(long)]
         only_cpu: bool,
     },
-    /// Compile a denoiser of your own, an ONNX file, into a runtime, a package and a page
+    /// Compile your own denoiser from an ONNX file into a runtime, a package and a page
     ///
-    /// The file's inputs are, in this order, z [batch, 1 or 3, size, size] and log_snr [batch] in
-    /// 32-bit floats and class [batch] in 64-bit integers, the id after the last class being the
-    /// null class; its output is the prediction, as z. Its metadata say `classes` (a JSON list of
-    /// names) and `target` (epsilon or v), and may say `name`, `log_snr_min`, `log_snr_max`,
-    /// `sampling` (defaults as in a bundle's config.json), `dataset`, `license` and `attribution`;
-    /// in Python, onnx.helper.set_model_props writes them. burn-onnx compiles it, so it can use
-    /// whatever operators that reads; files of `freeguide export --format onnx` can be compiled too.
+    /// The file has three inputs, in this order: z [batch, 1 or 3, size, size] and log_snr [batch] in
+    /// 32-bit floats, and class [batch] in 64-bit integers. The id after the last class is the null
+    /// class. The output is the prediction, shaped like z. The metadata must contain `classes` (a JSON
+    /// list of names) and `target` (epsilon or v), and may contain `name`, `log_snr_min`,
+    /// `log_snr_max`, `sampling` (defaults as in a bundle's config.json), `dataset`, `license` and
+    /// `attribution`. In Python, onnx.helper.set_model_props writes them. burn-onnx compiles the file,
+    /// so it may use every operator that burn-onnx supports. Files of `freeguide export --format onnx`
+    /// work too.
     ///
-    /// Into --out go model/ (the bundle), package/ (the npm package `freeguide` with a runtime that
-    /// draws with this network and no other) and site/ (the page, for any static host).
+    /// --out then contains model/ (the bundle), package/ (the npm package `freeguide` with a runtime
+    /// for this network only) and site/ (the page, for any static host).
     CompileOnnx {
         /// The ONNX file
         model: PathBuf,
-        /// The folder to write; what was in it is replaced
+        /// The folder to write; its old content is replaced
         #[arg(long, default_value = "dist/compiled", value_name = "DIR")]
         out: PathBuf,
         /// Leave the WebGPU runtime out
@@ -108,12 +109,12 @@ enum Command {
         #[command(subcommand)]
         set: DataSet,
     },
-    /// Measure against the tools that people use today, and write the results to docs/results/
+    /// Measure against other tools, and write the results to docs/results/
     Bench {
         #[command(subcommand)]
         what: Bench,
     },
-    /// Install the tools and packages that the other commands need, and do nothing else
+    /// Install the tools and packages that the other commands need
     Setup,
 }
 
@@ -121,22 +122,22 @@ enum Command {
 enum Bench {
     /// Sampling in a browser: the same weights in freeguide and in ONNX Runtime Web
     ///
-    /// In one headless Chromium, in turns: milliseconds a guided step at batch 1 and 16, time to the
-    /// first image, bytes. Writes docs/results/bench-web.md.
+    /// Measures milliseconds per guided step at batch 1 and 16, time to the first image, bytes and
+    /// memory, in one headless Chromium, in turns. Writes docs/results/bench-web.md.
     Web {
-        /// The model of models/ to sample
+        /// The model to sample, a folder in models/
         #[arg(long, value_name = "NAME", default_value = "emoji16")]
         model: String,
-        /// A folder with that model as one ONNX file; unless given, `freeguide export` writes it
+        /// A folder with that model as one ONNX file; without it, `freeguide export` writes one
         #[arg(long, value_name = "DIR")]
         onnx: Option<PathBuf>,
-        /// How often each has its turn; the best counts
+        /// The number of rounds; the best one counts
         #[arg(long, value_name = "N", default_value_t = 3)]
         rounds: usize,
-        /// Steps that are timed at a time
+        /// The number of timed steps in a round
         #[arg(long, value_name = "N", default_value_t = 16)]
         steps: usize,
-        /// WebGPU too, on the software adapter that headless Chromium has
+        /// Also measure WebGPU, on the software adapter of headless Chromium
         #[arg(long)]
         webgpu: bool,
     },
@@ -145,22 +146,22 @@ enum Bench {
     /// Prints images per second, processor time and peak memory of both at 16, 32 and 64 pixels,
     /// and writes docs/results/bench-train.md.
     Train {
-        /// A Python that has PyTorch; else one is installed into target/bench-python
+        /// A Python with PyTorch; without it, one is installed into target/bench-python
         #[arg(long, value_name = "FILE")]
         python: Option<PathBuf>,
-        /// How many threads both may use; several numbers are measured one after another
+        /// The number of threads; several numbers are measured one after another
         #[arg(long, value_name = "N", value_delimiter = ',', default_values_t = default_threads())]
         threads: Vec<usize>,
-        /// How often both are measured, in turns; the best counts
+        /// The number of rounds, in turns; the best one counts
         #[arg(long, value_name = "N", default_value_t = 2)]
         rounds: usize,
-        /// Steps of training to measure
+        /// The number of training steps to measure
         #[arg(long, value_name = "N", default_value_t = 20)]
         steps: u64,
     },
 }
 
-/// One, and all that there are.
+/// One thread, and all threads of the machine.
 fn default_threads() -> Vec<usize> {
     let all = std::thread::available_parallelism().map_or(1, usize::from);
     if all > 1 { vec![1, all] } else { vec![1] }
@@ -172,8 +173,8 @@ struct Checks {
     /// Format, compiler warnings and the native tests of all crates
     #[arg(long)]
     native: bool,
-    /// Exported ONNX files in onnx.checker and onnxruntime; pip fetches some 60 MB into
-    /// target/python the first time
+    /// Exported ONNX files in onnx.checker and onnxruntime; the first time, pip fetches some 60 MB
+    /// into target/python
     #[arg(long)]
     onnx: bool,
     /// Type checks and unit tests of the TypeScript package and the page
@@ -182,18 +183,18 @@ struct Checks {
     /// The page in headless Chromium, on the CPU build and on WebGPU
     #[arg(long)]
     browser: bool,
-    /// Runtimes compiled around ONNX files, in Node, against onnxruntime and the command; burn-onnx
-    /// is compiled the first time
+    /// Runtimes compiled from ONNX files, in Node, against onnxruntime and the command; the first
+    /// time, burn-onnx is compiled
     #[arg(long)]
     compiled: bool,
-    /// The command against PyTorch, diffusers and others; pip fetches some 3 GB into target/python
-    /// the first time
+    /// The command against PyTorch, diffusers and others; the first time, pip fetches some 3 GB into
+    /// target/python
     #[arg(long)]
     python: bool,
-    /// Format and clippy with warnings as errors; compiles the dependencies a second time
+    /// Format, and clippy with warnings as errors; compiles the dependencies a second time
     #[arg(long)]
     lint: bool,
-    /// A Python that has the packages of tests/requirements.txt; nothing is installed then
+    /// A Python with the packages of tests/requirements.txt, to use instead of installing them
     #[arg(long, value_name = "FILE")]
     interpreter: Option<PathBuf>,
 }
@@ -259,7 +260,7 @@ fn run(command: Command) -> Result<ExitCode> {
             let out = std::path::absolute(out)?;
             site::build(&out, builds)?;
             println!(
-                "{} is ready for any static host, at any path.",
+                "{} is ready for any static host, at any path",
                 out.display()
             );
         }
@@ -277,7 +278,7 @@ fn run(command: Command) -> Result<ExitCode> {
             sh::cargo().args("build --release").run()?;
             compile_onnx::run(&std::path::absolute(model)?, &out, builds)?;
             println!(
-                "{}: the bundle is in model/, the package in package/, the page in site/.",
+                "{}: the bundle is in model/, the package in package/, the page in site/",
                 out.display()
             );
         }

@@ -10,7 +10,7 @@ use crate::site;
 use crate::tools::{self, npm};
 use crate::wasm::{self, Build};
 
-/// Without these the package is of no use; npm leaves out silently what is not there.
+/// Files that the package must contain. npm silently leaves out missing ones.
 const WANTED: [&str; 10] = [
     "package.json",
     "README.md",
@@ -25,7 +25,7 @@ const WANTED: [&str; 10] = [
 ];
 
 /// Builds the runtime and the TypeScript package and packs them into `out` as
-/// `freeguide-VERSION.tgz`, which `npm install FILE` takes. Returns that file.
+/// `freeguide-VERSION.tgz`, for `npm install FILE`. Returns that file.
 pub fn build(out: &Path) -> Result<PathBuf> {
     wasm::build_all(&Build::ALL)?;
     Build::ALL.into_iter().try_for_each(wasm::install)?;
@@ -43,7 +43,7 @@ pub fn build(out: &Path) -> Result<PathBuf> {
     Ok(out.join(name))
 }
 
-/// The tarball's name and the files in it, out of what `npm pack --json` prints.
+/// The name and the files of the tarball, from the output of `npm pack --json`.
 fn listing(packed: &Value) -> Option<(&str, Vec<&str>)> {
     let package = packed.get(0)?;
     let files = package["files"].as_array()?;

@@ -1,5 +1,5 @@
-//! The Python packages that tests and benchmarks compare with, in a virtual environment of the
-//! checkout's own: target/python. Nothing of the machine's Python changes.
+//! The Python packages that tests compare with, in a virtual environment in target/python. The
+//! Python of the machine is not changed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,13 +9,13 @@ use anyhow::{Context, Result, bail};
 use crate::sh::{root, say, sh, which};
 use crate::tools::system::{self, Package};
 
-/// The versions, of everything that is ever installed: a pip constraints file.
+/// The pinned versions of all packages: a pip constraints file.
 fn pinned() -> PathBuf {
     root().join("tests/requirements.txt")
 }
 
-/// The interpreter of an environment that has these packages, by their names in
-/// tests/requirements.txt, and what they need; pip fetches what is missing.
+/// The interpreter of an environment with these packages, named as in tests/requirements.txt. pip
+/// installs what is missing.
 pub fn venv(packages: &[&str]) -> Result<PathBuf> {
     let folder = root().join("target/python");
     let python = if cfg!(windows) {
@@ -26,7 +26,7 @@ pub fn venv(packages: &[&str]) -> Result<PathBuf> {
     let pinned = pinned();
     let versions =
         fs::read_to_string(&pinned).with_context(|| format!("cannot read {}", pinned.display()))?;
-    // What was installed with other versions is made anew.
+    // An environment with other versions is created again.
     let stamp = folder.join("xtask-versions");
     if fs::read_to_string(&stamp).ok().as_deref() != Some(&versions) {
         let _ = fs::remove_dir_all(&folder);
@@ -71,7 +71,7 @@ fn version(versions: &str, package: &str) -> Result<String> {
     }
 }
 
-/// Makes an empty environment. Debian keeps the module for that in a package of its own.
+/// Creates an empty environment. On Debian, the venv module is a separate package.
 fn create(folder: &Path) -> Result<()> {
     let make = || {
         let name = if cfg!(windows) { "python" } else { "python3" };

@@ -1,7 +1,7 @@
-//! Running other programs, and where things are.
+//! Running other programs, and the paths of the checkout.
 
 use std::env;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output, Stdio};
@@ -23,14 +23,14 @@ pub fn target() -> PathBuf {
     }
 }
 
-/// The native `freeguide` command, where `cargo build --release` leaves it.
+/// The path of the native `freeguide` command after `cargo build --release`.
 pub fn freeguide() -> PathBuf {
     target()
         .join("release")
         .join(format!("freeguide{}", env::consts::EXE_SUFFIX))
 }
 
-/// One line about what is being done, on standard error like cargo's own.
+/// Prints one line of progress to standard error, as cargo does.
 pub fn say(message: &str) {
     if io::stderr().is_terminal() {
         eprintln!("\x1b[1;36mxtask\x1b[0m {message}");
@@ -39,37 +39,21 @@ pub fn say(message: &str) {
     }
 }
 
-/// The file that a program's name stands for on `PATH`.
+/// The file of a program on `PATH`.
 pub fn which(program: &str) -> Option<PathBuf> {
-    let names: Vec<OsString> = if cfg!(windows) {
-        ["exe", "cmd", "bat"]
-            .iter()
-            .map(|end| format!("{program}.{end}").into())
-            .collect()
-    } else {
-        vec![program.into()]
-    };
-    let path = env::var_os("PATH")?;
-    env::split_paths(&path)
-        .flat_map(|folder| {
-            names
-                .iter()
-                .map(move |name| folder.join(name))
-                .collect::<Vec<_>>()
-        })
-        .find(|file| file.is_file())
+    which::which(program).ok()
 }
 
-/// A program about to be run.
+/// A program to be run, with its arguments.
 pub struct Sh {
     command: Command,
     shown: String,
 }
 
-/// A program of that name from `PATH`, or that file, started in the checkout's root folder.
+/// A program by its name on `PATH` or by its file. It starts in the root folder of the checkout.
 pub fn sh(program: impl AsRef<OsStr>) -> Sh {
     let program = program.as_ref();
-    // npm is a script, which Windows finds by its full name only.
+    // npm is a script, and Windows only finds scripts by their full name.
     let found = program
         .to_str()
         .and_then(which)
@@ -84,11 +68,11 @@ pub fn sh(program: impl AsRef<OsStr>) -> Sh {
     Sh { command, shown }
 }
 
-/// The cargo that runs this program, so that all builds share one toolchain.
+/// The cargo that runs this program, so that all builds use the same toolchain.
 pub fn cargo() -> Sh {
     let mut sh = sh(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    // `cargo run` describes this package to this program in variables that build scripts of other
-    // packages may watch.
+    // `cargo run` sets variables that describe this package. Build scripts of other packages may
+    // depend on them.
     for (name, _) in env::vars_os() {
         let Some(text) = name.to_str() else { continue };
         if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
@@ -121,30 +105,30 @@ impl Sh {
         self
     }
 
-    /// Lets the program ask at the terminal, for a password, say.
+    /// Lets the program read from the terminal, for example a password.
     pub fn ask(mut self) -> Self {
         self.command.stdin(Stdio::inherit());
         self
     }
 
-    /// Runs it with its output shown.
+    /// Runs it and shows its output.
     pub fn run(mut self) -> Result<()> {
         let status = self.command.status();
         self.check(status)
     }
 
-    /// Runs it with its output kept back, and shown only where it fails.
+    /// Runs it and shows its output only if it fails.
     pub fn quietly(self) -> Result<()> {
         self.output().map(|_| ())
     }
 
-    /// Runs it and returns what it wrote to standard output.
+    /// Runs it and returns its standard output.
     pub fn read(self) -> Result<String> {
         let output = self.output()?;
         Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     }
 
-    /// Starts it with standard output as a pipe and standard error shown.
+    /// Starts it with standard output as a pipe. Standard error is shown.
     pub fn piped(mut self) -> Result<Piped> {
         let child = self.command.stdout(Stdio::piped()).spawn();
         match child {
@@ -181,27 +165,27 @@ impl Sh {
     fn not_started(&self, error: io::Error) -> anyhow::Error {
         let program = self.shown.split(' ').next().unwrap_or_default();
         match error.kind() {
-            io::ErrorKind::NotFound => anyhow!("{program} is not installed, or not on PATH"),
+            io::ErrorKind::NotFound => anyhow!("{program} is not installed or not on PATH"),
             _ => anyhow!(error).context(format!("cannot run `{}`", self.shown)),
         }
     }
 }
 
-/// A program that is running, with its standard output to be read.
+/// A running program whose standard output can be read.
 pub struct Piped {
     pub child: std::process::Child,
     sh: Sh,
 }
 
 impl Piped {
-    /// Waits for its end; an error where it failed.
+    /// Waits until it ends. Fails if the program failed.
     pub fn wait(mut self) -> Result<()> {
         let status = self.child.wait();
         self.sh.check(status)
     }
 }
 
-/// Copies a folder with all that is in it.
+/// Copies a folder recursively.
 pub fn copy_dir(from: &Path, to: &Path) -> Result<()> {
     std::fs::create_dir_all(to).with_context(|| format!("cannot make {}", to.display()))?;
     let entries =
@@ -219,7 +203,7 @@ pub fn copy_dir(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Puts a finished folder in the place of another, which stays until then.
+/// Replaces a folder by a finished one. The old one stays until then.
 pub fn replace_dir(new: &Path, place: &Path) -> Result<()> {
     let old = place.with_extension("old");
     let _ = std::fs::remove_dir_all(&old);

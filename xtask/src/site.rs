@@ -9,9 +9,9 @@ use crate::sh::{replace_dir, root, say};
 use crate::tools::{self, npm, npm_ci};
 use crate::wasm::{self, Build};
 
-/// Builds the package and the page with these builds of the runtime, which must have been made,
-/// and writes all that a static host needs to `out`: page, runtime, and the bundles of models/.
-/// Nothing in it depends on where it is served.
+/// Builds the package and the page with these builds of the runtime, which must exist, and writes
+/// everything that a static host needs to `out`: page, runtime, and the bundles of models/. The site
+/// works from any path.
 pub fn build(out: &Path, builds: &[Build]) -> Result<()> {
     for build in Build::ALL {
         if builds.contains(&build) {
@@ -21,13 +21,13 @@ pub fn build(out: &Path, builds: &[Build]) -> Result<()> {
         }
     }
     if !has_bundle()? {
-        say("models/ has no bundle: the page will have nothing to draw with");
+        say("models/ has no bundle, so the page will have no model");
     }
     package()?;
     page(out, &root().join("models"))
 }
 
-/// Builds the page around the package as it is, with the bundles of a folder.
+/// Builds the page with the current package and the bundles of a folder.
 pub fn page(out: &Path, models: &Path) -> Result<()> {
     npm_ci(&tools::www())?;
     say("building the page");
@@ -40,19 +40,19 @@ pub fn page(out: &Path, models: &Path) -> Result<()> {
     replace_dir(&new, out)
 }
 
-/// Builds the TypeScript package around the runtime that it has.
+/// Builds the TypeScript package with its current runtime.
 pub fn package() -> Result<()> {
     npm_ci(&tools::js())?;
     npm(&tools::js()).args("run build").quietly()
 }
 
-/// Installs what the package and the page are built with.
+/// Installs the npm packages that the package and the page are built with.
 pub fn packages() -> Result<()> {
     npm_ci(&tools::js())?;
     npm_ci(&tools::www())
 }
 
-/// Whether a model ships, so that a page without one is no surprise.
+/// Whether models/ contains a bundle.
 fn has_bundle() -> Result<bool> {
     let models = fs::read_dir(root().join("models")).context("cannot read models/")?;
     for model in models {

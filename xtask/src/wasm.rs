@@ -1,4 +1,4 @@
-//! The WebAssembly runtime in its two builds, from cargo to runtime-web/js/wasm/.
+//! The two builds of the WebAssembly runtime, from cargo to runtime-web/js/wasm/.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -14,10 +14,10 @@ use serde_json::Value;
 use crate::sh::{Sh, cargo, copy_dir, replace_dir, root, say, sh};
 use crate::{table_exports, tools};
 
-/// One of the runtime's two builds.
+/// A build of the runtime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Build {
-    /// burn's CPU kernels on WebAssembly SIMD
+    /// The CPU, with WebAssembly SIMD
     Cpu,
     /// WebGPU
     #[value(name = "webgpu")]
@@ -25,10 +25,10 @@ pub enum Build {
 }
 
 impl Build {
-    /// Both, the quicker one first.
+    /// Both builds. The one that compiles faster comes first.
     pub const ALL: [Build; 2] = [Build::Cpu, Build::WebGpu];
 
-    /// The crate's feature, and the name of every folder and file of this build.
+    /// The feature of the crate, and the name in every folder and file of this build.
     pub fn name(self) -> &'static str {
         match self {
             Build::Cpu => "cpu",
@@ -36,8 +36,8 @@ impl Build {
         }
     }
 
-    /// Kernels run in wasm on the CPU build, so it is built for speed; on WebGPU they are shaders
-    /// and the file's size is what a visitor waits for.
+    /// The CPU build runs kernels in wasm, so it is optimised for speed. On WebGPU, kernels are shaders,
+    /// and visitors wait for the download, so that build is optimised for size.
     fn optimisation(self) -> &'static str {
         match self {
             Build::Cpu => "-O3",
@@ -45,8 +45,8 @@ impl Build {
         }
     }
 
-    /// What this build has otherwise than `[profile.wasm]`. The library's pixels are computed by kernels for the CPU there;
-    /// in the WebGPU build it writes shaders, each once.
+    /// Settings that differ from `[profile.wasm]`. That profile optimises the library's CPU kernels for speed; in the
+    /// WebGPU build, the library only writes each shader once.
     fn profile(self) -> &'static [&'static str] {
         match self {
             Build::Cpu => &[],
@@ -57,12 +57,12 @@ impl Build {
         }
     }
 
-    /// Its own target folder: a change of features would rebuild burn in a shared one.
+    /// A target folder per build. In a shared one, a change of features would rebuild burn.
     fn target(self) -> PathBuf {
         root().join("target").join(format!("wasm-{}", self.name()))
     }
 
-    /// What people call it.
+    /// The title in the table of sizes.
     fn title(self) -> &'static str {
         match self {
             Build::Cpu => "For the CPU",
@@ -75,12 +75,12 @@ impl Build {
             .join("wasm32-unknown-unknown/wasm/freeguide_web.wasm")
     }
 
-    /// The finished files, of which the TypeScript package gets a copy.
+    /// The folder of the finished files, which are copied into the TypeScript package.
     fn package(self) -> PathBuf {
         self.target().join("package")
     }
 
-    /// Where the TypeScript package has its copy.
+    /// The folder of the copy in the TypeScript package.
     fn installed(self) -> PathBuf {
         tools::js().join("wasm").join(self.name())
     }
@@ -90,18 +90,18 @@ impl Build {
             .join(format!("freeguide_{}_bg.wasm", self.name()))
     }
 
-    /// A file as old as the start of the last compilation that succeeded.
+    /// A file with the time at which the last successful compilation started.
     fn compiled_since(self) -> PathBuf {
         self.target().join("compiled-since")
     }
 
-    /// The file that says what the package was made of.
+    /// The file that records what the package was made from.
     fn stamp_file(self) -> PathBuf {
         self.target().join("packaged")
     }
 
-    /// Whether the package lies ready that [`compile`] and [`finish`] would make, as far as can be
-    /// told without asking cargo, which may begin to compile.
+    /// Whether the package that [`compile`] and [`finish`] would make is up to date, judged without
+    /// calling cargo, which might start to compile.
     pub fn is_fresh(self, tools: &Tools) -> bool {
         let age = |path: &Path| fs::metadata(path).and_then(|about| about.modified()).ok();
         let (Some(since), Ok(sources)) = (
@@ -115,7 +115,7 @@ impl Build {
         sources_in(&sources).chain([lock]).all(unchanged) && self.is_packaged(tools)
     }
 
-    /// Whether the package was made of the file that cargo has made last.
+    /// Whether the package was made from cargo's latest output.
     fn is_packaged(self, tools: &Tools) -> bool {
         let (Ok(wanted), Ok(was)) = (stamp(self, tools), fs::read_to_string(self.stamp_file()))
         else {
@@ -125,8 +125,8 @@ impl Build {
     }
 }
 
-/// The sources in the rule that cargo writes beside what it makes: "made: source source …", with a
-/// backslash before a space in a name.
+/// The sources in the dependency file that cargo writes beside its output: "output: source source …",
+/// with a backslash before each space in a name.
 fn sources_in(rule: &str) -> impl Iterator<Item = PathBuf> {
     let sources = rule
         .split_once(": ")
@@ -139,12 +139,12 @@ fn sources_in(rule: &str) -> impl Iterator<Item = PathBuf> {
     sources.into_iter()
 }
 
-/// WebAssembly features that rustc's output has and an older wasm-opt must be told of.
+/// WebAssembly features that rustc's output uses. An older wasm-opt must be told about them.
 const WASM_FEATURES: &str = "--enable-simd --enable-bulk-memory --enable-sign-ext \
      --enable-nontrapping-float-to-int --enable-mutable-globals --enable-reference-types \
      --enable-multivalue";
 
-/// Makes the builds, one after the other; tools are fetched while cargo is at the first.
+/// Makes the builds one after the other. Tools are installed during the first compilation.
 pub fn build_all(builds: &[Build]) -> Result<()> {
     tools::wasm_target()?;
     thread::scope(|scope| {
@@ -166,7 +166,7 @@ pub fn build_all(builds: &[Build]) -> Result<()> {
     })
 }
 
-/// What makes a package of cargo's output.
+/// The tools that turn cargo's output into a package.
 pub struct Tools {
     bindgen: PathBuf,
     optimiser: Option<PathBuf>,
@@ -181,7 +181,7 @@ impl Tools {
     }
 }
 
-/// Cargo's part.
+/// Compiles a build with cargo.
 pub fn compile(build: Build) -> Result<()> {
     let started = build.target().join("compile-started");
     fs::create_dir_all(build.target())?;
@@ -204,12 +204,12 @@ fn cargo_build(build: Build, features: &str) -> Result<Sh> {
         .arg(features)
         .arg("--target-dir")
         .arg(build.target())
-        // It comes before all other variables with flags.
+        // This variable takes precedence over all others that set flags.
         .env("CARGO_ENCODED_RUSTFLAGS", flags()?.join("\x1f")))
 }
 
-/// The compiler's flags for what runs in a browser. Panics name the file that they come from, which
-/// is nobody's home folder: paths of dependencies begin with the package's name.
+/// The compiler flags for the browser. Panic messages contain file names; the flags shorten those of
+/// dependencies so that they start with the package's name and not with the user's home folder.
 fn flags() -> Result<Vec<String>> {
     let about = cargo()
         .args("metadata --format-version 1 --filter-platform wasm32-unknown-unknown")
@@ -239,8 +239,8 @@ fn flags() -> Result<Vec<String>> {
     Ok(flags)
 }
 
-/// Makes a build around a network of one's own, which `variables` name to the compiler, and puts
-/// the finished files into `place`. The usual build stays what it is.
+/// Makes a build with a user's own network, which `variables` describe to the compiler, and writes the
+/// finished files to `place`. The usual build is not changed.
 pub fn build_around(
     build: Build,
     variables: &[(&str, String)],
@@ -262,7 +262,8 @@ pub fn build_around(
     package(build, tools, place)
 }
 
-/// The rest: JavaScript glue and optimiser. What was made before stays until all is done.
+/// Makes the package from cargo's output: JavaScript glue and optimised WebAssembly. The old package
+/// stays until the new one is complete.
 pub fn finish(build: Build, tools: &Tools) -> Result<()> {
     if build.is_packaged(tools) {
         return Ok(());
@@ -275,7 +276,7 @@ pub fn finish(build: Build, tools: &Tools) -> Result<()> {
     Ok(())
 }
 
-/// JavaScript glue and optimised WebAssembly of what cargo has compiled last, into a new folder.
+/// Writes JavaScript glue and optimised WebAssembly from cargo's latest output into a new folder.
 fn package(build: Build, tools: &Tools, new: &Path) -> Result<()> {
     let name = format!("freeguide_{}", build.name());
     let _ = fs::remove_dir_all(new);
@@ -298,8 +299,8 @@ fn package(build: Build, tools: &Tools, new: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Refuses a module each of whose exports runs all constructors again: `runtime-web/src/start.rs` says why the linker
-/// may make it so. The names of functions, which are still there, tell.
+/// Refuses a module in which every export runs all constructors again; `runtime-web/src/start.rs` explains why the
+/// linker may produce one. Such a module is recognised by its function names, which are still present at this point.
 fn check_exports(module: &[u8]) -> Result<()> {
     const WRAPPED: &[u8] = b".command_export";
     if module.windows(WRAPPED.len()).any(|name| name == WRAPPED) {
@@ -308,12 +309,12 @@ fn check_exports(module: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Gives the TypeScript package a copy of a build.
+/// Copies a build into the TypeScript package.
 pub fn install(build: Build) -> Result<()> {
     install_from(build, &build.package())
 }
 
-/// Gives the TypeScript package a copy of the files in `folder` as a build.
+/// Copies the files in `folder` into the TypeScript package as a build.
 pub fn install_from(build: Build, folder: &Path) -> Result<()> {
     let place = build.installed();
     let new = place.with_extension("new");
@@ -322,7 +323,7 @@ pub fn install_from(build: Build, folder: &Path) -> Result<()> {
     replace_dir(&new, &place)
 }
 
-/// Gives the TypeScript package the usual build back, or takes it away where none was made.
+/// Restores the usual build in the TypeScript package, or removes it if none was made.
 pub fn restore(build: Build) -> Result<()> {
     match build.package().exists() {
         true => install(build),
@@ -330,7 +331,7 @@ pub fn restore(build: Build) -> Result<()> {
     }
 }
 
-/// Leaves a build out of the TypeScript package, which then takes that device for refused.
+/// Removes a build from the TypeScript package, which then rejects that device.
 pub fn withdraw(build: Build) -> Result<()> {
     let place = build.installed();
     if place.exists() {
@@ -339,7 +340,7 @@ pub fn withdraw(build: Build) -> Result<()> {
     Ok(())
 }
 
-/// Optimises a file in place; where that fails the file stays as it is, which works too.
+/// Optimises a file in place. If that fails, the file stays as it is, which also works.
 fn optimise(build: Build, optimiser: &Path, file: &Path) {
     let smaller = file.with_extension("opt");
     let done = sh(optimiser)
@@ -356,15 +357,15 @@ fn optimise(build: Build, optimiser: &Path, file: &Path) {
             Ok(fs::rename(&smaller, file)?)
         });
     if let Err(error) = done {
-        say(&format!("the runtime stays unoptimised: {error:#}"));
+        say(&format!("the runtime is not optimised: {error:#}"));
         let _ = fs::remove_file(smaller);
     }
 }
 
-/// Counts the changes of [`finish`]: packages that an older one made are made again.
+/// The version of [`finish`]. Packages of an older version are made again.
 const PACKAGING: u32 = 3;
 
-/// What the packaged files depend on: cargo's file and the tools.
+/// The inputs of a package: cargo's output and the tools.
 fn stamp(build: Build, tools: &Tools) -> Result<String> {
     let path = build.compiled();
     let about = fs::metadata(&path).with_context(|| format!("no {}", path.display()))?;
@@ -383,11 +384,10 @@ fn stamp(build: Build, tools: &Tools) -> Result<String> {
     ))
 }
 
-/// Writes docs/results/wasm-size.md: which crates the bytes of each build come from.
+/// Writes docs/results/wasm-size.md: the size of each build by crate.
 pub fn write_sizes() -> Result<()> {
     let tools = Tools::get()?;
-    let optimiser = (tools.optimiser.as_ref())
-        .context("wasm-opt is needed: install binaryen, of which it is a part")?;
+    let optimiser = (tools.optimiser.as_ref()).context("wasm-opt is missing: install binaryen")?;
     let mut command = sh("node").arg(root().join("xtask/wasm-sizes.mjs"));
     for build in Build::ALL {
         let folder = build.target().join("sizes");
@@ -396,7 +396,7 @@ pub fn write_sizes() -> Result<()> {
             .arg(&folder)
             .arg(build.compiled())
             .quietly()?;
-        // The same optimisation, and the names kept.
+        // The same optimisation as in the package, but with names.
         let named = folder.join("optimised.wasm");
         sh(optimiser)
             .arg(build.optimisation())
@@ -419,9 +419,9 @@ pub fn write_sizes() -> Result<()> {
     Ok(())
 }
 
-/// Prints what each build weighs: as it is, and as a host sends it.
+/// Prints the size of each build, uncompressed and compressed.
 pub fn print_sizes(builds: &[Build]) -> Result<()> {
-    // Node has both compressors, and is needed for the rest anyhow.
+    // Node has both compressors and is needed anyway.
     const WEIGH: &str = "
         const { readFileSync } = require('node:fs'), zlib = require('node:zlib');
         const raw = readFileSync(process.argv[1]);

@@ -1,11 +1,11 @@
-//! What stands beside a measurement: the machine that it was taken on.
+//! A description of the machine, for the results of measurements.
 
 use std::fs;
 use std::thread;
 
 use crate::sh::sh;
 
-/// The processor's name, how many of its cores this program may use, and the operating system's kernel.
+/// The processor's name, the number of cores that this program may use, and the kernel of the operating system.
 pub fn describe() -> String {
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let kernel = sh("uname")
@@ -24,7 +24,7 @@ fn processor() -> String {
             .map(|(_, value)| value.trim().to_owned())
     };
     match field("model name") {
-        // A virtual machine's name may say no more than the maker's; the family tells the generation.
+        // In a virtual machine, the name may be the maker's only; family and model give the generation.
         Some(name) => match (field("cpu family"), field("model")) {
             (Some(family), Some(model)) => format!("{name} (family {family}, model {model})"),
             _ => name,

@@ -1,4 +1,4 @@
-//! `cargo xtask bench …`: measurements against the tools that people use today, and the documents with their results.
+//! `cargo xtask bench …`: measures against other tools and writes the results to docs/results/.
 
 mod machine;
 mod process;

@@ -1,4 +1,4 @@
-//! What a program cost while it ran.
+//! Time and memory of a running program.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -7,19 +7,19 @@ use anyhow::Result;
 
 use crate::sh::{Sh, sh};
 
-/// What a program cost.
+/// The cost of running a program.
 #[derive(Clone, Copy, Debug)]
 pub struct Cost {
     /// Seconds from its start to its end.
     pub seconds: f64,
-    /// Seconds of processor time, of all threads.
+    /// Seconds of processor time over all threads.
     pub cpu_seconds: f64,
-    /// The most memory that it held at a time, in bytes.
+    /// Peak memory in bytes.
     pub peak_memory: u64,
 }
 
 impl Cost {
-    /// The better of two in everything.
+    /// The shorter times of two runs, and the larger memory.
     pub fn best(self, other: Self) -> Self {
         Self {
             seconds: self.seconds.min(other.seconds),
@@ -29,17 +29,17 @@ impl Cost {
     }
 }
 
-/// Runs a program to its end.
+/// Runs a program and measures it.
 ///
-/// Processor time and memory are the kernel's own numbers, of Linux' /proc, read while the program runs: the last
-/// reading is at most 20 ms old. On other systems they are 0.
+/// Processor time and memory come from Linux' /proc, read while the program runs; the last reading is at most 20 ms
+/// old. On other systems they are 0.
 pub fn measure(program: Sh) -> Result<Cost> {
     let ticks = sh("getconf").args("CLK_TCK").read().ok();
     let ticks: f64 = ticks.and_then(|t| t.parse().ok()).unwrap_or(100.0);
     let start = Instant::now();
     let mut running = program.piped()?;
     let id = running.child.id();
-    // What it prints is read, so that it never waits for that, and not used.
+    // Read and discard the output, so that the program never waits for a full pipe.
     let pipe = running.child.stdout.take();
     let reader = std::thread::spawn(move || {
         pipe.map(|mut pipe| std::io::copy(&mut pipe, &mut std::io::sink()))
@@ -60,7 +60,7 @@ pub fn measure(program: Sh) -> Result<Cost> {
     })
 }
 
-/// User and system time, fields 14 and 15 of `stat`; the name in field 2 may hold anything, but ends the last `)`.
+/// User and system time, fields 14 and 15 of `stat`. The name in field 2 may contain anything; it ends at the last `)`.
 fn processor_ticks(id: u32) -> Option<f64> {
     let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();

@@ -12,16 +12,16 @@ use super::process::{Cost, measure};
 use crate::checks;
 use crate::sh::{Sh, freeguide, root, say, sh, target};
 
-/// The version that the table is made with; its wheels hold a CPU build, which is all that is used.
+/// The version for the table. Only its CPU backend is used.
 const TORCH: &str = "torch==2.15.0";
 
-/// Where the table is written.
+/// The file of the table.
 const REPORT: &str = "docs/results/bench-train.md";
 
-/// Steps of the short training that is subtracted from the long one.
+/// The number of steps of the short training, which is subtracted from the long one.
 const FIRST_STEPS: u64 = 2;
 
-/// What is trained.
+/// A network and a batch to train.
 struct Setting {
     size: usize,
     batch: usize,
@@ -29,7 +29,7 @@ struct Setting {
     attention_resolutions: &'static [usize],
 }
 
-/// emoji16's network, and its like for larger images.
+/// The network of emoji16, and similar ones for larger images.
 const SETTINGS: [Setting; 3] = [
     Setting {
         size: 16,
@@ -100,8 +100,8 @@ guidance = 0
     }
 }
 
-/// What one side did: a short training and a long one. Their difference is training alone, without starting, loading
-/// the data and saving.
+/// A short and a long training by one of the two programs. The difference is training without start-up, loading the
+/// data and saving.
 #[derive(Clone, Copy)]
 struct Runs {
     short: Cost,
@@ -127,7 +127,7 @@ impl Runs {
         images / (self.long.seconds - self.short.seconds)
     }
 
-    /// Processor seconds for a thousand images.
+    /// Processor seconds per thousand images.
     fn cpu_per_thousand(self, images: f64) -> f64 {
         (self.long.cpu_seconds - self.short.cpu_seconds) / images * 1000.0
     }
@@ -137,7 +137,7 @@ impl Runs {
 ///
 /// # Errors
 ///
-/// Where a program is missing or fails.
+/// If a program is missing or fails.
 pub fn run(python: Option<&Path>, threads: &[usize], rounds: usize, steps: u64) -> Result<()> {
     say("building the freeguide command");
     checks::command()?;
@@ -154,7 +154,7 @@ pub fn run(python: Option<&Path>, threads: &[usize], rounds: usize, steps: u64) 
         for setting in &SETTINGS {
             let at = format!("{0}×{0}, {threads} threads", setting.size);
             let mut best: Option<[Runs; 2]> = None;
-            // In turns, so that whatever else the machine does meets both.
+            // In turns, so that other work on the machine affects both.
             for round in 1..=rounds {
                 say(&format!("{at}, round {round} of {rounds}: freeguide"));
                 let ours = Runs::measure(steps, |n| ours(setting, &folder, threads, n))?;
@@ -186,7 +186,7 @@ pub fn run(python: Option<&Path>, threads: &[usize], rounds: usize, steps: u64) 
     Ok(())
 }
 
-/// A Python environment with PyTorch, made once.
+/// A Python environment with PyTorch, created once.
 fn environment() -> Result<PathBuf> {
     let place = target().join("bench-python");
     let python = place.join("bin").join("python");
@@ -196,7 +196,9 @@ fn environment() -> Result<PathBuf> {
             .args("-m venv")
             .arg(&place)
             .quietly()
-            .context("Python 3 with venv is needed; or name one that has PyTorch with --python")?;
+            .context(
+                "Python 3 with venv is needed; or name a Python that has PyTorch with --python",
+            )?;
         sh(&python)
             .args("-m pip install --quiet")
             .arg(TORCH)
@@ -205,7 +207,7 @@ fn environment() -> Result<PathBuf> {
     Ok(python)
 }
 
-/// Nine classes of pictures of noise: the network does not care, and neither does the clock.
+/// Nine classes of noise images. The content does not affect the speed.
 fn pictures(data: &Path) -> Result<()> {
     const SIZE: u32 = 64;
     let mut state = 1u32;
@@ -228,7 +230,7 @@ fn pictures(data: &Path) -> Result<()> {
     Ok(())
 }
 
-/// `freeguide train`, as anybody runs it.
+/// `freeguide train`, as a user runs it.
 fn ours(setting: &Setting, folder: &Path, threads: usize, steps: u64) -> Result<Sh> {
     let recipe = folder.join("recipe.toml");
     fs::write(&recipe, setting.recipe(steps))?;
@@ -255,7 +257,7 @@ fn theirs(setting: &Setting, python: &Path, threads: usize, steps: u64) -> Sh {
             setting.size, setting.batch
         ))
         .args(&format!("--steps {steps} --threads {threads}"))
-        // Threads that wait must not spin: on a machine with other work that would count as theirs.
+        // Waiting threads must not spin: on a machine with other work, that would count as processor time.
         .env("OMP_WAIT_POLICY", "PASSIVE")
 }
 

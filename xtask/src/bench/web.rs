@@ -13,20 +13,20 @@ use crate::wasm::{self, Build};
 
 /// What is measured.
 pub struct Measured {
-    /// The model of models/ that is sampled.
+    /// The model to sample, a folder in models/.
     pub model: String,
-    /// A folder with the same model as one ONNX file (inputs `z`, `log_snr` and `class`); the
-    /// command writes one where none is given.
+    /// A folder with the same model as one ONNX file (inputs `z`, `log_snr` and `class`). Without it,
+    /// `freeguide export` writes one.
     pub onnx: Option<PathBuf>,
-    /// How often every contender has its turn; the best counts.
+    /// The number of rounds; the best one counts.
     pub rounds: usize,
-    /// Steps that are timed at a time.
+    /// The number of timed steps in a round.
     pub steps: usize,
-    /// WebGPU too, on the software adapter that headless Chromium has.
+    /// Whether to measure WebGPU too, on the software adapter of headless Chromium.
     pub webgpu: bool,
 }
 
-/// Builds the runtime, writes the model as ONNX, measures all in one Chromium and writes
+/// Builds the runtime, writes the model as ONNX, measures everything in one Chromium and writes
 /// docs/results/bench-web.md.
 pub fn run(measured: &Measured) -> Result<()> {
     let builds = if measured.webgpu {

@@ -152,7 +152,6 @@ fn decode(file: impl std::io::BufRead + std::io::Seek) -> Result<Vec<[u8; 4]>> {
 mod tests {
     use std::io::Cursor;
 
-    use png::BitDepth;
     use serde_json::json;
 
     use super::*;

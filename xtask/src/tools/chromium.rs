@@ -1,4 +1,4 @@
-//! The browser for the tests.
+//! The browser that the tests use.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ const MAC: [&str; 2] = [
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
 ];
 
-/// A Chromium or Chrome: the variable `CHROMIUM`, else one on `PATH`, else the package manager's.
+/// A Chromium or Chrome: from the variable `CHROMIUM`, else from `PATH`, else installed by the package manager.
 pub fn chromium() -> Result<PathBuf> {
     if let Some(path) = env::var_os("CHROMIUM").map(PathBuf::from) {
         if !runs(&path) {
@@ -35,8 +35,10 @@ pub fn chromium() -> Result<PathBuf> {
         usual: "chromium",
         brew: "--cask chromium",
     })
-    .context("the browser tests need Chromium or Chrome (the variable CHROMIUM can name it)")?;
-    find().context("the installed Chromium is not on PATH: name it in the variable CHROMIUM")
+    .context(
+        "the browser tests need Chromium or Chrome; the variable CHROMIUM can name its file",
+    )?;
+    find().context("the installed Chromium is not on PATH: set the variable CHROMIUM to its file")
 }
 
 fn find() -> Option<PathBuf> {

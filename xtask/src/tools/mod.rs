@@ -1,6 +1,6 @@
-//! The tools and packages that building and testing need. Each function makes sure of one, is
-//! quiet where it is there already, says in one line what it installs, and where it cannot
-//! install, fails with one line that names the tool and the command.
+//! The tools and packages that building and testing need. Each function provides one of them. It
+//! prints nothing if the tool is present, says in one line what it installs, and if it cannot install
+//! it, fails with one line that names the tool and the command.
 
 mod chromium;
 mod mpi;
@@ -21,22 +21,22 @@ use anyhow::Result;
 
 use crate::sh::{root, say};
 
-/// The TypeScript package.
+/// The folder of the TypeScript package.
 pub fn js() -> PathBuf {
     root().join("runtime-web/js")
 }
 
-/// The page.
+/// The folder of the page.
 pub fn www() -> PathBuf {
     root().join("www")
 }
 
-/// The tests in a browser.
+/// The folder of the browser tests.
 pub fn browser_tests() -> PathBuf {
     root().join("tests/browser")
 }
 
-/// All of them, for `cargo xtask setup`.
+/// Provides all tools, for `cargo xtask setup`.
 pub fn all() -> Result<()> {
     wasm_target()?;
     rustfmt()?;

@@ -1,4 +1,4 @@
-//! MPI, for the tests of several processes that work as one.
+//! MPI, for the tests of distributed training.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -7,14 +7,14 @@ use std::sync::OnceLock;
 use super::system::{self, Package};
 use crate::sh::{say, sh, which};
 
-/// What building with MPI and running it needs: the compiler's wrapper, the launcher, and libclang, by which its C
-/// headers are read.
+/// The packages for building and running with MPI: the compiler wrapper, the launcher, and libclang, which reads MPI's
+/// C headers.
 const PACKAGE: Package = Package {
     usual: "libopenmpi-dev openmpi-bin libclang-dev",
     brew: "open-mpi llvm",
 };
 
-/// Where libclang lies on most systems.
+/// The usual folders of libclang.
 const USUAL: [&str; 6] = [
     "/usr/lib",
     "/usr/lib64",
@@ -24,15 +24,15 @@ const USUAL: [&str; 6] = [
     "/usr/local/opt/llvm/lib",
 ];
 
-/// The cargo arguments that build with MPI, where it is there or can be installed; none where not, which leaves out what
-/// only MPI can show.
+/// The cargo arguments for building with MPI, if MPI is present or can be installed. Otherwise empty, which leaves out
+/// the tests that need MPI.
 pub fn mpi() -> &'static str {
     static ARGUMENTS: OnceLock<&str> = OnceLock::new();
     ARGUMENTS.get_or_init(|| {
         if !is_there()
             && let Err(error) = system::install(&PACKAGE)
         {
-            say(&format!("no MPI, so its tests are left out: {error:#}"));
+            say(&format!("without MPI, its tests are skipped: {error:#}"));
         }
         match is_there() {
             true => "--features freeguide-trainer/mpi",
@@ -45,7 +45,7 @@ fn is_there() -> bool {
     which("mpicc").is_some() && which("mpirun").is_some() && libclang()
 }
 
-/// Whether a libclang lies where its users look for it.
+/// Whether a libclang is in one of the folders where programs look for it.
 fn libclang() -> bool {
     let holds = |folder: &Path| {
         let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
@@ -60,7 +60,7 @@ fn libclang() -> bool {
         return holds(Path::new(&path));
     }
     let configured = sh("llvm-config").arg("--libdir").read().ok();
-    // Debian keeps every version in a folder of its own.
+    // Debian has a folder per version.
     let folders = std::fs::read_dir("/usr/lib")
         .into_iter()
         .flatten()

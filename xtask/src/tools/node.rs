@@ -1,4 +1,4 @@
-//! Node, npm and the packages that come through them.
+//! Node, npm and npm packages.
 
 use std::fs;
 use std::path::Path;
@@ -7,10 +7,10 @@ use anyhow::{Context, Result, bail};
 
 use crate::sh::{Sh, root, say, sh, which};
 
-/// The oldest Node that Vite runs on, major and minor.
+/// The oldest Node that Vite supports, as major and minor version.
 const OLDEST_NODE: (u32, u32) = (20, 19);
 
-/// An `npm` command in a folder, with its advertisements off.
+/// An `npm` command in a folder, without funding and update messages.
 pub fn npm(folder: &Path) -> Sh {
     sh("npm")
         .dir(folder)
@@ -19,7 +19,7 @@ pub fn npm(folder: &Path) -> Sh {
         .env("npm_config_update_notifier", "false")
 }
 
-/// The packages of a folder's package-lock.json, installed anew only where it has changed.
+/// Installs the packages of a folder's package-lock.json, if they have changed since the last time.
 pub fn npm_ci(folder: &Path) -> Result<()> {
     node()?;
     let shown = folder.strip_prefix(root()).unwrap_or(folder).display();
@@ -38,7 +38,7 @@ pub fn npm_ci(folder: &Path) -> Result<()> {
     fs::write(&stamp, wanted).with_context(|| format!("cannot write {}", stamp.display()))
 }
 
-/// Fails with one line where Node is missing or too old.
+/// Fails with one line if Node is missing or too old.
 fn node() -> Result<()> {
     let (major, minor) = OLDEST_NODE;
     let how = format!("install Node {major}.{minor} or newer with npm: https://nodejs.org");
@@ -54,7 +54,7 @@ fn node() -> Result<()> {
     Ok(())
 }
 
-/// Major and minor of "v20.19.2".
+/// Major and minor version from a string such as "v20.19.2".
 fn version(printed: &str) -> Option<(u32, u32)> {
     let mut numbers = printed
         .strip_prefix('v')?

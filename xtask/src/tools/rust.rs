@@ -1,4 +1,4 @@
-//! What comes through rustup and cargo.
+//! Tools that rustup and cargo install.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use crate::sh::{cargo, root, say, sh, target, which};
 
 const WASM_TARGET: &str = "wasm32-unknown-unknown";
 
-/// The standard library for WebAssembly.
+/// Provides the standard library for WebAssembly.
 pub fn wasm_target() -> Result<()> {
     let there = || -> Result<bool> {
         let rustc = sh("rustc")
@@ -20,7 +20,7 @@ pub fn wasm_target() -> Result<()> {
     if !there()? {
         if which("rustup").is_none() {
             bail!(
-                "Rust's {WASM_TARGET} target is missing: install it as your Rust came, or with rustup (https://rustup.rs): rustup target add {WASM_TARGET}"
+                "Rust's {WASM_TARGET} target is missing: install it from where you got Rust, or with rustup (https://rustup.rs): rustup target add {WASM_TARGET}"
             );
         }
         say(&format!("rustup target add {WASM_TARGET}"));
@@ -29,12 +29,12 @@ pub fn wasm_target() -> Result<()> {
     Ok(())
 }
 
-/// The formatter, a component that minimal toolchains lack.
+/// Provides the formatter, which minimal toolchains lack.
 pub fn rustfmt() -> Result<()> {
     if cargo().args("fmt --version").quietly().is_err() {
         if which("rustup").is_none() {
             bail!(
-                "rustfmt is missing: install it as your Rust came, or with rustup (https://rustup.rs): rustup component add rustfmt"
+                "rustfmt is missing: install it from where you got Rust, or with rustup (https://rustup.rs): rustup component add rustfmt"
             );
         }
         say("rustup component add rustfmt");
@@ -43,8 +43,8 @@ pub fn rustfmt() -> Result<()> {
     Ok(())
 }
 
-/// The wasm-bindgen command of exactly the version of the crate, which it insists on: one on
-/// `PATH`, else our own under target/tools.
+/// The wasm-bindgen command, from `PATH` or installed into target/tools. Its version must be exactly
+/// that of the crate.
 pub fn wasm_bindgen() -> Result<PathBuf> {
     let version = locked_version("wasm-bindgen")?;
     let right = |path: &Path| {
@@ -63,7 +63,7 @@ pub fn wasm_bindgen() -> Result<PathBuf> {
     say(&format!(
         "cargo install wasm-bindgen-cli {version} into target/tools (about 2 minutes)"
     ));
-    // Without its default features, which are for its test runner and bring a TLS stack.
+    // The default features are for its test runner and bring a TLS stack.
     let install = || {
         cargo()
             .args("install wasm-bindgen-cli --no-default-features --bin wasm-bindgen --force")
@@ -72,7 +72,7 @@ pub fn wasm_bindgen() -> Result<PathBuf> {
             .arg("--root")
             .arg(&tools)
     };
-    // Its lock file first; a registry mirror may lack a version that stands there.
+    // First with its lock file. A registry mirror may lack a version that it names.
     let installed = install()
         .arg("--locked")
         .quietly()
@@ -83,10 +83,10 @@ pub fn wasm_bindgen() -> Result<PathBuf> {
     Ok(own)
 }
 
-/// The version of burn-onnx that writes code for our burn.
+/// The version of burn-onnx that generates code for our version of burn.
 const BURN_ONNX: &str = "0.22.0";
 
-/// burn-onnx's command, our own under target/tools.
+/// The command of burn-onnx, installed into target/tools.
 pub fn onnx2burn() -> Result<PathBuf> {
     let tools = target()
         .join("tools")
@@ -100,7 +100,7 @@ pub fn onnx2burn() -> Result<PathBuf> {
     say(&format!(
         "cargo install burn-onnx {BURN_ONNX} into target/tools (about 5 minutes)"
     ));
-    // It runs for a second: optimised, it would take longer to be made.
+    // It runs for a second; an optimised build would take longer to compile.
     cargo()
         .args("install burn-onnx --debug --locked --bin onnx2burn --version")
         .arg(format!("={BURN_ONNX}"))

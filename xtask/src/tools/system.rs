@@ -1,4 +1,4 @@
-//! The machine's own package manager.
+//! The package manager of the machine.
 
 use std::io::{self, IsTerminal};
 
@@ -6,10 +6,10 @@ use anyhow::{Context, Result, bail};
 
 use crate::sh::{Sh, say, sh, which};
 
-/// What one package manager calls its command, and how it is told not to ask.
+/// The commands of a package manager, with the flags that make it ask nothing.
 struct Manager {
     program: &'static str,
-    /// Brings the lists of packages up to date first, where an install does not do so itself.
+    /// Updates the package lists, if installing does not do so itself.
     update: Option<&'static str>,
     install: &'static str,
     /// Homebrew installs for the user and refuses to run as root.
@@ -55,25 +55,25 @@ const MANAGERS: [Manager; 6] = [
     },
 ];
 
-/// A package by the names it has where the names differ.
+/// The names of a package.
 pub struct Package {
     pub usual: &'static str,
-    /// Homebrew's arguments.
+    /// The arguments for Homebrew.
     pub brew: &'static str,
 }
 
 /// Installs a package with the package manager of this machine.
 ///
 /// # Errors
-/// One line with the command that a person would type, where there is no package manager, it may
-/// not be run, or it fails.
+/// One line with the command to type, if there is no package manager, if it may not be run, or if it
+/// fails.
 pub fn install(package: &Package) -> Result<()> {
     let Some(manager) = MANAGERS
         .iter()
         .find(|manager| which(manager.program).is_some())
     else {
         bail!(
-            "no package manager known here; install {} by hand",
+            "found no package manager; install {} by hand",
             package.usual
         );
     };
@@ -92,7 +92,7 @@ pub fn install(package: &Package) -> Result<()> {
     let by_hand = format!("{sudo}{} {install} {names}", manager.program);
     let prefix = match sudo {
         "" => Prefix::None,
-        _ => privileges().with_context(|| format!("root's rights are needed: {by_hand}"))?,
+        _ => privileges().with_context(|| format!("root privileges are needed: {by_hand}"))?,
     };
     let command = |args: &str| -> Sh {
         let start = match prefix {
@@ -104,7 +104,7 @@ pub fn install(package: &Package) -> Result<()> {
     };
     say(&by_hand);
     if let Some(update) = manager.update {
-        // A broken third-party list fails an update; what we want may still be installable.
+        // A broken third-party list makes the update fail, but the package may still install.
         let _ = command(update).quietly();
     }
     command(&format!("{} {names}", manager.install))
@@ -117,11 +117,11 @@ enum Prefix {
     None,
     /// May ask for a password at the terminal.
     Sudo,
-    /// Fails rather than ask.
+    /// Fails instead of asking.
     SilentSudo,
 }
 
-/// How this user gets root's rights, if so.
+/// How this user can get root privileges, if at all.
 fn privileges() -> Option<Prefix> {
     which("sudo")?;
     if io::stdin().is_terminal() && io::stderr().is_terminal() {

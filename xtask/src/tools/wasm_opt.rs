@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use super::system::{self, Package};
 use crate::sh::{say, which};
 
-/// `wasm-opt`, or nothing where it cannot be had: an unoptimised file works too, but is larger
-/// and slower.
+/// `wasm-opt`, or `None` if it cannot be installed. An unoptimised file also works, but is larger and
+/// slower.
 pub fn wasm_opt() -> Option<PathBuf> {
     if let Some(path) = which("wasm-opt") {
         return Some(path);
