@@ -9,7 +9,7 @@ use super::intake::Intake;
 use super::quantized::Scales;
 use super::safetensors::FileReader;
 use super::{BundleError, Config, Loadable, MemoryEstimate, Network, WeightsFile, parameters};
-use crate::kernels::kept_weights;
+use crate::kernels::cached_weight_bytes;
 use crate::network::UNet;
 use crate::sampler::{Run, evaluations, rows};
 use crate::settings::{Plan, Request, RequestError};
@@ -159,7 +159,7 @@ impl<N: Loadable> NetworkLoader<N> {
         let image = self.config.image;
         let (kept, row, activation) = match &self.config.network {
             Network::UNet(network) => (
-                kept_weights(self.expected.values(), &self.device),
+                cached_weight_bytes(self.expected.values(), &self.device),
                 network.row_bytes(image.size),
                 network.activation_bytes(image.size),
             ),

@@ -9,9 +9,9 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::autodiff::{Autodiff, NodeId};
 use burn::backend::tensor::FloatTensor;
 
-use super::GroupNormOptions;
 use super::backend::{KernelGradients, Kernels};
-use super::kept::KeptWeights;
+use super::cpu::WeightCache;
+use super::options::GroupNormOptions;
 
 impl<B: KernelGradients, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
     fn fused_group_norm(
@@ -45,10 +45,10 @@ impl<B: KernelGradients, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
-        kept: Option<Arc<KeptWeights>>,
+        cache: Option<Arc<WeightCache>>,
     ) -> FloatTensor<Self> {
-        if let Some(kept) = kept {
-            kept.forget();
+        if let Some(cache) = cache {
+            cache.clear();
         }
         let inputs = [&x, &weight, &bias].map(|tensor| tensor.node());
         let prepared = SameConvolution.prepare::<C>(inputs).compute_bound();

@@ -10,8 +10,8 @@ use burn::backend::{Backend, Dispatch, DispatchDevice, backend_extension};
 use burn::tensor::Shape;
 use burn::tensor::{DType, Tensor};
 
-use super::GroupNormOptions;
-use super::kept::KeptWeights;
+use super::cpu::WeightCache;
+use super::options::GroupNormOptions;
 
 /// The operations, for tensors of 32-bit floats.
 ///
@@ -34,14 +34,14 @@ pub trait Kernels: Backend {
 
     /// The convolution of stride 1 whose zero padding keeps the size of the image.
     ///
-    /// `x`: `[batch, inputs, height, width]`; `weight`: `[outputs, inputs, kernel, kernel]`; `bias`: `[outputs]`. `kept` is
-    /// where packed weights are kept, for tensors that no gradient is asked of.
+    /// `x`: `[batch, inputs, height, width]`; `weight`: `[outputs, inputs, kernel, kernel]`; `bias`: `[outputs]`. `cache` is
+    /// where packed weights are cache, for tensors that no gradient is asked of.
     #[fusion(dtype = x, shape = convolved(x, weight))]
     fn same_convolution(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
-        kept: Option<Arc<KeptWeights>>,
+        cache: Option<Arc<WeightCache>>,
     ) -> FloatTensor<Self>;
 }
 
@@ -111,13 +111,13 @@ pub(super) fn convolve(
     x: Tensor<4>,
     weight: Tensor<4>,
     bias: Tensor<1>,
-    kept: Option<Arc<KeptWeights>>,
+    cache: Option<Arc<WeightCache>>,
 ) -> Tensor<4> {
     Tensor::from_dispatch(Dispatch::same_convolution(
         x.into_dispatch(),
         weight.into_dispatch(),
         bias.into_dispatch(),
-        kept,
+        cache,
     ))
 }
 

@@ -5,7 +5,7 @@ use burn::backend::{Backend, TensorMetadata};
 use burn::tensor::Shape;
 use burn::tensor::ops::ConvOptions;
 
-use super::GroupNormOptions;
+use super::options::GroupNormOptions;
 
 /// How burn is asked for a convolution that keeps the size of the image.
 pub(super) fn convolution<B: Backend>(weight: &FloatTensor<B>) -> ConvOptions<2> {

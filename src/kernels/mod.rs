@@ -13,58 +13,25 @@ mod autodiff;
 #[cfg(any(feature = "flex", feature = "wgpu"))]
 mod backend;
 #[cfg(feature = "flex")]
-mod buffer;
-#[cfg(feature = "flex")]
-#[cfg_attr(not(feature = "autodiff"), allow(dead_code))]
-mod convolution;
-#[cfg(feature = "flex")]
-mod flex;
+mod cpu;
+#[cfg(not(feature = "flex"))]
+#[path = "no_cpu.rs"]
+mod cpu;
 #[cfg(feature = "wgpu")]
 mod gpu;
 #[cfg(all(any(feature = "flex", feature = "wgpu"), feature = "autodiff"))]
 mod gradients;
-#[cfg(feature = "flex")]
-#[cfg_attr(not(feature = "autodiff"), allow(dead_code))]
-mod group_norm;
-mod kept;
-#[cfg(feature = "flex")]
-mod patches;
+mod options;
 mod same_conv;
-#[cfg(feature = "wgpu")]
-mod sampling;
-#[cfg(feature = "flex")]
-mod simd;
-#[cfg(feature = "flex")]
-#[cfg_attr(not(feature = "autodiff"), allow(dead_code))]
-mod threads;
-#[cfg(feature = "flex")]
-#[cfg_attr(not(feature = "autodiff"), allow(dead_code))]
-mod tile;
-#[cfg(feature = "flex")]
-mod unit;
-#[cfg(all(feature = "flex", feature = "autodiff"))]
-mod weight_gradient;
-#[cfg(feature = "flex")]
-mod winograd;
-#[cfg(feature = "flex")]
-mod winograd_transforms;
 
 use burn::nn::Linear;
 use burn::tensor::Tensor;
 
-pub(crate) use kept::kept_weights;
+pub(crate) use cpu::cached_weight_bytes;
+#[cfg(feature = "wgpu")]
+use gpu::sampling;
+pub(crate) use options::GroupNormOptions;
 pub use same_conv::SameConv2d;
-
-/// How a group normalisation goes: over how many groups, and what follows it.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct GroupNormOptions {
-    /// Groups of channels.
-    pub groups: usize,
-    /// Added to the variance.
-    pub epsilon: f64,
-    /// Whether SiLU follows.
-    pub silu: bool,
-}
 
 /// x̂ · scale + shift, and SiLU of it where the options say so, with x̂ the normalised `x`; `None` where there is no
 /// kernel for it.

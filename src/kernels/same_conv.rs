@@ -11,9 +11,9 @@ use burn::tensor::{DType, Device, Tensor};
 
 #[cfg(any(feature = "flex", feature = "wgpu"))]
 use super::backend;
-use super::kept::KeptWeights;
+use super::cpu::WeightCache;
 #[cfg(feature = "wgpu")]
-use super::sampling;
+use super::gpu::sampling;
 
 /// A convolution of stride 1 whose zero padding keeps the size of the image, with a bias.
 ///
@@ -26,7 +26,7 @@ pub struct SameConv2d {
     /// `[outputs]`.
     pub(super) bias: Param<Tensor<1>>,
     #[module(skip)]
-    kept: Arc<KeptWeights>,
+    cache: Arc<WeightCache>,
 }
 
 impl SameConv2d {
@@ -52,7 +52,7 @@ impl SameConv2d {
         Self {
             weight: initializer.init_with(shape, fans[0], fans[1], device),
             bias: initializer.init_with([outputs], fans[0], fans[1], device),
-            kept: Arc::default(),
+            cache: Arc::default(),
         }
     }
 
@@ -61,10 +61,10 @@ impl SameConv2d {
         self.weight.dtype()
     }
 
-    /// What it has kept of its weights.
+    /// What it has cache of its weights.
     #[cfg(all(test, feature = "flex"))]
-    pub(super) fn kept_weights(&self) -> Option<Arc<super::convolution::Packed>> {
-        self.kept.packed()
+    pub(super) fn cached_weights(&self) -> Option<(usize, u64)> {
+        self.cache.packed()
     }
 
     /// # Shapes
@@ -75,7 +75,7 @@ impl SameConv2d {
         let (weight, bias) = (self.weight.val(), self.bias.val());
         #[cfg(any(feature = "flex", feature = "wgpu"))]
         if backend::convolves(&x) {
-            return backend::convolve(x, weight, bias, Some(self.kept.clone()));
+            return backend::convolve(x, weight, bias, Some(self.cache.clone()));
         }
         let padding = [weight.dims()[2] / 2; 2];
         let options = ConvOptions::new([1, 1], padding, [1, 1], 1);

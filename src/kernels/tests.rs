@@ -307,10 +307,9 @@ fn what_has_no_kernel_is_burns() {
 const LAYERS: [([usize; 2], usize, usize); 3] =
     [([20, 50], 3, 8), ([20, 50], 3, 4), ([70, 30], 1, 8)];
 
-fn packed(module: &SameConv2d) -> Option<*const super::convolution::Packed> {
-    module
-        .kept_weights()
-        .map(|packed| std::sync::Arc::as_ptr(&packed))
+/// Where a layer's packed weights are in memory.
+fn packed(module: &SameConv2d) -> Option<usize> {
+    module.cached_weights().map(|(address, _)| address)
 }
 
 #[test]
@@ -423,15 +422,15 @@ fn no_layer_keeps_more_than_was_estimated() {
     {
         let module = convolution(channels, kernel, 2, &device);
         module.forward(tensor([1, channels[0], size, size], 1, &device));
-        let estimate = super::kept_weights([&module.weight.dims().to_vec()], &device);
-        let found = module.kept_weights().expect("they are kept").bytes();
+        let estimate = super::cached_weight_bytes([&module.weight.dims().to_vec()], &device);
+        let (_, found) = module.cached_weights().expect("they are cached");
         assert!(
             (1..=estimate).contains(&found),
             "{found} bytes, {estimate} estimated"
         );
     }
     assert_eq!(
-        super::kept_weights([&vec![300, 300, 3, 3], &vec![300, 300]], &device),
+        super::cached_weight_bytes([&vec![300, 300, 3, 3], &vec![300, 300]], &device),
         0
     );
 }

@@ -4,7 +4,7 @@ use burn::backend::TensorMetadata;
 use burn_cubecl::cubecl::{self, prelude::*};
 use burn_cubecl::tensor::CubeTensor;
 
-use super::empty_like;
+use super::allocation::empty_like;
 
 /// Queries of a cube, one for each thread.
 const QUERIES: usize = 32;
@@ -16,7 +16,7 @@ const DEEPEST: usize = 128;
 const VECTOR: usize = 4;
 
 /// Whether there is a kernel for heads of this depth.
-pub(in crate::kernels) fn attends(depth: usize) -> bool {
+pub(super) fn attends(depth: usize) -> bool {
     depth.is_multiple_of(VECTOR) && (1..=DEEPEST).contains(&depth)
 }
 

@@ -5,7 +5,7 @@ use burn::backend::TensorMetadata;
 use burn_cubecl::cubecl::{self, prelude::*};
 use burn_cubecl::tensor::CubeTensor;
 
-use super::empty_like;
+use super::allocation::empty_like;
 
 /// Values of a vector in shared memory and in a thread's accumulators.
 const VECTOR: usize = 4;

@@ -4,7 +4,8 @@ use burn::backend::TensorMetadata;
 use burn_cubecl::cubecl::{self, prelude::*};
 use burn_cubecl::tensor::CubeTensor;
 
-use super::{GroupNormOptions, empty_like};
+use super::super::options::GroupNormOptions;
+use super::allocation::empty_like;
 
 /// Values that a thread reads at a time, where the number of pixels allows it.
 const VECTOR: usize = 4;

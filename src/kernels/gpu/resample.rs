@@ -4,7 +4,7 @@ use burn::backend::TensorMetadata;
 use burn_cubecl::cubecl::{self, client::Client, prelude::*};
 use burn_cubecl::tensor::CubeTensor;
 
-use super::empty_like;
+use super::allocation::empty_like;
 
 /// Threads of a cube.
 const THREADS: usize = 64;

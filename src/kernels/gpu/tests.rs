@@ -9,9 +9,9 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
 use super::super::backend::{convolve, group_norm, normalizes};
-use super::super::sampling;
+use super::super::options::GroupNormOptions;
 use super::super::tests::{against, assert_close, convolution, tensor};
-use super::GroupNormOptions;
+use super::sampling;
 
 /// The system's adapter, opened once.
 fn gpu() -> Option<Device> {

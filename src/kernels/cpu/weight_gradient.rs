@@ -8,7 +8,6 @@ use super::buffer::Buffer;
 use super::patches::{Block, Images, Patches};
 use super::simd::dispatch;
 use super::threads;
-use super::tile;
 
 /// Pixels that are gathered at a time.
 const BLOCK_PIXELS: usize = 512;
@@ -137,7 +136,7 @@ impl Unit<'_> {
                 let panel = &panel[b * B * length..];
                 for (a, sums) in sums.iter_mut().enumerate() {
                     let grad_panel = &grad_panel[a * A * length..];
-                    tile::multiply_rows(simd, grad_panel, panel, length, sums);
+                    multiply_rows(simd, grad_panel, panel, length, sums);
                 }
             }
         }
@@ -177,4 +176,39 @@ impl WithSimd for ChannelSum<'_> {
         }
         simd.reduce_sum_f32s(sum)
     }
+}
+
+/// `sums[a][b] += a[a] · b[b]`, lane by lane along the rows of two matrices whose rows have `length` vectors; the sum
+/// of a result's lanes is the product of the rows.
+#[inline(always)]
+fn multiply_rows<S: Simd, const A: usize, const B: usize>(
+    simd: S,
+    a: &[S::f32s],
+    b: &[S::f32s],
+    length: usize,
+    sums: &mut [[S::f32s; B]; A],
+) {
+    // Slices of the same length, which the compiler can see, so that the loop checks no bounds.
+    let mut a_rows = [&a[..length]; A];
+    for (i, row) in a_rows.iter_mut().enumerate() {
+        *row = &a[i * length..][..length];
+    }
+    let mut b_rows = [&b[..length]; B];
+    for (i, row) in b_rows.iter_mut().enumerate() {
+        *row = &b[i * length..][..length];
+    }
+    let mut kept = *sums;
+    for i in 0..length {
+        let mut column = [simd.splat_f32s(0.0); B];
+        for (value, row) in column.iter_mut().zip(b_rows) {
+            *value = row[i];
+        }
+        for (sums, row) in kept.iter_mut().zip(a_rows) {
+            let a = row[i];
+            for (sum, &b) in sums.iter_mut().zip(&column) {
+                *sum = simd.mul_add_e_f32s(a, b, *sum);
+            }
+        }
+    }
+    *sums = kept;
 }

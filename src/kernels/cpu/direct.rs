@@ -7,12 +7,12 @@
 use pulp::{Simd, WithSimd, bytemuck};
 
 use super::buffer::Buffer;
+use super::partition::{self, Algorithm, WorkUnit};
 use super::patches::{Block, Images, Patches, run_length};
 use super::simd::dispatch;
 use super::threads;
 use super::tile::{self, VECTORS};
-use super::unit::{self, Method, Unit};
-use super::winograd::{self, TransformedWeights};
+use super::weights::Weights;
 
 /// Pixels of the blocks that are given a border at a time.
 const BLOCK_PIXELS: usize = 1024;
@@ -21,82 +21,14 @@ const PANEL_BYTES: usize = 384 << 10;
 /// Pixels that a unit of work should at least have, for its weights to be worth reading.
 const UNIT_PIXELS: usize = 64;
 
-/// What a convolution multiplies with: `values` of `[outputs, inputs, kernel, kernel]`, and an optional bias.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Weights<'a> {
-    pub values: &'a [f32],
-    pub bias: Option<&'a [f32]>,
-    pub outputs: usize,
-    pub inputs: usize,
-    pub kernel: usize,
-}
-
-impl Weights<'_> {
-    fn rows(self) -> usize {
-        self.inputs * self.kernel * self.kernel
-    }
-}
-
-/// Weights in the order in which the kernels read them.
-#[derive(Debug)]
-pub(super) enum Packed {
-    Direct(PackedWeights),
-    Winograd(TransformedWeights),
-}
-
-impl Packed {
-    /// For images of this shape.
-    pub(super) fn new(shape: Images, weights: Weights<'_>) -> Self {
-        match winograd::pays(shape, weights) {
-            true => Self::Winograd(TransformedWeights::new(weights)),
-            false => Self::Direct(PackedWeights::new(weights)),
-        }
-    }
-
-    /// Whether [`new`](Self::new) would make the same of the same weights for images of this shape.
-    pub(super) fn serves(&self, shape: Images, weights: Weights<'_>) -> bool {
-        matches!(self, Self::Winograd(_)) == winograd::pays(shape, weights)
-    }
-
-    #[cfg(test)]
-    pub(super) fn bytes(&self) -> u64 {
-        let values = match self {
-            Self::Direct(packed) => &packed.values,
-            Self::Winograd(packed) => packed.values(),
-        };
-        size_of_val(&values[..]) as u64
-    }
-}
-
-/// The convolution of `x` (`[batch, inputs, height, width]`): `[batch, outputs, height, width]`. `packed` are the
-/// weights, and serve the shape.
+/// The convolution of `x` (`[batch, inputs, height, width]`): `[batch, outputs, height, width]`.
 pub(super) fn convolve(
     x: &[f32],
     shape: Images,
     weights: Weights<'_>,
-    packed: &Packed,
+    packed: &PackedWeights,
 ) -> Vec<f32> {
-    match packed {
-        Packed::Direct(packed) => unit::compute(x, shape, weights, packed, UNIT_PIXELS, true),
-        Packed::Winograd(packed) => winograd::convolve(x, shape, weights, packed),
-    }
-}
-
-/// The weights with which the gradient of the output is convolved to give that of the input: input and output
-/// channels swapped, the kernel turned by half a turn.
-pub(super) fn turned(weights: Weights<'_>) -> Vec<f32> {
-    let area = weights.kernel * weights.kernel;
-    let mut turned = vec![0.0; weights.values.len()];
-    for output in 0..weights.outputs {
-        for input in 0..weights.inputs {
-            let source = &weights.values[(output * weights.inputs + input) * area..][..area];
-            let target = &mut turned[(input * weights.outputs + output) * area..][..area];
-            for (target, &source) in target.iter_mut().rev().zip(source) {
-                *target = source;
-            }
-        }
-    }
-    turned
+    partition::compute(x, shape, weights, packed, UNIT_PIXELS, true)
 }
 
 /// Weights in the order in which tiles read them: `[tiles][rows][channels]`, the last tile filled up with zeros.
@@ -107,7 +39,7 @@ pub(super) struct PackedWeights {
 }
 
 impl PackedWeights {
-    fn new(weights: Weights<'_>) -> Self {
+    pub(super) fn new(weights: Weights<'_>) -> Self {
         let channels = dispatch(TileChannels(weights.outputs));
         let tiles = weights.outputs.div_ceil(channels);
         let rows = weights.rows();
@@ -124,6 +56,11 @@ impl PackedWeights {
             });
         }
         Self { values, channels }
+    }
+
+    #[cfg(test)]
+    pub(super) fn values(&self) -> &[f32] {
+        &self.values
     }
 }
 
@@ -144,7 +81,7 @@ pub(super) struct Scratch {
     panels: Buffer,
 }
 
-impl Method for PackedWeights {
+impl Algorithm for PackedWeights {
     type Scratch = Scratch;
 
     fn channels(&self) -> usize {
@@ -152,7 +89,7 @@ impl Method for PackedWeights {
     }
 
     #[inline(always)]
-    fn run<S: Simd, const CHANNELS: usize>(unit: Unit<'_, Self>, simd: S) {
+    fn run<S: Simd, const CHANNELS: usize>(unit: WorkUnit<'_, Self>, simd: S) {
         let width = VECTORS * S::F32_LANES;
         let rows = unit.weights.rows();
         let at_once = (PANEL_BYTES / (rows * width * size_of::<f32>()).max(1)).max(1);

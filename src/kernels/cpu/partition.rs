@@ -5,14 +5,14 @@ use std::ops::Range;
 
 use pulp::{Simd, WithSimd};
 
-use super::convolution::Weights;
 use super::patches::Images;
 use super::simd::dispatch;
 use super::threads;
 use super::tile;
+use super::weights::Weights;
 
 /// A way to compute a convolution, with its weights in the order in which tiles of the result read them.
-pub(super) trait Method: Sync {
+pub(super) trait Algorithm: Sync {
     /// What a thread keeps from one unit to the next.
     type Scratch: Default;
 
@@ -20,41 +20,41 @@ pub(super) trait Method: Sync {
     fn channels(&self) -> usize;
 
     /// Computes a unit; `CHANNELS` is [`channels`](Self::channels).
-    fn run<S: Simd, const CHANNELS: usize>(unit: Unit<'_, Self>, simd: S)
+    fn run<S: Simd, const CHANNELS: usize>(unit: WorkUnit<'_, Self>, simd: S)
     where
         Self: Sized;
 }
 
 /// Some output channels (whole tiles) of some images.
-pub(super) struct Unit<'a, M: Method> {
+pub(super) struct WorkUnit<'a, A: Algorithm> {
     /// `[batch, inputs, height, width]`, all of it.
     pub x: &'a [f32],
     pub shape: Images,
     pub weights: Weights<'a>,
-    pub packed: &'a M,
+    pub packed: &'a A,
     pub images: Range<usize>,
     pub tiles: Range<usize>,
-    pub scratch: &'a mut M::Scratch,
+    pub scratch: &'a mut A::Scratch,
     /// `[images, channels of the tiles, height, width]`
     pub out: &'a mut [f32],
 }
 
-impl<M: Method> WithSimd for Unit<'_, M> {
+impl<A: Algorithm> WithSimd for WorkUnit<'_, A> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        tile::with_channels!(S, self.packed.channels(), CHANNELS => M::run::<S, CHANNELS>(self, simd));
+        tile::with_channels!(S, self.packed.channels(), CHANNELS => A::run::<S, CHANNELS>(self, simd));
     }
 }
 
 /// Computes a convolution in units of at least `pixels` pixels, or one image. With `divisible` an image's channels are
 /// divided too where there are more threads than units.
-pub(super) fn compute<M: Method>(
+pub(super) fn compute<A: Algorithm>(
     x: &[f32],
     shape: Images,
     weights: Weights<'_>,
-    packed: &M,
+    packed: &A,
     pixels: usize,
     divisible: bool,
 ) -> Vec<f32> {
@@ -70,8 +70,8 @@ pub(super) fn compute<M: Method>(
         _ => 1,
     };
     let tiles = all.div_ceil(parts);
-    let unit = |scratch: &mut M::Scratch, images, tiles, out: &mut [f32]| {
-        dispatch(Unit {
+    let unit = |scratch: &mut A::Scratch, images, tiles, out: &mut [f32]| {
+        dispatch(WorkUnit {
             x,
             shape,
             weights,

@@ -37,6 +37,7 @@ pub(super) fn for_each_chunk<T: Send, Scratch: Default>(
 }
 
 /// `work(i)` for every i below `count`, in order.
+#[cfg(feature = "autodiff")]
 pub(super) fn map<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync + Send) -> Vec<T> {
     #[cfg(feature = "rayon")]
     return (0..count).into_par_iter().map(work).collect();
@@ -45,6 +46,7 @@ pub(super) fn map<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync + Send
 }
 
 /// `work(i, chunk i of a, chunk i of b)` for two slices that have as many chunks, each of its own size.
+#[cfg(feature = "autodiff")]
 pub(super) fn for_each_chunk_pair<A: Send, B: Send>(
     (a, a_size): (&mut [A], usize),
     (b, b_size): (&mut [B], usize),

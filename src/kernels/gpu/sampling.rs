@@ -6,7 +6,8 @@ use burn::backend::{Backend, Dispatch, DispatchDevice, backend_extension};
 use burn::nn::Linear;
 use burn::tensor::{DType, Shape, Tensor};
 
-use super::GroupNormOptions;
+use super::super::options::GroupNormOptions;
+use super::attention::attends;
 
 /// The operations, for tensors of 32-bit floats.
 #[backend_extension(Cube, Fusion)]
@@ -24,7 +25,7 @@ pub trait SamplingKernels: Backend {
         options: GroupNormOptions,
     ) -> FloatTensor<Self>;
 
-    /// [`Kernels::same_convolution`](super::backend::Kernels::same_convolution) and the sum with `rest`, which has the
+    /// [`Kernels::same_convolution`](super::super::backend::Kernels::same_convolution) and the sum with `rest`, which has the
     /// result's shape.
     #[fusion(dtype = x, shape = rest)]
     fn same_convolution_add(
@@ -92,14 +93,14 @@ fn resized(x: &Shape, side: impl Fn(usize) -> usize) -> Shape {
 }
 
 /// Whether a tensor is on WebGPU in 32-bit floats and nobody asks for gradients.
-pub(super) fn serves<const D: usize>(x: &Tensor<D>) -> bool {
+pub(in crate::kernels) fn serves<const D: usize>(x: &Tensor<D>) -> bool {
     cfg!(target_family = "wasm")
         && x.dtype() == DType::F32
         && matches!(x.device().as_dispatch(), DispatchDevice::Cube(_))
 }
 
 /// [`SamplingKernels::modulated_group_norm`] of tensors.
-pub(super) fn modulated_group_norm(
+pub(in crate::kernels) fn modulated_group_norm(
     x: Tensor<4>,
     weight: Tensor<1>,
     bias: Tensor<1>,
@@ -116,7 +117,7 @@ pub(super) fn modulated_group_norm(
 }
 
 /// [`SamplingKernels::same_convolution_add`] of tensors.
-pub(super) fn same_convolution_add(
+pub(in crate::kernels) fn same_convolution_add(
     x: Tensor<4>,
     weight: Tensor<4>,
     bias: Tensor<1>,
@@ -134,8 +135,8 @@ pub(super) fn same_convolution_add(
 ///
 /// # Shapes
 ///
-/// As [`super::attention`].
-pub(super) fn attention(
+/// As [`attention`](super::super::attention).
+pub(in crate::kernels) fn attention(
     x: Tensor<4>,
     normalized: Tensor<4>,
     qkv: &Linear,
@@ -144,7 +145,7 @@ pub(super) fn attention(
 ) -> Option<Tensor<4>> {
     let (qkv_bias, output_bias) = (qkv.bias.as_ref()?, output.bias.as_ref()?);
     let [_, channels, ..] = x.dims();
-    if !super::gpu::attends(channels / heads) {
+    if !attends(channels / heads) {
         return None;
     }
     let qkv = Dispatch::project(
@@ -161,7 +162,7 @@ pub(super) fn attention(
 }
 
 /// [`SamplingKernels::linear_rows`] of tensors, where the layer has a bias.
-pub(super) fn linear_rows(layer: &Linear, x: &Tensor<2>) -> Option<Tensor<2>> {
+pub(in crate::kernels) fn linear_rows(layer: &Linear, x: &Tensor<2>) -> Option<Tensor<2>> {
     let bias = layer.bias.as_ref()?;
     Some(Tensor::from_dispatch(Dispatch::linear_rows(
         x.clone().into_dispatch(),
@@ -171,11 +172,11 @@ pub(super) fn linear_rows(layer: &Linear, x: &Tensor<2>) -> Option<Tensor<2>> {
 }
 
 /// [`SamplingKernels::halve`] of tensors.
-pub(super) fn halve(x: Tensor<4>) -> Tensor<4> {
+pub(in crate::kernels) fn halve(x: Tensor<4>) -> Tensor<4> {
     Tensor::from_dispatch(Dispatch::halve(x.into_dispatch()))
 }
 
 /// [`SamplingKernels::double`] of tensors.
-pub(super) fn double(x: Tensor<4>) -> Tensor<4> {
+pub(in crate::kernels) fn double(x: Tensor<4>) -> Tensor<4> {
     Tensor::from_dispatch(Dispatch::double(x.into_dispatch()))
 }

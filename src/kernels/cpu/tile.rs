@@ -44,23 +44,23 @@ pub(super) fn channels<S: Simd>(outputs: usize) -> usize {
 macro_rules! with_channels {
     ($simd:ty, $channels:expr, $constant:ident => $body:expr) => {
         match $channels {
-            3 if const { crate::kernels::tile::is_offered::<$simd>(3) } => {
+            3 if const { crate::kernels::cpu::tile::is_offered::<$simd>(3) } => {
                 const $constant: usize = 3;
                 $body
             }
-            4 if const { crate::kernels::tile::is_offered::<$simd>(4) } => {
+            4 if const { crate::kernels::cpu::tile::is_offered::<$simd>(4) } => {
                 const $constant: usize = 4;
                 $body
             }
-            6 if const { crate::kernels::tile::is_offered::<$simd>(6) } => {
+            6 if const { crate::kernels::cpu::tile::is_offered::<$simd>(6) } => {
                 const $constant: usize = 6;
                 $body
             }
-            8 if const { crate::kernels::tile::is_offered::<$simd>(8) } => {
+            8 if const { crate::kernels::cpu::tile::is_offered::<$simd>(8) } => {
                 const $constant: usize = 8;
                 $body
             }
-            12 if const { crate::kernels::tile::is_offered::<$simd>(12) } => {
+            12 if const { crate::kernels::cpu::tile::is_offered::<$simd>(12) } => {
                 const $constant: usize = 12;
                 $body
             }
@@ -86,41 +86,6 @@ pub(super) fn multiply<S: Simd, const CHANNELS: usize>(
             let weight = simd.splat_f32s(weight);
             for (sum, &pixels) in sums.iter_mut().zip(pixels) {
                 *sum = simd.mul_add_e_f32s(weight, pixels, *sum);
-            }
-        }
-    }
-    *sums = kept;
-}
-
-/// `sums[a][b] += a[a] · b[b]`, lane by lane along the rows of two matrices whose rows have `length` vectors; the sum
-/// of a result's lanes is the product of the rows.
-#[inline(always)]
-pub(super) fn multiply_rows<S: Simd, const A: usize, const B: usize>(
-    simd: S,
-    a: &[S::f32s],
-    b: &[S::f32s],
-    length: usize,
-    sums: &mut [[S::f32s; B]; A],
-) {
-    // Slices of the same length, which the compiler can see, so that the loop checks no bounds.
-    let mut a_rows = [&a[..length]; A];
-    for (i, row) in a_rows.iter_mut().enumerate() {
-        *row = &a[i * length..][..length];
-    }
-    let mut b_rows = [&b[..length]; B];
-    for (i, row) in b_rows.iter_mut().enumerate() {
-        *row = &b[i * length..][..length];
-    }
-    let mut kept = *sums;
-    for i in 0..length {
-        let mut column = [simd.splat_f32s(0.0); B];
-        for (value, row) in column.iter_mut().zip(b_rows) {
-            *value = row[i];
-        }
-        for (sums, row) in kept.iter_mut().zip(a_rows) {
-            let a = row[i];
-            for (sum, &b) in sums.iter_mut().zip(&column) {
-                *sum = simd.mul_add_e_f32s(a, b, *sum);
             }
         }
     }

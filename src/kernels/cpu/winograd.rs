@@ -7,12 +7,12 @@
 use pulp::{Simd, WithSimd};
 
 use super::buffer::Buffer;
-use super::convolution::Weights;
+use super::partition::{self, Algorithm, WorkUnit};
 use super::patches::{Block, Images, run_length};
 use super::simd::dispatch;
 use super::threads;
 use super::tile::{self, VECTORS};
-use super::unit::{self, Method, Unit};
+use super::weights::Weights;
 use super::winograd_transforms::{
     Target, split_columns, store, transform_kernels, transform_tiles,
 };
@@ -39,7 +39,7 @@ pub(super) fn pays(shape: Images, weights: Weights<'_>) -> bool {
         && weights.outputs >= 16
 }
 
-/// As [`super::convolution::convolve`], for a convolution for which it [`pays`].
+/// As [`convolve`](super::direct::convolve), for a convolution for which it [`pays`].
 pub(super) fn convolve(
     x: &[f32],
     shape: Images,
@@ -47,7 +47,7 @@ pub(super) fn convolve(
     packed: &TransformedWeights,
 ) -> Vec<f32> {
     // Channels are not divided: every part would transform the same tiles.
-    unit::compute(x, shape, weights, packed, UNIT_PIXELS, false)
+    partition::compute(x, shape, weights, packed, UNIT_PIXELS, false)
 }
 
 /// G g Gᵀ, in the order in which tiles read it: `[tiles of channels][products][inputs][channels]`, the last tile
@@ -64,7 +64,7 @@ impl TransformedWeights {
     }
 
     #[cfg(test)]
-    pub(super) fn values(&self) -> &Vec<f32> {
+    pub(super) fn values(&self) -> &[f32] {
         &self.values
     }
 }
@@ -113,7 +113,7 @@ pub(super) struct Scratch {
     products: Buffer,
 }
 
-impl Method for TransformedWeights {
+impl Algorithm for TransformedWeights {
     type Scratch = Scratch;
 
     fn channels(&self) -> usize {
@@ -121,8 +121,8 @@ impl Method for TransformedWeights {
     }
 
     #[inline(always)]
-    fn run<S: Simd, const CHANNELS: usize>(unit: Unit<'_, Self>, simd: S) {
-        let Unit { shape, weights, .. } = unit;
+    fn run<S: Simd, const CHANNELS: usize>(unit: WorkUnit<'_, Self>, simd: S) {
+        let WorkUnit { shape, weights, .. } = unit;
         let Scratch {
             split,
             tiles,
