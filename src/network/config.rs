@@ -1,92 +1,100 @@
 //! The U-Net's configuration.
 
-use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
-use super::fields::Fields;
-use super::{Downsample, LogSnrEmbedding, MiddleKind, Modulation, UNet, Upsample};
+use super::with_preset::with_preset;
+use super::{Downsample, LogSnrEmbedding, MiddleKind, Modulation, Upsample};
+use crate::bounded;
 use crate::timesteps::Timesteps;
 
-/// Configuration of the U-Net after ADM (Dhariwal & Nichol 2021, appendix on architecture):
-/// residual blocks with scale-and-shift group normalisation by the (λ, class) embedding, residual
-/// up- and downsampling, self-attention at chosen resolutions. That is what the defaults are; the
-/// fields after `log_snr_embedding` make it one of its relatives instead, so that models
-/// trained elsewhere run here.
-///
-/// In a file, a `preset` may stand in the place of the fields that it sets: see
-/// [`preset`](Self::preset).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Fields")]
-pub struct UNetConfig {
-    /// Channels of the first stage.
-    pub base_channels: usize,
-    /// Channels of every stage, as multiples of `base_channels`; the image halves from each to
-    /// the next.
-    pub channel_multipliers: Vec<usize>,
-    /// Residual blocks a stage on the way down (one more on the way up).
-    pub residual_blocks: usize,
-    /// Sides of the feature maps at which the blocks have self-attention: the image's, in pixels, halved from stage to
-    /// stage, and divided by `patch`.
-    pub attention_resolutions: Vec<usize>,
-    /// Channels of an attention head (64 in ADM). Also in the middle, which always attends.
-    pub head_channels: usize,
-    /// Dropout within the residual blocks, in training only.
-    pub dropout: f64,
-    /// Groups of every group normalisation (32 in ADM).
-    pub norm_groups: usize,
-    /// How λ is scaled before its sinusoidal embedding.
-    pub log_snr_embedding: LogSnrEmbedding,
-    /// The network sees the timestep of a schedule in discrete time, interpolated from λ, in the
-    /// place of what `log_snr_embedding` says.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub timesteps: Option<Timesteps>,
-    /// Attention has this many heads wherever it is, in the place of heads of `head_channels`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub heads: Option<usize>,
-    /// Added to the variance in group normalisations (10⁻⁵ in ADM).
-    #[serde(skip_serializing_if = "is_default_epsilon")]
-    pub norm_epsilon: f64,
-    /// How the embedding of (λ, class) enters a residual block.
-    #[serde(skip_serializing_if = "is_default")]
-    pub modulation: Modulation,
-    /// How the image halves.
-    #[serde(skip_serializing_if = "is_default")]
-    pub downsample: Downsample,
-    /// How the image doubles.
-    #[serde(skip_serializing_if = "is_default")]
-    pub upsample: Upsample,
-    /// What is in the middle.
-    #[serde(skip_serializing_if = "is_default")]
-    pub middle: MiddleKind,
-    /// Groups of the normalisation before the middle's attention where they are not
-    /// `norm_groups`; 0 is none at all.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub middle_norm_groups: Option<usize>,
-    /// Channels of the sinusoidal embedding, `base_channels` unless given.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub sinusoid_channels: Option<usize>,
-    /// Channels of the embedding of (λ, class), 4 · `base_channels` unless given.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub embedding_channels: Option<usize>,
-    /// s in the frequencies of the sinusoidal embedding, 10000^(−i/(n − s)) for i = 0 … n − 1:
-    /// 0 in ADM, 1 in DDPM.
-    #[serde(skip_serializing_if = "is_default")]
-    pub frequency_shift: f64,
-    /// Side of the squares of pixels that the network takes for one pixel with more channels, before its first
-    /// convolution and, reversed, after its last (the patching of Hoogeboom et al. 2023, *simple diffusion*, by space to
-    /// depth). 1, as a rule, is none; with 2, a network for 64×64 pixels costs what it costs for 32×32.
-    #[serde(skip_serializing_if = "is_one")]
-    pub patch: usize,
-    /// The network's answer is added to its input times a number for each colour, which a linear layer makes of the
-    /// embedding of (λ, class) and which is 0 at first: a c_skip (Karras et al. 2022, equation 7) that is learned. The
-    /// noise of every pixel, which v and ε are mostly made of, then need not pass through the layers, which patches and
-    /// few channels leave little room for.
-    #[serde(skip_serializing_if = "is_default")]
-    pub input_skip: bool,
+/// The most stages of a network, and sizes at which it attends. An image of 4096 pixels can be halved twelve times.
+const MAX_STAGES: usize = 64;
+
+with_preset! {
+    /// Configuration of the U-Net after ADM (Dhariwal & Nichol 2021, appendix on architecture):
+    /// residual blocks with scale-and-shift group normalisation by the (λ, class) embedding, residual
+    /// up- and downsampling, self-attention at chosen resolutions. That is what the defaults are; the
+    /// fields after `log_snr_embedding` make it one of its relatives instead, so that models
+    /// trained elsewhere run here.
+    ///
+    /// In a file, a `preset` may stand in the place of the fields that it sets: see
+    /// [`preset`](Self::preset).
+    UNetConfig, Fields:
+    required {
+        /// Channels of the first stage.
+        base_channels: usize;
+        /// Channels of every stage, as multiples of `base_channels`; the image halves from each to
+        /// the next.
+        channel_multipliers: Vec<usize>, read by "bounded::some_list::<MAX_STAGES, _, _>";
+        /// Residual blocks a stage on the way down (one more on the way up).
+        residual_blocks: usize;
+    }
+    format 1 {
+        /// Sides of the feature maps at which the blocks have self-attention: the image's, in pixels, halved from stage to
+        /// stage, and divided by `patch`.
+        attention_resolutions: Vec<usize> = Vec::new(), read by "bounded::some_list::<MAX_STAGES, _, _>";
+        /// Channels of an attention head (64 in ADM). Also in the middle, which always attends.
+        head_channels: usize = 64;
+        /// Dropout within the residual blocks, in training only.
+        dropout: f64 = 0.0;
+        /// Groups of every group normalisation (32 in ADM).
+        norm_groups: usize = 32;
+        /// How λ is scaled before its sinusoidal embedding.
+        log_snr_embedding: LogSnrEmbedding = LogSnrEmbedding::default();
+    }
+    format 2 {
+        /// The network sees the timestep of a schedule in discrete time, interpolated from λ, in the
+        /// place of what `log_snr_embedding` says.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        timesteps: Option<Timesteps> = None;
+        /// Attention has this many heads wherever it is, in the place of heads of `head_channels`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        heads: Option<usize> = None;
+        /// Added to the variance in group normalisations (10⁻⁵ in ADM).
+        #[serde(skip_serializing_if = "is_default_epsilon")]
+        norm_epsilon: f64 = DEFAULT_EPSILON;
+        /// How the embedding of (λ, class) enters a residual block.
+        #[serde(skip_serializing_if = "is_default")]
+        modulation: Modulation = Modulation::default();
+        /// How the image halves.
+        #[serde(skip_serializing_if = "is_default")]
+        downsample: Downsample = Downsample::default();
+        /// How the image doubles.
+        #[serde(skip_serializing_if = "is_default")]
+        upsample: Upsample = Upsample::default();
+        /// What is in the middle.
+        #[serde(skip_serializing_if = "is_default")]
+        middle: MiddleKind = MiddleKind::default();
+        /// Groups of the normalisation before the middle's attention where they are not
+        /// `norm_groups`; 0 is none at all.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        middle_norm_groups: Option<usize> = None;
+        /// Channels of the sinusoidal embedding, `base_channels` unless given.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        sinusoid_channels: Option<usize> = None;
+        /// Channels of the embedding of (λ, class), 4 · `base_channels` unless given.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        embedding_channels: Option<usize> = None;
+        /// s in the frequencies of the sinusoidal embedding, 10000^(−i/(n − s)) for i = 0 … n − 1:
+        /// 0 in ADM, 1 in DDPM.
+        #[serde(skip_serializing_if = "is_default")]
+        frequency_shift: f64 = 0.0;
+        /// Side of the squares of pixels that the network takes for one pixel with more channels, before its first
+        /// convolution and, reversed, after its last (the patching of Hoogeboom et al. 2023, *simple diffusion*, by space to
+        /// depth). 1, as a rule, is none; with 2, a network for 64×64 pixels costs what it costs for 32×32.
+        #[serde(skip_serializing_if = "is_one")]
+        patch: usize = 1;
+        /// The network's answer is added to its input times a number for each colour, which a linear layer makes of the
+        /// embedding of (λ, class) and which is 0 at first: a c_skip (Karras et al. 2022, equation 7) that is learned. The
+        /// noise of every pixel, which v and ε are mostly made of, then need not pass through the layers, which patches and
+        /// few channels leave little room for.
+        #[serde(skip_serializing_if = "is_default")]
+        input_skip: bool = false;
+    }
 }
 
 /// ε of ADM's group normalisations.
-pub(super) const DEFAULT_EPSILON: f64 = 1e-5;
+const DEFAULT_EPSILON: f64 = 1e-5;
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
@@ -137,29 +145,7 @@ impl UNetConfig {
 
     /// One stage of ADM's network without attention but in the middle, everything else by default.
     pub fn adm(base_channels: usize, residual_blocks: usize) -> Self {
-        Self {
-            base_channels,
-            channel_multipliers: vec![1],
-            residual_blocks,
-            attention_resolutions: Vec::new(),
-            head_channels: 64,
-            dropout: 0.0,
-            norm_groups: 32,
-            log_snr_embedding: LogSnrEmbedding::default(),
-            timesteps: None,
-            heads: None,
-            norm_epsilon: DEFAULT_EPSILON,
-            modulation: Modulation::default(),
-            downsample: Downsample::default(),
-            upsample: Upsample::default(),
-            middle: MiddleKind::default(),
-            middle_norm_groups: None,
-            sinusoid_channels: None,
-            embedding_channels: None,
-            frequency_shift: 0.0,
-            patch: 1,
-            input_skip: false,
-        }
+        Self::with_defaults(base_channels, vec![1], residual_blocks)
     }
 
     /// The side of a stage's feature maps, for square images of `size` pixels.
@@ -170,20 +156,6 @@ impl UNetConfig {
     /// Whether the blocks of a stage attend, for square images of `size` pixels.
     pub fn attends(&self, stage: usize, size: usize) -> bool {
         self.attention_resolutions.contains(&self.side(stage, size))
-    }
-
-    /// Whether the network is one that format 1 of bundles can describe: ADM's.
-    pub fn is_plain(&self) -> bool {
-        let plain = Self {
-            channel_multipliers: self.channel_multipliers.clone(),
-            attention_resolutions: self.attention_resolutions.clone(),
-            head_channels: self.head_channels,
-            dropout: self.dropout,
-            norm_groups: self.norm_groups,
-            log_snr_embedding: self.log_snr_embedding,
-            ..Self::adm(self.base_channels, self.residual_blocks)
-        };
-        *self == plain
     }
 
     /// Channels of every stage.
@@ -211,19 +183,29 @@ impl UNetConfig {
     pub fn middle_attention_groups(&self) -> Option<usize> {
         Some(self.middle_norm_groups.unwrap_or(self.norm_groups)).filter(|&groups| groups > 0)
     }
+}
 
-    /// Builds the network with fresh weights.
-    ///
-    /// `channels`: of the image; `classes`: without ∅, which is added. Attention is placed by
-    /// resolution, so `size`, in pixels, is part of the structure.
-    pub fn init(&self, size: usize, channels: usize, classes: usize, device: &Device) -> UNet {
-        UNet::new(self, size, channels, classes, device)
+impl TryFrom<Fields> for UNetConfig {
+    type Error = String;
+
+    fn try_from(mut fields: Fields) -> Result<Self, String> {
+        let Some(name) = fields.preset.take() else {
+            return fields.over_defaults();
+        };
+        match Self::preset(&name) {
+            Some(preset) => Ok(fields.over(preset)),
+            None => Err(format!(
+                "there is no preset `{name}`; the presets are {}",
+                Self::PRESETS.join(", ")
+            )),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::timesteps::Betas;
 
     fn read(json: &str) -> Result<UNetConfig, String> {
         serde_json::from_str(json).map_err(|e| e.to_string())
@@ -244,6 +226,38 @@ mod tests {
         );
         let wrong = read(r#"{"preset": "adm64", "head": 1}"#).unwrap_err();
         assert!(wrong.contains("unknown field `head`"), "{wrong}");
+    }
+
+    #[test]
+    fn a_preset_gives_every_field_that_is_not_given() {
+        let preset = UNetConfig {
+            timesteps: Some(Timesteps {
+                count: 10,
+                betas: Betas::SquaredCosine,
+                scale: 1.0,
+            }),
+            heads: Some(2),
+            norm_epsilon: 1e-6,
+            modulation: Modulation::Add,
+            downsample: Downsample::Convolution,
+            upsample: Upsample::Convolution,
+            middle: MiddleKind::None,
+            middle_norm_groups: Some(8),
+            sinusoid_channels: Some(64),
+            embedding_channels: Some(256),
+            frequency_shift: 1.0,
+            patch: 2,
+            input_skip: true,
+            ..UNetConfig::adm64()
+        };
+        assert_eq!(Fields::default().over(preset.clone()), preset);
+        let fields: Fields = serde_json::from_str(r#"{"patch": 4, "heads": 1}"#).unwrap();
+        let expected = UNetConfig {
+            patch: 4,
+            heads: Some(1),
+            ..preset.clone()
+        };
+        assert_eq!(fields.over(preset), expected);
     }
 
     /// What a bundle said before there were other networks, it says still.

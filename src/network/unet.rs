@@ -173,8 +173,18 @@ pub struct UNet {
     classes: usize,
 }
 
+impl UNetConfig {
+    /// Builds the network with fresh weights.
+    ///
+    /// `channels`: of the image; `classes`: without ∅, which is added. Attention is placed by
+    /// resolution, so `size`, in pixels, is part of the structure.
+    pub fn init(&self, size: usize, channels: usize, classes: usize, device: &Device) -> UNet {
+        UNet::new(self, size, channels, classes, device)
+    }
+}
+
 impl UNet {
-    pub(super) fn new(
+    fn new(
         config: &UNetConfig,
         size: usize,
         channels: usize,
@@ -347,7 +357,7 @@ mod tests {
         // Parameters are lazy: none of these is allocated to be counted.
         let count = |config: UNetConfig, size, classes| {
             config.validate(size).unwrap();
-            crate::bundle::parameters(&config.init(size, 3, classes, &device))
+            crate::parameters::parameters(&config.init(size, 3, classes, &device))
                 .iter()
                 .map(|p| p.shape.iter().product::<usize>())
                 .sum::<usize>()
