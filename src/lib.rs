@@ -29,7 +29,7 @@
 //! ```
 //! use burn::tensor::Device;
 //! use freeguide::{network::{UNet, UNetConfig}, prediction::Target, noise_level::LogSnrRange};
-//! use freeguide::{sampler::Run, settings::Plan};
+//! use freeguide::{sampler::Run, sampler::Plan};
 //!
 //! let device = Device::flex();
 //! let network = UNetConfig::tiny().init(8, 3, 2, &device);
@@ -41,6 +41,7 @@
 
 mod bounded;
 pub mod bundle;
+pub mod class_names;
 pub mod classifier;
 pub mod denoiser;
 pub mod gaussian_mixture;
@@ -49,6 +50,7 @@ mod kernels;
 pub mod network;
 pub mod noise;
 pub mod noise_level;
+pub mod parameters;
 pub mod pixels;
 pub mod prediction;
 pub mod sampler;

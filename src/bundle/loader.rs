@@ -2,15 +2,16 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use burn::module::{ModuleMapper, Param};
+use burn::module::Param;
 use burn::tensor::{DType, Device, Tensor};
 
 use super::intake::Intake;
 use super::quantized::Scales;
 use super::safetensors::FileReader;
-use super::{BundleError, Config, Loadable, MemoryEstimate, Network, WeightsFile, parameters};
+use super::{BundleError, Config, Loadable, MemoryEstimate, Network, WeightsFile};
 use crate::kernels::cached_weight_bytes;
 use crate::network::UNet;
+use crate::parameters::{ParameterMapper, map_parameters, parameters};
 use crate::sampler::{Run, evaluations, rows};
 use crate::settings::{Plan, Request, RequestError};
 
@@ -300,12 +301,11 @@ impl<N: Loadable> NetworkLoader<N> {
         }
         // A layer takes no input of another type than its own.
         let half = self.keep_half && self.loaded.values().all(|t| t.dtype() == DType::F16);
-        let mut mapper = Installer {
-            path: Vec::new(),
+        let mut loaded = LoadedTensors {
             tensors: self.loaded,
             dtype: if half { DType::F16 } else { DType::F32 },
         };
-        let network = self.network.map(&mut mapper);
+        let network = map_parameters(self.network, &mut loaded);
         Ok(Model {
             config: self.config,
             network,
@@ -315,29 +315,20 @@ impl<N: Loadable> NetworkLoader<N> {
     }
 }
 
-/// Puts the loaded tensors in their places.
-struct Installer {
-    path: Vec<String>,
+/// The tensors that take the places of a fresh network's parameters.
+struct LoadedTensors {
     tensors: BTreeMap<String, Tensor<1>>,
     dtype: DType,
 }
 
-impl ModuleMapper for Installer {
-    fn enter_module(&mut self, name: &str, _: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _: &str, _: &str) {
-        self.path.pop();
-    }
-
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        match self.tensors.remove(&self.path.join(".")) {
+impl ParameterMapper for LoadedTensors {
+    fn map<const D: usize>(&mut self, name: &str, parameter: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        match self.tensors.remove(name) {
             Some(tensor) => {
                 let tensor = tensor.cast(self.dtype);
-                Param::initialized(param.id, tensor.reshape(param.lazy_shape()))
+                Param::initialized(parameter.id, tensor.reshape(parameter.lazy_shape()))
             }
-            None => param,
+            None => parameter,
         }
     }
 }

@@ -9,7 +9,6 @@
 //! [`Loader`], chunk by chunk as they arrive. A bundle that is broken in any way is a
 //! [`BundleError`], and then nothing of it has been loaded.
 
-mod class_names;
 mod config;
 mod error;
 mod header;
@@ -19,11 +18,11 @@ mod loadable;
 mod loader;
 mod memory;
 mod network;
-mod parameters;
 mod quantized;
 mod safetensors;
 
-pub use class_names::{ClassNames, MAX_CLASS_NAME, MAX_CLASSES};
+pub use crate::class_names::{ClassNames, MAX_CLASS_NAME, MAX_CLASSES};
+pub use crate::parameters::{Parameter, parameters};
 pub use config::{
     Config, Diffusion, FORMAT_VERSION, ImageShape, MAX_CONFIG_BYTES, Provenance, WRITTEN_BY,
     WeightKind, WeightsFile,
@@ -33,7 +32,6 @@ pub use loadable::Loadable;
 pub use loader::{Loader, Model, NetworkLoader};
 pub use memory::MemoryEstimate;
 pub use network::{Compiled, Network};
-pub use parameters::{Parameter, parameters};
 pub use quantized::SCALE_SUFFIX;
 pub use safetensors::hex;
 pub(crate) use safetensors::{View, view};

@@ -8,14 +8,18 @@ mod ddim;
 mod dpm_solver;
 mod grid;
 mod heun;
+mod plan;
 mod run;
+mod seed_interpolation;
 
-pub use ancestral::ancestral_step;
+pub use ancestral::{VARIANCE_INTERPOLATION, ancestral_step};
 pub use ddim::ddim_step;
 pub use dpm_solver::{Before, dpm_solver_step};
 pub use grid::{FEW_STEPS, Grid, MAX_RHO, Spacing};
 pub use heun::heun_step;
+pub use plan::Plan;
 pub use run::{Evaluation, Run, Sides, evaluations, rows};
+pub use seed_interpolation::SeedInterpolation;
 
 use serde::{Deserialize, Serialize};
 

@@ -2,13 +2,14 @@
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use super::{Before, Solver, ancestral_step, ddim_step, dpm_solver_step, heun_step};
+use super::{
+    Before, Plan, SeedInterpolation, Solver, ancestral_step, ddim_step, dpm_solver_step, heun_step,
+};
 use crate::denoiser::Denoiser;
 use crate::guidance::{Guide, Guided};
 use crate::noise::sampling_noise;
 use crate::noise_level::{LogSnr, LogSnrRange};
 use crate::prediction::{Estimate, Target};
-use crate::settings::{Plan, Toward};
 
 /// What the network has to answer before a run can go on: all rows of one evaluation, which do not
 /// depend on one another.
@@ -95,7 +96,7 @@ fn noise(plan: &Plan, images: &[u64], step: u32, shape: [usize; 3], device: &Dev
     let of = |seed| sampling_noise(seed, images, step, shape, device);
     match plan.toward {
         None => of(plan.seed),
-        Some(Toward { seed, t }) => {
+        Some(SeedInterpolation { seed, t }) => {
             let (sin, cos) = libm::sincos(core::f64::consts::FRAC_PI_2 * t);
             of(plan.seed) * cos + of(seed) * sin
         }

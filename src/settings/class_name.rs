@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::RequestError;
-use crate::bundle::ClassNames;
+use crate::class_names::ClassNames;
 use crate::denoiser::Class;
 
 /// A class as people name it: its id, its name, or `null` for the unconditional model.

@@ -1,6 +1,7 @@
 //! Models without a null class: conditional only.
 
-use super::{Plan, RequestError};
+use super::RequestError;
+use crate::sampler::Plan;
 
 impl Plan {
     /// The plan, if it never asks for the unconditional estimate.

@@ -5,14 +5,13 @@ use std::fmt::Debug;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ClassName, MAX_GUIDANCE, MAX_IMAGES, MAX_STEPS, Plan, RequestError, SamplingDefaults,
-    resolve_class,
+    ClassName, MAX_GUIDANCE, MAX_IMAGES, MAX_STEPS, RequestError, SamplingDefaults, resolve_class,
 };
-use crate::bundle::ClassNames;
+use crate::class_names::ClassNames;
 use crate::guidance::Policy;
 use crate::noise::MAX_SEED;
 use crate::noise_level::LogSnrRange;
-use crate::sampler::{Grid, MAX_RHO, Solver};
+use crate::sampler::{Grid, MAX_RHO, Plan, SeedInterpolation, Solver};
 
 /// One strength for all images, or one for each.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -22,17 +21,6 @@ pub enum Guidance {
     All(f64),
     /// w of each image.
     Each(Vec<f64>),
-}
-
-/// Part of the way from the request's seed to another: all noise, at every step, is the one seed's
-/// times cos(πt/2) plus the other's times sin(πt/2), which is as normal as they are.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Toward {
-    /// The other seed, from 0 to [`MAX_SEED`].
-    pub seed: u64,
-    /// How far: 0 is the request's own seed, 1 the other.
-    pub t: f64,
 }
 
 /// A request for images, as it comes from outside: all but the classes may be left out.
@@ -64,7 +52,7 @@ pub struct Request {
     pub seed: u64,
     /// Another seed, part of the way to which the noise is taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub toward: Option<Toward>,
+    pub toward: Option<SeedInterpolation>,
     /// Index of the first image: the noise of an image is keyed by its index.
     #[serde(default)]
     pub first_image: u64,

@@ -1,0 +1,118 @@
+//! What a run does: the images that it draws, and how.
+
+use super::{Grid, SeedInterpolation, Solver, VARIANCE_INTERPOLATION};
+use crate::denoiser::Class;
+use crate::guidance::Policy;
+use crate::noise_level::{LogSnr, LogSnrRange};
+
+/// Everything that a run needs to know beside the model: a request that has been checked against it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// The class of each image.
+    pub classes: Vec<Class>,
+    /// w of each image.
+    pub guidance: Vec<f64>,
+    /// T.
+    pub steps: usize,
+    /// The solver.
+    pub sampler: Solver,
+    /// The levels that it visits.
+    pub grid: Grid,
+    /// These levels themselves, where they are those of timesteps.
+    pub timestep_levels: Option<Vec<LogSnr>>,
+    /// What is made of the two estimates.
+    pub policy: Policy,
+    /// The λ, in nats, that are guided; all where there is none.
+    pub guidance_interval: Option<LogSnrRange>,
+    /// The seed.
+    pub seed: u64,
+    /// A second seed, between which and `seed` the noise is interpolated.
+    pub toward: Option<SeedInterpolation>,
+    /// Index of the first image.
+    pub first_image: u64,
+    /// Whether x̃ is clipped.
+    pub clip: bool,
+    /// ν.
+    pub variance_interpolation: f64,
+}
+
+impl Plan {
+    /// A plan for images of these classes in `steps` steps, the rest by default (w = 0, seed 0).
+    pub fn new(classes: Vec<Class>, steps: usize) -> Self {
+        let sampler = Solver::default();
+        Self {
+            guidance: vec![0.0; classes.len()],
+            classes,
+            steps,
+            sampler,
+            grid: sampler.grid(),
+            timestep_levels: None,
+            policy: Policy::default(),
+            guidance_interval: None,
+            seed: 0,
+            toward: None,
+            first_image: 0,
+            clip: true,
+            variance_interpolation: VARIANCE_INTERPOLATION,
+        }
+    }
+
+    /// Whether step `step`, from 0, is evaluated twice, as Heun's method does with all but the last
+    /// and, where the grid says so, the one before.
+    pub(crate) fn is_corrected(&self, step: usize) -> bool {
+        let plain = 1 + usize::from(self.grid.lower_order_last);
+        self.sampler == Solver::Heun && step + plain < self.steps
+    }
+
+    /// The levels of a run, from noise to clean, of a model that was trained on the levels
+    /// `trained`.
+    pub fn levels(&self, trained: LogSnrRange) -> Vec<LogSnr> {
+        match &self.timestep_levels {
+            Some(levels) => levels.clone(),
+            None => self.grid.levels(trained, self.steps),
+        }
+    }
+
+    /// The same strength w for every image.
+    pub fn with_guidance(mut self, w: f64) -> Self {
+        self.guidance = vec![w; self.classes.len()];
+        self
+    }
+
+    /// The seed.
+    pub fn with_seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// The solver, with its own grid.
+    pub fn with_sampler(mut self, sampler: Solver) -> Self {
+        self.sampler = sampler;
+        self.grid = sampler.grid();
+        self
+    }
+
+    /// The levels.
+    pub fn with_grid(mut self, grid: Grid) -> Self {
+        self.grid = grid;
+        self
+    }
+
+    /// What is made of the two estimates.
+    pub fn with_policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// The λ, in nats, that are guided.
+    pub fn with_guidance_interval(mut self, interval: LogSnrRange) -> Self {
+        self.guidance_interval = Some(interval);
+        self
+    }
+
+    /// Whether x̃ is clipped.
+    pub fn with_clip(mut self, clip: bool) -> Self {
+        self.clip = clip;
+        self
+    }
+}

@@ -1,0 +1,42 @@
+//! Grids of timesteps, which only models that were trained on timesteps have.
+
+use super::RequestError;
+use crate::sampler::Plan;
+use crate::timesteps::Timesteps;
+
+impl Plan {
+    /// The plan for a model that was trained on these timesteps, or on continuous time.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError`] where the grid is one of timesteps and the model has none, or not so many.
+    pub fn on_timesteps(mut self, timesteps: Option<&Timesteps>) -> Result<Self, RequestError> {
+        let spacing = self.grid.spacing;
+        if !spacing.is_of_timesteps() {
+            return Ok(self);
+        }
+        let Some(timesteps) = timesteps else {
+            return Err(RequestError::Incompatible {
+                one: format!("grid {}", spacing.name()),
+                other: "this model".to_owned(),
+                why: "it was trained on continuous time and has no timesteps; take another grid",
+            });
+        };
+        if self.steps > timesteps.count {
+            return Err(RequestError::OutOfRange {
+                field: "steps",
+                value: self.steps.to_string(),
+                expected: format!(
+                    "from 1 to the model's {} timesteps with the grid {}",
+                    timesteps.count,
+                    spacing.name()
+                ),
+            });
+        }
+        let levels = timesteps.levels();
+        let visited = spacing.timesteps(timesteps.count, self.steps);
+        let at = |visited: Vec<usize>| visited.into_iter().filter_map(|t| levels.get(t).copied());
+        self.timestep_levels = visited.map(|visited| at(visited).collect());
+        Ok(self)
+    }
+}
