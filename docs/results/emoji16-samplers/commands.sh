@@ -1,6 +1,6 @@
 #!/bin/sh
-# What made this report, from the repository's root. The machine, two cores that others computed on too, stands in it:
-# its speeds are no benchmark.
+# The commands that made this report, run from the repository's root. Its speeds were measured on
+# two cores that also did other work, so they are no benchmark.
 cargo xtask data emoji64 data/emoji64
 freeguide classifier --data data/emoji64 --recipe models/recipes/emoji16.toml --out runs/emoji16-classes.safetensors
 freeguide eval --model models/emoji16 --data data/emoji64 --recipe models/recipes/emoji16.toml --guidance 1 \

@@ -1,6 +1,6 @@
 #!/bin/sh
-# What made this report, from the repository's root. The machine, two cores that others computed on too, stands in it:
-# its speeds are no benchmark.
+# The commands that made this report, run from the repository's root. Its speeds were measured on
+# two cores that also did other work, so they are no benchmark.
 freeguide classifier --data data/tiny-imagenet20/train --recipe models/recipes/tiny-imagenet20.toml --size 32 --epochs 40 --flip \
   --out runs/tiny20-classes.safetensors
 freeguide eval --model models/tiny-imagenet20 --data data/tiny-imagenet20/train --recipe models/recipes/tiny-imagenet20.toml \
