@@ -1,6 +1,6 @@
 //! The device that computes.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use burn::tensor::{DType, Device as Burn};
@@ -17,6 +17,8 @@ pub struct Device {
     name: String,
     /// Whether it computes in f16, and rightly.
     half: Rc<Cell<bool>>,
+    /// Why f16 is not used, where the device has it.
+    half_refused: Rc<RefCell<Option<String>>>,
 }
 
 #[wasm_bindgen]
@@ -46,18 +48,31 @@ impl Device {
     pub async fn self_test(&self) -> Result<(), Failure> {
         self_test::self_test(&self.burn).await?;
         // A CPU has no arithmetic in f16 that would be faster.
-        let half = cfg!(feature = "webgpu")
-            && self.burn.supports_dtype(DType::F16)
-            && self_test::self_test_half(&self.burn).await.is_ok();
-        self.half.set(half);
+        let able = cfg!(feature = "webgpu") && self.burn.supports_dtype(DType::F16);
+        if able {
+            let tested = self_test::self_test_half(&self.burn).await;
+            self.half.set(tested.is_ok());
+            self.half_refused
+                .replace(tested.err().map(|e| e.to_string()));
+        }
         Ok(())
+    }
+
+    /// Why f16 is not used, where the device has it and the self-test in it has failed.
+    #[wasm_bindgen(getter, js_name = halfRefused)]
+    pub fn half_refused(&self) -> Option<String> {
+        self.half_refused.borrow().clone()
     }
 }
 
 impl Device {
     fn new(burn: Burn, name: String) -> Self {
-        let half = Rc::default();
-        Self { burn, name, half }
+        Self {
+            burn,
+            name,
+            half: Rc::default(),
+            half_refused: Rc::default(),
+        }
     }
 
     pub(crate) fn burn(&self) -> &Burn {
@@ -79,7 +94,6 @@ async fn open() -> Result<Device, Failure> {
 
 #[cfg(feature = "webgpu")]
 async fn open() -> Result<Device, Failure> {
-    use std::cell::RefCell;
     thread_local! {
         // burn's runtime can be initialised once only.
         static OPEN: RefCell<Option<Device>> = const { RefCell::new(None) };

@@ -155,6 +155,18 @@ impl Model {
         Ok(Run::new(self.inner.run(plan), shape, self.device.clone()))
     }
 
+    /// Goes on where a run of the same request has come to, in this or in another instance: after its step `step`, with
+    /// the values of [`Run::state`].
+    ///
+    /// # Errors
+    ///
+    /// Code `input`, as [`sample`](Self::sample), and where the state is not one of such a run.
+    pub fn resume(&self, request: &str, step: usize, state: &[f32]) -> Result<Run, Failure> {
+        let mut run = self.sample(request)?;
+        run.resume(step, state)?;
+        Ok(run)
+    }
+
     /// The network's answer to rows that [`Run::divide`] of another instance has set apart.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Tensor, TensorData};
 use freeguide::pixels::to_rgba;
-use freeguide::sampler::{self, Evaluation};
+use freeguide::sampler::{self, Evaluation, RunState};
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::device::Device;
@@ -164,6 +164,19 @@ impl Run {
         Ok(self.inner.accept(Tensor::cat(vec![own, other], 0)))
     }
 
+    /// What this run has come to, for [`Model::resume`](crate::Model::resume): the values of z, of x̃ and of guidance's
+    /// memory where it has one; none in the middle of a step.
+    ///
+    /// # Errors
+    ///
+    /// Code `device`, where the device does not answer.
+    pub async fn state(&self) -> Result<Vec<f32>, Failure> {
+        let state = self.inner.state().await.map_err(Failure::device)?;
+        Ok(state.map_or(Vec::new(), |state| {
+            [state.z, state.x, state.average].concat()
+        }))
+    }
+
     /// RGBA bytes, image after image, row by row, of `"denoised"` (x̃, after the last step the
     /// result) or `"latent"` (z).
     ///
@@ -219,6 +232,20 @@ impl Run {
 }
 
 impl Run {
+    /// Goes on from `state`, after `step` steps.
+    pub(crate) fn resume(&mut self, step: usize, state: &[f32]) -> Result<(), Failure> {
+        let [channels, height, width] = self.shape;
+        let whole = self.images * channels * height * width;
+        let part = |from: usize, to: usize| state.get(from..to).unwrap_or_default().to_vec();
+        let state = RunState {
+            step,
+            z: part(0, whole),
+            x: part(whole, 2 * whole),
+            average: part(2 * whole, state.len()),
+        };
+        self.inner.resume(&state).map_err(Failure::input)
+    }
+
     async fn pixels(&self, values: Tensor<4>) -> Result<Vec<u8>, Failure> {
         let data = values.into_data_async().await.map_err(Failure::device)?;
         let values: Vec<f32> = data.iter::<f32>().collect();

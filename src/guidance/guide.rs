@@ -60,6 +60,21 @@ impl Guide {
         }
     }
 
+    /// The memory of [`projected`], where there is one.
+    pub(crate) fn average(&self) -> Option<&Tensor<4>> {
+        self.average.as_ref()
+    }
+
+    /// How many images are guided, where guidance has an effect.
+    pub(crate) fn guided(&self) -> usize {
+        self.inside.guided()
+    }
+
+    /// Goes on with another memory.
+    pub(crate) fn set_average(&mut self, average: Option<Tensor<4>>) {
+        self.average = average;
+    }
+
     /// Reads the network's answer to [`rows`](Self::rows) for the latents `z`.
     ///
     /// # Shapes

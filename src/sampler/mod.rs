@@ -18,7 +18,7 @@ pub use dpm_solver::{Before, dpm_solver_step};
 pub use grid::{FEW_STEPS, Grid, MAX_RHO, Spacing};
 pub use heun::heun_step;
 pub use plan::Plan;
-pub use run::{Evaluation, Run, Sides, evaluations, rows};
+pub use run::{Evaluation, OtherState, Run, RunState, Sides, evaluations, rows};
 pub use seed_interpolation::SeedInterpolation;
 
 use serde::{Deserialize, Serialize};

@@ -1,5 +1,9 @@
 //! One sampling, step by step.
 
+mod state;
+
+pub use state::{OtherState, RunState};
+
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::{
