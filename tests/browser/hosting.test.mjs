@@ -59,6 +59,48 @@ test("from another origin it draws on the calling thread, and in a worker with o
   assert.equal(new Set(found.map(([, pixels]) => pixels)).size, 1, "the same picture each time");
 });
 
+test("a bundler's output without the runtime says what is wrong, and draws with a copy that the option runtime names", async (t) => {
+  // What a server of a one-page site answers where there is no file.
+  const page404 = text("text/html", "<!doctype html><title>app</title>");
+  const page = await open(t, await serve({ "/bundled/": packageFolder, "/copy/": packageFolder, "/tiny/": tiny.folder }, {
+    "/": blank,
+    "/bundled/dist/worker.js": page404,
+    "/bundled/wasm/cpu/freeguide_cpu_bg.wasm": page404,
+  }));
+  const found = await page.evaluate(async () => {
+    const { loadModel } = await import("/bundled/dist/index.js");
+    const { code, detail, message } = await loadModel("/tiny/", { device: "cpu" }).catch((error) => error);
+    const threads = [];
+    for (const worker of [true, false]) {
+      const model = await loadModel("/tiny/", { device: "cpu", runtime: "/copy/", worker });
+      threads.push(model.device.thread, (await model.generate({ classes: [0], steps: 2 })).length);
+      model.dispose();
+    }
+    return { code, detail, message, threads };
+  });
+  assert.deepEqual([found.code, found.detail], ["network", "html"]);
+  assert.match(found.message, /bundler.*as runtime/);
+  assert.deepEqual(found.threads, ["worker", 1, "caller", 1]);
+});
+
+test("a page's worker from a blob: address loads, draws and caches weights", async (t) => {
+  const page = await open(t, await serve({ "/js/": packageFolder, "/tiny/": tiny.folder }, { "/": blank }));
+  const found = await page.evaluate(async () => {
+    const program = `
+      const { loadModel, cache } = await import("${location.origin}/js/dist/index.js");
+      const model = await loadModel("${location.origin}/tiny/", { device: "cpu" });
+      const images = await model.generate({ classes: [0], steps: 2 });
+      for (let turn = 0; turn < 100 && (await cache.list()).length === 0; turn += 1) await new Promise((resolve) => setTimeout(resolve, 20));
+      postMessage({ images: images.length, cached: (await cache.list()).map(({ where }) => where) });`;
+    const worker = new Worker(URL.createObjectURL(new Blob([program], { type: "text/javascript" })), { type: "module" });
+    return new Promise((resolve, reject) => {
+      worker.onmessage = ({ data }) => resolve(data);
+      worker.onerror = ({ message }) => reject(new Error(message));
+    });
+  });
+  assert.deepEqual(found, { images: 1, cached: ["disk"] });
+});
+
 const policy = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'";
 
 test("under a strict policy, without isolation, package and element work and nothing is refused", async (t) => {

@@ -114,7 +114,12 @@ test("its types are whole, for the package and for the element", async (t) => {
       import { FreeguideSampler } from "freeguide/element";
       import { serveOffline } from "freeguide/service-worker";
       const files: BundleFiles = new Map<string, Blob>();
-      const model = await loadModel(files, { worker: new URL("https://example.org/w.js") });
+      const model = await loadModel(files, {
+        worker: new URL("https://example.org/w.js"),
+        runtime: "/freeguide/",
+        gpu: {},
+        onDevice: ({ kind, why, preparing }) => console.log(kind, why.length, preparing),
+      });
       for await (const step of model.sample({ classes: [0, "a", null] })) {
         const { images }: SampleStep = step;
         console.log(images.length);
@@ -147,8 +152,8 @@ const onServers = `
   import "freeguide/element";
   import { serveOffline } from "freeguide/service-worker";
   const model = await loadModel(process.argv[2], { device: "cpu" });
+  // Without dispose: a model keeps no process from ending.
   const images = await model.generate(${JSON.stringify(request)});
-  model.dispose();
   const pixels = images.map(({ data }) => [...data]);
   console.log(JSON.stringify({ version, window: typeof window, kind: typeof serveOffline, pixels }));
 `;

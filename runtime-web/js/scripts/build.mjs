@@ -21,6 +21,30 @@ for (const kind of kinds) {
   }
 }
 
+// A panic in a task of the instance's own is an uncaught error otherwise, on which Node ends the process. Inside its module
+// the name stands for this function, which wasm-bindgen's glue calls for every task.
+const mark = "// freeguide: tasks that trap are told.\n";
+const guard = `${mark}let trapped;
+export function onTrap(listener) { trapped = listener; }
+const queueMicrotask = (task) => globalThis.queueMicrotask(() => {
+  try { task(); } catch (thrown) { if (!trapped) throw thrown; trapped(thrown); }
+});
+`;
+for (const kind of kinds) {
+  const glue = join(root, "wasm", kind, `freeguide_${kind}.js`);
+  const text = readFileSync(glue, "utf8");
+  if (text !== placeholder && !text.startsWith(mark)) writeFileSync(glue, guard + text);
+}
+
+// Bundlers that do not read `exports` look for a folder of an entry's name.
+const { exports: entries } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+for (const [entry, { default: file, types } = {}] of Object.entries(entries)) {
+  if (entry === "." || file === undefined) continue;
+  mkdirSync(join(root, entry), { recursive: true });
+  const shown = { main: `.${file}`, ...(types && { types: `.${types}` }) };
+  writeFileSync(join(root, entry, "package.json"), `${JSON.stringify({ type: "module", ...shown }, null, 2)}\n`);
+}
+
 // What only the build knows: the version, which package.json alone says, how large the runtimes are, which a server
 // that compresses does not tell, and which modules a page without a network needs.
 const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));

@@ -9,6 +9,11 @@ export interface Boundary {
   Loader: new (configJson: string, device: WasmDevice, half: boolean) => WasmLoader;
   /** Hears the message of a panic, right before the instance traps. */
   onPanic(listener: (message: string) => void): void;
+  /**
+   * Hears what a task of the instance's own throws, which is a trap; otherwise it is an uncaught error, on which Node and
+   * others end the process. Added by `scripts/build.mjs`.
+   */
+  onTrap?(listener: (thrown: unknown) => void): void;
   /** In the CPU build only. Means are x and y in turn. */
   Mixture: new (means: Float64Array, deviations: Float64Array, device: WasmDevice) => WasmMixture;
   /** In the CPU build only. Of the bytes of a classifier's file. */
@@ -20,6 +25,8 @@ export interface WasmDevice {
   readonly name: string;
   /** Rejects with code `self-test` when the device computes wrongly. */
   selfTest(): Promise<void>;
+  /** Why 16 bits are not used, where the device has them and the self-test in them has failed. */
+  readonly halfRefused?: string | undefined;
   free(): void;
 }
 
@@ -46,6 +53,8 @@ export interface WasmModel {
   /** JSON: `{ "steps", "nfe", "levels", "rows" }`. */
   plan(requestJson: string): string;
   sample(requestJson: string): WasmRun;
+  /** A run of that request that goes on after its step `step`, from what `state` of another one gave, in any instance. */
+  resume(requestJson: string, step: number, state: Float32Array): WasmRun;
   /** CPU build: the network's answer to rows that another instance divided off. */
   predict(z: Float32Array, logSnr: number, classes: Uint32Array): Float32Array;
   free(): void;
@@ -67,6 +76,10 @@ export interface WasmRun {
   readonly nfe: number;
   /** One step; on WebGPU resolves once the work is queued. */
   advance(): Promise<void>;
+  /** What `resume` goes on from; empty in the middle of a step. */
+  state(): Promise<Float32Array>;
+  /** Of a model in f16: whether the network's answers have been finite so far. Waits for the device. */
+  isFinite?(): Promise<boolean>;
   /** RGBA8, image after image, row-major; after the last step `denoised` is the result. */
   images(kind: "denoised" | "latent"): Promise<Uint8Array>;
   /** RGBA8 of the estimates behind the last step: all conditional ones, then all unconditional; those not made are zero. */

@@ -6,10 +6,15 @@
 import { dropFromMemory, listMemoryCache } from "./memory-cache.js";
 import type { CachedFile } from "./types.js";
 
-const NAME = "freeguide-weights-v1";
+const NAME = "freeguide-weights-v2";
+/** Its entries had addresses of the page's origin, which a worker from a `blob:` address and a server do not have. */
+const OLD_NAME = "freeguide-weights-v1";
+
+let droppedOld: Promise<boolean> | undefined;
 
 async function open(): Promise<Cache | undefined> {
   try {
+    await (droppedOld ??= globalThis.caches?.delete(OLD_NAME).catch(() => false));
     return await globalThis.caches?.open(NAME);
   } catch {
     return undefined;
@@ -18,7 +23,7 @@ async function open(): Promise<Cache | undefined> {
 
 // Never fetched: entries need an address, and this one says what is in it.
 function addressOf(sha256: string): string {
-  return new URL(`/freeguide-weights/sha256/${sha256}`, globalThis.location.href).href;
+  return `https://weights.freeguide.invalid/sha256/${sha256}`;
 }
 
 /** The cached file as a stream, or undefined. */

@@ -8,6 +8,7 @@ import type { Boundary, WasmClassifier, WasmDevice } from "./boundary.js";
 import { packagedBuilds } from "./builds.js";
 import { downloadBytes } from "./download.js";
 import { AbortedError, InputError, asFreeguideError } from "./errors.js";
+import { baseUrl } from "./platform.js";
 import type { Picture } from "./types.js";
 
 /** What a classifier says of a picture. */
@@ -80,7 +81,7 @@ export class Classifier {
 export async function loadClassifier(url: string | URL, { signal }: { signal?: AbortSignal } = {}): Promise<Classifier> {
   if (signal?.aborted) throw new AbortedError("loading was aborted", { cause: signal.reason });
   const patient = signal ?? new AbortController().signal;
-  const address = new URL(url, typeof document === "undefined" ? import.meta.url : document.baseURI);
+  const address = new URL(url, baseUrl());
   const [bytes, { boundary, device }] = await Promise.all([downloadBytes(address, patient), runtime(patient)]);
   try {
     return new Classifier(new boundary.Classifier(bytes, device));

@@ -1,3 +1,4 @@
+import type { Boundary } from "./boundary.js";
 import { asFreeguideError, messageOf, PoisonedError } from "./errors.js";
 
 /**
@@ -9,6 +10,8 @@ export class CrashWatch {
   #error: PoisonedError | undefined;
   #panic: string | undefined;
   readonly #waiting = new Set<(error: PoisonedError) => void>();
+  /** Hears of a crash that no call rejects with. */
+  onCrash: ((error: PoisonedError) => void) | undefined;
 
   /** The crash, once there was one. */
   get error(): PoisonedError | undefined {
@@ -25,6 +28,7 @@ export class CrashWatch {
     this.#error = this.#poisoned(message);
     for (const reject of this.#waiting) reject(this.#error);
     this.#waiting.clear();
+    this.onCrash?.(this.#error);
   }
 
   /** Runs a call into the instance. Rejects with one of our errors; a crash trips the watch. */
@@ -50,4 +54,21 @@ export class CrashWatch {
   #poisoned(message: string, cause?: unknown): PoisonedError {
     return new PoisonedError(`the runtime crashed: ${this.#panic ?? message}`, { cause });
   }
+}
+
+/** Who watches which instance: all models of a thread share one. */
+const watches = new WeakMap<Boundary, Set<CrashWatch>>();
+
+/** Has `watch` hear of the instance's panics and traps; what is returned ends that. */
+export function watchOver(boundary: Boundary, watch: CrashWatch): () => void {
+  let all = watches.get(boundary);
+  if (!all) {
+    const those = new Set<CrashWatch>();
+    all = those;
+    watches.set(boundary, those);
+    boundary.onPanic((message) => those.forEach((one) => one.panicked(message)));
+    boundary.onTrap?.((thrown) => those.forEach((one) => one.trip(messageOf(thrown))));
+  }
+  all.add(watch);
+  return () => void all.delete(watch);
 }

@@ -1,58 +1,73 @@
 import type { Boundary, WasmDevice } from "./boundary.js";
 import type { Build, Builds } from "./builds.js";
-import { CrashWatch } from "./crash.js";
-import { asFreeguideError, DeviceError } from "./errors.js";
-import { findAdapter, handOver, lacksTimestamps, softwareReason, type Adapter, type GpuDevice } from "./gpu.js";
-import type { DeviceOption, LoadProgress, RefusedDevice } from "./types.js";
-
-export { softwareReason } from "./gpu.js";
+import { CrashWatch, watchOver } from "./crash.js";
+import { DeviceError } from "./errors.js";
+import { countPipelines, findAdapter, handOver, lacksTimestamps, softwareReason, type Adapter, type Gpu, type GpuDevice } from "./gpu.js";
+import type { LoadProgress } from "./types.js";
 
 /** A device that passed its self-test. */
 export interface StartedDevice {
-  build: Build;
-  boundary: Boundary;
-  device: WasmDevice;
-  watch: CrashWatch;
-  refused: RefusedDevice[];
+  readonly build: Build;
+  readonly boundary: Boundary;
+  readonly device: WasmDevice;
+  readonly watch: CrashWatch;
   /** Of WebGPU: the device below the runtime. */
-  gpu: GpuDevice | undefined;
+  readonly gpu: GpuDevice | undefined;
+  /** Gives the device back, unless its instance has crashed, which must not be called again. */
+  release(): void;
 }
 
 /** What starting a device needs from the engine. */
 export interface DeviceRequest {
-  option: DeviceOption;
-  builds: Builds;
+  readonly builds: Builds;
   /** The page's own device, which then is the one that is used. */
-  gpuDevice: GpuDevice | undefined;
-  signal: AbortSignal;
-  onProgress: (progress: LoadProgress) => void;
-  /** Hears which instance is in use, so that an uncaught trap reaches the right one. */
-  onWatch: (watch: CrashWatch) => void;
+  readonly gpuDevice: GpuDevice | undefined;
+  /** Where a copy of the package lies, if not around this module. */
+  readonly runtime: string | undefined;
+  readonly signal: AbortSignal;
+  readonly onProgress: (progress: LoadProgress) => void;
 }
 
-async function start(
-  build: Build,
-  request: DeviceRequest,
-  adapter: Adapter | undefined,
-): Promise<Omit<StartedDevice, "refused">> {
-  const { signal, onProgress, onWatch, gpuDevice } = request;
-  const boundary = await build.start(signal, (loaded, total, file) => {
+/** Where WebGPU is to be had, and with what. */
+export interface FoundAdapter {
+  readonly adapter: Adapter;
+  /** The object to ask, where it is not the engine's own. */
+  readonly gpu: Gpu | undefined;
+}
+
+/**
+ * Looks for an adapter that the runtime can use. `real`: none that computes on the CPU, which is slower than the CPU build.
+ * Rejects with `DeviceError`.
+ */
+export async function lookForAdapter(gpu: Gpu | undefined, real: boolean): Promise<FoundAdapter> {
+  const adapter = await findAdapter(gpu);
+  const reason = real ? softwareReason(adapter) : undefined;
+  if (reason) throw new DeviceError(reason);
+  if (lacksTimestamps(adapter)) throw new DeviceError("this GPU's driver has no timestamp-query, which the runtime needs");
+  return { adapter, gpu };
+}
+
+/** Starts the CPU build. */
+export function startCpu(request: DeviceRequest): Promise<StartedDevice> {
+  return start(request.builds.cpu, request, undefined);
+}
+
+/** Starts the WebGPU build on an adapter. A device that is lost meanwhile is a `DeviceError` with the detail `lost`. */
+export async function startGpu(request: DeviceRequest, found: FoundAdapter): Promise<StartedDevice> {
+  return start(request.builds.webgpu, request, found);
+}
+
+async function start(build: Build, request: DeviceRequest, found: FoundAdapter | undefined): Promise<StartedDevice> {
+  const { signal, onProgress, runtime } = request;
+  const onBytes = (loaded: number, total: number | undefined, file: string): void => {
     onProgress({ phase: "runtime", loaded, total, file, cached: false });
-  });
+  };
+  const boundary = await build.start(signal, onBytes, runtime);
   const watch = new CrashWatch();
-  onWatch(watch);
-  boundary.onPanic((message) => watch.panicked(message));
+  const unwatch = watchOver(boundary, watch);
+  const during: During = { lost: undefined };
   try {
-    const open = (): Promise<WasmDevice> => watch.guard(() => boundary.Device.open());
-    let device: WasmDevice;
-    if (adapter) {
-      const opened = await handOver(adapter, gpuDevice, open);
-      device = opened.value;
-      // An instance opens its device once only, and keeps it for the next model.
-      build.gpu ??= opened.device;
-    } else {
-      device = await open();
-    }
+    const device = found ? await openGpu(build, boundary, watch, request, found, during) : await watch.guard(() => boundary.Device.open());
     onProgress({ phase: "self-test", loaded: 0, total: undefined, file: undefined, cached: false });
     try {
       await watch.guard(() => device.selfTest());
@@ -60,33 +75,54 @@ async function start(
       if (!watch.error) device.free();
       throw thrown;
     }
-    return { build, boundary, device, watch, gpu: build.gpu };
+    const release = (): void => {
+      unwatch();
+      if (!watch.error) device.free();
+    };
+    return { build, boundary, device, watch, gpu: build.gpu, release };
   } catch (thrown) {
+    unwatch();
     if (watch.error) build.abandon();
-    throw thrown;
+    throw during.lost ?? thrown;
   }
 }
 
-/**
- * Starts the device that `option` asks for. `auto` tries WebGPU on a real adapter and goes on to the CPU, with the
- * reason kept; an explicit choice takes any adapter and rejects where it fails. The wasm file of WebGPU is fetched only
- * where there is an adapter.
- */
-export async function startDevice(request: DeviceRequest): Promise<StartedDevice> {
-  const { option, builds, gpuDevice, signal } = request;
-  const refused: RefusedDevice[] = [];
-  if (option !== "cpu") {
-    try {
-      const adapter = await findAdapter();
-      const reason = option === "auto" && !gpuDevice ? softwareReason(adapter) : undefined;
-      if (reason) throw new DeviceError(reason);
-      if (lacksTimestamps(adapter)) throw new DeviceError("this GPU's driver has no timestamp-query, which the runtime needs");
-      return { ...(await start(builds.webgpu, request, adapter)), refused };
-    } catch (thrown) {
-      const error = asFreeguideError(thrown);
-      if (option === "webgpu" || gpuDevice || signal.aborted) throw error;
-      refused.push({ kind: "webgpu", code: error.code, reason: error.message });
-    }
-  }
-  return { ...(await start(builds.cpu, request, undefined)), refused };
+/** What has happened to a device while it was being started. */
+interface During {
+  lost: DeviceError | undefined;
+}
+
+async function openGpu(
+  build: Build,
+  boundary: Boundary,
+  watch: CrashWatch,
+  { gpuDevice, onProgress }: DeviceRequest,
+  { adapter, gpu }: FoundAdapter,
+  during: During,
+): Promise<WasmDevice> {
+  const watchLoss = (device: GpuDevice): void => {
+    void device.lost.then(({ reason, message }) => {
+      during.lost = lostError(reason, message);
+      build.abandon();
+      watch.trip("the GPU was lost");
+    });
+  };
+  const onDevice = (device: GpuDevice): void => {
+    watchLoss(device);
+    // A device of the page's own stays as it is.
+    if (device === gpuDevice) return;
+    countPipelines(device, (loaded) => {
+      onProgress({ phase: "gpu", loaded, total: undefined, file: undefined, cached: false });
+    });
+  };
+  // An instance opens its device once only, and keeps it for the next model.
+  if (build.gpu) watchLoss(build.gpu);
+  const opened = await handOver({ adapter, gpu, own: gpuDevice, onDevice }, () => watch.guard(() => boundary.Device.open()));
+  build.gpu ??= opened.device;
+  return opened.value;
+}
+
+/** What the loss of a GPU is to a caller. */
+export function lostError(reason: string | undefined, message: string): DeviceError {
+  return new DeviceError(`the GPU was lost: ${message || reason || "no reason was given"}`, { detail: "lost" });
 }

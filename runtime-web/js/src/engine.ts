@@ -1,42 +1,35 @@
-import type { WasmModel } from "./boundary.js";
-import type { Build, Builds } from "./builds.js";
-import type { CrashWatch } from "./crash.js";
-import { startDevice, type StartedDevice } from "./device.js";
+import type { Builds } from "./builds.js";
+import type { StartedDevice } from "./device.js";
+import { lostError } from "./device.js";
 import { downloadText } from "./download.js";
-import { asFreeguideError, DeviceError, DisposedError, FreeguideError, makeError, PoisonedError, toWire } from "./errors.js";
+import { asFreeguideError, DisposedError, FreeguideError, makeError, PoisonedError, toWire } from "./errors.js";
 import { addLocalFiles, type LocalFolder } from "./local-files.js";
-import type { GpuDevice } from "./gpu.js";
-import { checkBatch } from "./memory.js";
-import { HelperLink, type HelperWorker } from "./helper.js";
-import type { FromEngine, Loaded, LoadRequest, ToEngine } from "./protocol.js";
+import type { HelperWorker } from "./helper.js";
+import { ModelHost } from "./model-host.js";
+import { yieldToEvents } from "./platform.js";
+import type { FromEngine, Loaded, LoadRequest, ToEngine, WireStep } from "./protocol.js";
 import { Runs } from "./runs.js";
-import { Sharing } from "./sharing.js";
-import { cachedFiles, loadWeights } from "./weights.js";
+import type { LoadProgress } from "./types.js";
 
 /** How the engine answers. */
 export type Post = (message: FromEngine, transfer?: Transferable[]) => void;
 
 /** How long an error of a GPU waits for the news that the GPU is gone, in milliseconds. */
 const LOSS_TAKES = 500;
-/** Weights beyond this are loaded once only: a helper would hold them a second time. */
-const HELPED_BYTES = 128 << 20;
 
 /**
- * One model beside its wasm instance: in a worker, or on the calling thread. It is driven by messages, answers each call
- * once, and after a crash of the instance or the loss of its device answers nothing but `dead`.
+ * One model beside its wasm instances: in a worker, or on the calling thread. It is driven by messages, answers each call
+ * once, and after a crash of an instance or the loss of its device answers nothing but `dead`.
  */
 export class Engine {
   readonly #builds: Builds;
   readonly #post: Post;
   readonly #openHelper: (() => HelperWorker) | undefined;
   readonly #abort = new AbortController();
-  #started: StartedDevice | undefined;
-  #build: Build | undefined;
-  #watch: CrashWatch | undefined;
-  #lost: Promise<DeviceError> | undefined;
-  #model: WasmModel | undefined;
+  readonly #started: StartedDevice[] = [];
+  #lost: Promise<FreeguideError> | undefined;
+  #host: ModelHost | undefined;
   #runs: Runs | undefined;
-  #sharing: Sharing | undefined;
   #files: LocalFolder | undefined;
   #dead = false;
 
@@ -54,7 +47,7 @@ export class Engine {
         break;
       case "plan":
         void this.#answer(message.id, async () => {
-          const { model, watch } = this.#ready();
+          const { model, watch } = this.#ready().host.ways.any;
           return JSON.parse(await watch.guard(() => model.plan(message.request))) as unknown;
         });
         break;
@@ -74,11 +67,10 @@ export class Engine {
     }
   }
 
-  /** An uncaught error: whatever is under way in the instance will never settle. */
+  /** An uncaught error: whatever is under way in the instance will never settle. Calls into the CPU's throw where they are made. */
   crashed(message: string): void {
-    this.#watch?.trip(message);
-    // While a device is being started the watch alone is told: `auto` goes on to the next device.
-    if (this.#model) void this.#end(this.#watch?.error ?? new PoisonedError(`the runtime crashed: ${message}`));
+    const at = this.#started.find(({ build }) => build.kind === "webgpu") ?? this.#started[0];
+    at?.watch.trip(message);
   }
 
   /** Stops everything and gives the memory back. Nothing is answered afterwards. */
@@ -86,135 +78,73 @@ export class Engine {
     if (this.#dead) return;
     this.#dead = true;
     this.#abort.abort(new DisposedError());
-    this.#sharing?.close();
+    this.#host?.closeHelpers();
     this.#files?.release();
     void this.#free();
   }
 
-  /** A run in the middle of a step still uses the model, and a crashed instance must not be called at all. */
+  /** A run in the middle of a step still uses the model. */
   async #free(): Promise<void> {
     await this.#runs?.cancelAll();
-    if (!this.#started || this.#started.watch.error) return;
-    this.#model?.free();
-    this.#started.device.free();
+    this.#host?.close();
   }
 
-  #ready(): { model: WasmModel; runs: Runs; watch: CrashWatch } {
-    if (!this.#model || !this.#runs || !this.#watch) throw makeError("input", "no model is loaded yet");
-    return { model: this.#model, runs: this.#runs, watch: this.#watch };
+  #ready(): { host: ModelHost; runs: Runs } {
+    if (!this.#host || !this.#runs) throw makeError("input", "no model is loaded yet");
+    return { host: this.#host, runs: this.#runs };
   }
 
-  async #load({ id, url, files, device: option, cache, memoryCache, threads, half, gpuDevice }: { id: number } & LoadRequest): Promise<Loaded> {
+  async #load({ id, url, files, memoryCache, ...request }: { id: number } & LoadRequest): Promise<Loaded> {
     const { signal } = this.#abort;
     this.#files = files && addLocalFiles(files);
     const base = this.#files?.base ?? new URL(url);
-    const inMemory = new Map(memoryCache);
-    const onProgress = (progress: Extract<FromEngine, { type: "progress" }>["progress"]): void => {
-      if (!this.#dead) this.#post({ type: "progress", id, progress });
+    const say = (message: FromEngine): void => {
+      if (!this.#dead) this.#post(message);
     };
-    const device = startDevice({
-      option,
+    const progress = (of: LoadProgress): void => say({ type: "progress", id, progress: of });
+    const host = await ModelHost.load({
+      ...request,
       builds: this.#builds,
-      gpuDevice: gpuDevice as GpuDevice | undefined,
+      base,
+      memoryCache: new Map(memoryCache),
       signal,
-      onProgress,
-      onWatch: (watch) => {
-        this.#watch = watch;
+      openHelper: this.#openHelper,
+      config: downloadText(new URL("config.json", base), signal),
+      current: () => this.#runs?.request,
+      events: {
+        progress,
+        preparing: (of) => say({ type: "preparing", progress: of }),
+        changed: () => this.#host && say({ type: "device", device: this.#host.info }),
+        cacheRefused: (sha256, blob) => say({ type: "cache-refused", sha256, blob }),
+        crashed: (error) => void this.#end(error),
+        started: (device) => this.#watchLoss(device),
       },
     });
-    device.catch(() => {}); // awaited below
-    let configJson;
-    try {
-      configJson = await downloadText(new URL("config.json", base), signal);
-    } catch (thrown) {
-      // A missing config.json is the more useful complaint and does not wait for the device.
-      device.then((started) => started.device.free()).catch(() => {});
-      throw thrown;
-    }
-    const started = await device;
-    this.#build = started.build;
-    this.#watchLoss(started);
-    const { boundary, watch, refused } = started;
-    const openHelper = threads === 1 ? undefined : this.#helperFor(started, configJson);
-    const helper = threads === 2 ? openHelper?.() : undefined;
-    let loaded;
-    try {
-      loaded = await watch.guard(() =>
-        loadWeights({
-          boundary,
-          device: started.device,
-          base,
-          configJson,
-          half,
-          gpu: started.gpu,
-          useCache: cache,
-          memoryCache: inMemory,
-          signal,
-          onProgress,
-          onRefused: (sha256, blob) => {
-            inMemory.set(sha256, blob);
-            if (!this.#dead) this.#post({ type: "cache-refused", sha256, blob });
-          },
-          mirror: helper?.mirror,
-        }),
-      );
-    } catch (thrown) {
-      helper?.close();
-      if (!watch.error) started.device.free();
-      throw thrown;
-    }
-    const { model, memory } = loaded;
     if (this.#dead) {
-      helper?.close();
-      model.free();
-      started.device.free();
+      host.close();
       throw new DisposedError();
     }
-    helper?.finish();
-    if (openHelper) {
-      const startHelper = async (): Promise<HelperLink | undefined> => {
-        const files = await cachedFiles({ base, configJson, useCache: cache, memoryCache: inMemory });
-        const link = files && openHelper();
-        if (files) link?.give(files);
-        return link;
-      };
-      this.#sharing = new Sharing(threads === 2 ? { always: true, helper } : { always: false, startHelper });
-    }
-    this.#started = started;
-    this.#model = model;
+    this.#host = host;
     const events = {
-      step: (run: number, step: Extract<FromEngine, { type: "step" }>["step"]) => {
+      step: (run: number, step: WireStep) => {
         const transfer = [step.pixels, step.branches].flatMap((bytes) => (bytes ? [bytes.buffer as ArrayBuffer] : []));
         if (!this.#dead) this.#post({ type: "step", id: run, step }, transfer);
       },
       fail: (run: number, error: unknown) => void this.#fail(run, error),
+      way: host.computes.bind(host),
     };
-    const check = (rows: number, images: number): void => checkBatch(memory, { rows, images }, started.gpu);
-    this.#runs = new Runs(model, watch, events, check, this.#sharing);
-    const bytes = model.config.length;
-    onProgress({ phase: "ready", loaded: bytes, total: bytes, file: undefined, cached: false });
-    return { config: model.config, device: { kind: started.build.kind, name: started.device.name, precision: model.half ? "f16" : "f32", refused } };
+    this.#runs = new Runs({ ways: host.ways, events, sharing: host.sharing });
+    const { config } = host.ways.any.model;
+    progress({ phase: "ready", loaded: config.length, total: config.length, file: undefined, cached: false });
+    // Once the load is answered.
+    void yieldToEvents().then(() => host.prepare());
+    return { config, device: host.info };
   }
 
-  /** Starts a second worker for the CPU; undefined where there is none, or the model is too large for two. */
-  #helperFor({ build }: StartedDevice, configJson: string): (() => HelperLink | undefined) | undefined {
-    const { module } = build;
-    const open = this.#openHelper;
-    if (build.kind !== "cpu" || !module || !open || weightBytes(configJson) > HELPED_BYTES) return undefined;
-    return () => {
-      try {
-        return new HelperLink(open(), module, configJson);
-      } catch {
-        return undefined; // a page's policy may say so
-      }
-    };
-  }
-
-  #watchLoss({ gpu, build }: StartedDevice): void {
-    this.#lost = gpu?.lost.then(({ reason, message }) => {
-      const error = new DeviceError(`the GPU was lost: ${message || reason || "no reason was given"}`, { detail: "lost" });
-      build.abandon();
-      this.#watch?.trip("the GPU was lost");
+  #watchLoss(device: StartedDevice): void {
+    this.#started.push(device);
+    this.#lost ??= device.gpu?.lost.then(({ reason, message }) => {
+      const error = lostError(reason, message);
       this.#die(error, true);
       return error;
     });
@@ -253,18 +183,8 @@ export class Engine {
     if (this.#dead) return;
     this.#dead = true;
     this.#abort.abort(error);
-    this.#sharing?.close();
-    this.#build?.abandon();
+    this.#host?.closeHelpers();
+    for (const { build, watch, gpu } of this.#started) if (watch.error || (lost && gpu)) build.abandon();
     this.#post({ type: "dead", error: toWire(error), lost });
-  }
-}
-
-/** Bytes of a bundle's weights; 0 where its config.json is none, of which the loader complains. */
-function weightBytes(configJson: string): number {
-  try {
-    const { weights } = JSON.parse(configJson) as { weights: { bytes: number }[] };
-    return weights.reduce((sum, { bytes }) => sum + bytes, 0);
-  } catch {
-    return 0;
   }
 }

@@ -1,4 +1,5 @@
 import { DeviceError, messageOf } from "./errors.js";
+import { engine, engineName } from "./platform.js";
 
 // The parts of WebGPU that are used here; the types are not in every TypeScript library.
 interface AdapterInfo {
@@ -17,6 +18,7 @@ export interface GpuDevice {
   readonly lost: Promise<{ readonly reason?: string; readonly message: string }>;
   readonly limits: Limits;
   readonly features: ReadonlySet<string>;
+  createComputePipeline?(descriptor: object): unknown;
 }
 /** A `GPUAdapter`, as far as it matters here. */
 export interface Adapter {
@@ -26,7 +28,8 @@ export interface Adapter {
   readonly features: ReadonlySet<string>;
   requestDevice(descriptor?: object): Promise<GpuDevice>;
 }
-interface Gpu {
+/** A `GPU`, as far as it matters here. */
+export interface Gpu {
   requestAdapter(options?: { powerPreference?: "high-performance" }): Promise<Adapter | null>;
 }
 
@@ -46,15 +49,25 @@ export function lacksTimestamps({ features }: { readonly features?: ReadonlySet<
   return features?.has("timestamp-query") === false;
 }
 
-function findGpu(): Gpu {
-  const gpu = (globalThis as { navigator?: { gpu?: Gpu } }).navigator?.gpu;
-  if (!gpu) throw new DeviceError("this browser has no WebGPU, or the page is not in a secure context");
-  return gpu;
+/**
+ * The GPU object to use: `given`, or the engine's own. Rejects with `DeviceError` where there is none, in words for the
+ * engine.
+ */
+export function findGpu(given?: Gpu): Gpu {
+  const { navigator, isSecureContext } = globalThis as { navigator?: { gpu?: Gpu }; isSecureContext?: boolean };
+  const gpu = given ?? navigator?.gpu;
+  if (gpu) return gpu;
+  if (engine() !== "browser") {
+    throw new DeviceError(`${engineName()} has no WebGPU of its own; one can be passed as gpu, such as that of npm's webgpu`);
+  }
+  throw new DeviceError(
+    isSecureContext === false ? "WebGPU needs a secure context: https, or localhost" : "this browser has no WebGPU",
+  );
 }
 
-/** The adapter that the browser prefers for work. Rejects with `DeviceError`. */
-export async function findAdapter(): Promise<Adapter> {
-  const gpu = findGpu();
+/** The adapter that the engine prefers for work. Rejects with `DeviceError`. */
+export async function findAdapter(given?: Gpu): Promise<Adapter> {
+  const gpu = findGpu(given);
   let adapter;
   try {
     adapter = await gpu.requestAdapter({ powerPreference: "high-performance" });
@@ -65,34 +78,102 @@ export async function findAdapter(): Promise<Adapter> {
   return adapter;
 }
 
+function stand(on: object, name: string, value: unknown): void {
+  Object.defineProperty(on, name, { value, configurable: true, writable: true });
+}
+
+/** Gives `on` another property of that name; what is returned takes it back. */
+function lend(on: object, name: string, value: unknown): () => void {
+  const before = Object.getOwnPropertyDescriptor(on, name);
+  let lent = true;
+  stand(on, name, value);
+  return () => {
+    if (!lent) return;
+    lent = false;
+    if (before) Object.defineProperty(on, name, before);
+    else delete (on as Record<string, unknown>)[name];
+  };
+}
+
+/**
+ * Makes `gpu` what wgpu finds: it looks for `navigator.gpu`, and for a window or a worker around it, and panics where it
+ * finds neither, as in Node. What is returned makes all as it was.
+ */
+function showGpu(gpu: Gpu): () => void {
+  const scope = globalThis as { navigator?: { gpu?: Gpu }; Window?: unknown; WorkerGlobalScope?: unknown };
+  const undo: (() => void)[] = [];
+  if (scope.navigator === undefined) undo.push(lend(scope, "navigator", { gpu }));
+  else if (scope.navigator.gpu !== gpu) undo.push(lend(scope.navigator, "gpu", gpu));
+  if (scope.Window === undefined && scope.WorkerGlobalScope === undefined) {
+    undo.push(lend(scope, "Window", { [Symbol.hasInstance]: (value: unknown) => value === globalThis }));
+  }
+  return () => {
+    for (const step of undo.splice(0)) step();
+  };
+}
+
+/** Tells `hear` how many compute pipelines a device has been asked for, at each of them. */
+export function countPipelines(device: GpuDevice, hear: (count: number) => void): void {
+  const { createComputePipeline } = device;
+  if (!createComputePipeline) return;
+  let count = 0;
+  stand(device, "createComputePipeline", (descriptor: object) => {
+    hear((count += 1));
+    return createComputePipeline.call(device, descriptor);
+  });
+}
+
+/** What the runtime is handed. */
+export interface Handing {
+  readonly adapter: Adapter;
+  /** The object to ask, where it is not the engine's own. */
+  readonly gpu: Gpu | undefined;
+  /** The page's own device. */
+  readonly own: GpuDevice | undefined;
+  /** Hears of the device, before the runtime has it. */
+  onDevice?(device: GpuDevice): void;
+}
+
+/** One opening after another: each has the engine's globals to itself. */
+let opening: Promise<unknown> = Promise.resolve();
+
 /**
  * Runs `open`, inside which the runtime asks `navigator.gpu` for an adapter and that for a device, and resolves to what
  * `open` gives and to the device. wgpu takes no device from outside on the web, and tells nobody of a lost one: so it is
- * handed this `adapter`, whose device is `own` where the page has one and is watched in any case.
+ * handed this `adapter`, whose device is `own` where the page has one and is watched in any case. Nothing global is left
+ * changed once the runtime has asked.
  */
-export async function handOver<T>(
-  adapter: Adapter,
-  own: GpuDevice | undefined,
+export function handOver<T>(
+  { adapter, gpu, own, onDevice }: Handing,
   open: () => Promise<T>,
 ): Promise<{ value: T; device: GpuDevice | undefined }> {
-  const gpu = findGpu();
-  const { requestDevice } = adapter;
-  let device = own;
-  const stand = (on: object, name: string, value: unknown): void => {
-    Object.defineProperty(on, name, { value, configurable: true, writable: true });
-  };
-  stand(adapter, "requestDevice", async (descriptor?: object) => (device ??= await requestDevice.call(adapter, descriptor)));
-  if (own) {
-    // What the runtime may count on is what this device was made with.
-    stand(adapter, "limits", own.limits);
-    stand(adapter, "features", own.features);
-  }
-  const before = Object.getOwnPropertyDescriptor(gpu, "requestAdapter");
-  stand(gpu, "requestAdapter", async () => adapter);
-  try {
-    return { value: await open(), device };
-  } finally {
-    if (before) Object.defineProperty(gpu, "requestAdapter", before);
-    else delete (gpu as Partial<Gpu>).requestAdapter;
-  }
+  const handing = opening.then(async () => {
+    const { requestDevice } = adapter;
+    let device: GpuDevice | undefined;
+    stand(adapter, "requestDevice", async (descriptor?: object) => {
+      device ??= own ?? (await requestDevice.call(adapter, descriptor));
+      onDevice?.(device);
+      return device;
+    });
+    if (own) {
+      // What the runtime may count on is what this device was made with.
+      stand(adapter, "limits", own.limits);
+      stand(adapter, "features", own.features);
+    }
+    const found = findGpu(gpu);
+    const hide = showGpu(found);
+    const restore = lend(found, "requestAdapter", async () => {
+      hide();
+      restore();
+      return adapter;
+    });
+    try {
+      return { value: await open(), device };
+    } finally {
+      hide();
+      restore();
+    }
+  });
+  opening = handing.catch(() => {});
+  return handing;
 }

@@ -1,5 +1,5 @@
 import { DeviceError } from "./errors.js";
-import { baseUrl } from "./platform.js";
+import { baseUrl, engine } from "./platform.js";
 import type { FromEngine, ToEngine } from "./protocol.js";
 
 /** The way to an engine, in a worker or on this thread. */
@@ -8,6 +8,8 @@ export interface Link {
   post(message: ToEngine): void;
   /** Sets who hears. Called once, before the first `post`. */
   listen(onMessage: (message: FromEngine) => void, onBroken: (reason: string) => void): void;
+  /** Whether an answer is waited for: a worker that is idle keeps no process from ending, where the engine can tell. */
+  hold?(busy: boolean): void;
   /** Ends the engine at once; idempotent. */
   close(): void;
 }
@@ -20,8 +22,8 @@ async function workerLink(address?: string | URL): Promise<Link> {
   // Written out, so that bundlers find the file.
   const worker =
     address === undefined
-      ? new Worker(new URL("./worker.js", import.meta.url), { type: "module", name: "freeguide" })
-      : new Worker(new URL(address, baseUrl()), { type: "module", name: "freeguide" });
+      ? new Worker(new URL("./worker.js", import.meta.url), { type: "module", name: "freeguide-worker" })
+      : new Worker(new URL(address, baseUrl()), { type: "module", name: "freeguide-worker" });
   try {
     await new Promise<void>((resolve, reject) => {
       worker.onmessage = () => resolve(); // its first word is hello
@@ -42,6 +44,11 @@ async function workerLink(address?: string | URL): Promise<Link> {
       // The worker hears of its own uncaught errors and says what they mean; here they only have to stay visible.
       worker.onerror = null;
       worker.onmessageerror = () => onBroken("a message from the worker could not be read");
+    },
+    hold(busy) {
+      // Bun's.
+      const { ref, unref } = worker as { ref?(): void; unref?(): void };
+      (busy ? ref : unref)?.call(worker);
     },
     close: () => worker.terminate(),
   };
@@ -73,7 +80,7 @@ export function engineLink(
       if (!closed) listener?.(message);
     });
   });
-  // A panic inside an asynchronous call surfaces as an uncaught error of the page. Node ends the process on one.
+  // Most of what traps outside of a call the instance tells itself (`Boundary.onTrap`); this hears of the rest.
   const onError = (event: Event): void => {
     const { error } = event as ErrorEvent;
     if (error instanceof WebAssembly.RuntimeError && error.stack?.includes("freeguide")) engine.crashed(error.message);
@@ -99,11 +106,21 @@ export function engineLink(
   };
 }
 
-/** A worker where one is wanted and can be started, else this thread. */
-export async function openLink(worker: boolean | string | URL): Promise<Link> {
-  if (worker !== false && typeof Worker === "function") {
+/** Whether this engine has workers as browsers have them. Libraries leave Node's own in `Worker`, which are others. */
+function hasWorkers(): boolean {
+  return typeof Worker === "function" && engine() !== "node" && engine() !== "workerd";
+}
+
+/**
+ * A worker where one is wanted and can be started, else this thread. Unless told otherwise one is wanted, but not in Deno,
+ * whose processes do not end before their workers do.
+ */
+export async function openLink(worker: boolean | string | URL | undefined, runtime?: string): Promise<Link> {
+  const wanted = worker ?? engine() !== "deno";
+  if (wanted !== false && hasWorkers()) {
+    const own = runtime === undefined ? undefined : new URL("dist/worker.js", runtime);
     try {
-      return await workerLink(worker === true ? undefined : worker);
+      return await workerLink(wanted === true ? own : wanted);
     } catch {
       // The thread is said in `model.device.thread`.
     }

@@ -9,14 +9,18 @@ import type { BundleFiles, LoadOptions } from "./types.js";
 
 /** The address of a bundle's folder, absolute and with a slash at its end. */
 export function bundleUrl(url: string | URL, base = baseUrl()): string {
+  return folderUrl(String(url).replace(/\/config\.json(?=$|[?#])/, "/"), "url", base);
+}
+
+/** The address of a folder, absolute and with a slash at its end. */
+function folderUrl(url: string | URL, option: string, base = baseUrl()): string {
   let absolute;
   try {
     absolute = new URL(url, base);
   } catch (cause) {
-    throw new InputError(`${JSON.stringify(String(url))} is not an address: ${messageOf(cause)}`, { detail: "url", cause });
+    throw new InputError(`${JSON.stringify(String(url))} is not an address: ${messageOf(cause)}`, { detail: option, cause });
   }
   absolute.hash = "";
-  absolute.pathname = absolute.pathname.replace(/\/config\.json$/, "/");
   if (!absolute.pathname.endsWith("/")) absolute.pathname += "/";
   return absolute.href;
 }
@@ -34,16 +38,19 @@ export async function loadModel(source: string | URL | BundleFiles, options: Loa
 
 /** `loadModel` over a given way to an engine. */
 export async function loadModelOver(
-  open: (worker: boolean | string | URL) => Promise<Link>,
+  open: (worker: boolean | string | URL | undefined, runtime?: string) => Promise<Link>,
   source: string | URL | BundleFiles,
   options: LoadOptions = {},
 ): Promise<Model> {
-  const { device = "auto", onProgress, onDeviceLost, signal, cache = true, worker = true, precision = "auto", gpuDevice } = options;
+  const { device = "auto", onProgress, onDevice, onDeviceLost, signal, cache = true, worker, precision = "auto", gpu, gpuDevice } = options;
   if (device !== "auto" && device !== "cpu" && device !== "webgpu") {
     throw new InputError(`device must be auto, cpu or webgpu, not ${JSON.stringify(device)}`, { detail: "device" });
   }
   if (gpuDevice !== undefined && device === "cpu") {
     throw new InputError("gpuDevice was given, and device says cpu", { detail: "gpuDevice" });
+  }
+  if (gpu !== undefined && typeof (gpu as { requestAdapter?: unknown } | null)?.requestAdapter !== "function") {
+    throw new InputError("gpu must be a GPU object, with requestAdapter", { detail: "gpu" });
   }
   if (gpuDevice !== undefined && (gpuDevice as { features?: ReadonlySet<string> }).features?.has("timestamp-query") !== true) {
     throw new InputError('gpuDevice needs the feature "timestamp-query": name it in requiredFeatures', { detail: "gpuDevice" });
@@ -53,20 +60,23 @@ export async function loadModelOver(
   }
   const threads = threadsOf(options.threads);
   const files = source instanceof Map ? (source as BundleFiles) : undefined;
+  const runtime = options.runtime === undefined ? undefined : folderUrl(options.runtime, "runtime");
   const url = files ? LOCAL_FILES : bundleUrl(source as string | URL);
   const aborted = (): AbortedError => new AbortedError("loading was aborted", { cause: signal?.reason });
   if (signal?.aborted) throw aborted();
 
-  // No device can be handed to a worker.
-  const session = await Session.over(
-    () => open(gpuDevice === undefined && worker),
-    (reason) => heard(() => onDeviceLost?.(reason)),
-  );
+  // No device and no GPU object can be handed to a worker.
+  const own = gpuDevice !== undefined || gpu !== undefined;
+  const session = await Session.over(() => open(own ? false : worker, runtime), {
+    lost: (reason) => heard(() => onDeviceLost?.(reason)),
+    device: (info) => heard(() => onDevice?.(info)),
+    progress: (progress) => heard(() => onProgress?.(progress)),
+  });
   const onAbort = (): void => session.end(aborted());
   signal?.addEventListener("abort", onAbort, { once: true });
   try {
     if (signal?.aborted) throw aborted(); // while the worker started
-    const page = gpuDevice !== undefined && { gpuDevice };
+    const page = { ...(gpuDevice !== undefined && { gpuDevice }), ...(gpu !== undefined && { gpu }), ...(runtime !== undefined && { runtime }) };
     const request = { url, device, cache, threads, half: precision === "auto", ...(files && { files }), ...page };
     const config = await session.load(request, (progress) => heard(() => onProgress?.(progress)));
     return new Model(session, JSON.parse(config) as ModelConfig);

@@ -27,7 +27,7 @@ function size(bytes: number): string {
 /** Why so much does not fit here, or undefined where it may. */
 function shortage(bytes: number, gpu: GpuDevice | undefined): string | undefined {
   if (!gpu && bytes > WASM_BYTES) {
-    return `it needs about ${size(bytes)}, and a browser gives WebAssembly ${size(WASM_BYTES)}; a GPU may have more`;
+    return `it needs about ${size(bytes)}, and WebAssembly can have ${size(WASM_BYTES)}; a GPU may have more`;
   }
   const { navigator } = globalThis as { navigator?: { deviceMemory?: number } };
   const memory = navigator?.deviceMemory;

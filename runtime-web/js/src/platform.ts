@@ -2,8 +2,35 @@
 
 interface NodeProcess {
   versions?: { node?: string };
+  release?: { name?: string };
+  /** Of Electron: `renderer` in a page. */
+  type?: string;
   cwd(): string;
   getBuiltinModule?(name: string): unknown;
+}
+
+/** The engine that this runs in. Workers count as what started them. */
+export type Engine = "browser" | "node" | "deno" | "bun" | "workerd";
+
+/** Tells the engine by what it is, not by what lies around: libraries leave browsers' globals behind in Node. */
+export function engine(): Engine {
+  const { Deno, Bun, process, navigator, document } = globalThis as {
+    Deno?: unknown;
+    Bun?: unknown;
+    process?: NodeProcess;
+    navigator?: { userAgent?: string };
+    document?: unknown;
+  };
+  if (Deno !== undefined) return "deno";
+  if (Bun !== undefined) return "bun";
+  if (navigator?.userAgent === "Cloudflare-Workers") return "workerd";
+  // Electron's pages have Node's `process` as well.
+  return process?.release?.name === "node" && document === undefined && process.type === undefined ? "node" : "browser";
+}
+
+/** The engine in words. */
+export function engineName(): string {
+  return { browser: "this browser", node: "Node", deno: "Deno", bun: "Bun", workerd: "workerd" }[engine()];
 }
 
 function nodeModule<T>(name: string): T | undefined {

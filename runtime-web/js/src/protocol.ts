@@ -15,8 +15,11 @@ export interface LoadRequest {
   half: boolean;
   /** Weights by SHA-256 that the page holds in memory because the cache refused them. */
   memoryCache: ReadonlyMap<string, Blob>;
-  /** A device of the page's own. Never crosses to a worker, which no device can. */
+  /** Where a copy of the package lies. */
+  runtime?: string;
+  /** A device of the page's own, and a `GPU` object. They never cross to a worker, which none can. */
   gpuDevice?: unknown;
+  gpu?: unknown;
 }
 
 /** From the page to the engine. `id` names the call that the answers carry. */
@@ -37,6 +40,10 @@ export type FromEngine =
   | { type: "result"; id: number; value: unknown }
   | { type: "step"; id: number; step: WireStep }
   | { type: "error"; id: number; error: WireError }
+  /** A loaded model is, or may soon be, on another device. */
+  | { type: "device"; device: Omit<DeviceInfo, "thread"> }
+  /** A GPU is being prepared beside a loaded model. */
+  | { type: "preparing"; progress: LoadProgress }
   /** The cache refused a verified file: the page holds it in memory for as long as it is open. */
   | { type: "cache-refused"; sha256: string; blob: Blob }
   /**

@@ -1,60 +1,76 @@
-import type { WasmModel, WasmRun } from "./boundary.js";
-import type { CrashWatch } from "./crash.js";
+import type { WasmRun } from "./boundary.js";
+import type { HelperLink } from "./helper.js";
 import type { Preview } from "./options.js";
 import { yieldToEvents } from "./platform.js";
-import type { HelperLink } from "./helper.js";
-import type { Sharing } from "./sharing.js";
 import { STEPS_AHEAD, type ToEngine, type WireStep } from "./protocol.js";
+import type { Sharing } from "./sharing.js";
+import type { Way } from "./way.js";
+import type { RunState, Seated, Ways } from "./ways.js";
 
 /** What a run tells about itself. */
 export interface RunEvents {
   step(id: number, step: WireStep): void;
   fail(id: number, error: unknown): void;
+  /** A step of so many rows is about to be computed in that way. */
+  way(way: Way, rows: number): void;
+}
+
+/** What runs need besides a model. */
+export interface RunsOptions {
+  readonly ways: Ways;
+  readonly events: RunEvents;
+  /** Of the CPU. */
+  readonly sharing?: Sharing | undefined;
+  /** In milliseconds. */
+  readonly now?: (() => number) | undefined;
 }
 
 interface Job {
   readonly id: number;
   readonly request: string;
   readonly preview: Preview;
-  /** Steps that have been shown before the device was lost. */
-  readonly skip: number;
-  run: WasmRun | undefined;
+  /** The last step that has been shown, if by another engine or before the run went back. */
+  shown: number;
+  seat: Seated | undefined;
+  /** In 16 bits: a state whose values were good. */
+  good: RunState | undefined;
   /** Steps that the consumer has room for. */
   credit: number;
   cancelled: boolean;
 }
+
+/** After so many steps in 16 bits whose values are good their outcome is read, to go back to. */
+const GOOD_EVERY = 4;
+/** A run in 16 bits that would go on for so long, in milliseconds, is worth trying 32. */
+const WORTH = 1500;
 
 /**
  * Runs the steps of one model, one at a time, oldest run first; the others queue. A run whose consumer does not take its
  * steps gives way to the next one, so that a run started in the middle of another's loop does not wait forever.
  */
 export class Runs {
-  readonly #model: WasmModel;
-  readonly #watch: CrashWatch;
+  readonly #ways: Ways;
   readonly #events: RunEvents;
-  readonly #check: (rows: number, images: number) => void;
   readonly #sharing: Sharing | undefined;
+  readonly #now: () => number;
   readonly #jobs: Job[] = [];
   #busy = false;
 
-  /** `check` throws where the rows of one evaluation, of a run of so many images, do not fit into memory. */
-  constructor(
-    model: WasmModel,
-    watch: CrashWatch,
-    events: RunEvents,
-    check: (rows: number, images: number) => void,
-    sharing?: Sharing,
-  ) {
-    this.#model = model;
-    this.#watch = watch;
+  constructor({ ways, events, sharing, now = () => performance.now() }: RunsOptions) {
+    this.#ways = ways;
     this.#events = events;
-    this.#check = check;
     this.#sharing = sharing;
+    this.#now = now;
   }
 
   add({ id, request, preview, skip }: Omit<Extract<ToEngine, { type: "sample" }>, "type">): void {
-    this.#jobs.push({ id, request, preview, skip, run: undefined, credit: STEPS_AHEAD, cancelled: false });
+    this.#jobs.push({ id, request, preview, shown: skip, seat: undefined, good: undefined, credit: STEPS_AHEAD, cancelled: false });
     void this.#pump();
+  }
+
+  /** The request that is being drawn. */
+  get request(): string | undefined {
+    return this.#jobs[0]?.request;
   }
 
   /** The consumer took a step. */
@@ -99,64 +115,105 @@ export class Runs {
 
   #drop(job: Job): void {
     this.#jobs.splice(this.#jobs.indexOf(job), 1);
-    if (!this.#watch.error) job.run?.free();
+    if (job.seat && !job.seat.way.watch.error) job.seat.run.free();
   }
 
   async #advance(job: Job): Promise<void> {
     try {
-      const run = (job.run ??= await this.#begin(job.request));
-      const begun = performance.now();
-      await this.#step(run);
-      const { step, steps, nfe } = run;
-      const last = step >= steps;
-      if (step <= job.skip && !last) return; // the noise is keyed by seed and step: the run comes the same way again
-      const { preview, cancelled } = job;
-      let pixels: Uint8Array | null = null;
-      let branches: Uint8Array | null = null;
-      if (!cancelled && (last || preview !== "none")) {
-        pixels = await this.#watch.guard(() => run.images(!last && preview === "latent" ? "latent" : "denoised"));
-        if (preview === "branches") branches = await this.#watch.guard(() => run.sides());
-      }
-      job.credit -= 1;
-      if (!job.cancelled) {
-        this.#events.step(job.id, { step, steps, nfe, milliseconds: performance.now() - begun, pixels, branches });
-      }
-      if (last) this.#drop(job);
+      await this.#step(job);
     } catch (thrown) {
       this.#drop(job);
       this.#events.fail(job.id, thrown);
     }
   }
 
-  async #begin(request: string): Promise<WasmRun> {
-    const { rows } = JSON.parse(await this.#watch.guard(() => this.#model.plan(request))) as { rows: number };
-    const { classes } = JSON.parse(request) as { classes: unknown[] };
-    this.#check(rows, classes.length);
-    return this.#watch.guard(() => this.#model.sample(request));
+  /** Checks what a run in 16 bits has come to; where it is nothing, goes back to what was good and on in 32 bits. */
+  async #isGood(job: Job, seat: Seated): Promise<boolean> {
+    if (seat.way.precision !== "f16") return true;
+    if (!(await this.#ways.isFinite(seat))) {
+      job.seat = await this.#ways.widen(seat, job.request, job.good);
+      return false;
+    }
+    const { step, steps } = seat.run;
+    if (step < steps && step >= (job.good?.step ?? 0) + GOOD_EVERY) job.good = await this.#ways.state(seat);
+    return true;
   }
 
-  /** One step, whose evaluations may be shared. */
-  async #step(run: WasmRun): Promise<void> {
+  /** The run in the way that is due, from what it has come to. */
+  async #move(job: Job, seat: Seated, way: Way): Promise<Seated> {
+    const { run } = seat;
+    // At its beginning it is made anew, which needs nothing of a device.
+    const state = run.step === 0 ? undefined : ((await this.#ways.state(seat)) ?? job.good);
+    job.good = state;
+    return (job.seat = await this.#ways.move(seat, way, job.request, state));
+  }
+
+  async #step(job: Job): Promise<void> {
+    const ways = this.#ways;
+    const images = (JSON.parse(job.request) as { classes: unknown[] }).classes.length;
+    let seat = (job.seat ??= await ways.begin(job.request, images));
+    const { rows } = seat.run;
+    const { way, trial } = ways.pick(rows);
+    if (way !== seat.way) seat = await this.#move(job, seat, way);
+    const { run } = seat;
+    this.#events.way(way, rows);
+    const begun = this.#now();
+    await this.#compute(run, way);
+    const { step, steps, nfe } = run;
+    const last = step >= steps;
+    // The noise is keyed by seed and step: a run that has gone back comes the same way again.
+    const again = step <= job.shown && !last;
+    const looked = !again && !job.cancelled && (last || job.preview !== "none");
+    let pixels: Uint8Array | null = null;
+    let branches: Uint8Array | null = null;
+    // A GPU has only queued its work until somebody asks for the outcome.
+    if (looked || (trial && way.kind === "webgpu")) {
+      pixels = await way.watch.guard(() => run.images(!last && job.preview === "latent" ? "latent" : "denoised"));
+      if (!(await this.#isGood(job, seat))) return;
+      if (!looked) pixels = null;
+      else if (job.preview === "branches") branches = await way.watch.guard(() => run.sides());
+    }
+    const milliseconds = this.#now() - begun;
+    if (looked || trial || way.kind === "cpu") this.#took(way, rows, milliseconds, steps - step);
+    if (again) return;
+    job.shown = step;
+    job.credit -= 1;
+    if (!job.cancelled) this.#events.step(job.id, { step, steps, nfe, milliseconds, pixels, branches });
+    if (last) this.#drop(job);
+  }
+
+  #took(way: Way, rows: number, milliseconds: number, stepsLeft: number): void {
+    const { choice } = this.#ways;
+    choice.took(rows, way.name, milliseconds);
+    const { name } = choice.pick(rows);
+    if (name === "webgpu f16" && way.name === name && choice.best(rows, name) * stepsLeft >= WORTH) {
+      // Another precision is an offer only: without it the run goes on.
+      void this.#ways.offerWide(way).catch(() => {});
+    }
+  }
+
+  /** One step, whose evaluations may be shared on the CPU. */
+  async #compute(run: WasmRun, way: Way): Promise<void> {
     const sharing = this.#sharing;
-    if (!sharing) return this.#watch.guard(() => run.advance());
+    if (!sharing || way.kind !== "cpu") return way.watch.guard(() => run.advance());
     for (;;) {
       const { rows, step, steps } = run;
       const work = (helper?: HelperLink): Promise<boolean> =>
-        helper ? this.#evaluateWith(helper, run) : this.#watch.guard(() => run.evaluate());
+        helper ? this.#evaluateWith(helper, run, way) : way.watch.guard(() => run.evaluate());
       if (await sharing.evaluate(rows, steps - step, work)) return;
     }
   }
 
   /** One evaluation, half of whose rows the helper computes at the same time. */
-  async #evaluateWith(helper: HelperLink, run: WasmRun): Promise<boolean> {
-    const part = await this.#watch.guard(() => run.divide());
-    if (!part) return this.#watch.guard(() => run.evaluate());
+  async #evaluateWith(helper: HelperLink, run: WasmRun, way: Way): Promise<boolean> {
+    const part = await way.watch.guard(() => run.divide());
+    if (!part) return way.watch.guard(() => run.evaluate());
     const { z, logSnr, classes } = part;
     part.free();
     const theirs = helper.predict({ z, logSnr, classes });
     theirs.catch(() => {}); // awaited below
-    await this.#watch.guard(() => run.compute());
-    const answer = await theirs.catch(() => this.#watch.guard(() => this.#model.predict(z, logSnr, classes)));
-    return this.#watch.guard(() => run.join(answer));
+    await way.watch.guard(() => run.compute());
+    const answer = await theirs.catch(() => way.watch.guard(() => way.model.predict(z, logSnr, classes)));
+    return way.watch.guard(() => run.join(answer));
   }
 }

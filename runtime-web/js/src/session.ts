@@ -15,13 +15,23 @@ interface Waiting {
   error(error: FreeguideError): void;
 }
 
+/** Who hears of what. */
+export interface SessionListeners {
+  /** The GPU was lost. */
+  lost?(reason: string): void;
+  /** The model is on another device. */
+  device?(device: DeviceInfo): void;
+  /** A GPU is being prepared beside a loaded model. */
+  progress?(progress: LoadProgress): void;
+}
+
 /** How often in a row a device may be lost before a single step is done. */
 const LOSSES = 3;
 
 /** The calling side of a link: turns messages into promises and ends them all when the engine ends. */
 export class Session {
   readonly #open: () => Promise<Link>;
-  readonly #onLost: ((reason: string) => void) | undefined;
+  readonly #hears: SessionListeners;
   readonly #waiting = new Map<number, Waiting>();
   /** Undefined while a lost device is replaced. */
   #link: Link | undefined;
@@ -33,20 +43,21 @@ export class Session {
   #nextId = 1;
   #ended: FreeguideError | undefined;
 
-  private constructor(open: () => Promise<Link>, onLost: ((reason: string) => void) | undefined) {
+  private constructor(open: () => Promise<Link>, hears: SessionListeners) {
     this.#open = open;
-    this.#onLost = onLost;
+    this.#hears = hears;
   }
 
-  /** A session over a link that `open` makes, and makes again where a device is lost, of which `onLost` hears. */
-  static async over(open: () => Promise<Link>, onLost?: (reason: string) => void): Promise<Session> {
-    const session = new Session(open, onLost);
+  /** A session over a link that `open` makes, and makes again where a device is lost. */
+  static async over(open: () => Promise<Link>, hears: SessionListeners = {}): Promise<Session> {
+    const session = new Session(open, hears);
     session.#attach(await open());
     return session;
   }
 
   #attach(link: Link): void {
     this.#link = link;
+    link.hold?.(this.#waiting.size > 0);
     link.listen(
       (message) => {
         if (this.#link === link) this.#receive(message);
@@ -108,8 +119,14 @@ export class Session {
         result: (value) => resolve(value as T),
         error: reject,
       });
+      this.#hold();
       this.#post(message);
     });
+  }
+
+  /** A worker that nothing is waited for keeps no process from ending. */
+  #hold(): void {
+    this.#link?.hold?.(this.#waiting.size > 0);
   }
 
   /** What is asked while a model loads again waits for it, as does what was interrupted. */
@@ -128,11 +145,13 @@ export class Session {
       () => {
         // What is not waited for any more ended by itself.
         if (this.#waiting.delete(id) && !this.#ended) this.#link?.post({ type: "cancel", id });
+        this.#hold();
       },
       signal,
     );
     const message: ToEngine = { type: "sample", id, request, preview, skip: 0 };
     this.#waiting.set(id, { message, run, error: (error) => run.fail(error) });
+    this.#hold();
     this.#post(message);
     return run;
   }
@@ -151,12 +170,20 @@ export class Session {
         const { id, step } = message;
         const run = this.#waiting.get(id)?.run;
         if (step.step >= step.steps) this.#waiting.delete(id);
+        this.#hold();
         this.#losses = 0;
         run?.push(step);
         break;
       }
       case "error":
         this.#take(message.id)?.error(fromWire(message.error));
+        break;
+      case "device":
+        this.#device = { ...message.device, thread: this.#link?.thread ?? "caller" };
+        this.#hears.device?.(this.#device);
+        break;
+      case "preparing":
+        this.#hears.progress?.(message.progress);
         break;
       case "cache-refused":
         keepInMemory(message.sha256, message.blob);
@@ -173,6 +200,7 @@ export class Session {
   #take(id: number): Waiting | undefined {
     const waiting = this.#waiting.get(id);
     this.#waiting.delete(id);
+    this.#hold();
     return waiting;
   }
 
@@ -190,7 +218,7 @@ export class Session {
     // A device of the page's own is the page's to replace.
     if (!this.#request || this.#request.gpuDevice !== undefined || this.#losses > LOSSES) return this.end(error);
     try {
-      this.#onLost?.(error.message);
+      this.#hears.lost?.(error.message);
       const link = await this.#open();
       if (this.#ended) return link.close();
       this.#attach(link);

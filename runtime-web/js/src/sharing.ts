@@ -1,25 +1,10 @@
 import type { HelperLink } from "./helper.js";
+import { COMPARED_AGAIN, Times, TIMINGS } from "./times.js";
 
-/** Evaluations of either way that are compared; the best of each counts. */
-const TIMINGS = 3;
-/** After so many evaluations the ways are compared again: by now the machine may be busy with something else. */
-const COMPARED_AGAIN = 256;
 /** A run that would go on for so long, in milliseconds, is worth starting a helper for. */
 const WORTH_A_HELPER = 1500;
 /** How often a helper is asked for in vain: weights reach the cache a while after the model is loaded. */
 const ATTEMPTS = 8;
-
-/** What one way has taken. */
-class Times {
-  count = 0;
-  /** In milliseconds. */
-  best = Infinity;
-
-  add(milliseconds: number): void {
-    this.count += 1;
-    this.best = Math.min(this.best, milliseconds);
-  }
-}
 
 /** Evaluations of so many rows, computed alone and shared. */
 class Comparison {

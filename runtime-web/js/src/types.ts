@@ -1,12 +1,19 @@
-/** `auto`: WebGPU on a real adapter that passes the self-test, else the CPU. `webgpu`: any adapter, or an error. */
+/**
+ * `auto`: the CPU draws at once; where there is a real GPU that passes the self-test, it is prepared meanwhile, and each is
+ * timed, and the faster one goes on. `webgpu`: any adapter, or an error.
+ */
 export type DeviceOption = "auto" | "cpu" | "webgpu";
 
-/** Where a model runs. */
+/** Where a model runs. With `device: "auto"` it may change: `LoadOptions.onDevice` hears of that. */
 export interface DeviceInfo {
   readonly kind: "cpu" | "webgpu";
+  /** Why it is this one, in words. */
+  readonly why: string;
+  /** Whether a GPU is being prepared meanwhile, and may take over. */
+  readonly preparing: boolean;
   /** For people: `CPU (WebAssembly SIMD)`, or the GPU adapter's name. */
   readonly name: string;
-  /** Devices that `auto` looked at and did not take, with the reason in words. */
+  /** Devices, and precisions of a GPU, that were looked at and are not used, with the reason in words. */
   readonly refused: readonly RefusedDevice[];
   /**
    * What the network computes in: `f16` on a GPU that does (the feature `shader-f16`, and a self-test in it that passed),
@@ -17,19 +24,24 @@ export interface DeviceInfo {
   readonly thread: "worker" | "caller";
 }
 
-/** A device that `auto` looked at and did not take. */
+/** A device that was looked at and is not used. */
 export interface RefusedDevice {
   readonly kind: "cpu" | "webgpu";
-  /** `device`, `self-test`, `network` or `poisoned`. */
+  /** `f16`, where the device is used, but not in 16 bits. */
+  readonly precision?: "f16";
+  /** `device`, `self-test`, `network`, `poisoned` or, of one that works and takes longer, `slower`. */
   readonly code: string;
   readonly reason: string;
 }
 
 /** How far a load is. */
 export interface LoadProgress {
-  /** `runtime`: the WebAssembly file; `self-test`: the device proves itself; `weights`: the bundle's files; `ready`. */
-  readonly phase: "runtime" | "self-test" | "weights" | "ready";
-  /** Bytes so far, over all files of the phase. */
+  /**
+   * `runtime`: the WebAssembly file; `self-test`: the device proves itself; `weights`: the bundle's files; `gpu`: the GPU's
+   * driver compiles what the model needs, which may take seconds, and may follow after `ready`; `ready`.
+   */
+  readonly phase: "runtime" | "self-test" | "weights" | "gpu" | "ready";
+  /** Bytes so far, over all files of the phase; of `gpu` compiled pipelines. */
   readonly loaded: number;
   /** Bytes of all files of the phase; undefined where the server does not say. */
   readonly total: number | undefined;
@@ -47,6 +59,8 @@ export interface LoadOptions {
   onProgress?: ((progress: LoadProgress) => void) | undefined;
   /** Ends the load at any moment. */
   signal?: AbortSignal | undefined;
+  /** Called when a loaded model goes on on another device, or is told more of one: with what `model.device` then is. */
+  onDevice?: ((device: DeviceInfo) => void) | undefined;
   /**
    * Called when the GPU is lost. The model then opens a device again, loads its weights from the cache, and takes up
    * what was running; a run ends in the same images, and what follows of `model.device` may be another device.
@@ -60,7 +74,8 @@ export interface LoadOptions {
   /**
    * False runs on the calling thread even where a worker could be started; true if left out. Where the package comes
    * from another origin, which may not start a worker here: the address of a module of this origin that imports the
-   * package's `worker.js`.
+   * package's `worker.js`. In Node there are no such workers, and in Deno none is started unless this says true, since it
+   * would keep the process from ending.
    */
   worker?: boolean | string | URL;
   /**
@@ -72,9 +87,21 @@ export interface LoadOptions {
   threads?: "auto" | 1 | 2;
   /**
    * `auto`: weights in 16 bits are computed with in 16 bits where the GPU does that, which is faster and takes half the
-   * memory; pictures then differ from those of other devices by a few of 255. `f32`: always in 32 bits. `auto` if left out.
+   * memory; pictures then differ from those of other devices by a few of 255. In a long run both are timed, and where
+   * values leave the range of 16 bits the run goes back to its last good step and on in 32. `f32`: always in 32 bits. `auto`
+   * if left out.
    */
   precision?: "auto" | "f32";
+  /**
+   * Where a copy of the package lies: the folder that has `dist` and `wasm` in it, relative to the page. For what a bundler
+   * has made that does not copy the files which the package names by `new URL(…, import.meta.url)`.
+   */
+  runtime?: string | URL | undefined;
+  /**
+   * A `GPU` to use in place of `navigator.gpu`: in Node and Bun that of npm's `webgpu`, for instance. Such a model runs on
+   * the calling thread, and all models of a thread are on the device of the first.
+   */
+  gpu?: object | undefined;
   /**
    * A `GPUDevice` of the page's own to compute on. Such a model runs on the calling thread, which is where the device
    * is, and a page has one such device for all its models. It must come from `navigator.gpu` of this page and have been

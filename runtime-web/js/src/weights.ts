@@ -46,13 +46,65 @@ export interface WeightsRequest {
   onProgress: (progress: LoadProgress) => void;
   /** Hears of a verified file that the cache refused. */
   onRefused: (sha256: string, blob: Blob) => void;
-  mirror: Mirror | undefined;
+  mirrors: readonly Mirror[];
 }
 
 /** A model, and the memory that it needs. */
 export interface LoadedWeights {
   readonly model: WasmModel;
   readonly memory: MemoryEstimate;
+}
+
+/** Keeps the bytes of a load, as blobs, for another instance that is not ready yet. */
+export class Collector implements Mirror {
+  readonly #files: WeightsFile[] = [];
+  #name = "";
+  #pieces: Blob[] = [];
+
+  begin(name: string): void {
+    this.#name = name;
+    this.#pieces = [];
+  }
+
+  push(chunk: Uint8Array<ArrayBuffer>): void {
+    this.#pieces.push(new Blob([chunk]));
+  }
+
+  end(): void {
+    this.#files.push({ name: this.#name, blob: new Blob(this.#pieces) });
+    this.#pieces = [];
+  }
+
+  restart(): void {
+    this.#files.length = 0;
+  }
+
+  /** The files, which are not kept any longer. */
+  take(): WeightsFile[] {
+    return this.#files.splice(0);
+  }
+}
+
+/** Loads files that have been verified before into another instance. */
+export async function loadFiles(
+  { boundary, device, configJson, half, gpu }: Pick<WeightsRequest, "boundary" | "device" | "configJson" | "half" | "gpu">,
+  files: readonly WeightsFile[],
+): Promise<LoadedWeights> {
+  const loader = new boundary.Loader(configJson, device, half);
+  const memory = JSON.parse(loader.memory()) as MemoryEstimate;
+  try {
+    checkMemory(memory, gpu);
+    for (const { name, blob } of files) {
+      loader.begin(name);
+      const reader = (blob.stream() as ReadableStream<Uint8Array<ArrayBuffer>>).getReader();
+      for (let read = await reader.read(); read.value; read = await reader.read()) loader.push(read.value);
+      loader.end();
+    }
+  } catch (thrown) {
+    if (asFreeguideError(thrown).code !== "poisoned") loader.free();
+    throw thrown;
+  }
+  return { model: loader.finish(), memory };
 }
 
 /** A cached file that failed verification: forget it and start over. */
@@ -66,7 +118,7 @@ export async function loadWeights(request: WeightsRequest): Promise<LoadedWeight
     } catch (thrown) {
       // Each turn takes one damaged entry out of the cache, so this ends.
       if (!(thrown instanceof StaleCache)) throw thrown;
-      request.mirror?.restart();
+      for (const mirror of request.mirrors) mirror.restart();
     }
   }
 }
@@ -95,7 +147,7 @@ async function attempt(request: WeightsRequest): Promise<LoadedWeights> {
 }
 
 async function loadFile(
-  { base, useCache, memoryCache, signal, onRefused, mirror }: WeightsRequest,
+  { base, useCache, memoryCache, signal, onRefused, mirrors }: WeightsRequest,
   loader: InstanceType<Boundary["Loader"]>,
   file: File,
   report: (loaded: number, cached: boolean) => void,
@@ -109,7 +161,7 @@ async function loadFile(
   let loaded = 0;
   const take = (chunk: Uint8Array<ArrayBuffer>): void => {
     loader.push(chunk);
-    mirror?.push(chunk);
+    for (const mirror of mirrors) mirror.push(chunk);
     writer?.write(chunk);
     loaded += chunk.length;
     report(loaded, stored !== undefined);
@@ -117,11 +169,11 @@ async function loadFile(
   try {
     report(0, stored !== undefined);
     loader.begin(file.name);
-    mirror?.begin(file.name);
+    for (const mirror of mirrors) mirror.begin(file.name);
     if (stored) await drain(url, { stream: stored, bytes: file.bytes }, signal, take);
     else await downloadResuming(url, file.bytes, signal, take);
     loader.end();
-    mirror?.end();
+    for (const mirror of mirrors) mirror.end();
   } catch (thrown) {
     writer?.discard();
     const { code } = asFreeguideError(thrown);

@@ -47,13 +47,15 @@ function paint(size, seed, image, classId, guidance, noise) {
 
 /**
  * A boundary. `options`: `failOpen`, `failSelfTest`, `panicAtStep`, `hangAtStep`, `stepMilliseconds`, `onRows` (hears of
- * rows that are computed, where and how many); `ledger` counts what is alive and what was run.
+ * rows that are computed, where and how many), `onStep` (of every step, in which precision and of how many rows),
+ * `notFiniteAtStep` (from which step on a model in 16 bits has lost its values); `ledger` counts what is alive and what was run.
  */
 export function fakeBoundary(options = {}) {
-  const ledger = { devices: 0, loaders: 0, models: 0, runs: 0, steps: 0, active: 0, overlap: false, requests: [] };
+  const ledger = { devices: 0, loaders: 0, models: 0, runs: 0, steps: 0, active: 0, overlap: false, requests: [], resumed: [] };
 
   class Device {
     static async open() {
+      options.onOpen?.();
       if (options.failOpen) throw options.failOpen;
       // As wgpu does it.
       if (options.gpu) await (await navigator.gpu.requestAdapter()).requestDevice({});
@@ -61,6 +63,7 @@ export function fakeBoundary(options = {}) {
       return new Device();
     }
     name = options.name ?? "fake device";
+    halfRefused = options.halfRefused;
     async selfTest() {
       if (options.failSelfTest) throw options.failSelfTest;
     }
@@ -74,7 +77,9 @@ export function fakeBoundary(options = {}) {
     #config;
     #open;
     #done = 0;
-    constructor(configJson) {
+    #half;
+    constructor(configJson, device, half) {
+      this.#half = half;
       let config;
       try {
         config = JSON.parse(configJson);
@@ -113,7 +118,7 @@ export function fakeBoundary(options = {}) {
     }
     finish() {
       ledger.loaders -= 1;
-      return new Model(this.#config);
+      return new Model(this.#config, this.#half);
     }
     free() {
       ledger.loaders -= 1;
@@ -122,12 +127,17 @@ export function fakeBoundary(options = {}) {
 
   class Model {
     #config;
-    constructor(config) {
+    constructor(config, half) {
       this.#config = config;
+      this.half = half && (options.half ?? false);
       ledger.models += 1;
     }
-    get half() {
-      return options.half ?? false;
+    resume(requestJson, step, state) {
+      const run = this.sample(requestJson);
+      if (state.length !== 2 || state[0] !== run.sum(step)) throw new FakeError("input", "not the state of such a run");
+      run.step = step;
+      ledger.resumed.push([this.half ? "f16" : "f32", step]);
+      return run;
     }
     get config() {
       return JSON.stringify(this.#config);
@@ -191,10 +201,21 @@ export function fakeBoundary(options = {}) {
         ledger.active -= 1;
         throw new FakeError("device", "the GPU was lost");
       }
+      options.onStep?.(this.#model.half ? "f16" : "f32", this.rows);
       if (options.stepMilliseconds) await new Promise((resolve) => setTimeout(resolve, options.stepMilliseconds));
       this.step = step;
       ledger.steps += 1;
       ledger.active -= 1;
+    }
+    /** What a run of this request has come to after so many steps. */
+    sum(step) {
+      return hash(this.#request.seed, this.#request.first_image, step, ...this.#request.ids);
+    }
+    async state() {
+      return Float64Array.of(this.sum(this.step), 0);
+    }
+    async isFinite() {
+      return this.step < (options.notFiniteAtStep ?? Infinity);
     }
     async sides() {
       const { ids, guidance } = this.#request;
@@ -244,5 +265,6 @@ export function fakeBoundary(options = {}) {
   }
 
   const onPanic = (listener) => (ledger.panic = listener);
-  return { boundary: { default: async () => {}, Device, Loader, onPanic }, ledger };
+  const onTrap = (listener) => (ledger.trap = listener);
+  return { boundary: { default: async () => {}, Device, Loader, onPanic, onTrap }, ledger };
 }

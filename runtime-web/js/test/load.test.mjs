@@ -81,7 +81,7 @@ test("a model that cannot fit is refused in words before its weights are fetched
   const error = await refusal({ weights: 2 * 2 ** 30, largest: 2 ** 20, kept: 2 ** 30, row: 2 ** 30 });
   assert.ok(error instanceof DeviceError);
   assert.equal(error.detail, "memory");
-  assert.match(error.message, /needs about 5\.0 GiB.*WebAssembly 3\.9 GiB/);
+  assert.match(error.message, /needs about 5\.0 GiB.*WebAssembly can have 3\.9 GiB/);
   assert.deepEqual(asked, ["/m/config.json"]);
 });
 
@@ -180,6 +180,7 @@ test("auto says why a device was refused and goes on", async (t) => {
     try {
       const webgpu = fakeBuild("webgpu", webgpuOptions);
       const model = await loadFake(`${url}/m`, { device }, { webgpu });
+      await eventually(() => !model.device.preparing, "the end of the preparation");
       return { model, webgpu };
     } finally {
       if (before) Object.defineProperty(globalThis, "navigator", before);
@@ -211,7 +212,9 @@ test("auto says why a device was refused and goes on", async (t) => {
   assert.match(untimed.model.device.refused[0].reason, /timestamp-query/);
   assert.equal(untimed.webgpu.starts, 0);
 
-  assert.equal((await withGpu(real)).model.device.kind, "webgpu");
+  const ready = await withGpu(real);
+  assert.deepEqual([ready.webgpu.starts, ready.webgpu.ledger.models, ready.model.device.refused], [1, 1, []]);
+  assert.equal(ready.model.device.kind, "cpu", "until it is found to be faster");
   const wrong = await withGpu(real, { failSelfTest: new FakeError("self-test", "off by 3") });
   assert.equal(wrong.model.device.kind, "cpu");
   assert.deepEqual(wrong.model.device.refused, [{ kind: "webgpu", code: "self-test", reason: "off by 3" }]);
@@ -219,7 +222,10 @@ test("auto says why a device was refused and goes on", async (t) => {
   const panicked = await withGpu(real, { failSelfTest: new WebAssembly.RuntimeError("unreachable") });
   assert.equal(panicked.model.device.refused[0].code, "poisoned");
   assert.equal(panicked.webgpu.abandoned, 1);
+  assert.equal((await panicked.model.generate({ classes: [0] })).length, 1, "the CPU is not touched");
 
+  const narrow = await withGpu(real, { halfRefused: "off by 3" }, "webgpu");
+  assert.deepEqual(narrow.model.device.refused, [{ kind: "webgpu", precision: "f16", code: "self-test", reason: "off by 3" }]);
   await assert.rejects(withGpu(undefined, {}, "webgpu"), DeviceError);
   await assert.rejects(withGpu(real, { failOpen: new FakeError("device", "no") }, "webgpu"), DeviceError);
   await assert.rejects(withGpu(real, { failOpen: new WebAssembly.RuntimeError("x") }, "webgpu"), PoisonedError);

@@ -259,7 +259,7 @@ test("a lost GPU is replaced and its runs end in the same images", async (t) => 
   const { url, asked } = await serve(t, bundle);
   const webgpu = fakeBuild("webgpu", { gpu: true });
   const lost = [];
-  const model = await loadFake(`${url}/m`, { onDeviceLost: (reason) => lost.push(reason) }, { webgpu });
+  const model = await loadFake(`${url}/m`, { device: "webgpu", onDeviceLost: (reason) => lost.push(reason) }, { webgpu });
   t.after(() => model.dispose());
   const options = { classes: [0, 1], steps: 8, seed: 5 };
   const wanted = await model.generate(options);
@@ -284,8 +284,9 @@ test("a lost GPU is replaced and its runs end in the same images", async (t) => 
 test("a GPU that is lost again and again is given up", async (t) => {
   const { devices } = fakeGpu(t);
   const { url } = await serve(t, bundle);
-  const webgpu = fakeBuild("webgpu", { gpu: true, hangAtStep: 1, onHang: () => devices.at(-1).lose("gone") });
-  const model = await loadFake(`${url}/m`, {}, { webgpu });
+  // Of the step that a load makes nothing is lost.
+  const webgpu = fakeBuild("webgpu", { gpu: true, hangAtStep: 2, onHang: () => devices.at(-1).lose("gone") });
+  const model = await loadFake(`${url}/m`, { device: "webgpu" }, { webgpu });
   await assert.rejects(model.generate({ classes: [0] }), (error) => error.code === "device" && error.detail === "lost");
   assert.equal(devices.length, 4);
   await assert.rejects(model.generate({ classes: [0] }), DeviceError);

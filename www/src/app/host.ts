@@ -101,7 +101,12 @@ export class ModelHost {
       const model = await loadModel(source.bundle, {
         device: deviceOption.value as DeviceOption,
         signal: control.signal,
-        onProgress: (progress) => this.#loading.show(progress),
+        onProgress: (progress) => {
+          // A GPU may be prepared beside a model that is there already; its device says so.
+          if (control.signal.aborted || this.#model) return;
+          this.#loading.show(progress);
+        },
+        onDevice: () => this.#model && this.#describeDevice(this.#model),
       });
       if (control.signal.aborted) {
         model.dispose();
@@ -141,13 +146,21 @@ export class ModelHost {
     open?.dispose();
   }
 
-  #describe({ config, device }: Model): void {
+  #describe(model: Model): void {
+    const { config } = model;
     byId("model-name").textContent = byId("model-pick").hidden ? config.name : "";
-    byId("meter-device").textContent = device.name;
-    byId("meter-device").dataset.kind = device.kind;
-    byId("refused-title").textContent = device.refused.length > 0 ? "Why not the GPU?" : "Choose the device";
-    byId("refused-words").textContent = device.refused.map(({ reason }) => `${reason}.`).join(" ");
+    this.#describeDevice(model);
     showProvenance(config);
+  }
+
+  /** Says where the model runs, which may change while it is open. */
+  #describeDevice({ device }: Model): void {
+    const { name, kind, preparing, refused, why } = device;
+    byId("meter-device").textContent = preparing ? `${name}, preparing the GPU` : name;
+    byId("meter-device").dataset.kind = kind;
+    byId("refused-title").textContent = refused.length > 0 ? "Why not the GPU?" : "Choose the device";
+    const reasons = refused.length > 0 ? refused.map(({ reason }) => reason) : [why];
+    byId("refused-words").textContent = reasons.map((reason) => `${reason}.`).join(" ");
   }
 
   /** Lists the models there are to choose from, where there is more than one. */

@@ -6,6 +6,7 @@ const words: Record<LoadProgress["phase"], string> = {
   runtime: "Fetching the runtime",
   "self-test": "Checking the device",
   weights: "Fetching the model",
+  gpu: "Preparing the GPU",
   ready: "Ready",
 };
 
@@ -50,7 +51,7 @@ export class Loading {
     if (phase === "ready") this.#progress = 1;
     byId("loading-bar").setAttribute("aria-valuenow", String(Math.round(this.#progress * 100)));
     byId("loading-bar").style.setProperty("--progress", String(this.#progress));
-    const bytes = total && phase !== "ready" ? `: ${megabytes(loaded)} of ${megabytes(total)} MB` : "";
+    const bytes = total && phase !== "ready" && phase !== "gpu" ? `: ${megabytes(loaded)} of ${megabytes(total)} MB` : "";
     byId("loading-words").textContent = `${words[phase]}${cached ? " from the cache" : ""}${bytes}`;
     if (this.#still.matches) this.#mark.draw(this.#progress);
   }

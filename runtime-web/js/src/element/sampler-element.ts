@@ -22,13 +22,15 @@ const phases: Record<LoadProgress["phase"], string> = {
   runtime: "Fetching the runtime",
   "self-test": "Checking the device",
   weights: "Fetching the model",
+  gpu: "Preparing the GPU",
   ready: "Ready",
 };
 /** Where each phase of a load begins and ends on the bar. */
 const spans: Record<LoadProgress["phase"], readonly [number, number]> = {
   runtime: [0, 0.25],
   "self-test": [0.25, 0.3],
-  weights: [0.3, 1],
+  weights: [0.3, 0.95],
+  gpu: [0.95, 1],
   ready: [1, 1],
 };
 const MOST_PICTURES = 64;
@@ -108,6 +110,9 @@ export class FreeguideSampler extends Base {
         worker: this.getAttribute("worker") ?? true,
         signal: control.signal,
         onProgress: (progress) => this.#showLoad(progress),
+        onDevice: ({ name, preparing }) => {
+          if (this.#view && !this.#view.busy && !preparing) this.#view.say(`Ready on ${name}`);
+        },
       });
       if (control.signal.aborted) {
         model.dispose();
@@ -200,6 +205,11 @@ export class FreeguideSampler extends Base {
 
   #showLoad({ phase, loaded, total, cached }: LoadProgress): void {
     if (!this.#view) return;
+    if (this.#model) {
+      // A GPU joins the model that is there already.
+      if (!this.#view.busy) this.#view.say(phases[phase]);
+      return;
+    }
     const [from, to] = spans[phase];
     this.#view.progress = from + (to - from) * (total ? Math.min(1, loaded / total) : 0);
     this.#view.say(`${phases[phase]}${cached ? " from the cache" : ""}`);

@@ -183,6 +183,10 @@ export class View {
     if (this.#status.textContent !== words) this.#status.textContent = words;
   }
 
+  get busy(): boolean {
+    return this.#busy;
+  }
+
   set busy(busy: boolean) {
     this.#busy = busy;
     this.#draw.textContent = busy ? "Stop" : "Draw";

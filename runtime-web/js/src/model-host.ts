@@ -1,0 +1,397 @@
+import type { WasmModel } from "./boundary.js";
+import type { Builds } from "./builds.js";
+import { Choice, gpuRuledOut, type StepTimes } from "./choice.js";
+import { startCpu, startGpu, lookForAdapter, type DeviceRequest, type FoundAdapter, type StartedDevice } from "./device.js";
+import { asFreeguideError, DisposedError, type PoisonedError } from "./errors.js";
+import type { Gpu, GpuDevice } from "./gpu.js";
+import { HelperLink, type HelperWorker } from "./helper.js";
+import { checkBatch, type MemoryEstimate } from "./memory.js";
+import type { LoadRequest } from "./protocol.js";
+import { recallTimes, rememberTimes, timesKey } from "./remembered.js";
+import { Sharing } from "./sharing.js";
+import type { DeviceInfo, LoadProgress, RefusedDevice } from "./types.js";
+import { wayName, type Way } from "./way.js";
+import { Ways } from "./ways.js";
+import { Collector, cachedFiles, loadFiles, loadWeights, type LoadedWeights, type WeightsFile } from "./weights.js";
+
+/** Weights beyond this are loaded once only: a helper, or a second device, would hold them a second time. */
+const TWICE_BYTES = 128 << 20;
+
+/** Who hears of what happens to a model. */
+export interface HostEvents {
+  /** Of the load. */
+  progress(progress: LoadProgress): void;
+  /** Of a GPU that is prepared beside the loaded model. */
+  preparing(progress: LoadProgress): void;
+  /** What `info` says has changed. */
+  changed(): void;
+  /** The cache refused a verified file. */
+  cacheRefused(sha256: string, blob: Blob): void;
+  /** An instance that computes the model has crashed. */
+  crashed(error: PoisonedError): void;
+  /** A device that computes the model, of WebGPU. */
+  started(device: StartedDevice): void;
+}
+
+/** What a model is loaded with. */
+export interface HostRequest extends Omit<LoadRequest, "memoryCache" | "url"> {
+  readonly builds: Builds;
+  readonly base: URL;
+  readonly memoryCache: Map<string, Blob>;
+  readonly signal: AbortSignal;
+  readonly openHelper: (() => HelperWorker) | undefined;
+  readonly config: Promise<string>;
+  readonly events: HostEvents;
+  /** The request of the run that is going on, which a GPU is prepared with. */
+  readonly current: () => string | undefined;
+}
+
+/** A loaded model on the devices that compute it: the one that it was loaded for, and a GPU once that is prepared. */
+export class ModelHost {
+  readonly #request: HostRequest;
+  readonly #deviceRequest: DeviceRequest;
+  readonly #refused: RefusedDevice[] = [];
+  readonly #devices: StartedDevice[] = [];
+  #choice = new Choice({ onDecided: () => this.#decided() });
+  #ways = this.#newWays();
+  #key: string | undefined;
+  #sharing: Sharing | undefined;
+  #names = new Map<string, string>();
+  #preparing = false;
+  /** Makes a GPU ready that was found, until that has begun. */
+  #later: (() => Promise<void>) | undefined;
+  /** Rows beyond which nothing was measured, of a GPU that was slower up to there. */
+  #measured = Infinity;
+  #now: { way: Way; rows: number } | undefined;
+  #closed = false;
+
+  private constructor(request: HostRequest) {
+    this.#request = request;
+    const { builds, gpuDevice, runtime, signal, events } = request;
+    const onProgress = (progress: LoadProgress): void => {
+      if (!this.#preparing) events.progress(progress);
+      // Whatever it is that takes its time, the model is there already.
+      else events.preparing(progress.phase === "gpu" ? progress : { ...progress, phase: "gpu", loaded: 0, total: undefined });
+    };
+    this.#deviceRequest = { builds, gpuDevice: gpuDevice as GpuDevice | undefined, runtime, signal, onProgress };
+  }
+
+  /** Loads a model. Rejects with what is wrong with the bundle, or with the last device there was. */
+  static async load(request: HostRequest): Promise<ModelHost> {
+    const host = new ModelHost(request);
+    try {
+      await host.#load();
+    } catch (thrown) {
+      host.#release();
+      throw thrown;
+    }
+    if (host.#closed) throw new DisposedError();
+    return host;
+  }
+
+  get ways(): Ways {
+    return this.#ways;
+  }
+
+  get sharing(): Sharing | undefined {
+    return this.#sharing;
+  }
+
+  /** Where the model runs. */
+  get info(): Omit<DeviceInfo, "thread"> {
+    const { kind, precision } = this.#now?.way ?? this.#ways.any;
+    const name = this.#names.get(kind) ?? "";
+    const preparing = this.#preparing || (this.#later !== undefined && this.#measured === Infinity);
+    return { kind, name, why: this.#why(kind, preparing), precision, preparing, refused: [...this.#refused] };
+  }
+
+  /** A step of so many rows is about to be computed in that way. */
+  computes(way: Way, rows: number): void {
+    const before = this.#now;
+    this.#now = { way, rows };
+    if (before && before.way !== way) this.#request.events.changed();
+    if (!before && way !== this.#ways.any) this.#request.events.changed();
+    // What was slower for few images may be faster for many.
+    if (rows > this.#measured) void this.#later?.();
+  }
+
+  /** Begins to make a GPU ready beside the loaded model, where one was found that may be worth it. */
+  prepare(): void {
+    if (this.#measured === Infinity) void this.#later?.();
+  }
+
+  /** Gives all memory back; nothing may be computed any more. */
+  close(): void {
+    this.#closed = true;
+    this.#sharing?.close();
+    this.#release();
+  }
+
+  /** What ends helpers at once, while a step may still be under way. */
+  closeHelpers(): void {
+    this.#closed = true;
+    this.#sharing?.close();
+  }
+
+  #release(): void {
+    for (const { model, watch } of this.#ways.all) if (!watch.error) model.free();
+    for (const way of this.#ways.all) this.#ways.remove(way.name);
+    for (const device of this.#devices.splice(0)) device.release();
+  }
+
+  #why(kind: DeviceInfo["kind"], preparing: boolean): string {
+    const { device: option } = this.#request;
+    const measured = this.#now && this.#choice.why(this.#now.rows);
+    if (measured) return measured;
+    if (option !== "auto") return `it was asked for`;
+    if (kind === "webgpu") return "there is a GPU that passed the self-test";
+    return preparing ? "it draws while the GPU is prepared" : (this.#refused[0]?.reason ?? "no other device is ready");
+  }
+
+  async #load(): Promise<void> {
+    const { device: option, config, gpuDevice, gpu } = this.#request;
+    if (option === "webgpu" || gpuDevice !== undefined) {
+      const device = lookForAdapter(gpu as Gpu | undefined, false).then((found) => startGpu(this.#deviceRequest, found));
+      return this.#loadFirst(device, await unlessMissing(config, device));
+    }
+    const device = startCpu(this.#deviceRequest);
+    const configJson = await unlessMissing(config, device);
+    const found = option === "auto" ? await this.#lookForGpu() : undefined;
+    if (!found) return this.#loadFirst(device, configJson);
+    if (weightBytes(configJson) > TWICE_BYTES) return this.#loadLarge(device, found, configJson);
+    const slower = await this.#recall(found, configJson);
+    const collector = slower === undefined ? new Collector() : undefined;
+    const cpu = await device.catch((thrown: unknown) => this.#refuseFor(thrown, "cpu"));
+    if (!cpu) return this.#loadFirst(startGpu(this.#deviceRequest, found), configJson);
+    await this.#loadFirst(Promise.resolve(cpu), configJson, collector);
+    if (slower !== undefined) this.#refused.push({ kind: "webgpu", code: "slower", reason: slower });
+    this.#later = () => {
+      this.#later = undefined;
+      return this.#prepareGpu(found, configJson, collector?.take());
+    };
+  }
+
+  async #lookForGpu(): Promise<FoundAdapter | undefined> {
+    try {
+      return await lookForAdapter(this.#request.gpu as Gpu | undefined, true);
+    } catch (thrown) {
+      this.#refuseFor(thrown);
+      return undefined;
+    }
+  }
+
+  /** Why the GPU is not worth it, by what was measured before; undefined where it may be. */
+  async #recall({ adapter }: FoundAdapter, configJson: string): Promise<string | undefined> {
+    let remembered: StepTimes = {};
+    try {
+      this.#key = timesKey(adapter, configJson);
+      remembered = await recallTimes(this.#key);
+    } catch {
+      return undefined; // a config.json that is none, of which the loader complains
+    }
+    this.#choice = new Choice({ remembered, onDecided: () => this.#decided() });
+    this.#ways = this.#newWays();
+    const slower = gpuRuledOut(remembered);
+    if (slower !== undefined) this.#measured = Math.max(...Object.keys(remembered).map(Number));
+    return slower;
+  }
+
+  #newWays(): Ways {
+    return new Ways(this.#choice, (from, reason) => this.#widen(from, reason));
+  }
+
+  /** A model that shall not be in memory twice: on the GPU where that goes well, else on the CPU. */
+  async #loadLarge(cpu: Promise<StartedDevice>, found: FoundAdapter, configJson: string): Promise<void> {
+    cpu.catch(() => {}); // awaited below, if it is needed
+    try {
+      const gpu = await startGpu(this.#deviceRequest, found);
+      await this.#loadFirst(Promise.resolve(gpu), configJson);
+      void cpu.then((unused) => unused.release()).catch(() => {});
+    } catch (thrown) {
+      if (asFreeguideError(thrown).code === "bundle" || this.#request.signal.aborted) throw thrown;
+      this.#refuseFor(thrown);
+      await this.#loadFirst(cpu, configJson);
+    }
+  }
+
+  /** Loads the model from where it lies onto the first device. */
+  async #loadFirst(starting: Promise<StartedDevice>, configJson: string, collector?: Collector): Promise<void> {
+    const { base, half, cache: useCache, memoryCache, signal, threads, events } = this.#request;
+    const started = await starting;
+    this.#devices.push(started);
+    events.started(started);
+    const { boundary, device, gpu, watch } = started;
+    const openHelper = threads === 1 ? undefined : this.#helperFor(started, configJson);
+    const helper = threads === 2 ? openHelper?.() : undefined;
+    const mirrors = [helper?.mirror, collector].filter((mirror) => mirror !== undefined);
+    const onRefused = (sha256: string, blob: Blob): void => {
+      memoryCache.set(sha256, blob);
+      events.cacheRefused(sha256, blob);
+    };
+    const { onProgress } = this.#deviceRequest;
+    try {
+      const loaded = await watch.guard(() =>
+        loadWeights({ boundary, device, base, configJson, half, gpu, useCache, memoryCache, signal, onProgress, onRefused, mirrors }),
+      );
+      if (this.#closed || signal.aborted) {
+        loaded.model.free();
+        throw new DisposedError();
+      }
+      const way = this.#seat(started, loaded);
+      if (way.kind === "webgpu") await this.#warm(way);
+    } catch (thrown) {
+      helper?.close();
+      throw thrown;
+    }
+    helper?.finish();
+    if (!openHelper) return;
+    const startHelper = async (): Promise<HelperLink | undefined> => {
+      const files = await cachedFiles({ base, configJson, useCache, memoryCache });
+      const link = files && openHelper();
+      if (files) link?.give(files);
+      return link;
+    };
+    this.#sharing = new Sharing(threads === 2 ? { always: true, helper } : { always: false, startHelper });
+  }
+
+  /** A model on a device is ready to compute. */
+  #seat(started: StartedDevice, { model, memory }: LoadedWeights): Way {
+    const { build, watch, gpu } = started;
+    this.#names.set(build.kind, started.device.name);
+    const { halfRefused } = started.device;
+    const noted = this.#refused.some(({ precision }) => precision === "f16");
+    if (halfRefused !== undefined && !noted) this.#refused.push({ kind: build.kind, precision: "f16", code: "self-test", reason: halfRefused });
+    watch.onCrash = (error) => this.#request.events.crashed(error);
+    const way = newWay(build.kind, model, watch, memory, gpu);
+    this.#ways.add(way);
+    return way;
+  }
+
+  /** Makes a GPU ready beside the loaded model. What goes wrong is a reason not to use it. */
+  async #prepareGpu(found: FoundAdapter, configJson: string, files: readonly WeightsFile[] | undefined): Promise<void> {
+    const { half, events, signal } = this.#request;
+    this.#measured = Infinity;
+    this.#preparing = true;
+    events.changed();
+    let started: StartedDevice | undefined;
+    try {
+      const device = (started = await startGpu(this.#deviceRequest, found));
+      const loaded = await device.watch.guard(() =>
+        files ? loadFiles({ ...device, configJson, half }, files) : this.#loadAgain(device, configJson, half),
+      );
+      const way = newWay("webgpu", loaded.model, device.watch, loaded.memory, device.gpu);
+      await this.#warm(way);
+      if (this.#closed) {
+        loaded.model.free();
+        throw new DisposedError();
+      }
+      this.#devices.push(device);
+      events.started(device);
+      this.#seat(device, loaded);
+    } catch (thrown) {
+      started?.release();
+      if (!this.#closed && !signal.aborted) this.#refuseFor(thrown);
+    } finally {
+      this.#preparing = false;
+      if (!this.#closed) events.changed();
+    }
+  }
+
+  /** The weights from the cache or, where they are not in it, from where they lie. */
+  #loadAgain({ boundary, device, gpu }: StartedDevice, configJson: string, half: boolean): Promise<LoadedWeights> {
+    const { base, cache: useCache, memoryCache, signal } = this.#request;
+    const { onProgress } = this.#deviceRequest;
+    const onRefused = (): void => {};
+    return loadWeights({ boundary, device, base, configJson, half, gpu, useCache, memoryCache, signal, onProgress, onRefused, mirrors: [] });
+  }
+
+  /** Has the driver compile what a step needs, by one that nobody sees. */
+  async #warm({ model, watch }: Way): Promise<void> {
+    const { classes } = JSON.parse(model.config) as { classes: readonly string[] };
+    const request = this.#request.current() ?? JSON.stringify({ classes: [classes.length > 0 ? 0 : null], steps: 2 });
+    const run = await watch.guard(() => model.sample(request));
+    try {
+      await watch.guard(() => run.advance());
+      await watch.guard(() => run.images("denoised"));
+    } finally {
+      if (!watch.error) run.free();
+    }
+  }
+
+  /** The model in 32 bits beside the one in 16, which goes where there is a reason. */
+  async #widen(from: Way, reason: string | undefined): Promise<Way> {
+    const device = this.#devices.find(({ watch }) => watch === from.watch);
+    if (!device) throw new DisposedError();
+    const there = this.#ways.get("webgpu f32");
+    const way = there ?? this.#seat(device, await this.#loadAgain(device, await this.#request.config, false));
+    if (reason !== undefined && this.#ways.has(from.name)) {
+      this.#refused.push({ kind: "webgpu", precision: "f16", code: "device", reason });
+      this.#ways.remove(from.name);
+      if (!from.watch.error) from.model.free();
+      this.#request.events.changed();
+    }
+    return way;
+  }
+
+  /** Ways have been compared. Of a GPU's two precisions the slower one is not kept, which takes memory. */
+  #decided(): void {
+    if (this.#key !== undefined) void rememberTimes(this.#key, this.#choice.times());
+    const rows = this.#now?.rows;
+    if (this.#closed || rows === undefined) return;
+    const [half, full] = [this.#choice.best(rows, "webgpu f16"), this.#choice.best(rows, "webgpu f32")];
+    if (half < Infinity && full < Infinity && this.#now?.way.kind === "webgpu") {
+      const slower = half <= full ? "webgpu f32" : "webgpu f16";
+      if (this.#ways.has(slower) && this.#now.way.name !== slower) {
+        const way = this.#ways.remove(slower);
+        if (way && !way.watch.error) way.model.free();
+      }
+    }
+    this.#request.events.changed();
+  }
+
+  #refuseFor(thrown: unknown, kind: RefusedDevice["kind"] = "webgpu"): undefined {
+    const { code, message } = asFreeguideError(thrown);
+    this.#refused.push({ kind, code, reason: message });
+  }
+
+  /** Starts a second worker for the CPU; undefined where there is none, or the model is too large for two. */
+  #helperFor({ build }: StartedDevice, configJson: string): (() => HelperLink | undefined) | undefined {
+    const { module } = build;
+    const open = this.#request.openHelper;
+    if (build.kind !== "cpu" || !module || !open || weightBytes(configJson) > TWICE_BYTES) return undefined;
+    return () => {
+      try {
+        return new HelperLink(open(), module, configJson);
+      } catch {
+        return undefined; // a page's policy may say so
+      }
+    };
+  }
+}
+
+function newWay(kind: Way["kind"], model: WasmModel, watch: Way["watch"], memory: MemoryEstimate, gpu: GpuDevice | undefined): Way {
+  const precision = model.half ? "f16" : "f32";
+  const check = (rows: number, images: number): void => checkBatch(memory, { rows, images }, gpu);
+  return { name: wayName(kind, precision), kind, precision, model, watch, check };
+}
+
+/** The config.json; where it cannot be had, which is the more useful complaint, a device that is starting is not waited for. */
+async function unlessMissing(config: Promise<string>, device: Promise<StartedDevice>): Promise<string> {
+  device.catch(() => {}); // awaited by others
+  try {
+    return await config;
+  } catch (thrown) {
+    device.then((started) => started.release()).catch(() => {});
+    throw thrown;
+  }
+}
+
+/** Bytes of a bundle's weights; 0 where its config.json is none, of which the loader complains. */
+function weightBytes(configJson: string): number {
+  try {
+    const { weights } = JSON.parse(configJson) as { weights: { bytes: number }[] };
+    return weights.reduce((sum, { bytes }) => sum + bytes, 0);
+  } catch {
+    return 0;
+  }
+}
