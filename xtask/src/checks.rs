@@ -21,6 +21,7 @@ pub fn run(mut wanted: Checks) -> Result<ExitCode> {
         wanted.onnx,
         wanted.js,
         wanted.browser,
+        wanted.gpu,
         wanted.compiled,
         wanted.python,
         wanted.lint,
@@ -48,7 +49,7 @@ pub fn run(mut wanted: Checks) -> Result<ExitCode> {
             python(&ONNX_PACKAGES, interpreter, "tests/python", "test_onnx*.py")
         });
     }
-    if wanted.js || wanted.browser {
+    if wanted.js || wanted.browser || wanted.gpu {
         report.check("wasm cpu", &[], || {
             wasm::build_all(&[Build::Cpu])?;
             wasm::install(Build::Cpu)
@@ -57,8 +58,13 @@ pub fn run(mut wanted: Checks) -> Result<ExitCode> {
     if wanted.js {
         report.check("JavaScript tests", &["wasm cpu"], javascript);
     }
-    if wanted.browser {
+    if wanted.browser || wanted.gpu {
         report.check("wasm webgpu", &[], || wasm::build_all(&[Build::WebGpu]));
+    }
+    if wanted.gpu {
+        report.check("GPU tests", &["wasm cpu", "wasm webgpu"], gpu);
+    }
+    if wanted.browser {
         let site = root().join("target/test-site");
         let all = ["wasm cpu", "wasm webgpu"];
         report.check("site", &all, || site::build(&site, &Build::ALL));
@@ -146,6 +152,19 @@ fn browser() -> Result<()> {
         .env("FREEGUIDE", freeguide())
         .env("FREEGUIDE_SITE", root().join("target/test-site"))
         .run()
+}
+
+/// Draws on a GPU's driver that needs no GPU, in Node, Deno and Bun.
+fn gpu() -> Result<()> {
+    let Some(driver) = tools::lavapipe()? else {
+        say("not Debian 12 on x86-64, so nothing is drawn on lavapipe");
+        return Ok(());
+    };
+    Build::ALL.into_iter().try_for_each(wasm::install)?;
+    site::package()?;
+    let tests = tools::gpu_tests();
+    npm_ci(&tests)?;
+    driver.for_command(npm(&tests).arg("test")).run()
 }
 
 /// The packages that the tests of ONNX files import, some 60 MB.

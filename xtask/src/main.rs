@@ -48,7 +48,7 @@ enum Command {
     },
     /// Run the tests: format, native code, onnxruntime, JavaScript, and the page in a browser
     ///
-    /// Without an option, everything runs except --compiled, --python and --lint, which take the
+    /// Without an option, everything runs except --gpu, --compiled, --python and --lint, which take the
     /// longest. With options, only the named parts run. The exit code is 0 only if every part passed.
     Test(Checks),
     /// Compile the runtime and the TypeScript package around it, and print the runtime's sizes
@@ -141,6 +141,22 @@ enum Bench {
         #[arg(long)]
         webgpu: bool,
     },
+    /// Sampling on a GPU outside of a browser: f16, f32, the CPU build and ONNX Runtime
+    ///
+    /// Packs Node, the package, three models and ONNX Runtime into target/bench-gpu.tar.xz, less than
+    /// 60 MB, for a machine without a network, where bench-gpu/run.sh measures milliseconds per step
+    /// and time to the first image. Then runs it here and writes docs/results/bench-gpu.md.
+    Gpu {
+        /// Only pack
+        #[arg(long)]
+        pack_only: bool,
+        /// The number of timed steps
+        #[arg(long, value_name = "N", default_value_t = 16)]
+        steps: usize,
+        /// Numbers of images per step
+        #[arg(long, value_name = "N,N", default_value = "1,16")]
+        batches: String,
+    },
     /// Training on the CPU: the same network, batch and step in freeguide and in PyTorch
     ///
     /// Prints images per second, processor time and peak memory of both at 16, 32 and 64 pixels,
@@ -183,6 +199,10 @@ struct Checks {
     /// The page in headless Chromium, on the CPU build and on WebGPU
     #[arg(long)]
     browser: bool,
+    /// The WebGPU build in Node, Deno and Bun, on a Vulkan driver that needs no GPU; Debian 12 on
+    /// x86-64 only; the first time, apt fetches some 50 MB into target/tools
+    #[arg(long)]
+    gpu: bool,
     /// Runtimes compiled from ONNX files, in Node, against onnxruntime and the command; the first
     /// time, burn-onnx is compiled
     #[arg(long)]
@@ -303,6 +323,18 @@ fn run(command: Command) -> Result<ExitCode> {
             rounds,
             steps,
             webgpu,
+        })?,
+        Command::Bench {
+            what:
+                Bench::Gpu {
+                    pack_only,
+                    steps,
+                    batches,
+                },
+        } => bench::gpu::run(&bench::gpu::Measured {
+            pack_only,
+            steps,
+            batches,
         })?,
         Command::Bench {
             what:

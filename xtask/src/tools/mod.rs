@@ -3,6 +3,7 @@
 //! it, fails with one line that names the tool and the command.
 
 mod chromium;
+mod lavapipe;
 mod mpi;
 mod node;
 mod rust;
@@ -10,6 +11,7 @@ pub mod system;
 mod wasm_opt;
 
 pub use chromium::chromium;
+pub use lavapipe::lavapipe;
 pub use mpi::mpi;
 pub use node::{npm, npm_ci};
 pub use rust::{onnx2burn, rustfmt, wasm_bindgen, wasm_target};
@@ -34,6 +36,11 @@ pub fn www() -> PathBuf {
 /// The folder of the browser tests.
 pub fn browser_tests() -> PathBuf {
     root().join("tests/browser")
+}
+
+/// The tests on a GPU's driver.
+pub fn gpu_tests() -> PathBuf {
+    root().join("tests/gpu")
 }
 
 /// Provides all tools, for `cargo xtask setup`.

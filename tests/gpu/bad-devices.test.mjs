@@ -1,0 +1,57 @@
+// GPUs that are not as they should be: each leads to the next choice, with the reason said, and to the CPU's picture.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { difference, drawIn, folderUrl } from "./engines.mjs";
+
+const models = [folderUrl("models/emoji16")];
+const run = { classes: [0], guidance: 2, steps: 2, sampler: "ddim", seed: 7 };
+const onCpu = (await drawIn("node", { models, options: { device: "cpu" }, run })).drawn[0];
+
+async function drawWith(fault, options = {}) {
+  const { drawn, code, signal, errors } = await drawIn("node", { models, run, options, gpu: true, fault, settle: true });
+  assert.deepEqual([code, signal], [0, null], errors);
+  assert.equal(drawn.length, 1, errors);
+  return drawn[0];
+}
+
+test("without timestamp-query the CPU is taken, and WebGPU alone is an error in words", async () => {
+  const { device, pictures, loading } = await drawWith("no-timestamps");
+  assert.equal(device.kind, "cpu");
+  assert.deepEqual(device.refused.map(({ kind, code }) => [kind, code]), [["webgpu", "device"]]);
+  assert.match(device.refused[0].reason, /timestamp-query/);
+  assert.equal(loading.pipelines, 0);
+  assert.deepEqual(pictures, onCpu.pictures);
+  const { error } = await drawWith("no-timestamps", { device: "webgpu" });
+  assert.equal(error.code, "device");
+  assert.match(error.message, /timestamp-query/);
+});
+
+test("with the lowest limits that WebGPU allows the GPU draws, or says why not", async () => {
+  const { device, pictures, error } = await drawWith("lowest-limits", { device: "webgpu" });
+  assert.equal(error, undefined, JSON.stringify(error));
+  assert.equal(device.kind, "webgpu");
+  assert.ok(difference(pictures[0], onCpu.pictures[0]) <= 8);
+});
+
+test("a device that is lost while its pipelines are compiled: the CPU draws on", async () => {
+  const { device, pictures } = await drawWith("lost-while-compiling");
+  assert.equal(device.kind, "cpu");
+  assert.deepEqual(device.refused.map(({ kind, code }) => [kind, code]), [["webgpu", "device"]]);
+  assert.match(device.refused[0].reason, /the GPU was lost/);
+  assert.deepEqual(pictures, onCpu.pictures);
+});
+
+test("a GPU whose 16 bits come out wrong computes in 32, and says so", async () => {
+  const { device, pictures, error } = await drawWith("wrong-f16", { device: "webgpu" });
+  assert.equal(error, undefined, JSON.stringify(error));
+  assert.deepEqual([device.kind, device.precision], ["webgpu", "f32"]);
+  assert.deepEqual(device.refused.map(({ kind, precision, code }) => [kind, precision, code]), [["webgpu", "f16", "self-test"]]);
+  assert.match(device.refused[0].reason, /computes wrongly/);
+  assert.ok(difference(pictures[0], onCpu.pictures[0]) <= 2);
+});
+
+test("without shader-f16 it computes in 32 bits, which is no refusal", async () => {
+  const { device, pictures } = await drawWith("no-f16", { device: "webgpu" });
+  assert.deepEqual([device.kind, device.precision, device.refused], ["webgpu", "f32", []]);
+  assert.ok(difference(pictures[0], onCpu.pictures[0]) <= 2);
+});
