@@ -2,10 +2,13 @@
 
 #![no_main]
 
-#[path = "../../trainer/cli/tests/fuzz/memory.rs"]
+#[path = "../../tests/fuzz/memory.rs"]
 mod memory;
-#[path = "../../trainer/cli/tests/fuzz/readers.rs"]
+#[path = "../../tests/fuzz/readers.rs"]
 mod readers;
+#[path = "../../trainer/src/import/weights/mod.rs"]
+#[allow(dead_code)]
+mod weights;
 
 #[global_allocator]
 static COUNTING: memory::Counting = memory::Counting;

@@ -28,6 +28,9 @@ use burn::nn::Linear;
 use burn::tensor::Tensor;
 
 pub(crate) use cpu::cached_weight_bytes;
+pub use cpu::{Panels, WeightCache};
+#[cfg(feature = "flex")]
+pub(crate) use cpu::{channels_last, for_each_chunk, thread_count};
 #[cfg(feature = "wgpu")]
 use gpu::sampling;
 pub(crate) use options::GroupNormOptions;

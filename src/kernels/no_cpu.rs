@@ -1,15 +1,28 @@
 //! What stands in the place of the CPU's kernels in a build without them.
 
+use std::marker::PhantomData;
+
 use burn::tensor::Device;
 
 /// A cache of packed weights, which only the CPU's kernels fill.
-#[derive(Debug, Default)]
-pub struct WeightCache;
+#[derive(Debug)]
+pub struct WeightCache<Layout = ()>(PhantomData<Layout>);
 
-impl WeightCache {
+/// The packed weights of a convolution: none.
+pub type ConvolutionWeights = ();
+
+/// A packed matrix: none.
+pub type Panels = ();
+
+impl<Layout> Default for WeightCache<Layout> {
+    fn default() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<Layout> WeightCache<Layout> {
     /// Drops what is cached, which is nothing.
-    #[cfg(feature = "autodiff")]
-    pub(super) fn clear(&self) {}
+    pub(crate) fn clear(&self) {}
 }
 
 /// Bytes of packed weights that a network caches when it samples: none.

@@ -11,7 +11,9 @@ use burn::tensor::{DType, Device, Tensor};
 
 #[cfg(any(feature = "flex", feature = "wgpu"))]
 use super::backend;
-use super::cpu::WeightCache;
+#[cfg(feature = "flex")]
+use super::cpu::channels_last::{self, Arena, Image, Parameter};
+use super::cpu::{ConvolutionWeights, WeightCache};
 #[cfg(feature = "wgpu")]
 use super::gpu::sampling;
 
@@ -27,6 +29,8 @@ pub struct SameConv2d {
     pub(super) bias: Param<Tensor<1>>,
     #[module(skip)]
     cache: Arc<WeightCache>,
+    #[module(skip)]
+    rows: Arc<WeightCache<ConvolutionWeights>>,
 }
 
 impl SameConv2d {
@@ -53,6 +57,7 @@ impl SameConv2d {
             weight: initializer.init_with(shape, fans[0], fans[1], device),
             bias: initializer.init_with([outputs], fans[0], fans[1], device),
             cache: Arc::default(),
+            rows: Arc::default(),
         }
     }
 
@@ -67,11 +72,18 @@ impl SameConv2d {
         self.cache.packed()
     }
 
+    /// Whether it keeps weights for [`rows`](Self::rows).
+    #[cfg(all(test, feature = "flex"))]
+    pub(crate) fn keeps_rows(&self) -> bool {
+        self.rows.keeps()
+    }
+
     /// # Shapes
     ///
     /// - `x`: `[batch, inputs, height, width]`.
     /// - result: `[batch, outputs, height, width]`.
     pub(crate) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        self.rows.clear();
         let (weight, bias) = (self.weight.val(), self.bias.val());
         #[cfg(any(feature = "flex", feature = "wgpu"))]
         if backend::convolves(&x) {
@@ -90,5 +102,21 @@ impl SameConv2d {
             return sampling::same_convolution_add(x, weight, bias, rest);
         }
         rest + self.forward(x)
+    }
+
+    /// Whether [`rows`](Self::rows) serves: its weights are 32-bit floats on burn's CPU backend, and not to be trained.
+    #[cfg(feature = "flex")]
+    pub(crate) fn has_rows(&self) -> bool {
+        Parameter::of(self.weight.val()).is_some()
+    }
+
+    /// [`forward`](Self::forward) on one thread, for a network on the CPU, and the sum with `add`. The border of `x` is half
+    /// a kernel.
+    #[cfg(feature = "flex")]
+    pub(crate) fn rows(&self, arena: &mut Arena, x: &Image, add: Option<&Image>) -> Image {
+        let (weight, bias) = (Parameter::known(&self.weight), Parameter::known(&self.bias));
+        let [outputs, inputs, kernel, _] = self.weight.dims();
+        let shape = [outputs, inputs, kernel];
+        channels_last::convolve(arena, x, [&weight, &bias], shape, &self.rows, add)
     }
 }

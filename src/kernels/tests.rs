@@ -430,7 +430,7 @@ fn no_layer_keeps_more_than_was_estimated() {
         );
     }
     assert_eq!(
-        super::cached_weight_bytes([&vec![300, 300, 3, 3], &vec![300, 300]], &device),
+        super::cached_weight_bytes([&vec![400, 400, 3, 3], &vec![400, 400]], &device),
         0
     );
 }

@@ -1,20 +1,25 @@
 //! Multi-head self-attention over the pixels of an image, as in ADM.
 
+use std::sync::Arc;
+
 use burn::module::Module;
 use burn::nn::{Initializer, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor, activation::softmax};
 
 use super::{GroupNorm, UNetConfig, widened};
-use crate::kernels;
+use crate::kernels::{self, Panels, WeightCache};
 
 /// Self-attention with a residual connection.
 #[derive(Module, Debug)]
 pub struct SelfAttention {
-    norm: Option<GroupNorm>,
+    pub(super) norm: Option<GroupNorm>,
     /// Columns in the order query, key, value; within each, head after head.
-    qkv: Linear,
-    output: Linear,
-    heads: usize,
+    pub(super) qkv: Linear,
+    pub(super) output: Linear,
+    pub(super) heads: usize,
+    /// Of the two layers.
+    #[module(skip)]
+    pub(super) caches: [Arc<WeightCache<Panels>>; 2],
 }
 
 impl SelfAttention {
@@ -33,11 +38,15 @@ impl SelfAttention {
                 .with_initializer(Initializer::Zeros)
                 .init(device),
             heads: config.attention_heads(channels),
+            caches: Default::default(),
         }
     }
 
     /// `x` and the result: `[batch, channels, height, width]`.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        for cache in &self.caches {
+            cache.clear();
+        }
         let [batch, channels, height, width] = x.dims();
         let (pixels, depth) = (height * width, channels / self.heads);
         let normalized = match &self.norm {

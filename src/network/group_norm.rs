@@ -11,8 +11,8 @@ use crate::kernels::{self, GroupNormOptions};
 /// learned scale and shift per channel. Of half precision, it is computed in f32.
 #[derive(Module, Debug)]
 pub struct GroupNorm {
-    weight: Param<Tensor<1>>,
-    bias: Param<Tensor<1>>,
+    pub(super) weight: Param<Tensor<1>>,
+    pub(super) bias: Param<Tensor<1>>,
     groups: usize,
     /// Added to the variance.
     epsilon: f64,
@@ -63,7 +63,7 @@ impl GroupNorm {
         self.normalize(x, weight * factor.clone(), bias * factor + shift, true)
     }
 
-    fn options(&self, silu: bool) -> GroupNormOptions {
+    pub(super) fn options(&self, silu: bool) -> GroupNormOptions {
         GroupNormOptions {
             groups: self.groups,
             epsilon: self.epsilon,

@@ -12,6 +12,8 @@ mod memory;
 mod patches;
 mod resample;
 mod residual;
+#[cfg(feature = "flex")]
+mod rows;
 mod unet;
 mod validate;
 mod with_preset;

@@ -1,27 +1,31 @@
 //! ADM's residual block.
 
+use std::sync::Arc;
+
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 
 use super::{DropoutMasks, GroupNorm, Modulation, Resample, UNetConfig};
-use crate::kernels::{SameConv2d, linear};
+use crate::kernels::{Panels, SameConv2d, WeightCache, linear};
 
 /// A residual block: normalise, activate, (resample,) convolve; normalise with the scale and
 /// shift of the (λ, class) embedding (or only shifted by it), activate, convolve; add the input.
 #[derive(Module, Debug)]
 pub struct ResidualBlock {
-    norm_in: GroupNorm,
-    conv_in: SameConv2d,
-    modulation: Linear,
-    norm_out: GroupNorm,
-    conv_out: SameConv2d,
-    skip: Option<SameConv2d>,
+    pub(super) norm_in: GroupNorm,
+    pub(super) conv_in: SameConv2d,
+    pub(super) modulation: Linear,
+    #[module(skip)]
+    pub(super) modulation_cache: Arc<WeightCache<Panels>>,
+    pub(super) norm_out: GroupNorm,
+    pub(super) conv_out: SameConv2d,
+    pub(super) skip: Option<SameConv2d>,
     dropout: f64,
     #[module(skip)]
-    resample: Resample,
+    pub(super) resample: Resample,
     #[module(skip)]
-    how: Modulation,
+    pub(super) how: Modulation,
 }
 
 impl ResidualBlock {
@@ -41,6 +45,7 @@ impl ResidualBlock {
             norm_in: norm(input),
             conv_in: SameConv2d::new([input, output], 3, device),
             modulation: LinearConfig::new(config.embedding(), modulation).init(device),
+            modulation_cache: Arc::default(),
             norm_out: norm(output),
             conv_out: SameConv2d::zeros([output, output], 3, device),
             skip: (input != output).then(|| SameConv2d::new([input, output], 1, device)),
@@ -63,6 +68,7 @@ impl ResidualBlock {
         embedding: Tensor<2>,
         masks: Option<&DropoutMasks>,
     ) -> Tensor<4> {
+        self.modulation_cache.clear();
         let [batch, ..] = x.dims();
         let hidden = self.resample.apply(self.norm_in.forward_silu(x.clone()));
         let hidden = self.conv_in.forward(hidden);

@@ -1,5 +1,7 @@
 //! The U-Net of ADM (Dhariwal & Nichol 2021).
 
+use std::sync::Arc;
+
 use burn::module::Module;
 use burn::nn::{Initializer, Linear, LinearConfig, conv::Conv2d};
 use burn::tensor::{Device, Int, Tensor};
@@ -9,13 +11,15 @@ use super::{
     SelfAttention, UNetConfig, Upsample, halving_conv3x3, patches,
 };
 use crate::denoiser::Denoiser;
-use crate::kernels::{SameConv2d, linear};
+#[cfg(feature = "flex")]
+use crate::kernels::channels_last::Arenas;
+use crate::kernels::{Panels, SameConv2d, WeightCache, linear};
 
 /// A residual block and, at the resolutions that have it, self-attention.
 #[derive(Module, Debug)]
 pub struct Block {
-    residual: ResidualBlock,
-    attention: Option<SelfAttention>,
+    pub(super) residual: ResidualBlock,
+    pub(super) attention: Option<SelfAttention>,
 }
 
 impl Block {
@@ -44,9 +48,9 @@ impl Block {
 /// One resolution on the way down; at its end the image halves in one of two ways, or not.
 #[derive(Module, Debug)]
 pub struct DownStage {
-    blocks: Vec<Block>,
-    downsample: Option<ResidualBlock>,
-    downsample_conv: Option<Conv2d>,
+    pub(super) blocks: Vec<Block>,
+    pub(super) downsample: Option<ResidualBlock>,
+    pub(super) downsample_conv: Option<Conv2d>,
 }
 
 impl DownStage {
@@ -85,9 +89,9 @@ impl DownStage {
 /// The lowest resolution: block, attention (as a rule), block.
 #[derive(Module, Debug)]
 pub struct Middle {
-    first: ResidualBlock,
-    attention: Option<SelfAttention>,
-    second: ResidualBlock,
+    pub(super) first: ResidualBlock,
+    pub(super) attention: Option<SelfAttention>,
+    pub(super) second: ResidualBlock,
 }
 
 impl Middle {
@@ -119,9 +123,9 @@ impl Middle {
 /// the image doubles in one of two ways, or not.
 #[derive(Module, Debug)]
 pub struct UpStage {
-    blocks: Vec<Block>,
-    upsample: Option<ResidualBlock>,
-    upsample_conv: Option<SameConv2d>,
+    pub(super) blocks: Vec<Block>,
+    pub(super) upsample: Option<ResidualBlock>,
+    pub(super) upsample_conv: Option<SameConv2d>,
 }
 
 impl UpStage {
@@ -161,15 +165,21 @@ impl UpStage {
 /// Built by [`UNetConfig::init`].
 #[derive(Module, Debug)]
 pub struct UNet {
-    conditioning: Conditioning,
-    input: SameConv2d,
-    down: Vec<DownStage>,
-    middle: Option<Middle>,
-    up: Vec<UpStage>,
-    output_norm: GroupNorm,
-    output: SameConv2d,
-    input_skip: Option<Linear>,
-    patch: usize,
+    pub(super) conditioning: Conditioning,
+    pub(super) input: SameConv2d,
+    pub(super) down: Vec<DownStage>,
+    pub(super) middle: Option<Middle>,
+    pub(super) up: Vec<UpStage>,
+    pub(super) output_norm: GroupNorm,
+    pub(super) output: SameConv2d,
+    pub(super) input_skip: Option<Linear>,
+    #[module(skip)]
+    pub(super) input_skip_cache: Arc<WeightCache<Panels>>,
+    /// Memory of the activations, where a CPU evaluates the network.
+    #[module(skip)]
+    #[cfg(feature = "flex")]
+    pub(super) arenas: Arc<Arenas>,
+    pub(super) patch: usize,
     classes: usize,
 }
 
@@ -236,6 +246,9 @@ impl UNet {
             input_skip: config
                 .input_skip
                 .then(|| color_scales(config.embedding(), colors, device)),
+            input_skip_cache: Arc::default(),
+            #[cfg(feature = "flex")]
+            arenas: Arc::default(),
             patch: config.patch,
             classes,
         }
@@ -247,6 +260,10 @@ impl UNet {
     ///
     /// As [`Denoiser::predict`].
     pub fn forward(&self, z: Tensor<4>, log_snr: Tensor<1>, class: Tensor<1, Int>) -> Tensor<4> {
+        #[cfg(feature = "flex")]
+        if let Some(answer) = self.answer_rows(&z, &log_snr, &class) {
+            return answer;
+        }
         self.pass(z, log_snr, class, None)
     }
 
@@ -268,6 +285,9 @@ impl UNet {
         class: Tensor<1, Int>,
         masks: Option<&DropoutMasks>,
     ) -> Tensor<4> {
+        #[cfg(feature = "flex")]
+        self.arenas.clear();
+        self.input_skip_cache.clear();
         let embedding = self.conditioning.forward(log_snr, class);
         let z = z.cast(self.input.dtype());
         let mut x = self

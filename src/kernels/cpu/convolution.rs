@@ -7,7 +7,7 @@ use super::winograd::{self, TransformedWeights};
 
 /// Weights in the order in which the kernels read them.
 #[derive(Debug)]
-pub(super) enum Packed {
+pub enum Packed {
     Direct(PackedWeights),
     Winograd(TransformedWeights),
 }

@@ -33,7 +33,7 @@ pub(super) fn convolve(
 
 /// Weights in the order in which tiles read them: `[tiles][rows][channels]`, the last tile filled up with zeros.
 #[derive(Debug)]
-pub(super) struct PackedWeights {
+pub struct PackedWeights {
     values: Vec<f32>,
     channels: usize,
 }

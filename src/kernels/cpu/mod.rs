@@ -1,6 +1,7 @@
 //! The operations on burn's CPU backend: kernels in SIMD, on all cores where the feature `rayon` is on.
 
 mod buffer;
+pub(crate) mod channels_last;
 mod convolution;
 mod direct;
 #[cfg(feature = "autodiff")]
@@ -22,5 +23,7 @@ mod weights;
 mod winograd;
 mod winograd_transforms;
 
+pub use channels_last::{ConvolutionWeights, Panels};
+pub(crate) use threads::{count as thread_count, for_each_chunk};
 pub use weight_cache::WeightCache;
 pub(crate) use weight_cache::cached_weight_bytes;

@@ -7,7 +7,7 @@
 use rayon::prelude::*;
 
 /// How many units of work run at a time.
-pub(super) fn count() -> usize {
+pub(crate) fn count() -> usize {
     #[cfg(feature = "rayon")]
     return rayon::current_num_threads();
     #[cfg(not(feature = "rayon"))]
@@ -16,7 +16,7 @@ pub(super) fn count() -> usize {
 
 /// `work(scratch, i, chunk i)` for every chunk of `data` of `size` elements. `scratch` is kept from one unit of work
 /// to the next, and holds whatever the last one left in it.
-pub(super) fn for_each_chunk<T: Send, Scratch: Default>(
+pub(crate) fn for_each_chunk<T: Send, Scratch: Default>(
     data: &mut [T],
     size: usize,
     work: impl Fn(&mut Scratch, usize, &mut [T]) + Sync,

@@ -13,6 +13,7 @@ use burn::tensor::Device;
 use super::convolution::Packed;
 use super::patches::Images;
 use super::weights::Weights;
+use super::winograd;
 
 /// The largest packed weights of a convolution that are kept, in bytes. They come on top of the weights, and those of
 /// large layers would take more memory than the network has.
@@ -39,68 +40,120 @@ fn caches(device: &Device) -> bool {
 
 /// Bytes that are kept at most for a convolution of such weights, `[outputs, inputs, kernel, kernel]`.
 fn cached_bytes([outputs, inputs, kernel]: [usize; 3]) -> u64 {
-    // What Winograd's transform makes of 3×3; tiles have at most 12 channels.
-    let values = if kernel == 3 { 16 } else { kernel * kernel };
-    let bytes = (outputs.next_multiple_of(12) * inputs * values * size_of::<f32>()) as u64;
-    if bytes <= LARGEST { bytes } else { 0 }
+    // As they are, and what either of Winograd's transforms makes of 3×3.
+    let taps: &[usize] = if kernel == 3 {
+        &[9, 16, 36]
+    } else {
+        &[kernel * kernel]
+    };
+    let bytes = taps
+        .iter()
+        .map(|&taps| packed_bytes([outputs, inputs], taps));
+    bytes.filter(|&bytes| bytes <= LARGEST).max().unwrap_or(0)
 }
 
-/// What a convolution remembers of its weights, for as long as they are the same.
-#[derive(Default)]
-pub struct WeightCache {
-    last: Mutex<Option<Entry>>,
+/// Bytes of packed weights with so many values for a pair of channels, at most: the last tile or panel has fewer than 16
+/// channels too many.
+fn packed_bytes([outputs, inputs]: [usize; 2], taps: usize) -> u64 {
+    (outputs.next_multiple_of(16) * inputs * taps * size_of::<f32>()) as u64
+}
+
+/// Whether weights are kept that have so many values for a pair of channels, `[outputs, inputs]`.
+pub(super) fn keeps(channels: [usize; 2], taps: usize) -> bool {
+    packed_bytes(channels, taps) <= LARGEST
+}
+
+/// What a layer remembers of its weights, as kernels read them, for as long as they are the same.
+pub struct WeightCache<Layout = Packed> {
+    last: Mutex<Option<Entry<Layout>>>,
 }
 
 /// The weights are known by their memory, which nothing writes to while somebody else refers to it: burn copies a
 /// shared tensor before it changes it, and its address belongs to nobody else before the last reference is gone.
-struct Entry {
+struct Entry<Layout> {
     memory: Weak<Bytes>,
     range: (usize, usize),
-    packed: Arc<Packed>,
+    packed: Arc<Layout>,
 }
 
-impl fmt::Debug for WeightCache {
+impl<Layout> Default for WeightCache<Layout> {
+    fn default() -> Self {
+        let last = Mutex::new(None);
+        Self { last }
+    }
+}
+
+impl<Layout> fmt::Debug for WeightCache<Layout> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("WeightCache")
     }
 }
 
-impl WeightCache {
+impl<Layout> WeightCache<Layout> {
     /// Gives back the memory.
-    #[cfg(feature = "autodiff")]
-    pub(in crate::kernels) fn clear(&self) {
+    pub(crate) fn clear(&self) {
         drop(self.lock().take());
     }
 
-    /// The packed weights, from memory where it has those of this tensor. `weights` are its values.
-    pub(super) fn pack(
+    /// What `pack` makes of a tensor's values, from memory where that `serves` and is of this tensor. It is kept where
+    /// `keeps` says so.
+    pub(super) fn get(
         &self,
         tensor: &FlexTensor,
-        shape: Images,
-        weights: Weights<'_>,
-    ) -> Arc<Packed> {
-        let size = [weights.outputs, weights.inputs, weights.kernel];
+        keeps: bool,
+        serves: impl Fn(&Layout) -> bool,
+        pack: impl FnOnce() -> Layout,
+    ) -> Arc<Layout> {
         let Some(range) = tensor.layout().contiguous_offsets() else {
-            return Arc::new(Packed::new(shape, weights));
+            return Arc::new(pack());
         };
         let memory = Arc::downgrade(&tensor.data_arc());
         // Not locked while it packs, on all threads: one of them might come here again for the same layer.
         if let Some(entry) = &*self.lock()
             && entry.memory.ptr_eq(&memory)
             && entry.range == range
-            && entry.packed.serves(shape, weights)
+            && serves(&entry.packed)
         {
             return entry.packed.clone();
         }
-        let packed = Arc::new(Packed::new(shape, weights));
-        if cached_bytes(size) > 0 {
+        let packed = Arc::new(pack());
+        if keeps {
+            let packed = packed.clone();
             *self.lock() = Some(Entry {
                 memory,
                 range,
-                packed: packed.clone(),
+                packed,
             });
         }
         packed
+    }
+
+    /// Whether it holds weights.
+    #[cfg(test)]
+    pub(in crate::kernels) fn keeps(&self) -> bool {
+        self.lock().is_some()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Entry<Layout>>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl WeightCache {
+    /// The packed weights of a convolution. `weights` are the tensor's values.
+    pub(super) fn pack(
+        &self,
+        tensor: &FlexTensor,
+        shape: Images,
+        weights: Weights<'_>,
+    ) -> Arc<Packed> {
+        let taps = match winograd::pays(shape, weights) {
+            true => winograd::PRODUCTS,
+            false => weights.kernel * weights.kernel,
+        };
+        let keeps = keeps([weights.outputs, weights.inputs], taps);
+        let serves = |packed: &Packed| packed.serves(shape, weights);
+        self.get(tensor, keeps, serves, || Packed::new(shape, weights))
     }
 
     /// Where the packed weights are in memory, and their bytes.
@@ -109,9 +162,5 @@ impl WeightCache {
         let entry = self.lock();
         let packed = &entry.as_ref()?.packed;
         Some((Arc::as_ptr(packed).addr(), packed.bytes()))
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<Entry>> {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

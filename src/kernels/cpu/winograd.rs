@@ -18,7 +18,7 @@ use super::winograd_transforms::{
 };
 
 /// Products of a tile.
-const PRODUCTS: usize = 16;
+pub(super) const PRODUCTS: usize = 16;
 /// Pixels of the blocks that are transformed at a time.
 const BLOCK_PIXELS: usize = 1024;
 /// Pixels that a unit of work should at least have.
@@ -53,7 +53,7 @@ pub(super) fn convolve(
 /// G g Gᵀ, in the order in which tiles read it: `[tiles of channels][products][inputs][channels]`, the last tile
 /// filled up with zeros.
 #[derive(Debug)]
-pub(super) struct TransformedWeights {
+pub struct TransformedWeights {
     values: Vec<f32>,
     channels: usize,
 }
