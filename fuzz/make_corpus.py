@@ -54,7 +54,7 @@ def config(folder: Path) -> None:
 
 
 def bundle(folder: Path) -> None:
-    """The network that tests/fuzz.rs describes."""
+    """The network that trainer/cli/tests/fuzz describes."""
     shapes: dict[str, list[int]] = {}
 
     def layer(name: str, weight: list[int], bias: int | None = None) -> None:

@@ -2,13 +2,10 @@
 
 #![no_main]
 
-#[path = "../../tests/fuzz/memory.rs"]
+#[path = "../../trainer/cli/tests/fuzz/memory.rs"]
 mod memory;
-#[path = "../../tests/fuzz/readers.rs"]
+#[path = "../../trainer/cli/tests/fuzz/readers.rs"]
 mod readers;
-#[path = "../../trainer/src/import/weights/mod.rs"]
-#[allow(dead_code)]
-mod weights;
 
 #[global_allocator]
 static COUNTING: memory::Counting = memory::Counting;

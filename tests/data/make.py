@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Make the small data sets that tests/datasets.rs reads: the same images in every layout.
+"""Make the small data sets that trainer/cli/tests/datasets.rs reads: the same images in every layout.
 
     pip install pillow numpy datasets webdataset pyarrow
     python tests/data/make.py

@@ -1,4 +1,4 @@
-"""Metrics of features by other people's code, for the tests of trainer/src/eval/metrics to compare with.
+"""Metrics of features by other people's code, for the tests of trainer/eval/src/metrics to compare with.
 
 Writes tests/fixtures/evaluation_metrics.safetensors, random features and logits, and beside it evaluation_metrics.json,
 what torch-fidelity, pytorch-fid, scikit-learn and numpy make of them. Both are committed, so that the tests need no

@@ -1,4 +1,4 @@
-"""What pytorch-fid's Inception-v3 and efficientnet_lite_pytorch answer, for the tests of trainer/src/features.
+"""What pytorch-fid's Inception-v3 and efficientnet_lite_pytorch answer, for the tests of trainer/eval/src/features.
 
 Neither network's weights are needed: every parameter gets values that its name and the place in it decide, by a formula
 that the tests compute too (`formula` here, `formula_weights` there). So tests/fixtures/feature_networks.safetensors holds

@@ -3,7 +3,7 @@
     pip install tensorboard
     python tests/tensorboard/make_events_fixture.py
 
-trainer/src/train/events.rs must write the same bytes.
+trainer/train/src/events.rs must write the same bytes.
 """
 
 import struct

@@ -23,13 +23,8 @@ export interface Boundary {
 export interface WasmDevice {
   /** For people: `CPU (WebAssembly SIMD)`, or the adapter's name. */
   readonly name: string;
-  /**
-   * Rejects with code `self-test` when the device computes wrongly. `half`: tests 16 bits, as they will be used, and 32 only
-   * where there are none or they are wrong; without it 32 are tested as well.
-   */
-  selfTest(half?: boolean): Promise<void>;
-  /** Whether 16 bits are used, as the self-test has found; undefined where both are tested always. */
-  readonly half?: boolean;
+  /** Rejects with code `self-test` when the device computes wrongly. */
+  selfTest(): Promise<void>;
   /** Why 16 bits are not used, where the device has them and the self-test in them has failed. */
   readonly halfRefused?: string | undefined;
   free(): void;
@@ -59,7 +54,7 @@ export interface WasmModel {
   plan(requestJson: string): string;
   sample(requestJson: string): WasmRun;
   /** A run of that request that goes on after its step `step`, from what `state` of another one gave, in any instance. */
-  resume?(requestJson: string, step: number, state: Float32Array): WasmRun;
+  resume(requestJson: string, step: number, state: Float32Array): WasmRun;
   /** CPU build: the network's answer to rows that another instance divided off. */
   predict(z: Float32Array, logSnr: number, classes: Uint32Array): Float32Array;
   free(): void;
@@ -82,7 +77,7 @@ export interface WasmRun {
   /** One step; on WebGPU resolves once the work is queued. */
   advance(): Promise<void>;
   /** What `resume` goes on from; empty in the middle of a step. */
-  state?(): Promise<Float32Array>;
+  state(): Promise<Float32Array>;
   /** Of a model in f16: whether the network's answers have been finite so far. Waits for the device. */
   isFinite?(): Promise<boolean>;
   /** RGBA8, image after image, row-major; after the last step `denoised` is the result. */

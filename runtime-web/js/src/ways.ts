@@ -73,12 +73,11 @@ export class Ways {
     return { way, run: await way.watch.guard(() => way.model.sample(request)) };
   }
 
-  /** What a run has come to, where its values are numbers and can be had; else undefined. */
+  /** What a run has come to, where its values are numbers; else undefined. */
   async state({ run, way }: Seated): Promise<RunState | undefined> {
+    if (!(await this.isFinite({ run, way }))) return undefined;
     const { step } = run;
-    if (!run.state || !(await this.isFinite({ run, way }))) return undefined;
-    const values = await way.watch.guard(() => run.state?.() ?? new Float32Array());
-    return values.length > 0 ? { step, values } : undefined;
+    return { step, values: await way.watch.guard(() => run.state()) };
   }
 
   /** Whether a run's values have stayed in the range of its precision. */
@@ -89,9 +88,8 @@ export class Ways {
 
   /** The run in another way, from `state` on, from its beginning without one; `from` is not to be used any more. */
   async move(from: Seated, to: Way, request: string, state: RunState | undefined): Promise<Seated> {
-    // Its noise is keyed by seed and step: a run that begins again comes the same way.
     const moved = await to.watch.guard(() =>
-      (state && to.model.resume?.(request, state.step, state.values)) ?? to.model.sample(request),
+      state ? to.model.resume(request, state.step, state.values) : to.model.sample(request),
     );
     if (!from.way.watch.error) from.run.free();
     return { way: to, run: moved };

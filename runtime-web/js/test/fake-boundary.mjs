@@ -51,7 +51,7 @@ function paint(size, seed, image, classId, guidance, noise) {
  * `notFiniteAtStep` (from which step on a model in 16 bits has lost its values); `ledger` counts what is alive and what was run.
  */
 export function fakeBoundary(options = {}) {
-  const ledger = { devices: 0, loaders: 0, models: 0, runs: 0, steps: 0, active: 0, overlap: false, requests: [], resumed: [], tested: [] };
+  const ledger = { devices: 0, loaders: 0, models: 0, runs: 0, steps: 0, active: 0, overlap: false, requests: [], resumed: [] };
 
   class Device {
     static async open() {
@@ -64,9 +64,7 @@ export function fakeBoundary(options = {}) {
     }
     name = options.name ?? "fake device";
     halfRefused = options.halfRefused;
-    half = options.half;
-    async selfTest(half) {
-      ledger.tested.push(half ?? "both");
+    async selfTest() {
       if (options.failSelfTest) throw options.failSelfTest;
     }
     free() {

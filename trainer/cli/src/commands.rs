@@ -1,0 +1,222 @@
+//! What the commands do.
+
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use freeguide::bundle::ClassNames;
+use freeguide::settings::{ClassName, Guidance, MAX_IMAGES, Request};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::arguments::{Devices, Inspect, Sample, Serve};
+use crate::inspect_run::inspect_run;
+use crate::serve;
+use freeguide_native::files::{create_folder, write_atomic};
+use freeguide_native::grid::Grid;
+use freeguide_native::output::print_line;
+use freeguide_native::png_text::{KEYWORD, read_text};
+use freeguide_native::tell;
+use freeguide_native::usage::Usage;
+use freeguide_native::{bundle_files, device, memory, sample};
+use freeguide_train::RunFolder;
+use freeguide_train::distributed::{Ranks, draw_in_shares};
+
+pub fn sample(arguments: &Sample) -> Result<ExitCode> {
+    Ranks::join()?.run(|ranks| sample_on(ranks, arguments))
+}
+
+fn sample_on(ranks: &Ranks, arguments: &Sample) -> Result<ExitCode> {
+    // Before anything of that size is allocated.
+    if !(1..=MAX_IMAGES).contains(&arguments.count) {
+        let count = arguments.count;
+        return Err(Usage(format!(
+            "--count is {count}, and must be from 1 to {MAX_IMAGES}; --first-image draws further ones"
+        ))
+        .into());
+    }
+    let device = device::open(&arguments.device.device)?;
+    let model = bundle_files::open(&arguments.model, &device)
+        .with_context(|| arguments.model.display().to_string())?;
+    let names = &model.config().classes;
+    let classes: Vec<ClassName> = match arguments.class.as_slice() {
+        [] if names.is_empty() => vec![ClassName::Unconditional],
+        [] => (0..names.len() as u64).map(ClassName::Id).collect(),
+        given => given.iter().map(|text| class(text, names)).collect(),
+    };
+    let turns = classes.len();
+    let mut request = Request::new(classes.into_iter().cycle().take(arguments.count).collect());
+    request.guidance = arguments.guidance.map(Guidance::All);
+    request.steps = arguments.steps;
+    request.sampler = arguments.sampler;
+    request.seed = arguments.seed;
+    request.toward = arguments.toward;
+    request.first_image = arguments.first_image;
+    request.clip = arguments.no_clip.then_some(false);
+    request.variance_interpolation = arguments.variance_interpolation;
+    arguments
+        .steering
+        .apply(&mut request, &model.config().sampling)?;
+    let plan = model.plan(&request)?;
+    let batch = usize::from(arguments.batch);
+    memory::check_batch(
+        bundle_files::memory(&arguments.model, &device)?,
+        &device,
+        batch.min(arguments.count),
+        |images| model.rows(&sample::part(&plan, 0..images)),
+    )?;
+    let evaluations = model.evaluations(&plan);
+    if !arguments.json && ranks.is_first() {
+        let (steps, sampler) = (plan.steps, plan.sampler.name());
+        tell!("{steps} steps of {sampler}: {evaluations} network evaluations an image");
+    }
+    // What cannot be written is better known before it is drawn.
+    let out = Path::new(&arguments.out);
+    if arguments.out.ends_with('/') {
+        create_folder(out)?;
+    } else if out.is_dir() || out.file_name().is_none() {
+        let what = "a PNG's name is wanted, or a folder's that ends in /";
+        return Err(Usage(format!("--out {:?}: {what}", arguments.out)).into());
+    } else if let Some(parent) = out.parent() {
+        create_folder(parent)?;
+    }
+
+    let bar = match ranks.is_first() {
+        true => ProgressBar::new(0),
+        false => ProgressBar::hidden(),
+    }
+    .with_style(
+        ProgressStyle::with_template("{bar:32} {pos}/{len} steps  {eta} left")
+            .unwrap_or_else(|_| ProgressStyle::default_bar()),
+    );
+    let begun = Instant::now();
+    let images = draw_in_shares(ranks, &model, &plan, batch, &mut |done, all| {
+        bar.set_length(all as u64);
+        bar.set_position(done as u64);
+    })?;
+    bar.finish_and_clear();
+    let seconds = begun.elapsed().as_secs_f64();
+    if !ranks.is_first() {
+        return Ok(ExitCode::SUCCESS);
+    }
+
+    let written = if arguments.out.ends_with('/') {
+        sample::write_files(&model, &plan, &images, out)?
+    } else {
+        // Where classes take turns and there is more than one turn, a column a class.
+        let grid = match turns {
+            2..=sample::MAX_COLUMNS if arguments.count > turns => Grid::new(turns, images.size),
+            _ => Grid::square(arguments.count, images.size),
+        };
+        let png = sample::sheet(&model, &plan, &images, &grid)?;
+        write_atomic(out, &png)?;
+        vec![arguments.out.clone()]
+    };
+    if arguments.json {
+        let settings: Vec<_> = (0..arguments.count)
+            .map(|i| sample::settings(&model, &plan, i))
+            .collect();
+        print_line(
+            serde_json::json!({ "files": written, "images": settings, "nfe": evaluations, "seconds": seconds }),
+        )?;
+    } else {
+        tell!(
+            "{} images of {evaluations} network evaluations each in {seconds:.1} s: {}",
+            arguments.count,
+            arguments.out
+        );
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A class as it is typed. A name wins over an id that looks the same.
+fn class(text: &str, names: &ClassNames) -> ClassName {
+    if names.id(text).is_some() {
+        ClassName::Name(text.to_owned())
+    } else if text == "none" {
+        ClassName::Unconditional
+    } else {
+        text.parse()
+            .map_or_else(|_| ClassName::Name(text.to_owned()), ClassName::Id)
+    }
+}
+
+pub fn inspect(arguments: &Inspect) -> Result<ExitCode> {
+    if arguments.path.is_file() {
+        return inspect_picture(&arguments.path);
+    }
+    if RunFolder::new(&arguments.path).is_begun() {
+        return inspect_run(&arguments.path, arguments.json);
+    }
+    let model = bundle_files::open(&arguments.path, &device::open("cpu")?)
+        .with_context(|| arguments.path.display().to_string())?;
+    let config = model.config();
+    if arguments.json {
+        print_line(config.to_json().trim_end())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let (image, origin) = (config.image, &config.provenance);
+    print_line(format_args!(
+        "{}: {}×{} pixels, {} channels, {} parameters",
+        config.name, image.size, image.size, image.channels, origin.parameters
+    ))?;
+    print_line(format_args!(
+        "classes: {}",
+        config.classes.iter().collect::<Vec<_>>().join(", ")
+    ))?;
+    print_line(format_args!(
+        "trained for {} steps on {} images seen, p_uncond {}, average over {}",
+        origin.steps, origin.images_seen, origin.p_uncond, origin.ema_decay
+    ))?;
+    for (what, text) in [
+        ("data", &origin.dataset),
+        ("licence", &origin.license),
+        ("attribution", &origin.attribution),
+    ] {
+        if !text.is_empty() {
+            print_line(format_args!("{what}: {text}"))?;
+        }
+    }
+    for file in &config.weights {
+        print_line(format_args!(
+            "{:>12}  {}  sha256 {}",
+            file.bytes, file.file, file.sha256
+        ))?;
+    }
+    print_line("every file is whole and every weight in its place")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn inspect_picture(path: &Path) -> Result<ExitCode> {
+    let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let text = read_text(&bytes, KEYWORD).with_context(|| path.display().to_string())?;
+    match text {
+        Some(settings) => print_line(settings)?,
+        None => bail!(
+            "{} carries no settings: it was not made by freeguide, or they were removed",
+            path.display()
+        ),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+pub fn devices(arguments: &Devices) -> Result<ExitCode> {
+    let found = device::list();
+    if arguments.json {
+        print_line(serde_json::to_string(&found)?)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    for device in found {
+        match device.unavailable {
+            None => print_line(format_args!("{:8} {}", device.name, device.description))?,
+            Some(reason) => print_line(format_args!("{:8} not available: {reason}", device.name))?,
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+pub fn serve(arguments: &Serve) -> Result<ExitCode> {
+    serve::serve(&arguments.dir, &arguments.host, arguments.port)?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,293 @@
+//! `freeguide eval`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Args, Subcommand};
+use freeguide::sampler::Solver;
+use freeguide::settings::{MAX_GUIDANCE, MAX_STEPS};
+
+use crate::arguments::{Device, Features, solver, unique};
+use freeguide_eval::{ClassBalance, Effort, Shard, Sweep, figures::Figures, report};
+use freeguide_native::device;
+use freeguide_native::output::print_line;
+use freeguide_native::tell;
+use freeguide_native::usage::Usage;
+
+/// Measure fidelity against diversity over guidance, as the paper's table has it.
+///
+/// Draws --samples images for every model, sampler, number of steps and guidance strength, and compares them with the
+/// data set: Fréchet distance, Inception Score, precision and recall, density and coverage, kernel distance, class
+/// accuracy, and whether training images were copied. The report in --out is one HTML page (index.html), Markdown
+/// (report.md), CSV (table.csv) and JSON (figures.json).
+///
+/// Figures are named after the network whose features they are made of (FD-ResNet56), since those of two networks
+/// cannot be compared; only FID's own Inception-v3 gives FID, IS and KID. Beside every Fréchet distance stands the floor:
+/// real images against other real ones. For a data set that no network knows, train one: `freeguide classifier`.
+///
+/// Every image has its own seed. Images and features are kept in --out/store by what they depend on, so that the same
+/// command goes on after an interruption, and a longer sweep or more samples draw only what is new.
+#[derive(Debug, Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    after_help = "\
+The paper's table, for models that were trained with p_uncond 0.1, 0.2 and 0.5:
+  freeguide eval --model models/p01 --model models/p02 --model models/p05 --data DIR \\
+    --guidance 0,0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8,0.9,1,2,3,4 --steps 256 --sampler ancestral \\
+    --samples 50000 --features pt_inception-2015-12-05-6726825d.pth --out report/
+
+On four processes, and on the ranks of mpirun or srun with a common file system:
+  freeguide eval … --out part1/ --shard 1/4      (and 2/4, 3/4, 4/4)
+  freeguide eval merge --out report/ part1/ part2/ part3/ part4/
+  mpirun -n 4 freeguide eval … --out report/ --shard auto && freeguide eval merge --out report/"
+)]
+pub struct Eval {
+    #[command(subcommand)]
+    merge: Option<EvalCommand>,
+    #[command(flatten)]
+    sweep: SweepArguments,
+    #[command(flatten)]
+    device: Device,
+    /// Print the figures as JSON.
+    #[arg(long)]
+    json: bool,
+    /// Print nothing but warnings and errors.
+    #[arg(long)]
+    quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum EvalCommand {
+    /// Bring the parts of a sweep together and write its report.
+    Merge {
+        /// The report's folder.
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+        /// The --out of every part; none where all parts wrote into the report's folder.
+        #[arg(value_name = "DIR")]
+        parts: Vec<PathBuf>,
+        #[command(flatten)]
+        device: Device,
+        /// Print the figures as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+struct SweepArguments {
+    /// A bundle, a folder such as models/emoji16; several become the columns of the table.
+    #[arg(long, value_name = "DIR", required = true)]
+    model: Vec<PathBuf>,
+    /// The data set that the models are compared with; its class names must be the models'.
+    #[arg(long, value_name = "DIR", required = true)]
+    data: Option<PathBuf>,
+    /// The recipe that the models were trained by: its [data] says how images are resized and cropped.
+    #[arg(long, value_name = "FILE")]
+    recipe: Option<PathBuf>,
+    /// Guidance strengths w.
+    #[arg(long, value_name = "W,W,…", value_delimiter = ',', allow_negative_numbers = true, default_values_t = [0.0, 1.0, 2.0, 4.0])]
+    guidance: Vec<f64>,
+    /// Numbers of sampling steps; each model's own unless given.
+    #[arg(long, value_name = "T,T,…", value_delimiter = ',')]
+    steps: Vec<usize>,
+    /// Solvers; each model's own unless given.
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_parser = solver)]
+    sampler: Vec<Solver>,
+    /// Images of each cell. The paper takes 50,000.
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    samples: usize,
+    /// The seed; image k of a cell is image k of this seed.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    /// How often each class is drawn.
+    #[arg(long, value_enum, default_value_t = ClassBalance::Data)]
+    classes: ClassBalance,
+    #[command(flatten)]
+    features: Features,
+    /// Splits of the Inception Score.
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    splits: usize,
+    /// Yardsticks: real images with Gaussian noise of these standard deviations, in 255ths, in the place of drawn ones.
+    #[arg(long, value_name = "S,S,…", value_delimiter = ',')]
+    noise: Vec<f64>,
+    /// Images that are drawn at a time.
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=4096))]
+    batch: u16,
+    /// Threads that each draw a batch; on the CPU one for each core unless given, else one.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    workers: Option<u16>,
+    /// Do one part of the work, I/N, without a report; `auto` takes the rank of mpirun or srun.
+    #[arg(long, value_name = "I/N", value_parser = freeguide_eval::shard)]
+    shard: Option<Shard>,
+    /// The report's folder.
+    #[arg(long, value_name = "DIR", required = true)]
+    out: Option<PathBuf>,
+}
+
+/// Runs the command.
+pub fn eval(arguments: &Eval) -> Result<ExitCode> {
+    let command = typed();
+    let (figures, json, out) = match &arguments.merge {
+        Some(EvalCommand::Merge {
+            out,
+            parts,
+            device,
+            json,
+        }) => {
+            let device = device::open(&device.device)?;
+            let figures = freeguide_eval::merge(parts, &device, command, out)?;
+            (Some(figures), *json, out.clone())
+        }
+        None => {
+            let given = &arguments.sweep;
+            let (sweep, out) = sweep(given)?;
+            let device = device::open(&arguments.device.device)?;
+            let effort = Effort {
+                shard: given.shard.unwrap_or(Shard::WHOLE),
+                workers: workers(given.workers, &device),
+                batch: usize::from(given.batch),
+                quiet: arguments.quiet,
+            };
+            let figures = freeguide_eval::run(&sweep, effort, &device, command, &out)?;
+            (figures, arguments.json, out)
+        }
+    };
+    match figures {
+        Some(figures) if json => print_line(serde_json::to_string(&figures)?)?,
+        Some(figures) => {
+            summary(&figures)?;
+            tell!("the report: {}", out.join("index.html").display());
+        }
+        None => tell!(
+            "this part is done; when all are: freeguide eval merge --out {}",
+            out.display()
+        ),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Checks what can be checked before anything is opened.
+fn sweep(given: &SweepArguments) -> Result<(Sweep, PathBuf)> {
+    let usage = |text: String| Err(Usage(text).into());
+    let (Some(data), Some(out)) = (&given.data, &given.out) else {
+        return usage("--data and --out are needed".to_owned());
+    };
+    let allowed = |w: &f64| w.abs() <= MAX_GUIDANCE;
+    if let Some(w) = given.guidance.iter().find(|w| !allowed(w)) {
+        return usage(format!(
+            "--guidance {w}: it must be from −{MAX_GUIDANCE} to {MAX_GUIDANCE}"
+        ));
+    }
+    if let Some(steps) = given.steps.iter().find(|s| !(1..=MAX_STEPS).contains(*s)) {
+        return usage(format!("--steps {steps}: it must be from 1 to {MAX_STEPS}"));
+    }
+    if given.samples == 0 || given.splits == 0 {
+        return usage("--samples and --splits must be at least 1".to_owned());
+    }
+    let allowed = |s: &f64| (0.0..=255.0).contains(s) && *s > 0.0;
+    if let Some(deviation) = given.noise.iter().find(|s| !allowed(s)) {
+        return usage(format!(
+            "--noise {deviation}: it must be more than 0 and at most 255"
+        ));
+    }
+    let sweep = Sweep {
+        models: given.model.clone(),
+        data: data.clone(),
+        recipe: given.recipe.clone(),
+        guidance: ascending(&given.guidance),
+        steps: unique(&given.steps),
+        samplers: unique(&given.sampler),
+        samples: given.samples,
+        seed: given.seed,
+        classes: given.classes,
+        features: given.features.networks(),
+        onnx_input: given.features.onnx_input,
+        splits: given.splits,
+        noise: ascending(&given.noise),
+    };
+    Ok((sweep, out.clone()))
+}
+
+/// Each number once, the smallest first.
+fn ascending(numbers: &[f64]) -> Vec<f64> {
+    let mut numbers = numbers.to_vec();
+    numbers.sort_by(f64::total_cmp);
+    numbers.dedup();
+    numbers
+}
+
+/// On the CPU a thread for each core: most of a small network's time goes to passes over memory that one thread makes.
+fn workers(given: Option<u16>, device: &burn::tensor::Device) -> usize {
+    match given {
+        Some(given) => usize::from(given),
+        None if *device == burn::tensor::Device::flex() => {
+            std::thread::available_parallelism().map_or(1, usize::from)
+        }
+        None => 1,
+    }
+}
+
+/// The command as it was typed, without the program's path.
+fn typed() -> String {
+    let words = std::env::args().skip(1).map(|word| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_./,=:+@%".contains(c);
+        match !word.is_empty() && word.chars().all(plain) {
+            true => word,
+            false => format!("'{}'", word.replace('\'', "'\\''")),
+        }
+    });
+    std::iter::once("freeguide".to_owned())
+        .chain(words)
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// A line for each cell.
+fn summary(figures: &Figures) -> Result<()> {
+    for network in &figures.networks {
+        let floor = &network.floor;
+        print_line(format_args!(
+            "{} floor ({} real against the {} others): {}   {} {}   features {:.0} images/s",
+            network.distance,
+            floor.images,
+            floor.against,
+            report::figure(floor.metrics.frechet_distance),
+            network.score,
+            report::figure(floor.metrics.inception_score),
+            network.images_per_second,
+        ))?;
+        for noise in &network.noise {
+            print_line(format_args!(
+                "{}: {} {}",
+                report::noise_label(noise),
+                network.distance,
+                report::figure(noise.metrics.frechet_distance),
+            ))?;
+        }
+        for cell in &network.cells {
+            let (model, metrics) = (&figures.models[cell.model], &cell.metrics);
+            let accuracy = metrics
+                .accuracy
+                .map_or_else(String::new, |a| format!("   accuracy {:.1} %", 100.0 * a));
+            print_line(format_args!(
+                "{} {} {} steps w {}: {} {}   {} {} ± {}   precision {:.3} recall {:.3}{accuracy}   sampler {:.1} images/s",
+                model.label,
+                cell.sampler.name(),
+                cell.steps,
+                cell.guidance,
+                network.distance,
+                report::figure(metrics.frechet_distance),
+                network.score,
+                report::figure(metrics.inception_score),
+                report::figure(metrics.inception_score_deviation),
+                metrics.precision,
+                metrics.recall,
+                cell.images_per_second,
+            ))?;
+        }
+    }
+    Ok(())
+}

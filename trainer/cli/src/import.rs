@@ -1,0 +1,139 @@
+//! `freeguide import`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::Args;
+
+use freeguide_interchange::export::DType;
+use freeguide_interchange::import::{self, NullClass, Options, Source};
+use freeguide_native::output::print_line;
+use freeguide_native::tell;
+use freeguide_native::usage::Usage;
+
+const EXAMPLES: &str = "\
+OpenAI's class-conditional model for 64x64 pixels, with the flags that its page gives:
+  freeguide import --from guided-diffusion 64x64_diffusion.pt --out models/adm64 --flags \"\\
+    --attention_resolutions 32,16,8 --class_cond True --diffusion_steps 1000 --dropout 0.1 \\
+    --image_size 64 --learn_sigma True --noise_schedule cosine --num_channels 192 \\
+    --num_head_channels 64 --num_res_blocks 3 --resblock_updown True \\
+    --use_new_attention_order True --use_fp16 True --use_scale_shift_norm True\"
+
+A folder of diffusers whose last class was trained as the null class:
+  freeguide import --from diffusers my-model --null-class last --out models/mine
+
+A model without a null class is conditional only: it samples without guidance, and says so when
+guidance is asked for. A learned variance is left out, since no sampler here uses one.";
+
+/// Turn a model that another program trained into a bundle.
+///
+/// Its weights are read from safetensors or from what torch.save writes; pickles are never run, and
+/// a file that asks for more than tensors is refused. Noise levels in discrete time are mapped
+/// to log signal-to-noise ratios exactly, so that every sampler works.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Import {
+    /// The program that trained it.
+    #[arg(long, value_enum, value_name = "PROGRAM")]
+    pub from: Source,
+    /// The checkpoint, or the folder that holds it with its configuration.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// The bundle folder.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// The flags of guided-diffusion with which the model was trained, in one argument; what is
+    /// left out is as by default there. --norm_groups N beside them is for programs derived from
+    /// it that changed the groups of its normalisation.
+    #[arg(long, value_name = "FLAGS", allow_hyphen_values = true)]
+    pub flags: Option<String>,
+    /// Diffusers' scheduler_config.json, where it is not in the folder.
+    #[arg(long, value_name = "FILE")]
+    pub scheduler: Option<PathBuf>,
+    /// Height and width of the images in pixels, where the folder does not say.
+    #[arg(long, value_name = "PIXELS")]
+    pub size: Option<usize>,
+    /// The class that stands for "no class": its id, `last`, or `none` where there is none.
+    #[arg(long, value_name = "ID", default_value = "none", value_parser = null_class)]
+    pub null_class: NullClass,
+    /// A text file with the names of the classes, one a line, without the null class.
+    #[arg(long, value_name = "FILE")]
+    pub classes: Option<PathBuf>,
+    /// The model's name; unless given, that of the bundle folder.
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// The licence of the model, which the bundle will state.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub license: String,
+    /// The type of the weights.
+    #[arg(long, value_enum, default_value_t = DType::F32)]
+    pub dtype: DType,
+    /// Print what was written as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn null_class(text: &str) -> Result<NullClass, String> {
+    match text {
+        "none" => Ok(NullClass::None),
+        "last" => Ok(NullClass::Last),
+        id => id
+            .parse()
+            .map(NullClass::Id)
+            .map_err(|_| "a class id, `last` or `none` is wanted".to_owned()),
+    }
+}
+
+/// The name of a bundle after its folder.
+fn name_of(folder: &Path) -> Result<String> {
+    let name = folder.file_name().and_then(|name| name.to_str());
+    let what = || Usage(format!("{} names no folder: say --name", folder.display()));
+    Ok(name.ok_or_else(what)?.to_owned())
+}
+
+pub fn run(arguments: &Import) -> Result<ExitCode> {
+    let classes = match &arguments.classes {
+        Some(path) => {
+            let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
+            Some(text.lines().map(|line| line.trim().to_owned()).collect())
+        }
+        None => None,
+    };
+    let options = Options {
+        file: arguments.file.clone(),
+        flags: arguments.flags.clone(),
+        scheduler: arguments.scheduler.clone(),
+        size: arguments.size,
+        null_class: arguments.null_class,
+        classes,
+        name: match &arguments.name {
+            Some(name) => name.clone(),
+            None => name_of(&arguments.out)?,
+        },
+        license: arguments.license.clone(),
+    };
+    let imported = import::import(arguments.from, &options, &arguments.out, arguments.dtype)?;
+    if arguments.json {
+        print_line(serde_json::to_string(&imported)?)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    tell!(
+        "{}: {} parameters, {} classes",
+        arguments.out.display(),
+        imported.parameters,
+        imported.classes
+    );
+    for (file, bytes) in &imported.files {
+        tell!("  {bytes:10}  {file}");
+    }
+    if imported.classes == 0 {
+        tell!("unconditional: there are no classes, and so there is no guidance");
+    } else if !imported.null_class {
+        tell!(
+            "conditional only: it has no null class, and so there is no guidance (--null-class says which one it is, if it has one)"
+        );
+    }
+    Ok(ExitCode::SUCCESS)
+}

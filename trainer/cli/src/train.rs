@@ -1,0 +1,161 @@
+//! `freeguide train`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context, Result};
+use clap::Args;
+
+use crate::arguments::Device;
+use freeguide_data::TrainingSet;
+use freeguide_native::tell;
+use freeguide_native::{bundle_files, device};
+use freeguide_recipe::{Precision, Recipe};
+use freeguide_train::distributed::Ranks;
+use freeguide_train::progress::Display;
+use freeguide_train::{Outcome, Training};
+
+/// Train a model on labelled images.
+///
+/// The data set is a folder with one sub-folder a class, of PNG, JPEG and WebP images in any size;
+/// or CIFAR-10's binary batches; or tar shards as WebDataset lays them out (0001.jpg with 0001.cls or
+/// 0001.json), named as a folder, a file or a range such as set-{000000..000009}.tar; or Parquet as
+/// the Hugging Face hub serves it. Which of these it is is recognised and said first. A set that
+/// takes more than data.memory MiB is streamed: read and decoded again every epoch.
+///
+/// The run folder holds the recipe as it was run, what is needed to repeat it (run.json), metrics
+/// (metrics.jsonl, and tensorboard/ for TensorBoard), the loss curve (loss.png), sample grids
+/// (samples/) and the last two checkpoints. Ctrl-C saves a checkpoint and leaves; a run that was
+/// killed goes on from its last checkpoint with --resume, and ends as if nothing had happened.
+#[derive(Debug, Args)]
+pub struct Train {
+    /// The recipe, a TOML file; those that ship are in models/recipes.
+    #[arg(long, value_name = "FILE")]
+    pub recipe: PathBuf,
+    /// The data set: a folder with one sub-folder of images for each class, or another layout.
+    #[arg(long, value_name = "PATH")]
+    pub data: PathBuf,
+    /// The run folder. One training at a time can be in it.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Change a value of the recipe, such as train.batch=64; may be given several times.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Fine-tune: begin at the weights of this bundle. Classes of the data set that it knows by name
+    /// keep their embedding, others begin as its unconditional model. Where network.patch is a multiple of
+    /// the bundle's, it grows to larger pictures.
+    #[arg(long, value_name = "DIR")]
+    pub init: Option<PathBuf>,
+    /// Go on with the run in --out from its last checkpoint.
+    #[arg(long)]
+    pub resume: bool,
+    /// Go on although the images are not those that the run was started on. Its classes must be.
+    #[arg(long, requires = "resume")]
+    pub allow_other_data: bool,
+    #[command(flatten)]
+    pub device: Device,
+    /// The seed of everything random, in place of the recipe's.
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Show the training on the whole terminal: progress, loss curve, speed, the last samples.
+    #[arg(long, conflicts_with = "quiet")]
+    pub live: bool,
+    /// Print nothing but warnings and errors.
+    #[arg(long)]
+    pub quiet: bool,
+}
+
+/// Runs the command.
+pub fn train(arguments: &Train) -> Result<ExitCode> {
+    Ranks::join()?.run(|ranks| train_on(ranks, arguments))
+}
+
+fn train_on(ranks: &Ranks, arguments: &Train) -> Result<ExitCode> {
+    let quiet = arguments.quiet || !ranks.is_first();
+    let mut set = arguments.set.clone();
+    set.extend(arguments.seed.map(|seed| format!("train.seed={seed}")));
+    let mut recipe = Recipe::load(&arguments.recipe, &set)?;
+    // What the run folder holds is the recipe of all ranks together, by which one process can go on.
+    recipe.train.batch = recipe.train.batch.saturating_mul(ranks.size());
+    let device = device::open(&arguments.device.device)?;
+    if recipe.train.precision != Precision::F32 && device == burn::tensor::Device::flex() {
+        tell!(
+            "warning: 16 bits are slower on the CPU than train.precision = \"f32\": they are for GPUs"
+        );
+    }
+    let init = match &arguments.init {
+        Some(path) => {
+            let model = bundle_files::open(path, &device)
+                .with_context(|| format!("--init {}", path.display()))?;
+            Some((path.clone(), model))
+        }
+        None => None,
+    };
+    let dataset = TrainingSet::open(&arguments.data, &recipe.data, &mut |warning| {
+        if ranks.is_first() {
+            tell!("warning: {warning}");
+        }
+    })?;
+    if !quiet {
+        for line in dataset.summary() {
+            tell!("{line}");
+        }
+    }
+    if ranks.size() > 1 && !quiet {
+        let (size, batch) = (ranks.size(), recipe.train.batch);
+        tell!("{size} processes, {batch} images a step together");
+    }
+    let stop = stop_signal(ranks)?;
+    let name = recipe.name.clone();
+    let outcome = Training {
+        ranks,
+        recipe,
+        dataset: Arc::new(dataset),
+        data_path: arguments.data.clone(),
+        out: arguments.out.clone(),
+        resume: arguments.resume,
+        allow_other_data: arguments.allow_other_data,
+        init,
+        device,
+        device_name: arguments.device.device.clone(),
+        display: match (quiet, arguments.live) {
+            (true, _) => Display::Quiet,
+            (_, true) => Display::Live,
+            _ => Display::Auto,
+        },
+        stop,
+    }
+    .run()?;
+    if !quiet {
+        let out = arguments.out.display();
+        match outcome {
+            Outcome::Finished => {
+                tell!("done: freeguide export --run {out} --out models/{name}")
+            }
+            Outcome::Stopped(step) => {
+                tell!("stopped at step {step}; the same command with --resume goes on")
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A flag that Ctrl-C and SIGTERM set.
+fn stop_signal(ranks: &Ranks) -> Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&stop);
+    let first = ranks.is_first();
+    ctrlc::set_handler(move || {
+        // The second time somebody means it.
+        if flag.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+        if first {
+            tell!("saving a checkpoint; once more to leave without");
+        }
+    })
+    .context("cannot listen for Ctrl-C")?;
+    Ok(stop)
+}

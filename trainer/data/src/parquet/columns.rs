@@ -1,0 +1,169 @@
+//! Which columns hold the images and the labels.
+
+use parquet::basic::{ConvertedType, LogicalType, Type};
+use parquet::schema::types::ColumnDescriptor;
+
+use super::features::Features;
+use super::file::ParquetFile;
+use crate::{DataError, DataRecipe};
+
+/// Names of a column of labels, where nothing else tells.
+const USUAL_LABELS: [&str; 5] = ["label", "labels", "class", "cls", "target"];
+
+/// The columns that are read, as numbers of leaves of the schema.
+#[derive(Debug, Clone)]
+pub struct Columns {
+    /// Bytes.
+    pub image: usize,
+    /// Its name.
+    pub image_name: String,
+    /// Integers or names.
+    pub label: usize,
+    /// Its name.
+    pub label_name: String,
+}
+
+/// A leaf of the schema that could serve.
+struct Leaf {
+    number: usize,
+    /// That of the top column: `image` of `image.bytes`.
+    name: String,
+}
+
+impl Columns {
+    /// The columns that the recipe names, or else those that there is no doubt about.
+    pub fn choose(
+        file: &ParquetFile,
+        features: &Features,
+        recipe: &DataRecipe,
+    ) -> Result<Self, DataError> {
+        let images = leaves(file, is_image);
+        let labels = leaves(file, is_label);
+        let image = pick(
+            file,
+            "images",
+            "data.image_column",
+            images,
+            recipe.image_column.as_deref(),
+            &features.of_type("Image"),
+            &[],
+        )?;
+        let label = pick(
+            file,
+            "labels",
+            "data.label_column",
+            labels,
+            recipe.label_column.as_deref(),
+            &features.of_type("ClassLabel"),
+            &USUAL_LABELS,
+        )?;
+        Ok(Self {
+            image: image.number,
+            image_name: image.name,
+            label: label.number,
+            label_name: label.name,
+        })
+    }
+
+    /// Whether another file of the set has the same columns in the same places.
+    pub fn check(&self, first: &ParquetFile, file: &ParquetFile) -> Result<(), DataError> {
+        for number in [self.image, self.label] {
+            let (one, other) = (first.column(number), file.column(number));
+            let same = one.zip(other).is_some_and(|(one, other)| {
+                one.path() == other.path() && one.physical_type() == other.physical_type()
+            });
+            if !same {
+                return Err(DataError::Mixed {
+                    one: first.path.clone(),
+                    other: file.path.clone(),
+                    reason: "they have other columns".into(),
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn leaves(file: &ParquetFile, fits: fn(&ColumnDescriptor) -> bool) -> Vec<Leaf> {
+    let columns = file.columns().iter().enumerate();
+    columns
+        .filter(|(_, column)| column.max_rep_level() == 0 && fits(column))
+        .map(|(number, column)| Leaf {
+            number,
+            name: column.path().parts()[0].clone(),
+        })
+        .collect()
+}
+
+/// Bytes that are no text, alone or as the `bytes` of a struct.
+fn is_image(column: &ColumnDescriptor) -> bool {
+    let place = match column.path().parts() {
+        [_] => true,
+        [_, inner] => inner == "bytes",
+        _ => false,
+    };
+    place && column.physical_type() == Type::BYTE_ARRAY && !is_text(column)
+}
+
+fn is_label(column: &ColumnDescriptor) -> bool {
+    let kind = column.physical_type();
+    column.path().parts().len() == 1
+        && (matches!(kind, Type::INT32 | Type::INT64)
+            || kind == Type::BYTE_ARRAY && is_text(column))
+}
+
+fn is_text(column: &ColumnDescriptor) -> bool {
+    let text = [
+        ConvertedType::UTF8,
+        ConvertedType::ENUM,
+        ConvertedType::JSON,
+    ];
+    matches!(
+        column.logical_type_ref(),
+        Some(LogicalType::String | LogicalType::Enum | LogicalType::Json)
+    ) || text.contains(&column.converted_type())
+}
+
+/// One of some leaves: that which was asked for, or the only one of the right type, or of a usual name, or at all.
+fn pick(
+    file: &ParquetFile,
+    what: &str,
+    option: &str,
+    mut leaves: Vec<Leaf>,
+    wanted: Option<&str>,
+    typed: &[&str],
+    usual: &[&str],
+) -> Result<Leaf, DataError> {
+    let all: Vec<String> = leaves.iter().map(|leaf| leaf.name.clone()).collect();
+    let error = |reason: String| DataError::Columns {
+        path: file.path.clone(),
+        reason,
+    };
+    let list = || match all.len() {
+        0 => "no column could hold them".to_owned(),
+        _ => format!("columns that could hold them: {}", all.join(", ")),
+    };
+    if let Some(wanted) = wanted {
+        let place = all.iter().position(|name| name == wanted);
+        return match place {
+            Some(place) => Ok(leaves.swap_remove(place)),
+            None => Err(error(format!(
+                "{option} is \"{wanted}\", which is no column of {what}; {}",
+                list()
+            ))),
+        };
+    }
+    for names in [typed, usual] {
+        let mut places = (0..all.len()).filter(|&place| names.contains(&all[place].as_str()));
+        if let (Some(place), None) = (places.next(), places.next()) {
+            return Ok(leaves.swap_remove(place));
+        }
+    }
+    match leaves.len() {
+        1 => Ok(leaves.swap_remove(0)),
+        _ => Err(error(format!(
+            "which column holds the {what} is not clear: {}; --set {option}=NAME names it",
+            list()
+        ))),
+    }
+}

@@ -1,0 +1,133 @@
+//! Evaluation: fidelity against diversity over guidance, as the paper's table has it, for any model and data set.
+//!
+//! | where | what |
+//! |---|---|
+//! | [`sweep`] | what is asked, and its cells |
+//! | [`subjects`] | models, data set and feature networks, opened and checked against each other |
+//! | [`work`] | drawing and looking, a chunk of images at a time |
+//! | [`store`] | where chunks are kept, by key |
+//! | [`metrics`] | one metric a file |
+//! | [`noisy`] | real images with noise, as yardsticks |
+//! | [`fidelity`] | the cost of a change in Fréchet distance, for `export --verify` |
+//! | [`measure`] | from features to [`figures`] |
+//! | [`report`] | HTML, Markdown, CSV and JSON |
+
+mod classes;
+pub mod classifier;
+pub mod features;
+mod fidelity;
+pub mod figures;
+mod measure;
+mod meter;
+mod metrics;
+mod noisy;
+pub mod report;
+mod shard;
+mod store;
+mod subjects;
+mod sweep;
+pub mod toy;
+mod work;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use burn::tensor::Device;
+
+use figures::Figures;
+use freeguide_native::files::{create_folder, write_atomic};
+use store::Store;
+use subjects::Subjects;
+use work::Work;
+
+pub use fidelity::{Against, Fidelity, fidelity};
+pub use shard::shard;
+pub use sweep::{ClassBalance, OnnxInput, Sweep};
+pub use work::{Effort, Shard};
+
+/// The folder of the store within a report's.
+const STORE: &str = "store";
+/// What a store says that it is for.
+const SWEEP: &str = "sweep.json";
+
+/// Does this process's part of the sweep and, where that is all of it, writes the report into `out`.
+///
+/// # Errors
+///
+/// What is missing, does not fit together, or cannot be written.
+pub fn run(
+    sweep: &Sweep,
+    effort: Effort,
+    device: &Device,
+    command: String,
+    out: &Path,
+) -> Result<Option<Figures>> {
+    let subjects = Subjects::open(sweep, device)?;
+    let store = Store::new(out.join(STORE));
+    create_folder(store.root())?;
+    let json = serde_json::to_string_pretty(sweep)? + "\n";
+    write_atomic(&store.root().join(SWEEP), json.as_bytes())?;
+    let work = Work {
+        sweep,
+        subjects: &subjects,
+        store: &store,
+    };
+    work.run(effort)?;
+    match effort.shard {
+        Shard::WHOLE => conclude(&work, command, out).map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// Brings the parts of a sweep together in `out` and writes its report; without parts those that `out` holds.
+///
+/// # Errors
+///
+/// If the parts are of different sweeps, or something of the sweep is missing.
+pub fn merge(parts: &[PathBuf], device: &Device, command: String, out: &Path) -> Result<Figures> {
+    let folders = match parts {
+        [] => vec![out.to_owned()],
+        parts => parts.to_vec(),
+    };
+    let mut sweep: Option<Sweep> = None;
+    for folder in &folders {
+        let path = folder.join(STORE).join(SWEEP);
+        let json = std::fs::read_to_string(&path).with_context(|| {
+            format!("cannot read {}: is this a part of a sweep?", path.display())
+        })?;
+        let found: Sweep = serde_json::from_str(&json)
+            .with_context(|| format!("{} does not describe a sweep", path.display()))?;
+        match &sweep {
+            Some(first) if *first != found => bail!(
+                "{} and {} are parts of different sweeps",
+                folders[0].display(),
+                folder.display()
+            ),
+            _ => sweep = Some(found),
+        }
+    }
+    let sweep = sweep.context("there are no parts to merge")?;
+    let store = Store::new(out.join(STORE));
+    create_folder(store.root())?;
+    for part in parts {
+        store.take_from(&Store::new(part.join(STORE)))?;
+    }
+    let subjects = Subjects::open(&sweep, device)?;
+    let work = Work {
+        sweep: &sweep,
+        subjects: &subjects,
+        store: &store,
+    };
+    match work.missing() {
+        0 => conclude(&work, command, out),
+        missing => bail!(
+            "{missing} chunks of the sweep are missing: has every shard ended, and was every part given?"
+        ),
+    }
+}
+
+fn conclude(work: &Work, command: String, out: &Path) -> Result<Figures> {
+    let measured = measure::measure(work, command)?;
+    report::write(work, &measured, out)?;
+    Ok(measured.figures)
+}

@@ -1,0 +1,234 @@
+//! From features to figures.
+
+use anyhow::{Context, Result};
+use freeguide::bundle::WRITTEN_BY;
+
+use super::figures::{CellFigures, Figures, Floor, Metrics, ModelInfo, NetworkFigures, NoisyFloor};
+use super::metrics::{
+    Comparison, Manifold, Moments, SUBSET_SIZE, SUBSETS, accuracy, frechet_distance,
+    inception_score, kernel_distance,
+};
+use super::work::{Source, Work};
+use crate::features::{Extracted, FeatureNetwork};
+use freeguide_native::machine;
+
+/// The nearest real image of a generated one.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Neighbour {
+    /// Index of the generated image.
+    pub generated: usize,
+    /// Index of the real image.
+    pub real: usize,
+    /// Their distance.
+    pub distance: f64,
+}
+
+/// The figures, and what only the pictures of a report need.
+pub struct Measured {
+    /// The figures.
+    pub figures: Figures,
+    /// For each network and cell the generated images that are nearest to real ones, nearest first.
+    pub nearest: Vec<Vec<Vec<Neighbour>>>,
+}
+
+/// The pairs that are kept of every cell.
+const PAIRS: usize = 12;
+
+/// One side of a comparison.
+struct Side {
+    moments: Moments,
+    manifold: Manifold,
+}
+
+impl Side {
+    fn new(extracted: Extracted) -> Result<Self> {
+        Ok(Self {
+            moments: Moments::of(&extracted.features)?,
+            manifold: Manifold::new(extracted.features)?,
+        })
+    }
+}
+
+/// Computes every figure from what the store holds.
+///
+/// # Errors
+///
+/// If there are too few images for a metric, or a chunk is missing.
+pub fn measure(work: &Work, command: String) -> Result<Measured> {
+    let (subjects, sweep) = (work.subjects, work.sweep);
+    let models = subjects.models.iter().zip(&subjects.labels);
+    let mut measured = Measured {
+        figures: Figures {
+            written_by: WRITTEN_BY.to_owned(),
+            machine: machine::description(),
+            command,
+            data: sweep.data.display().to_string(),
+            real_images: subjects.data.len(),
+            samples: sweep.samples,
+            seed: sweep.seed,
+            models: models
+                .map(|(model, label)| {
+                    let origin = &model.config().provenance;
+                    ModelInfo {
+                        label: label.clone(),
+                        p_uncond: origin.p_uncond,
+                        images_seen: origin.images_seen,
+                        parameters: origin.parameters,
+                    }
+                })
+                .collect(),
+            networks: Vec::new(),
+        },
+        nearest: Vec::new(),
+    };
+    for network in &subjects.networks {
+        let (figures, nearest) =
+            of_network(work, network).with_context(|| network.name().to_owned())?;
+        measured.figures.networks.push(figures);
+        measured.nearest.push(nearest);
+    }
+    Ok(measured)
+}
+
+fn of_network(
+    work: &Work,
+    network: &FeatureNetwork,
+) -> Result<(NetworkFigures, Vec<Vec<Neighbour>>)> {
+    let (subjects, sweep) = (work.subjects, work.sweep);
+    let known = subjects.network_classes(network);
+    let no_accuracy = known.as_ref().err().cloned();
+    let known = known.ok();
+    let real = work.read(network, Source::Data)?;
+    let (mut images, mut seconds) = (subjects.data.len(), real.seconds);
+    let (floor, noise) = floor(work, network, &real.extracted, known.as_deref())?;
+    let real = Side::new(real.extracted).context("the data set")?;
+
+    let asked: Option<Vec<u32>> = known.map(|ids| {
+        let classes = subjects.sequence.iter();
+        classes.map(|&class| ids[class as usize]).collect()
+    });
+    let (mut cells, mut nearest) = (Vec::new(), Vec::new());
+    for (index, cell) in subjects.cells.iter().enumerate() {
+        let looked = work.read(network, Source::Cell(index))?;
+        images += sweep.samples;
+        seconds += looked.seconds;
+        let (metrics, comparison) =
+            compare(&real, looked.extracted, asked.as_deref(), sweep.splits)
+                .context("--samples")?;
+        nearest.push(pairs(&comparison));
+        let model = &subjects.models[cell.model];
+        let one = cell.plan(model, sweep.seed, 0, &[0])?;
+        cells.push(CellFigures {
+            model: cell.model,
+            sampler: cell.sampler,
+            steps: cell.steps,
+            guidance: cell.guidance,
+            evaluations: model.run(one).evaluations(0),
+            images_per_second: work.drawn_per_second(index),
+            metrics,
+        });
+    }
+    let figures = NetworkFigures {
+        name: network.name().to_owned(),
+        sha256: network.sha256().to_owned(),
+        input: network.input(),
+        features: network.features(),
+        distance: network.distance_name(),
+        score: network.score_name(),
+        kernel: network.kernel_name(),
+        held_out_accuracy: network.accuracy(),
+        no_accuracy,
+        images_per_second: images as f64 / seconds.max(1e-9),
+        floor,
+        noise,
+        cells,
+    };
+    Ok((figures, nearest))
+}
+
+/// Two parts of the data set without a common image: as many as are drawn, in the place of generated images, against the
+/// others. So both sides are about as large as those of a cell, and few images cost both the same.
+fn floor(
+    work: &Work,
+    network: &FeatureNetwork,
+    real: &Extracted,
+    known: Option<&[u32]>,
+) -> Result<(Floor, Vec<NoisyFloor>)> {
+    let (data, sweep) = (&work.subjects.data, work.sweep);
+    let images = work.subjects.held_out(sweep);
+    let part = |indices: &[usize]| Extracted {
+        features: real.features.select(indices),
+        probabilities: real.probabilities.select(indices),
+    };
+    let (held_out, others) = work.subjects.order.split_at(images);
+    let asked: Option<Vec<u32>> = known.map(|ids| {
+        let labels = held_out.iter().map(|&i| data.labels[i]);
+        labels.map(|class| ids[class as usize]).collect()
+    });
+    let context = "the floor, real images against real ones";
+    let others = Side::new(part(others)).context(context)?;
+    let against = |images| {
+        let compared = compare(&others, images, asked.as_deref(), sweep.splits);
+        compared.map(|(metrics, _)| metrics).context(context)
+    };
+    let floor = Floor {
+        images,
+        against: data.len() - images,
+        metrics: against(part(held_out))?,
+    };
+    let noisy = |(index, &deviation)| {
+        let looked = work.read(network, Source::Noisy(index))?;
+        let metrics = against(looked.extracted)?;
+        Ok(NoisyFloor { deviation, metrics })
+    };
+    let noise = sweep.noise.iter().enumerate().map(noisy);
+    Ok((floor, noise.collect::<Result<_>>()?))
+}
+
+fn compare(
+    real: &Side,
+    generated: Extracted,
+    asked: Option<&[u32]>,
+    splits: usize,
+) -> Result<(Metrics, Comparison)> {
+    let score = inception_score(&generated.probabilities, splits)?;
+    let accuracy = asked.map(|asked| accuracy(&generated.probabilities, asked));
+    let generated = Side::new(generated)?;
+    let (a, b) = (real.manifold.rows(), generated.manifold.rows());
+    let kernel = kernel_distance(a, b, SUBSETS, SUBSET_SIZE)?;
+    let comparison = Comparison::of(&real.manifold, &generated.manifold);
+    let mut distances: Vec<f64> = comparison.nearest.iter().map(|n| n.1).collect();
+    distances.sort_by(f64::total_cmp);
+    let metrics = Metrics {
+        frechet_distance: frechet_distance(&real.moments, &generated.moments)?,
+        inception_score: score.mean,
+        inception_score_deviation: score.deviation,
+        kernel_distance: kernel.mean,
+        kernel_distance_deviation: kernel.deviation,
+        precision: comparison.precision,
+        recall: comparison.recall,
+        density: comparison.density,
+        coverage: comparison.coverage,
+        accuracy,
+        authenticity: comparison.authenticity,
+        nearest_distance: distances[distances.len() / 2],
+    };
+    Ok((metrics, comparison))
+}
+
+/// The generated images that are nearest to real ones.
+fn pairs(comparison: &Comparison) -> Vec<Neighbour> {
+    let mut pairs: Vec<Neighbour> = comparison
+        .nearest
+        .iter()
+        .enumerate()
+        .map(|(generated, &(real, distance))| Neighbour {
+            generated,
+            real,
+            distance,
+        })
+        .collect();
+    pairs.sort_by(|a, b| a.distance.total_cmp(&b.distance));
+    pairs.truncate(PAIRS);
+    pairs
+}

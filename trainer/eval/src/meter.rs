@@ -1,0 +1,133 @@
+//! What the terminal shows while an evaluation draws and looks: how far it is, how fast, and the time left.
+
+use std::io::IsTerminal;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use freeguide_native::tell;
+
+/// Time between two lines where the output is no terminal.
+const LINE_EVERY: Duration = Duration::from_secs(15);
+
+/// Counts images; shared by all workers.
+pub struct Meter {
+    total: usize,
+    to_draw: usize,
+    bar: Option<ProgressBar>,
+    quiet: bool,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    done: usize,
+    drawn: (usize, f64),
+    looked: (usize, f64),
+    last_line: Option<Instant>,
+}
+
+impl Meter {
+    /// A meter for that many images, of which `to_draw` have to be drawn first.
+    pub fn new(total: usize, to_draw: usize, quiet: bool) -> Self {
+        let bar = (!quiet && std::io::stderr().is_terminal()).then(|| {
+            let style = "{bar:32} {pos}/{len} images  {msg}";
+            ProgressBar::new(total as u64).with_style(
+                ProgressStyle::with_template(style)
+                    .unwrap_or_else(|_| ProgressStyle::default_bar()),
+            )
+        });
+        Self {
+            total,
+            to_draw,
+            bar,
+            quiet,
+            state: Mutex::default(),
+        }
+    }
+
+    /// Nothing here leaves the state half changed, so it is good even if a worker died.
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    /// Images were drawn, in that many seconds of the whole machine.
+    pub fn drew(&self, images: usize, seconds: f64) {
+        let mut state = self.state();
+        state.drawn = (state.drawn.0 + images, state.drawn.1 + seconds);
+    }
+
+    /// A network has looked at images.
+    pub fn looked(&self, images: usize, seconds: f64) {
+        let mut state = self.state();
+        state.looked = (state.looked.0 + images, state.looked.1 + seconds);
+    }
+
+    /// Images are done with.
+    pub fn done(&self, images: usize) {
+        let mut state = self.state();
+        state.done += images;
+        let rates = state.rates();
+        if let Some(bar) = &self.bar {
+            bar.set_position(state.done as u64);
+            bar.set_message(format!("{rates}  {} left", duration(self.left(&state))));
+        } else if !self.quiet {
+            let due = state
+                .last_line
+                .is_none_or(|last| last.elapsed() >= LINE_EVERY);
+            if due || state.done == self.total {
+                state.last_line = Some(Instant::now());
+                let left = self.left(&state);
+                let (done, total) = (state.done, self.total);
+                tell!("{done}/{total} images  {rates}  {} left", duration(left));
+            }
+        }
+    }
+
+    /// Seconds: drawing takes far longer than looking, so each is reckoned by its own pace.
+    fn left(&self, state: &State) -> f64 {
+        let pace = |(images, seconds): (usize, f64)| seconds / images.max(1) as f64;
+        let to_draw = self.to_draw.saturating_sub(state.drawn.0) as f64;
+        let to_see = (self.total - state.done) as f64;
+        to_draw * pace(state.drawn) + to_see * state.looked.1 / state.done.max(1) as f64
+    }
+
+    /// All is done, or nothing more will be.
+    pub fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl State {
+    fn rates(&self) -> String {
+        let rate = |what, (images, seconds): (usize, f64)| {
+            (images > 0).then(|| format!("{what} {:.1}/s", images as f64 / seconds.max(1e-9)))
+        };
+        let parts = [rate("sampler", self.drawn), rate("features", self.looked)];
+        parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// `1 h 5 min`, `3 min`, `42 s`.
+fn duration(seconds: f64) -> String {
+    let seconds = seconds.round() as u64;
+    match seconds {
+        0..=119 => format!("{seconds} s"),
+        120..=7199 => format!("{} min", seconds.div_ceil(60)),
+        _ => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_written_for_people() {
+        let written = [42.2, 125.0, 3700.0, 7500.0].map(duration);
+        assert_eq!(written, ["42 s", "3 min", "62 min", "2 h 5 min"]);
+    }
+}

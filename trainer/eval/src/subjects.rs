@@ -1,0 +1,315 @@
+//! What an evaluation is about: models, the data set and feature networks, opened and checked against each other.
+
+use anyhow::{Context, Result, anyhow, bail};
+use burn::tensor::Device;
+use freeguide::bundle::{ClassNames, Model};
+use freeguide::noise::{NoiseStream, Purpose};
+
+use super::classes;
+use super::sweep::{Cell, ClassBalance, OnnxInput, Sweep};
+use crate::features::{self, FeatureNetwork, Normalisation};
+use freeguide_data::{self as data, DataRecipe, Dataset};
+use freeguide_native::bundle_files;
+use freeguide_native::tell;
+use freeguide_recipe::Recipe;
+
+/// Everything that the sweep names.
+pub struct Subjects {
+    /// The models, which draw images of one shape and of the same classes.
+    pub models: Vec<Model>,
+    /// What the reports call them.
+    pub labels: Vec<String>,
+    /// The data set in the models' shape.
+    pub data: Dataset,
+    /// The feature networks.
+    pub networks: Vec<FeatureNetwork>,
+    /// The cells of the sweep.
+    pub cells: Vec<Cell>,
+    /// The name under which each cell's images are kept.
+    pub keys: Vec<String>,
+    /// The name under which what networks said of the data set is kept.
+    pub data_key: String,
+    /// The name under which what networks said of images with noise is kept, for each deviation of the sweep.
+    pub noise_keys: Vec<String>,
+    /// The data set's images in a random order, the same in every evaluation: the first of them stand for generated ones
+    /// where real images are compared with real ones.
+    pub order: Vec<usize>,
+    /// The class of each image of a cell, as an id of the data set.
+    pub sequence: Vec<u32>,
+    /// For each model its ids of the data set's classes.
+    class_ids: Vec<Vec<u32>>,
+}
+
+impl Subjects {
+    /// Opens everything.
+    ///
+    /// # Errors
+    ///
+    /// What cannot be opened or does not fit together.
+    pub fn open(sweep: &Sweep, device: &Device) -> Result<Self> {
+        let mut models = Vec::new();
+        for path in &sweep.models {
+            let model = bundle_files::open(path, device);
+            models.push(model.with_context(|| path.display().to_string())?);
+        }
+        Self::of(models, sweep, device)
+    }
+
+    /// As [`open`](Self::open), with models that are at hand; the sweep says what to call them.
+    ///
+    /// # Errors
+    ///
+    /// What cannot be opened or does not fit together.
+    pub fn of(models: Vec<Model>, sweep: &Sweep, device: &Device) -> Result<Self> {
+        let first = models
+            .first()
+            .ok_or_else(|| anyhow!("no model was given"))?;
+        let image = first.config().image;
+        let other = models.iter().position(|m| m.config().image != image);
+        if let Some(other) = other {
+            bail!(
+                "{} and {} draw images of different sizes: evaluate them apart",
+                sweep.models[0].display(),
+                sweep.models[other].display()
+            );
+        }
+        let preparation = preparation(sweep, image.size, image.channels)?;
+        let data = data::load(&sweep.data, &preparation, &mut |warning| {
+            tell!("warning: {warning}");
+        })?;
+        let class_ids = models
+            .iter()
+            .zip(&sweep.models)
+            .map(|(model, path)| {
+                class_ids(&data.classes, &model.config().classes)
+                    .with_context(|| format!("{} and {}", path.display(), sweep.data.display()))
+            })
+            .collect::<Result<Vec<_>>>()?;
+
+        let onnx_input = match sweep.onnx_input {
+            OnnxInput::Imagenet => Normalisation::IMAGENET,
+            OnnxInput::Symmetric => Normalisation::SYMMETRIC,
+            OnnxInput::Unit => Normalisation::UNIT,
+            OnnxInput::Bytes => Normalisation::BYTES,
+        };
+        let mut networks: Vec<FeatureNetwork> = Vec::new();
+        for spec in &sweep.features {
+            let network = features::open(spec, onnx_input, device).context("--features")?;
+            if let Some(twin) = networks.iter().find(|n| n.name() == network.name()) {
+                bail!(
+                    "two feature networks are called {}: figures are named after their network, so rename one",
+                    twin.name()
+                );
+            }
+            if let Err(why) = network_classes(&data.classes, network.name(), network.classes()) {
+                tell!("warning: {why}");
+            }
+            enough(&network, sweep, data.len())?;
+            networks.push(network);
+        }
+
+        let weights = match sweep.classes {
+            ClassBalance::Data => data.class_counts(),
+            ClassBalance::Uniform => vec![1; data.classes.len()],
+        };
+        let frequencies: Vec<(&str, usize)> = data
+            .classes
+            .iter()
+            .map(String::as_str)
+            .zip(weights.iter().copied())
+            .collect();
+        let cells = sweep.cells(&models);
+        let keys = cells
+            .iter()
+            .map(|cell| Ok(cell.key(&models[cell.model], sweep.seed, &frequencies)?))
+            .collect::<Result<Vec<_>>>()?;
+        Ok(Self {
+            labels: labels(&models),
+            sequence: classes::sequence(&weights, sweep.samples),
+            data_key: format!("data-{}", &data.fingerprint()[..20]),
+            noise_keys: noise_keys(sweep, &data),
+            order: shuffled(data.len()),
+            models,
+            data,
+            networks,
+            cells,
+            keys,
+            class_ids,
+        })
+    }
+
+    /// The classes of images `range` of a cell, as ids of its model.
+    pub fn classes(&self, cell: &Cell, range: std::ops::Range<usize>) -> Vec<u32> {
+        let ids = &self.class_ids[cell.model];
+        let sequence = self.sequence[range].iter();
+        sequence.map(|&class| ids[class as usize]).collect()
+    }
+
+    /// How many real images stand for generated ones where real images are compared with real ones: as many as are drawn,
+    /// or half of the data set where that is less.
+    pub fn held_out(&self, sweep: &Sweep) -> usize {
+        sweep.samples.min(self.data.len() / 2)
+    }
+
+    /// The class ids of `network` for the data set's classes, or a sentence on why there are none.
+    pub fn network_classes(&self, network: &FeatureNetwork) -> Result<Vec<u32>, String> {
+        network_classes(&self.data.classes, network.name(), network.classes())
+    }
+}
+
+/// Refuses numbers of images that no distance can be computed from, before any is drawn: a covariance of d features takes
+/// d + 1 images, and the floor two parts of the data set of that many.
+fn enough(network: &FeatureNetwork, sweep: &Sweep, real: usize) -> Result<()> {
+    let (name, needed) = (network.name(), network.features() + 1);
+    if sweep.samples < needed.max(sweep.splits) {
+        bail!(
+            "--samples {} is too few: a distance through the {} features of {name} takes at least {needed} images, and --splits {} one for each split",
+            sweep.samples,
+            network.features(),
+            sweep.splits
+        );
+    }
+    if real < 2 * needed {
+        bail!(
+            "{} has {real} images, too few for the {} features of {name}: a distance between two halves of it takes at least {}",
+            sweep.data.display(),
+            network.features(),
+            2 * needed
+        );
+    }
+    Ok(())
+}
+
+fn shuffled(count: usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..count).collect();
+    NoiseStream::new(Purpose::Evaluation, 1, 0, 0).shuffle(&mut order);
+    order
+}
+
+fn noise_keys(sweep: &Sweep, data: &Dataset) -> Vec<String> {
+    let fingerprint = &data.fingerprint()[..20];
+    let key = |deviation| format!("noise-{deviation}-{fingerprint}");
+    sweep.noise.iter().map(key).collect()
+}
+
+/// How the data set's images are prepared: as for the training of the models, as far as it is known.
+fn preparation(sweep: &Sweep, size: usize, channels: usize) -> Result<DataRecipe> {
+    let Some(path) = &sweep.recipe else {
+        let mut preparation = DataRecipe::new(size as u32);
+        preparation.channels = channels as u32;
+        return Ok(preparation);
+    };
+    let data = Recipe::load(path, &[])?.data;
+    if (data.size as usize, data.channels as usize) != (size, channels) {
+        bail!(
+            "the recipe {} is for images of {} pixels and {} channels, and the models draw {size} pixels and {channels} channels",
+            path.display(),
+            data.size,
+            data.channels
+        );
+    }
+    Ok(data)
+}
+
+/// For each class of the data set its id in the model, by name.
+fn class_ids(data: &[String], model: &ClassNames) -> Result<Vec<u32>> {
+    let unknown = missing(data.iter(), |name| model.id(name).is_some());
+    let absent = missing(model.iter(), |name| data.iter().any(|known| known == name));
+    if !unknown.is_empty() || !absent.is_empty() {
+        let mut what = Vec::new();
+        if !unknown.is_empty() {
+            what.push(format!("the model does not know {}", unknown.join(", ")));
+        }
+        if !absent.is_empty() {
+            what.push(format!("the data set has no {}", absent.join(", ")));
+        }
+        bail!("the classes do not match: {}", what.join("; "));
+    }
+    Ok(ids(data, model))
+}
+
+/// For each class of the data set its id in a feature network, by name.
+fn network_classes(data: &[String], name: &str, known: &ClassNames) -> Result<Vec<u32>, String> {
+    if known.is_empty() {
+        return Err(format!(
+            "There is no class accuracy by {name}: its file does not name its classes."
+        ));
+    }
+    let unknown = missing(data.iter(), |name| known.id(name).is_some());
+    if !unknown.is_empty() {
+        return Err(format!(
+            "There is no class accuracy by {name}: its {} classes do not match those of the data set, of which it does not know {}. `freeguide classifier` trains a network that does.",
+            known.len(),
+            unknown.join(", ")
+        ));
+    }
+    Ok(ids(data, known))
+}
+
+/// The ids of names that are known.
+fn ids(names: &[String], known: &ClassNames) -> Vec<u32> {
+    let id = |name: &String| known.id(name).unwrap_or(0) as u32;
+    names.iter().map(id).collect()
+}
+
+/// The first few names that are not known, quoted.
+fn missing<S: AsRef<str>>(
+    names: impl Iterator<Item = S>,
+    known: impl Fn(&str) -> bool,
+) -> Vec<String> {
+    names
+        .filter(|name| !known(name.as_ref()))
+        .take(5)
+        .map(|name| format!("{:?}", name.as_ref()))
+        .collect()
+}
+
+/// Names of models for tables: the bundle's, with a number where two are the same.
+fn labels(models: &[Model]) -> Vec<String> {
+    let names: Vec<&str> = models.iter().map(|m| m.config().name.as_str()).collect();
+    (0..names.len())
+        .map(|k| {
+            let before = names[..k].iter().filter(|&&n| n == names[k]).count();
+            let alone = names.iter().filter(|&&n| n == names[k]).count() == 1;
+            match alone {
+                true => names[k].to_owned(),
+                false => format!("{} ({})", names[k], before + 1),
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn data(names: &[&str]) -> Vec<String> {
+        names.iter().map(|n| (*n).to_owned()).collect()
+    }
+
+    fn known(names: &[&str]) -> ClassNames {
+        names.iter().collect()
+    }
+
+    #[test]
+    fn a_feature_network_may_know_more_classes_but_not_fewer() {
+        let found = network_classes(&data(&["a", "b"]), "N", &known(&["b", "c", "a"]));
+        assert_eq!(found.unwrap(), [2, 0]);
+        let other = network_classes(&data(&["a", "b"]), "N", &known(&["b", "c"])).unwrap_err();
+        assert!(other.contains("its 2 classes do not match"), "{other}");
+        assert!(other.contains("does not know \"a\"."), "{other}");
+        let nameless = network_classes(&data(&["a"]), "N", &ClassNames::default()).unwrap_err();
+        assert!(nameless.contains("does not name its classes"), "{nameless}");
+    }
+
+    #[test]
+    fn classes_are_matched_by_name_and_what_is_missing_is_named() {
+        let ids = class_ids(&data(&["a", "b", "c"]), &known(&["c", "a", "b"]));
+        assert_eq!(ids.unwrap(), [1, 2, 0]);
+        let error = class_ids(&data(&["a", "dog"]), &known(&["a", "cat"])).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the classes do not match: the model does not know \"dog\"; the data set has no \"cat\""
+        );
+    }
+}

@@ -1,0 +1,342 @@
+//! Drawing and looking: everything slow, a chunk of images at a time, on several threads.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+
+use super::meter::Meter;
+use super::noisy::add_noise;
+use super::store::{Looked, Samples, Store};
+use super::subjects::Subjects;
+use super::sweep::{CHUNK, Sweep};
+use crate::features::{Extracted, FeatureNetwork};
+use freeguide_native::sample;
+
+/// Where the images of a job come from.
+#[derive(Debug, Clone, Copy)]
+pub enum Source {
+    /// The data set.
+    Data,
+    /// Its images that are held out, with noise of the sweep's deviation of that index.
+    Noisy(usize),
+    /// A cell, which is drawn.
+    Cell(usize),
+}
+
+/// One chunk.
+#[derive(Debug, Clone)]
+struct Job {
+    source: Source,
+    chunk: usize,
+    images: std::ops::Range<usize>,
+}
+
+/// Which part of the work is this process's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shard {
+    /// From 0.
+    pub index: usize,
+    /// Of how many.
+    pub count: usize,
+}
+
+impl Shard {
+    /// All of it.
+    pub const WHOLE: Self = Self { index: 0, count: 1 };
+}
+
+/// How work is done.
+#[derive(Debug, Clone, Copy)]
+pub struct Effort {
+    /// This process's part.
+    pub shard: Shard,
+    /// Threads that each take a chunk.
+    pub workers: usize,
+    /// Images that are drawn at a time.
+    pub batch: usize,
+    /// No progress on the terminal.
+    pub quiet: bool,
+}
+
+/// The work itself.
+pub struct Work<'a> {
+    /// What is asked.
+    pub sweep: &'a Sweep,
+    /// Of what.
+    pub subjects: &'a Subjects,
+    /// Where it is kept.
+    pub store: &'a Store,
+}
+
+impl Work<'_> {
+    /// Every chunk of the data set and of every cell, in the order of the sweep.
+    fn jobs(&self) -> Vec<Job> {
+        let chunks = |source, count: usize| {
+            (0..count.div_ceil(CHUNK)).map(move |chunk| Job {
+                source,
+                chunk,
+                images: chunk * CHUNK..((chunk + 1) * CHUNK).min(count),
+            })
+        };
+        let noisy = (0..self.sweep.noise.len()).map(Source::Noisy);
+        let cells = (0..self.subjects.cells.len()).map(Source::Cell);
+        std::iter::once(Source::Data)
+            .chain(noisy)
+            .chain(cells)
+            .flat_map(|source| chunks(source, self.count(source)))
+            .collect()
+    }
+
+    /// How many images there are.
+    fn count(&self, source: Source) -> usize {
+        match source {
+            Source::Data => self.subjects.data.len(),
+            Source::Noisy(_) => self.subjects.held_out(self.sweep),
+            Source::Cell(_) => self.sweep.samples,
+        }
+    }
+
+    /// The number of chunks that are not complete.
+    pub fn missing(&self) -> usize {
+        self.jobs().iter().filter(|job| !self.is_done(job)).count()
+    }
+
+    fn key(&self, job: &Job) -> &str {
+        match job.source {
+            Source::Data => &self.subjects.data_key,
+            Source::Noisy(index) => &self.subjects.noise_keys[index],
+            Source::Cell(cell) => &self.subjects.keys[cell],
+        }
+    }
+
+    /// How many images of a cell's chunk have to be drawn.
+    fn undrawn(&self, job: &Job) -> usize {
+        let kept = self.store.samples_kept(self.key(job), job.chunk);
+        job.images.len().saturating_sub(kept)
+    }
+
+    fn is_done(&self, job: &Job) -> bool {
+        let (key, wanted) = (self.key(job), job.images.len());
+        let drawn = match job.source {
+            Source::Data | Source::Noisy(_) => true,
+            Source::Cell(_) => self.store.samples_kept(key, job.chunk) >= wanted,
+        };
+        let seen = |network: &FeatureNetwork| {
+            self.store.looked_kept(network.sha256(), key, job.chunk) >= wanted
+        };
+        drawn && self.subjects.networks.iter().all(seen)
+    }
+
+    /// Does what is missing of this process's part.
+    ///
+    /// # Errors
+    ///
+    /// If a device fails or a file cannot be written. What is done by then stays.
+    pub fn run(&self, effort: Effort) -> Result<()> {
+        let mine = |index: &usize| index % effort.shard.count == effort.shard.index;
+        let jobs: Vec<Job> = self
+            .jobs()
+            .into_iter()
+            .enumerate()
+            .filter(|(index, job)| mine(index) && !self.is_done(job))
+            .map(|(_, job)| job)
+            .collect();
+        let images = jobs.iter().map(|job| job.images.len()).sum();
+        if images == 0 {
+            return Ok(());
+        }
+        let drawn = |job: &&Job| matches!(job.source, Source::Cell(_));
+        let to_draw = jobs.iter().filter(drawn).map(|job| self.undrawn(job)).sum();
+        let meter = Meter::new(images, to_draw, effort.quiet);
+        let (next, failure) = (AtomicUsize::new(0), Mutex::new(None));
+        std::thread::scope(|scope| {
+            for _ in 0..effort.workers.min(jobs.len()) {
+                scope.spawn(|| {
+                    while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        if let Err(error) = self.job(job, effort, &meter) {
+                            // The first failure is told; nobody takes another job.
+                            next.store(jobs.len(), Ordering::Relaxed);
+                            let mut failure = failure.lock().unwrap_or_else(|e| e.into_inner());
+                            failure.get_or_insert(error);
+                        }
+                    }
+                });
+            }
+        });
+        meter.finish();
+        match failure.into_inner().unwrap_or_else(|e| e.into_inner()) {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+
+    fn job(&self, job: &Job, effort: Effort, meter: &Meter) -> Result<()> {
+        let samples = match job.source {
+            Source::Data => self.real_images(job.images.clone()),
+            Source::Noisy(index) => self.noisy_images(job.images.clone(), index),
+            Source::Cell(cell) => self.draw(job, cell, effort, meter)?,
+        };
+        for network in &self.subjects.networks {
+            self.look(job, network, &samples, effort, meter)?;
+        }
+        meter.done(job.images.len());
+        Ok(())
+    }
+
+    fn real_images(&self, indices: impl IntoIterator<Item = usize>) -> Samples {
+        let data = &self.subjects.data;
+        let values = data.image_len();
+        let pixels = indices
+            .into_iter()
+            .flat_map(|i| &data.images[i * values..(i + 1) * values]);
+        Samples {
+            pixels: pixels.copied().collect(),
+            shape: [data.size, data.size, data.channels],
+            seconds: 0.0,
+        }
+    }
+
+    fn noisy_images(&self, places: std::ops::Range<usize>, index: usize) -> Samples {
+        let indices = &self.subjects.order[places];
+        let mut samples = self.real_images(indices.iter().copied());
+        let images = samples
+            .pixels
+            .chunks_exact_mut(self.subjects.data.image_len());
+        for (&image, pixels) in indices.iter().zip(images) {
+            add_noise(pixels, image, self.sweep.noise[index]);
+        }
+        samples
+    }
+
+    /// The chunk's images: those that are kept, and the rest drawn.
+    fn draw(&self, job: &Job, cell: usize, effort: Effort, meter: &Meter) -> Result<Samples> {
+        let (key, data) = (self.key(job), &self.subjects.data);
+        let mut samples = self.store.samples(key, job.chunk).unwrap_or(Samples {
+            pixels: Vec::new(),
+            shape: [data.size, data.size, data.channels],
+            seconds: 0.0,
+        });
+        let missing = job.images.start + samples.len()..job.images.end;
+        if missing.is_empty() {
+            return Ok(samples);
+        }
+        let cell = &self.subjects.cells[cell];
+        let model = &self.subjects.models[cell.model];
+        let classes = self.subjects.classes(cell, missing.clone());
+        let plan = cell.plan(model, self.sweep.seed, missing.start as u64, &classes)?;
+        let since = Instant::now();
+        let drawn = sample::draw(model, &plan, effort.batch, &mut |_, _| {})?;
+        let seconds = since.elapsed().as_secs_f64() / effort.workers as f64;
+        meter.drew(missing.len(), seconds);
+        samples.pixels.extend(drawn.pixels);
+        samples.seconds += seconds;
+        self.store.put_samples(key, job.chunk, &samples)?;
+        Ok(samples)
+    }
+
+    /// Asks one network about the images that it has not seen.
+    fn look(
+        &self,
+        job: &Job,
+        network: &FeatureNetwork,
+        samples: &Samples,
+        effort: Effort,
+        meter: &Meter,
+    ) -> Result<()> {
+        let key = self.key(job);
+        let kept = self.store.looked(network.sha256(), key, job.chunk);
+        let mut looked = kept.unwrap_or_else(|| Looked {
+            extracted: Extracted::with_capacity(network, job.images.len()),
+            seconds: 0.0,
+        });
+        let seen = looked.extracted.features.len();
+        if seen >= job.images.len() {
+            return Ok(());
+        }
+        let [height, width, channels] = samples.shape;
+        let pixels = &samples.pixels[seen * height * width * channels..];
+        let since = Instant::now();
+        let new = network
+            .extract(pixels, height, channels)
+            .with_context(|| network.name().to_owned())?;
+        let seconds = since.elapsed().as_secs_f64() / effort.workers as f64;
+        meter.looked(new.features.len(), seconds);
+        looked.extracted.append(&new);
+        looked.seconds += seconds;
+        self.store
+            .put_looked(network.sha256(), key, job.chunk, &looked)
+    }
+
+    /// What `network` said of all images of a source, and the seconds that it took.
+    ///
+    /// # Errors
+    ///
+    /// If a chunk is missing.
+    pub fn read(&self, network: &FeatureNetwork, source: Source) -> Result<Looked> {
+        let count = self.count(source);
+        let mut all = Looked {
+            extracted: Extracted::with_capacity(network, count),
+            seconds: 0.0,
+        };
+        for chunk in 0..count.div_ceil(CHUNK) {
+            let images = chunk * CHUNK..((chunk + 1) * CHUNK).min(count);
+            let job = Job {
+                source,
+                chunk,
+                images,
+            };
+            let looked = self.store.looked(network.sha256(), self.key(&job), chunk);
+            let mut looked = looked.context("a chunk of features has gone: run the same again")?;
+            // A longer sweep may have left more than this one asks for.
+            let kept = job.images.len() as f64 / looked.extracted.features.len().max(1) as f64;
+            looked.extracted.features.truncate(job.images.len());
+            looked.extracted.probabilities.truncate(job.images.len());
+            all.extracted.append(&looked.extracted);
+            all.seconds += looked.seconds * kept.min(1.0);
+        }
+        Ok(all)
+    }
+
+    /// The first `count` images of a cell, `[count, height, width, channels]`.
+    ///
+    /// # Errors
+    ///
+    /// If a chunk is missing.
+    pub fn images(&self, cell: usize, count: usize) -> Result<Vec<u8>> {
+        let mut pixels = Vec::new();
+        for chunk in 0..count.div_ceil(CHUNK) {
+            let samples = self.store.samples(&self.subjects.keys[cell], chunk);
+            let samples = samples.context("a chunk of images has gone: run the same again")?;
+            pixels.extend(samples.pixels);
+        }
+        pixels.truncate(count * self.subjects.data.image_len());
+        Ok(pixels)
+    }
+
+    /// Image `index` of a cell.
+    ///
+    /// # Errors
+    ///
+    /// If its chunk is missing.
+    pub fn image(&self, cell: usize, index: usize) -> Result<Vec<u8>> {
+        let values = self.subjects.data.image_len();
+        let samples = self.store.samples(&self.subjects.keys[cell], index / CHUNK);
+        let samples = samples.context("a chunk of images has gone: run the same again")?;
+        let image = samples.pixels.chunks_exact(values).nth(index % CHUNK);
+        Ok(image
+            .context("an image has gone: run the same again")?
+            .to_vec())
+    }
+
+    /// Images of a cell that were drawn in a second.
+    pub fn drawn_per_second(&self, cell: usize) -> f64 {
+        let key = &self.subjects.keys[cell];
+        let chunks = 0..self.sweep.samples.div_ceil(CHUNK);
+        let (images, seconds) = chunks
+            .filter_map(|chunk| self.store.samples_time(key, chunk))
+            .fold((0, 0.0), |sum, chunk| (sum.0 + chunk.0, sum.1 + chunk.1));
+        images as f64 / seconds.max(1e-9)
+    }
+}

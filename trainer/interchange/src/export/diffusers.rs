@@ -1,0 +1,347 @@
+//! A folder that diffusers loads: `unet/` for `UNet2DModel.from_pretrained` and `scheduler/` for
+//! `DDPMScheduler.from_pretrained`, or any other scheduler's.
+//!
+//! ADM's U-Net is one of the networks that `UNet2DModel` can be: residual blocks with
+//! `resnet_time_scale_shift = "scale_shift"` that also resample. Its timestep t is what our network
+//! embeds in the place of λ, t = scale · (max − λ)/(max − min); the schedule's variances are such
+//! that timestep t of the scheduler has exactly that λ. The null class is the last class label. A
+//! model that was imported from diffusers goes back with the schedule that it came with.
+
+use anyhow::Result;
+use freeguide::bundle::{CONFIG_FILE, Config, Network};
+use freeguide::network::{Downsample, MiddleKind, Modulation, UNet, UNetConfig, Upsample};
+use freeguide::noise_level::LogSnr;
+use freeguide::prediction::Target;
+use serde_json::{Value, json};
+use thiserror::Error;
+
+use super::DType;
+use super::bundle::{File, Stored, serialize};
+use super::torch::{is_linear, transposed};
+use crate::weights::{Weight, Weights};
+
+/// Why there is no network in diffusers that is this one.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum DiffusersError {
+    /// A setting that `UNet2DModel` does not have.
+    #[error("diffusers' UNet2DModel has no such network: {0}")]
+    Network(String),
+    /// A tensor without a place there.
+    #[error("diffusers' UNet2DModel has no place for the tensor {0}")]
+    Tensor(String),
+}
+
+fn no_such<T>(why: String) -> Result<T, DiffusersError> {
+    Err(DiffusersError::Network(why))
+}
+
+/// The folder's files.
+///
+/// # Errors
+///
+/// [`DiffusersError`], where `UNet2DModel` cannot be this network.
+pub fn files(network: &UNet, dtype: DType, config: &Config) -> Result<Vec<File>> {
+    let Network::UNet(architecture) = &config.network else {
+        return Ok(no_such("it was compiled from an ONNX file".to_owned())?);
+    };
+    let unet = unet_config(config, architecture)?;
+    let scheduler = scheduler_config(config, architecture)?;
+    let weights = Weights::of(network);
+    let mut stored = Vec::new();
+    for weight in weights.iter() {
+        for (name, shape, values) in tensors(weight, class_rows(config))? {
+            stored.push(match dtype {
+                DType::F16 => Stored::f16(&name, &shape, &values),
+                DType::F32 | DType::Int8 => Stored::f32(&name, &shape, &values),
+            });
+        }
+    }
+    let text = |json: &Value| Ok::<_, anyhow::Error>(serde_json::to_vec_pretty(json)?);
+    let mut about = config.clone();
+    about.weights.clear();
+    Ok(vec![
+        (
+            "unet/diffusion_pytorch_model.safetensors".to_owned(),
+            serialize(&stored)?,
+        ),
+        ("unet/config.json".to_owned(), text(&unet)?),
+        (
+            "scheduler/scheduler_config.json".to_owned(),
+            text(&scheduler)?,
+        ),
+        // Class names, licence and attribution, which diffusers has no place for.
+        (
+            format!("freeguide-{CONFIG_FILE}"),
+            about.to_json().into_bytes(),
+        ),
+    ])
+}
+
+/// The arguments of `UNet2DModel`.
+fn unet_config(config: &Config, network: &UNetConfig) -> Result<Value, DiffusersError> {
+    let widths = network.widths();
+    let first = widths.first().copied().unwrap_or(0);
+    if network.sinusoids() != first {
+        return no_such(format!(
+            "its sinusoids have as many channels as its first stage, {first}, and this network's {}",
+            network.sinusoids()
+        ));
+    }
+    if network.patch != 1 {
+        return no_such(format!(
+            "it sees every pixel, and this network squares of {0}×{0}",
+            network.patch
+        ));
+    }
+    if network.input_skip {
+        return no_such(
+            "its input is not added to what it answers (network.input_skip)".to_owned(),
+        );
+    }
+    let head_channels = match network.heads {
+        None => Some(network.head_channels),
+        Some(1) => None,
+        Some(heads) => {
+            return no_such(format!(
+                "its heads have a fixed number of channels, and this network has {heads} heads everywhere"
+            ));
+        }
+    };
+    let adds = network.modulation == Modulation::Add;
+    let middle_groups = network.middle_attention_groups();
+    if middle_groups.is_none() && adds {
+        let why = "it normalises before its middle's attention where the embedding is added";
+        return no_such(why.to_owned());
+    }
+    let embedding = Some(network.embedding()).filter(|&channels| channels != 4 * first);
+    let stages = widths.len();
+    let attends = |stage: usize| {
+        let size = config.image.size >> stage;
+        network.attention_resolutions.contains(&size)
+    };
+    let halves = network.downsample == Downsample::Residual;
+    let down = (0..stages).map(|stage| match (attends(stage), halves) {
+        (true, _) => "AttnDownBlock2D",
+        (false, true) => "ResnetDownsampleBlock2D",
+        (false, false) => "DownBlock2D",
+    });
+    let doubles = network.upsample == Upsample::Residual;
+    let up = (0..stages)
+        .rev()
+        .map(|stage| match (attends(stage), doubles) {
+            (true, _) => "AttnUpBlock2D",
+            (false, true) => "ResnetUpsampleBlock2D",
+            (false, false) => "UpBlock2D",
+        });
+    let how = |residual: bool| if residual { "resnet" } else { "conv" };
+    Ok(json!({
+        "_class_name": "UNet2DModel",
+        "_diffusers_version": "0.42.1",
+        "sample_size": config.image.size,
+        "in_channels": config.image.channels,
+        "out_channels": config.image.channels,
+        "center_input_sample": false,
+        "time_embedding_type": "positional",
+        "time_embedding_dim": embedding,
+        "freq_shift": network.frequency_shift,
+        "flip_sin_to_cos": true,
+        "down_block_types": down.collect::<Vec<_>>(),
+        "mid_block_type": (network.middle != MiddleKind::None).then_some("UNetMidBlock2D"),
+        "up_block_types": up.collect::<Vec<_>>(),
+        "block_out_channels": widths,
+        "layers_per_block": network.residual_blocks,
+        "mid_block_scale_factor": 1,
+        "downsample_padding": usize::from(network.downsample != Downsample::ConvolutionAfter),
+        "downsample_type": how(halves),
+        "upsample_type": how(doubles),
+        "dropout": network.dropout,
+        "act_fn": "silu",
+        "attention_head_dim": head_channels,
+        "norm_num_groups": network.norm_groups,
+        "attn_norm_num_groups": middle_groups,
+        "norm_eps": network.norm_epsilon,
+        "resnet_time_scale_shift": if adds { "default" } else { "scale_shift" },
+        "class_embed_type": null,
+        "num_class_embeds": class_rows(config),
+        "add_attention": network.middle == MiddleKind::Attention,
+    }))
+}
+
+/// Rows of the class embedding there, where there is one: the classes and, if the model knows it, ∅.
+/// A model without classes needs none.
+fn class_rows(config: &Config) -> Option<usize> {
+    match config.classes.len() {
+        0 => None,
+        classes => Some(classes + usize::from(config.null_class)),
+    }
+}
+
+/// The arguments of `DDPMScheduler`: the schedule that the network was trained on, or variances by
+/// which timestep t has the λ that the network sees as t.
+fn scheduler_config(config: &Config, network: &UNetConfig) -> Result<Value, DiffusersError> {
+    let levels = match &network.timesteps {
+        Some(timesteps) if timesteps.scale == 1.0 => timesteps.levels(),
+        Some(timesteps) => {
+            return no_such(format!(
+                "it sees timesteps as they are counted, and this network times {}",
+                timesteps.scale
+            ));
+        }
+        None => even_levels(config, network)?,
+    };
+    let signals = levels.iter().map(|level| level.alpha().powi(2));
+    let mut before = 1.0;
+    let betas: Vec<f64> = signals
+        .map(|signal| {
+            let beta = 1.0 - signal / before;
+            before = signal;
+            beta
+        })
+        .collect();
+    let prediction = match config.diffusion.target {
+        Target::Epsilon => "epsilon",
+        Target::V => "v_prediction",
+    };
+    Ok(json!({
+        "_class_name": "DDPMScheduler",
+        "_diffusers_version": "0.42.1",
+        "num_train_timesteps": betas.len(),
+        "trained_betas": betas,
+        "prediction_type": prediction,
+        "variance_type": "fixed_small",
+        "clip_sample": config.sampling.clip,
+        "clip_sample_range": 1.0,
+        "timestep_spacing": "linspace",
+    }))
+}
+
+/// λ of t = 0, 1, … as far as the model was trained, for a network that sees λ itself.
+fn even_levels(config: &Config, network: &UNetConfig) -> Result<Vec<LogSnr>, DiffusersError> {
+    let scaling = network.log_snr_embedding;
+    let least = config.diffusion.log_snr.min;
+    let a_nat = scaling.scale / (scaling.max - scaling.min);
+    let last = (a_nat * (scaling.max - least)).floor();
+    if !(1.0..=10_000.0).contains(&last) {
+        return no_such(format!(
+            "its timesteps are counted, and network.log_snr_embedding makes {last} of them"
+        ));
+    }
+    let level = |t: usize| LogSnr(scaling.max - t as f64 / a_nat);
+    Ok((0..=last as usize).map(level).collect())
+}
+
+type Tensor = (String, Vec<usize>, Vec<f32>);
+
+/// What a tensor is there: one, or three where query, key and value are apart; of the class
+/// embedding, the first `rows`.
+fn tensors(weight: &Weight, rows: Option<usize>) -> Result<Vec<Tensor>, DiffusersError> {
+    let unknown = || DiffusersError::Tensor(weight.name.clone());
+    let (layer, leaf) = weight.name.rsplit_once('.').ok_or_else(unknown)?;
+    let (shape, values) = match is_linear(weight) {
+        true => transposed(weight),
+        false => (weight.shape.clone(), weight.values.clone()),
+    };
+    if layer == "conditioning.class" {
+        let width = shape[1];
+        let embedding = |rows: usize| {
+            let values = values[..rows * width].to_vec();
+            (
+                "class_embedding.weight".to_owned(),
+                vec![rows, width],
+                values,
+            )
+        };
+        return Ok(rows.map(embedding).into_iter().collect());
+    }
+    if let Some(attention) = layer.strip_suffix(".qkv") {
+        let place = place(attention).ok_or_else(unknown)?;
+        let rows = shape[0] / 3;
+        let shape = [&[rows][..], &shape[1..]].concat();
+        let parts = values
+            .chunks(values.len() / 3)
+            .zip(["to_q", "to_k", "to_v"]);
+        let part = |(values, part): (&[f32], _)| {
+            (
+                format!("{place}.{part}.{leaf}"),
+                shape.clone(),
+                values.to_vec(),
+            )
+        };
+        return Ok(parts.map(part).collect());
+    }
+    let name = place(layer).ok_or_else(unknown)?;
+    Ok(vec![(format!("{name}.{leaf}"), shape, values)])
+}
+
+/// The name of a layer, or of an attention, in diffusers.
+fn place(layer: &str) -> Option<String> {
+    let parts: Vec<&str> = layer.split('.').collect();
+    Some(match parts[..] {
+        ["input"] => "conv_in".to_owned(),
+        ["output"] => "conv_out".to_owned(),
+        ["output_norm"] => "conv_norm_out".to_owned(),
+        ["conditioning", "log_snr_in"] => "time_embedding.linear_1".to_owned(),
+        ["conditioning", "log_snr_out"] => "time_embedding.linear_2".to_owned(),
+        ["middle", "first", inner] => format!("mid_block.resnets.0.{}", residual(inner)?),
+        ["middle", "second", inner] => format!("mid_block.resnets.1.{}", residual(inner)?),
+        ["middle", "attention"] => "mid_block.attentions.0".to_owned(),
+        ["middle", "attention", inner] => {
+            format!("mid_block.attentions.0.{}", attention(inner)?)
+        }
+        [
+            way @ ("down" | "up"),
+            stage,
+            "blocks",
+            block,
+            "residual",
+            inner,
+        ] => {
+            format!("{way}_blocks.{stage}.resnets.{block}.{}", residual(inner)?)
+        }
+        [way @ ("down" | "up"), stage, "blocks", block, "attention"] => {
+            format!("{way}_blocks.{stage}.attentions.{block}")
+        }
+        [
+            way @ ("down" | "up"),
+            stage,
+            "blocks",
+            block,
+            "attention",
+            inner,
+        ] => {
+            format!(
+                "{way}_blocks.{stage}.attentions.{block}.{}",
+                attention(inner)?
+            )
+        }
+        ["down", stage, "downsample_conv"] => format!("down_blocks.{stage}.downsamplers.0.conv"),
+        ["up", stage, "upsample_conv"] => format!("up_blocks.{stage}.upsamplers.0.conv"),
+        ["down", stage, "downsample", inner] => {
+            format!("down_blocks.{stage}.downsamplers.0.{}", residual(inner)?)
+        }
+        ["up", stage, "upsample", inner] => {
+            format!("up_blocks.{stage}.upsamplers.0.{}", residual(inner)?)
+        }
+        _ => return None,
+    })
+}
+
+fn residual(inner: &str) -> Option<&'static str> {
+    Some(match inner {
+        "norm_in" => "norm1",
+        "conv_in" => "conv1",
+        "modulation" => "time_emb_proj",
+        "norm_out" => "norm2",
+        "conv_out" => "conv2",
+        "skip" => "conv_shortcut",
+        _ => return None,
+    })
+}
+
+fn attention(inner: &str) -> Option<&'static str> {
+    Some(match inner {
+        "norm" => "group_norm",
+        "output" => "to_out.0",
+        _ => return None,
+    })
+}

@@ -1,0 +1,93 @@
+//! The state dict of the PyTorch module in tests/pytorch/unet.py, which is written beside it: what
+//! a PyTorch user needs to go on from a model.
+
+use anyhow::{Result, bail};
+use freeguide::bundle::{CONFIG_FILE, Config, Network, WEIGHTS_FILE, WeightKind, WeightsFile, hex};
+use freeguide::network::{UNet, UNetConfig};
+use sha2::{Digest, Sha256};
+
+use super::DType;
+use super::bundle::{File, Stored, serialize};
+use crate::weights::{Weight, Weights};
+
+/// The module, as the tests use it.
+const MODULE: &str = include_str!("../../../../tests/pytorch/unet.py");
+/// The name that it is written under.
+const MODULE_FILE: &str = "freeguide_unet.py";
+
+/// `model.safetensors` with PyTorch's names and layout, the module, and `config.json` as in a
+/// bundle, from which `import --from freeguide-torch` makes one again.
+///
+/// # Errors
+///
+/// Where the network is not ADM's U-Net, which the module is.
+pub fn files(network: &UNet, dtype: DType, config: &Config) -> Result<Vec<File>> {
+    let plain = match &config.network {
+        Network::UNet(network) => {
+            // The module has these too, which came with a later format of bundles.
+            let whole = UNetConfig {
+                patch: 1,
+                input_skip: false,
+                ..network.clone()
+            };
+            whole.is_plain()
+        }
+        _ => false,
+    };
+    if !plain || !config.null_class {
+        bail!(
+            "the PyTorch module is ADM's U-Net with a null class, and this network is another one: use --format diffusers or onnx"
+        );
+    }
+    let weights = Weights::of(network);
+    let stored: Vec<Stored> = weights
+        .iter()
+        .map(|weight| {
+            let (name, shape, values) = torch_layout(weight);
+            match dtype {
+                DType::F16 => Stored::f16(&name, &shape, &values),
+                DType::F32 | DType::Int8 => Stored::f32(&name, &shape, &values),
+            }
+        })
+        .collect();
+    let bytes = serialize(&stored)?;
+    let mut config = config.clone();
+    config.format_version = config.least_version(WeightKind::Floats);
+    config.weights = vec![WeightsFile {
+        file: WEIGHTS_FILE.to_owned(),
+        bytes: bytes.len() as u64,
+        sha256: hex(&Sha256::digest(&bytes)),
+    }];
+    Ok(vec![
+        (WEIGHTS_FILE.to_owned(), bytes),
+        (MODULE_FILE.to_owned(), MODULE.as_bytes().to_vec()),
+        (CONFIG_FILE.to_owned(), config.to_json().into_bytes()),
+    ])
+}
+
+/// A tensor as torch.nn has it: `class`, a word of Python's, is `class_`, and the weights of linear
+/// layers are `[out, in]`.
+fn torch_layout(weight: &Weight) -> (String, Vec<usize>, Vec<f32>) {
+    let name = weight.name.replace("class.weight", "class_.weight");
+    match is_linear(weight) {
+        true => {
+            let (shape, values) = transposed(weight);
+            (name, shape, values)
+        }
+        false => (name, weight.shape.clone(), weight.values.clone()),
+    }
+}
+
+/// Whether a tensor is the weight of a linear layer, `[in, out]` here.
+pub(super) fn is_linear(weight: &Weight) -> bool {
+    weight.shape.len() == 2 && !weight.name.ends_with("class.weight")
+}
+
+/// A matrix with its dimensions exchanged.
+pub(super) fn transposed(weight: &Weight) -> (Vec<usize>, Vec<f32>) {
+    let [rows, columns] = [weight.shape[0], weight.shape[1]];
+    let values = (0..rows * columns)
+        .map(|i| weight.values[i % rows * columns + i / rows])
+        .collect();
+    (vec![columns, rows], values)
+}

@@ -1,0 +1,380 @@
+//! Models that other programs trained, as bundles.
+
+mod diffusers;
+mod diffusers_folder;
+mod freeguide_torch;
+mod guided_diffusion;
+mod names;
+mod place;
+mod scheduler;
+
+use std::collections::{BTreeSet, HashMap};
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow, bail};
+use burn::module::{Module, ModuleMapper, Param};
+use burn::tensor::{Device, Tensor, TensorData};
+use clap::ValueEnum;
+use freeguide::bundle::{
+    CONFIG_FILE, ClassNames, Config, Diffusion, FORMAT_VERSION, ImageShape, Loadable, Network,
+    Provenance, WRITTEN_BY, parameters,
+};
+use freeguide::network::{UNet, UNetConfig};
+use freeguide::prediction::Target;
+use freeguide::settings::SamplingDefaults;
+use serde::de::DeserializeOwned;
+
+use crate::export::{DType, install, write_weights};
+use freeguide_native::usage::Usage;
+use freeguide_readers::diffusers as descriptions;
+use freeguide_readers::weights::Weights;
+use names::{ClassRows, Places};
+use place::Place;
+
+/// The programs whose models can be imported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Source {
+    /// openai/guided-diffusion: a checkpoint, such as 64x64_diffusion.pt, and its --flags.
+    GuidedDiffusion,
+    /// diffusers: the folder of a UNet2DModel with its scheduler_config.json, or of a pipeline.
+    Diffusers,
+    /// What `export --format safetensors` writes: weights with PyTorch's names and layout.
+    FreeguideTorch,
+}
+
+/// Which of a model's classes is ∅.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NullClass {
+    /// None: the model is conditional only.
+    None,
+    /// The last.
+    Last,
+    /// The one with this id.
+    Id(usize),
+}
+
+/// What is imported, and what is known of it beside the file.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The file or folder.
+    pub file: PathBuf,
+    /// The flags of guided-diffusion.
+    pub flags: Option<String>,
+    /// The schedule of diffusers, where it is not in the folder.
+    pub scheduler: Option<PathBuf>,
+    /// Height and width of the images, where the folder does not say.
+    pub size: Option<usize>,
+    /// Which class is ∅.
+    pub null_class: NullClass,
+    /// The names of the classes, without ∅.
+    pub classes: Option<Vec<String>>,
+    /// The bundle's name.
+    pub name: String,
+    /// The licence of the model, for whoever uses the bundle.
+    pub license: String,
+}
+
+impl Options {
+    /// What the rows of an embedding of the class mean; there are `rows`, or there is none.
+    fn class_rows(&self, rows: Option<usize>) -> Result<ClassRows> {
+        let null = match (rows, self.null_class) {
+            (None, NullClass::None) => return Ok(ClassRows::None),
+            (None, _) => {
+                let what = "--null-class: the model has no classes at all";
+                return Err(Usage(what.to_owned()).into());
+            }
+            (Some(_), NullClass::None) => return Ok(ClassRows::Conditional),
+            (Some(rows), NullClass::Last) => rows.saturating_sub(1),
+            (Some(_), NullClass::Id(id)) => id,
+        };
+        match rows {
+            Some(rows) if null < rows => Ok(ClassRows::Null(null)),
+            _ => {
+                let rows = rows.unwrap_or(0);
+                let what = format!("--null-class {null}: the model's ids are below {rows}");
+                Err(Usage(what).into())
+            }
+        }
+    }
+}
+
+/// A model as another program left it.
+struct Foreign {
+    weights: Weights,
+    /// Where every tensor comes from.
+    places: Places,
+    size: usize,
+    channels: usize,
+    network: UNetConfig,
+    classes: ClassRows,
+    /// Rows of the embedding of the class.
+    rows: usize,
+    target: Target,
+    clip: bool,
+}
+
+/// What was imported.
+#[derive(Debug, serde::Serialize)]
+pub struct Imported {
+    /// The bundle's name.
+    pub name: String,
+    /// The number of classes, without ∅.
+    pub classes: usize,
+    /// Whether there is an unconditional estimate, and so guidance.
+    pub null_class: bool,
+    /// The number of parameters.
+    pub parameters: u64,
+    /// Files and their bytes.
+    pub files: Vec<(String, u64)>,
+}
+
+/// Imports a model into the bundle folder `out`.
+///
+/// # Errors
+///
+/// One sentence that names the file, and what about it has no counterpart here.
+pub fn import(source: Source, options: &Options, out: &Path, dtype: DType) -> Result<Imported> {
+    if !options.file.exists() {
+        bail!("{} is not there", options.file.display());
+    }
+    let (mut config, network) = match source {
+        Source::FreeguideTorch => freeguide_torch::read(options)?,
+        Source::GuidedDiffusion => assemble(guided_diffusion::read(options)?, options)?,
+        Source::Diffusers => assemble(diffusers::read(options)?, options)?,
+    };
+    let counts = parameters(&network);
+    let counts = counts
+        .iter()
+        .map(|p| p.shape.iter().product::<usize>() as u64);
+    config.provenance.parameters = counts.sum();
+    config.weights.clear();
+    let mut files = write_weights(&network, dtype, &mut config)?;
+    // What is written is checked as whoever loads it will check it.
+    let json = config.to_json();
+    Config::parse(&json).with_context(|| options.file.display().to_string())?;
+    files.push((CONFIG_FILE.to_owned(), json.into_bytes()));
+    install(out, &files)?;
+    let files = files
+        .into_iter()
+        .map(|(name, bytes)| (name, bytes.len() as u64));
+    Ok(Imported {
+        classes: config.classes.len(),
+        null_class: config.null_class,
+        parameters: config.provenance.parameters,
+        name: config.name,
+        files: files.collect(),
+    })
+}
+
+/// Builds the network, with every tensor in its place.
+fn assemble(foreign: Foreign, options: &Options) -> Result<(Config, UNet)> {
+    let file = options.file.display();
+    let (classes, null_class) = match foreign.classes {
+        ClassRows::None => (0, true),
+        ClassRows::Conditional => (foreign.rows, false),
+        ClassRows::Null(_) => (foreign.rows - 1, true),
+    };
+    let image = ImageShape {
+        size: foreign.size,
+        channels: foreign.channels,
+    };
+    let valid = foreign.network.validate(image.size);
+    valid.map_err(|e| anyhow!("{file} describes a network that cannot be built: {e}"))?;
+    let range = match &foreign.network.timesteps {
+        Some(timesteps) => timesteps.range(),
+        None => bail!("{file} has no schedule"),
+    };
+    let config = Config {
+        format_version: FORMAT_VERSION,
+        written_by: WRITTEN_BY.to_owned(),
+        name: options.name.clone(),
+        image,
+        classes: class_names(options, classes)?,
+        null_class,
+        diffusion: Diffusion {
+            target: foreign.target,
+            log_snr: range,
+        },
+        sampling: SamplingDefaults {
+            guidance: match null_class && classes > 0 {
+                true => SamplingDefaults::default().guidance,
+                false => 0.0,
+            },
+            clip: foreign.clip,
+            ..SamplingDefaults::default()
+        },
+        weights: Vec::new(),
+        provenance: Provenance {
+            license: options.license.clone(),
+            ..Provenance::default()
+        },
+        network: Network::UNet(foreign.network),
+    };
+    let device = Device::flex();
+    let network = UNet::from_config(&config, &device)?;
+    let network =
+        fill(network, foreign.places, foreign.weights, device).with_context(|| file.to_string())?;
+    Ok((config, network))
+}
+
+fn class_names(options: &Options, classes: usize) -> Result<ClassNames> {
+    match &options.classes {
+        Some(names) if names.len() == classes => Ok(names.iter().collect()),
+        Some(names) => {
+            let what = format!(
+                "--classes names {} classes, and the model has {classes}",
+                names.len()
+            );
+            Err(Usage(what).into())
+        }
+        None => Ok((0..classes).map(|id| format!("class {id}")).collect()),
+    }
+}
+
+/// Puts every tensor into its place; a tensor too many or too few is an error.
+fn fill(network: UNet, places: Places, weights: Weights, device: Device) -> Result<UNet> {
+    let wanted: BTreeSet<String> = parameters(&network).into_iter().map(|p| p.name).collect();
+    let places: HashMap<String, Place> = places
+        .0
+        .into_iter()
+        .filter(|place| wanted.contains(&place.ours))
+        .map(|place| (place.ours.clone(), place))
+        .collect();
+    let mut unused: BTreeSet<&str> = weights.names().collect();
+    for used in places.values().flat_map(|place| place.used(&weights)) {
+        unused.remove(used);
+    }
+    if let Some(first) = unused.first() {
+        bail!(
+            "holds the tensor {first}, which the network that was described has no place for ({} such in all)",
+            unused.len()
+        );
+    }
+    let mut filler = Filler {
+        path: Vec::new(),
+        places: &places,
+        weights,
+        device,
+        result: Ok(()),
+    };
+    let network = network.map(&mut filler);
+    filler.result.map(|()| network)
+}
+
+/// Reads the parameters one after another.
+struct Filler<'a> {
+    path: Vec<String>,
+    places: &'a HashMap<String, Place>,
+    weights: Weights,
+    device: Device,
+    /// The first error.
+    result: Result<()>,
+}
+
+impl Filler<'_> {
+    fn read(&mut self, shape: &[usize]) -> Result<Tensor<1>> {
+        let name = self.path.join(".");
+        let place = self.places.get(&name);
+        let place = place.ok_or_else(|| anyhow!("has nothing for the tensor {name}"))?;
+        let read = place.read(&mut self.weights)?;
+        if read.shape != shape {
+            let theirs: Vec<_> = place
+                .theirs
+                .iter()
+                .flat_map(|names| names.first())
+                .collect();
+            bail!(
+                "holds {theirs:?} for {name} with shape {:?} where {shape:?} is wanted: it is another network than was described",
+                read.shape
+            );
+        }
+        let count = read.values.len();
+        Ok(Tensor::from_data(
+            TensorData::new(read.values, [count]),
+            &self.device,
+        ))
+    }
+}
+
+impl ModuleMapper for Filler<'_> {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.pop();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        if self.result.is_err() {
+            return param;
+        }
+        match self.read(&param.lazy_shape()) {
+            Ok(values) => Param::initialized(param.id, values.reshape(param.lazy_shape())),
+            Err(error) => {
+                self.result = Err(error);
+                param
+            }
+        }
+    }
+}
+
+/// ADM's network with these channels in its stages, and these in its embeddings.
+fn network_of_widths(widths: &[usize], sinusoids: usize, embedding: usize) -> Result<UNetConfig> {
+    let divisor = widths.iter().fold(0, |a, &b| greatest_common_divisor(a, b));
+    if divisor == 0 {
+        bail!("its stages have no channels");
+    }
+    // The first width where it divides all of them, as a rule; else what does.
+    let base = match widths.first() {
+        Some(&first) if widths.iter().all(|width| width % first == 0) => first,
+        _ => divisor,
+    };
+    Ok(UNetConfig {
+        channel_multipliers: widths.iter().map(|width| width / base).collect(),
+        sinusoid_channels: Some(sinusoids).filter(|&channels| channels != base),
+        embedding_channels: Some(embedding).filter(|&channels| channels != 4 * base),
+        ..UNetConfig::adm(base, 1)
+    })
+}
+
+fn greatest_common_divisor(a: usize, b: usize) -> usize {
+    match b {
+        0 => a,
+        _ => greatest_common_divisor(b, a % b),
+    }
+}
+
+/// Opens weights, with the file's name in whatever is wrong with them.
+fn open(path: &Path) -> Result<Weights> {
+    Weights::open(path).map_err(|e| anyhow!("{} {e}", path.display()))
+}
+
+/// Rows of a tensor of two dimensions.
+fn height(weights: &mut Weights, name: &str, file: &Path) -> Result<usize> {
+    let read = weights.values(name);
+    let read = read.map_err(|e| anyhow!("{} {e}", file.display()))?;
+    Ok(read.shape.first().copied().unwrap_or(0))
+}
+
+/// The most bytes of a description: the longest list that one can hold is of ten thousand numbers.
+const MAX_JSON_BYTES: u64 = 1 << 20;
+
+/// Reads a description.
+fn json<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    let name = || path.display().to_string();
+    let file = File::open(path).with_context(name)?;
+    let mut text = String::new();
+    file.take(MAX_JSON_BYTES + 1)
+        .read_to_string(&mut text)
+        .with_context(name)?;
+    if text.len() as u64 > MAX_JSON_BYTES {
+        bail!(
+            "{} is over a megabyte long, and no description of a network",
+            name()
+        );
+    }
+    descriptions::parse(&text).map_err(|e| anyhow!("{}: {e}", name()))
+}

@@ -1,0 +1,209 @@
+//! From another program's tensors to ours: which ones, and what is done to them.
+
+use anyhow::{Context, Result, bail};
+
+use freeguide_readers::weights::{Values, Weights};
+
+/// Where one of our tensors comes from.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// Its name in a bundle.
+    pub ours: String,
+    /// What it is put together of, one below another. Of each part the names that it may have:
+    /// the first that is there is taken. Nothing at all is a tensor that is left out there.
+    pub theirs: Vec<Vec<String>>,
+    /// What is done to it, in this order.
+    pub steps: Vec<Step>,
+}
+
+/// One change of a tensor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Dimensions of one beyond the second go: a convolution over one pixel is a linear layer.
+    Flatten,
+    /// Rows and columns change places: linear layers are `[in, out]` here.
+    Transpose,
+    /// The first rows stay, so many.
+    Rows(usize),
+    /// Rows ordered by head, part (query, key, value), channel become ordered by part, head,
+    /// channel, for so many heads.
+    PartsFirst(usize),
+    /// The first and the second half of the columns change places: sines first, then cosines.
+    SwapColumns,
+    /// The row of this class goes to the end, where ∅ is.
+    RowToEnd(usize),
+    /// A row of zeros is put at the end, where ∅ would be.
+    ZeroRow,
+    /// One row of so many zeros is put in the place of no tensor at all.
+    Zeros(usize),
+}
+
+impl Place {
+    /// Reads the tensor.
+    ///
+    /// # Errors
+    ///
+    /// Where a part of it is missing or damaged.
+    pub fn read(&self, weights: &mut Weights) -> Result<Values> {
+        let mut whole = Values {
+            shape: vec![0],
+            values: Vec::new(),
+        };
+        for (i, names) in self.theirs.iter().enumerate() {
+            let found = names.iter().find(|name| weights.contains(name));
+            let name = found.or(names.first()).map_or("", String::as_str);
+            let part = weights.values(name)?;
+            if i == 0 {
+                whole = part;
+                continue;
+            }
+            if whole.shape.is_empty() || part.shape.get(1..) != whole.shape.get(1..) {
+                bail!("{name} has shape {:?} beside {:?}", part.shape, whole.shape);
+            }
+            whole.shape[0] += part.shape[0];
+            whole.values.extend(part.values);
+        }
+        let names = || {
+            let names = self.theirs.iter().filter_map(|names| names.first());
+            names.cloned().collect::<Vec<_>>().join(", ")
+        };
+        for &step in &self.steps {
+            whole = step
+                .apply(whole)
+                .with_context(|| format!("the tensor {} does not fit", names()))?;
+        }
+        Ok(whole)
+    }
+
+    /// The names that are read of those that a file has.
+    pub fn used<'a>(&'a self, weights: &'a Weights) -> impl Iterator<Item = &'a str> {
+        self.theirs.iter().filter_map(|names| {
+            let found = names.iter().find(|name| weights.contains(name));
+            found.map(String::as_str)
+        })
+    }
+}
+
+/// Rows of `width` values each.
+fn rows(values: &[f32], width: usize) -> impl Iterator<Item = &[f32]> {
+    values.chunks_exact(width.max(1))
+}
+
+impl Step {
+    fn apply(self, tensor: Values) -> Result<Values> {
+        let Values {
+            mut shape,
+            mut values,
+        } = tensor;
+        if let Self::Zeros(width) = self {
+            return Ok(Values {
+                shape: vec![1, width],
+                values: vec![0.0; width],
+            });
+        }
+        let Some(&height) = shape.first() else {
+            bail!("it is a single number");
+        };
+        let width = values.len() / height.max(1);
+        match self {
+            Self::Flatten => {
+                if shape.iter().skip(2).any(|&d| d != 1) {
+                    bail!("it has shape {shape:?} and not one pixel");
+                }
+                shape.truncate(2);
+            }
+            Self::Transpose => {
+                if shape.len() != 2 {
+                    bail!("it has shape {shape:?} and not two dimensions");
+                }
+                let mut turned = Vec::with_capacity(values.len());
+                for column in 0..width {
+                    turned.extend(values.iter().skip(column).step_by(width.max(1)));
+                }
+                (shape, values) = (vec![width, height], turned);
+            }
+            Self::Rows(count) => {
+                if count > height {
+                    bail!("it has {height} rows where {count} are wanted");
+                }
+                values.truncate(count * width);
+                shape[0] = count;
+            }
+            Self::PartsFirst(heads) => {
+                if heads == 0 || height % (3 * heads) != 0 {
+                    bail!("its {height} rows are not those of {heads} heads");
+                }
+                let depth = height / (3 * heads) * width;
+                let block = |part: usize, head: usize| {
+                    let start = (head * 3 + part) * depth;
+                    &values[start..start + depth]
+                };
+                values = (0..3)
+                    .flat_map(|part| (0..heads).flat_map(move |head| block(part, head)))
+                    .copied()
+                    .collect();
+            }
+            Self::SwapColumns => {
+                let swapped = rows(&values, width).flat_map(|row| {
+                    let (first, second) = row.split_at(width / 2);
+                    second.iter().chain(first)
+                });
+                values = swapped.copied().collect();
+            }
+            Self::RowToEnd(row) => {
+                if row >= height {
+                    bail!("the null class is {row} where there are {height}");
+                }
+                values[row * width..].rotate_left(width);
+            }
+            Self::ZeroRow => {
+                values.resize(values.len() + width, 0.0);
+                shape[0] += 1;
+            }
+            Self::Zeros(_) => {}
+        }
+        Ok(Values { shape, values })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn apply(step: Step, shape: &[usize], values: &[f32]) -> (Vec<usize>, Vec<f32>) {
+        let tensor = Values {
+            shape: shape.to_vec(),
+            values: values.to_vec(),
+        };
+        let Values { shape, values } = step.apply(tensor).unwrap();
+        (shape, values)
+    }
+
+    #[test]
+    fn every_step_does_what_it_says() {
+        let six = [0., 1., 2., 3., 4., 5.];
+        let turned = vec![0., 3., 1., 4., 2., 5.];
+        assert_eq!(apply(Step::Transpose, &[2, 3], &six), (vec![3, 2], turned));
+        assert_eq!(apply(Step::Flatten, &[2, 3, 1], &six).0, [2, 3]);
+        assert_eq!(
+            apply(Step::Rows(1), &[2, 3], &six),
+            (vec![1, 3], vec![0., 1., 2.])
+        );
+        let parts = [0., 10., 20., 1., 11., 21.];
+        let sorted = vec![0., 1., 10., 11., 20., 21.];
+        assert_eq!(apply(Step::PartsFirst(2), &[6], &parts), (vec![6], sorted));
+        let swapped = vec![2., 3., 0., 1.];
+        assert_eq!(
+            apply(Step::SwapColumns, &[1, 4], &six[..4]),
+            (vec![1, 4], swapped)
+        );
+        let last = vec![0., 1., 4., 5., 2., 3.];
+        assert_eq!(apply(Step::RowToEnd(1), &[3, 2], &six), (vec![3, 2], last));
+        let padded = vec![0., 1., 0.];
+        assert_eq!(
+            apply(Step::ZeroRow, &[2, 1], &six[..2]),
+            (vec![3, 1], padded)
+        );
+        assert_eq!(apply(Step::Zeros(2), &[0], &[]), (vec![1, 2], vec![0., 0.]));
+    }
+}

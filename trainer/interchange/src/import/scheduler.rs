@@ -1,0 +1,118 @@
+//! The schedule of a diffusers folder: `scheduler_config.json`.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use freeguide::prediction::Target;
+use freeguide::timesteps::{Betas, Timesteps};
+
+use freeguide_readers::diffusers::Scheduler;
+
+/// The name of the file.
+pub const SCHEDULER_FILE: &str = "scheduler_config.json";
+
+/// What a schedule says of a model.
+#[derive(Debug)]
+pub struct Schedule {
+    /// Its timesteps.
+    pub timesteps: Timesteps,
+    /// What the network predicts.
+    pub target: Target,
+    /// Whether the estimate of the clean image is clipped to [−1, 1].
+    pub clip: bool,
+}
+
+/// Reads a schedule.
+pub fn read(path: &Path) -> Result<Schedule> {
+    let read: Scheduler = super::json(path)?;
+    let target = match read.prediction_type.as_str() {
+        "epsilon" => Target::Epsilon,
+        "v_prediction" => Target::V,
+        other => bail!(
+            "{}: its network predicts the {other}; epsilon and v_prediction can be imported",
+            path.display()
+        ),
+    };
+    let (start, end) = (read.beta_start, read.beta_end);
+    let betas = match (read.trained_betas, read.beta_schedule.as_str()) {
+        (Some(values), _) => Betas::List { values },
+        (None, "linear") => Betas::Linear { start, end },
+        (None, "scaled_linear") => Betas::ScaledLinear { start, end },
+        (None, "squaredcos_cap_v2") => Betas::SquaredCosine,
+        (None, other) => bail!(
+            "{}: the schedule {other} cannot be imported; linear, scaled_linear, squaredcos_cap_v2 and a list of trained_betas can",
+            path.display()
+        ),
+    };
+    let mut timesteps = Timesteps {
+        count: read.num_train_timesteps,
+        betas,
+        scale: 1.0,
+    };
+    if read.rescale_betas_zero_snr {
+        // Before anything is computed that is as long as the file says.
+        timesteps
+            .validate()
+            .with_context(|| path.display().to_string())?;
+        timesteps = without_last_signal(&timesteps);
+    }
+    Ok(Schedule {
+        timesteps,
+        target,
+        // Another range than ours is none that can be asked for here.
+        clip: read.clip_sample && read.clip_sample_range == 1.0,
+    })
+}
+
+/// The schedule in which no signal is left at the last timestep (Lin et al. 2023, algorithm 1): √ᾱ
+/// shifted and scaled, so that it ends at 0 and begins where it did.
+fn without_last_signal(timesteps: &Timesteps) -> Timesteps {
+    let roots: Vec<f64> = timesteps.levels().iter().map(|l| l.alpha()).collect();
+    let (first, last) = match (roots.first(), roots.last()) {
+        (Some(&first), Some(&last)) if first > last => (first, last),
+        // Nothing that could be scaled; whoever checks the schedule says why.
+        _ => return timesteps.clone(),
+    };
+    let alpha_bars = roots
+        .iter()
+        .map(|root| ((root - last) * first / (first - last)).powi(2));
+    let mut before = 1.0;
+    let betas = alpha_bars.map(|alpha_bar| {
+        let beta = 1.0 - alpha_bar / before;
+        before = alpha_bar;
+        beta
+    });
+    Timesteps {
+        betas: Betas::List {
+            values: betas.collect(),
+        },
+        ..timesteps.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_signal_is_left_at_the_last_timestep() {
+        let linear = Timesteps {
+            count: 1000,
+            betas: Betas::Linear {
+                start: 1e-4,
+                end: 0.02,
+            },
+            scale: 1.0,
+        };
+        let rescaled = without_last_signal(&linear);
+        assert_eq!(rescaled.validate(), Ok(()));
+        let (before, after) = (linear.levels(), rescaled.levels());
+        assert!((before[0].0 - after[0].0).abs() < 1e-9);
+        assert!((after[999].alpha().powi(2).log2() + 32.0).abs() < 1e-6);
+        // diffusers' rescale_zero_terminal_snr, for this schedule at 500: 0.0747.
+        let shifted =
+            (before[500].alpha() - before[999].alpha()) / (before[0].alpha() - before[999].alpha());
+        let expected = (shifted * before[0].alpha()).powi(2);
+        assert!((after[500].alpha().powi(2) - expected).abs() < 1e-9);
+    }
+}

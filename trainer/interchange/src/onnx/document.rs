@@ -1,0 +1,268 @@
+//! The file around a graph: inputs, outputs and what a program has to know to sample.
+
+use freeguide::bundle::{Config, Network, WRITTEN_BY};
+use freeguide::prediction::Target;
+use prost::Message;
+
+use super::graph::{Graph, Value};
+use super::guided_step::Step;
+use super::proto::tensor_proto::DataType;
+use super::proto::tensor_shape_proto::{Dimension, dimension};
+use super::proto::type_proto::{self, Tensor};
+use super::proto::{
+    GraphProto, ModelProto, OperatorSetIdProto, StringStringEntryProto, TensorShapeProto,
+    TypeProto, ValueInfoProto,
+};
+use super::unet::unet;
+use super::{IR_VERSION, OPSET, OnnxError, Precision, Tensors};
+use crate::weights::Weights;
+
+/// Protocol buffers hold no more, and what reads them less than that plus one.
+const MAX_BYTES: usize = (1 << 31) - 1;
+
+/// What one evaluation of the graph is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// The joint network: `z`, `log_snr`, `class` → `prediction`.
+    Denoiser,
+    /// A whole step of DDIM with guidance: `z`, `log_snr`, `next_log_snr`, `class`, `guidance` →
+    /// `next_z`, `denoised`.
+    GuidedStep,
+}
+
+impl Form {
+    /// Those that a model has: guidance needs classes and ∅.
+    pub fn of(config: &Config) -> &'static [Self] {
+        match config.null_class && !config.classes.is_empty() {
+            true => &[Self::Denoiser, Self::GuidedStep],
+            false => &[Self::Denoiser],
+        }
+    }
+
+    /// The name of the file.
+    pub fn file(self) -> &'static str {
+        match self {
+            Self::Denoiser => "denoiser.onnx",
+            Self::GuidedStep => "guided_step.onnx",
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Denoiser => "denoiser",
+            Self::GuidedStep => "guided-step",
+        }
+    }
+
+    fn description(self, config: &Config) -> String {
+        let class = match null_class(config) {
+            Some(null) => {
+                format!("class is an id from the metadata's classes, {null} the null class")
+            }
+            None => {
+                "class is an id from the metadata's classes; there is no null class, and so no \
+                     guidance"
+                    .to_owned()
+            }
+        };
+        let [channels, size, _] = config.image.dims();
+        let z = format!(
+            "z is [batch, {channels}, {size}, {size}] = alpha x + sigma epsilon with alpha^2 = \
+             sigmoid(log_snr), sigma^2 = sigmoid(-log_snr), x in [-1, 1]"
+        );
+        match self {
+            Self::Denoiser => format!(
+                "The joint denoiser of classifier-free guidance. {z}; {class}. The prediction is \
+                 that of the metadata's target; the guided one is (1 + w) prediction(class) - w \
+                 prediction(null)."
+            ),
+            Self::GuidedStep => format!(
+                "One step of DDIM from log_snr to next_log_snr with classifier-free guidance of \
+                 strength w = guidance, 0 being none. {z}; {class}. Begin with Gaussian noise at \
+                 the schedule's log_snr_min; denoised, clipped to [-1, 1], is the estimate of x at \
+                 every step and after the last one the image."
+            ),
+        }
+    }
+}
+
+/// The model as an ONNX file.
+///
+/// # Errors
+///
+/// [`OnnxError`], where the graph cannot be the whole network.
+pub fn write(
+    config: &Config,
+    weights: &Weights,
+    form: Form,
+    precision: Precision,
+) -> Result<Vec<u8>, OnnxError> {
+    let mut graph = Graph::new(Tensors::new(weights), precision);
+    match form {
+        Form::Denoiser => denoiser(&mut graph, config)?,
+        Form::GuidedStep => guided_step(&mut graph, config)?,
+    }
+    graph.tensors.all_taken()?;
+    let model = ModelProto {
+        ir_version: Some(IR_VERSION),
+        opset_import: vec![OperatorSetIdProto {
+            domain: Some(String::new()),
+            version: Some(OPSET),
+        }],
+        producer_name: Some("freeguide".to_owned()),
+        producer_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+        doc_string: Some(form.description(config)),
+        graph: Some(GraphProto {
+            name: Some(config.name.clone()),
+            node: graph.nodes,
+            initializer: graph.constants,
+            input: inputs(form, config),
+            output: outputs(form, config),
+            ..GraphProto::default()
+        }),
+        metadata_props: metadata(form, config),
+        ..ModelProto::default()
+    };
+    match model.encoded_len() {
+        0..=MAX_BYTES => Ok(model.encode_to_vec()),
+        bytes => Err(OnnxError::TooLarge { bytes }),
+    }
+}
+
+fn named<const N: usize>(names: [&str; N]) -> [Value; N] {
+    names.map(str::to_owned)
+}
+
+fn denoiser(graph: &mut Graph, config: &Config) -> Result<(), OnnxError> {
+    let [z, log_snr, class] = named(["z", "log_snr", "class"]);
+    let prediction = network(graph, config, [&z, &log_snr, &class])?;
+    graph.output("Identity", &[&prediction], "prediction");
+    Ok(())
+}
+
+fn guided_step(graph: &mut Graph, config: &Config) -> Result<(), OnnxError> {
+    let [z, log_snr, class] = named(["z", "log_snr", "class"]);
+    let [next_log_snr, guidance] = named(["next_log_snr", "guidance"]);
+    let rows = graph.guided_rows([&z, &log_snr, &class], config.classes.len());
+    let prediction = network(graph, config, [&rows[0], &rows[1], &rows[2]])?;
+    let step = Step {
+        next_log_snr: &next_log_snr,
+        guidance: &guidance,
+        target: config.diffusion.target,
+    };
+    let [next, denoised] = graph.guided_step(&prediction, &z, &log_snr, &step);
+    graph.output("Identity", &[&next], "next_z");
+    graph.output("Identity", &[&denoised], "denoised");
+    Ok(())
+}
+
+/// The network, with inputs and output in 32-bit floats whatever it computes in.
+fn network(
+    graph: &mut Graph,
+    config: &Config,
+    [z, log_snr, class]: [&Value; 3],
+) -> Result<Value, OnnxError> {
+    let Network::UNet(architecture) = &config.network else {
+        return Err(OnnxError::Compiled);
+    };
+    let kind = graph.computes_in();
+    if kind == DataType::Float {
+        return unet(graph, architecture, config.image, [z, log_snr, class]);
+    }
+    let z = graph.cast(z, kind);
+    let prediction = unet(graph, architecture, config.image, [&z, log_snr, class])?;
+    Ok(graph.cast(&prediction, DataType::Float))
+}
+
+fn inputs(form: Form, config: &Config) -> Vec<ValueInfoProto> {
+    let mut inputs = vec![
+        images("z", config),
+        rows("log_snr", DataType::Float),
+        rows("class", DataType::Int64),
+    ];
+    if form == Form::GuidedStep {
+        inputs.insert(2, rows("next_log_snr", DataType::Float));
+        inputs.push(rows("guidance", DataType::Float));
+    }
+    inputs
+}
+
+fn outputs(form: Form, config: &Config) -> Vec<ValueInfoProto> {
+    match form {
+        Form::Denoiser => vec![images("prediction", config)],
+        Form::GuidedStep => vec![images("next_z", config), images("denoised", config)],
+    }
+}
+
+fn images(name: &str, config: &Config) -> ValueInfoProto {
+    value(name, DataType::Float, &config.image.dims())
+}
+
+fn rows(name: &str, kind: DataType) -> ValueInfoProto {
+    value(name, kind, &[])
+}
+
+/// An input or output of `[batch, …]`.
+fn value(name: &str, kind: DataType, dims: &[usize]) -> ValueInfoProto {
+    let batch = dimension::Value::DimParam("batch".to_owned());
+    let fixed = dims.iter().map(|&d| dimension::Value::DimValue(d as i64));
+    let dim = std::iter::once(batch).chain(fixed).map(|value| Dimension {
+        value: Some(value),
+        ..Dimension::default()
+    });
+    let tensor = Tensor {
+        elem_type: Some(kind as i32),
+        shape: Some(TensorShapeProto { dim: dim.collect() }),
+    };
+    ValueInfoProto {
+        name: Some(name.to_owned()),
+        r#type: Some(TypeProto {
+            value: Some(type_proto::Value::TensorType(tensor)),
+            ..TypeProto::default()
+        }),
+        ..ValueInfoProto::default()
+    }
+}
+
+/// The id of ∅, if the model knows it.
+fn null_class(config: &Config) -> Option<usize> {
+    config.null_class.then_some(config.classes.len())
+}
+
+fn metadata(form: Form, config: &Config) -> Vec<StringStringEntryProto> {
+    let target = match config.diffusion.target {
+        Target::Epsilon => "epsilon",
+        Target::V => "v",
+    };
+    let (range, origin) = (config.diffusion.log_snr, &config.provenance);
+    let entries = [
+        ("form", form.name().to_owned()),
+        ("name", config.name.clone()),
+        ("classes", serde_json::json!(config.classes).to_string()),
+        (
+            "null_class",
+            null_class(config).map_or("none".to_owned(), |id| id.to_string()),
+        ),
+        ("target", target.to_owned()),
+        ("log_snr_min", range.min.to_string()),
+        ("log_snr_max", range.max.to_string()),
+        (
+            "schedule",
+            "log_snr(u) = -2 log(tan(a u + b)), b = atan(exp(-log_snr_max/2)), a = \
+             atan(exp(-log_snr_min/2)) - b; step t of T is at u = 1 - t/(T - 1), t = 0 ... T - 1"
+                .to_owned(),
+        ),
+        ("sampling", serde_json::json!(config.sampling).to_string()),
+        ("dataset", origin.dataset.clone()),
+        ("license", origin.license.clone()),
+        ("attribution", origin.attribution.clone()),
+        ("written_by", WRITTEN_BY.to_owned()),
+    ];
+    entries
+        .into_iter()
+        .map(|(key, value)| StringStringEntryProto {
+            key: Some(key.to_owned()),
+            value: Some(value),
+        })
+        .collect()
+}

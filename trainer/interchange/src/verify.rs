@@ -1,0 +1,175 @@
+//! What an export changes: the network's predictions over the noise levels, and the pictures that
+//! come of them.
+
+use anyhow::{Context, Result};
+use burn::module::{Module, ModuleMapper, Param};
+use burn::tensor::{Int, Tensor, TensorData};
+use freeguide::bundle::Model;
+use freeguide::denoiser::Denoiser;
+use freeguide::network::UNet;
+use freeguide::noise::sampling_noise;
+use freeguide::sampler::Run;
+use freeguide::settings::{ClassName, Request};
+use half::f16;
+use serde::Serialize;
+
+/// Where between clean (0) and noise (1) the predictions are compared.
+const PLACES: [f64; 7] = [0.05, 0.2, 0.35, 0.5, 0.65, 0.8, 0.95];
+/// The most pictures that are drawn to be compared.
+const PICTURES: u64 = 8;
+/// The seed of the pictures and of the noise upon them.
+const SEED: u64 = 1;
+
+/// The change of the prediction at one noise level.
+#[derive(Debug, Clone, Serialize)]
+pub struct Change {
+    /// λ in nats.
+    pub log_snr: f64,
+    /// The root of the mean square of the prediction before.
+    pub rms: f64,
+    /// The mean of the changes' absolute values.
+    pub mean: f64,
+    /// The largest of them.
+    pub max: f64,
+}
+
+/// What an export changes.
+#[derive(Debug, Clone, Serialize)]
+pub struct Verified {
+    /// The prediction, by noise level, for pictures of the model's own with noise added, each with
+    /// its class and, if the model knows it, with ∅.
+    pub predictions: Vec<Change>,
+    /// Pictures that were drawn with the model's own settings.
+    pub pictures: usize,
+    /// Peak signal-to-noise ratio, in decibels, of the pictures drawn after the export against
+    /// those drawn before, from their mean squared difference; none where they are the same.
+    pub psnr: Option<f64>,
+    /// The same of the picture that changes most.
+    pub worst_psnr: Option<f64>,
+}
+
+/// Compares a model with what was exported of it.
+///
+/// # Errors
+///
+/// If the device fails.
+pub fn verify<D: Denoiser>(before: &Model, after: D) -> Result<Verified> {
+    let config = before.config();
+    let range = config.diffusion.log_snr;
+    let classes = config.classes.len() as u64;
+    // Spread evenly over the classes.
+    let names = match classes {
+        0 => vec![ClassName::Unconditional; PICTURES as usize],
+        _ => {
+            let count = classes.min(PICTURES);
+            (0..count)
+                .map(|i| ClassName::Id(i * classes / count))
+                .collect()
+        }
+    };
+    let mut request = Request::new(names);
+    request.seed = SEED;
+    let plan = before.plan(&request)?;
+    let drawn = finished(before.run(plan.clone()));
+
+    let [images, ..] = drawn.dims();
+    let device = drawn.device();
+    let shape = config.image.dims();
+    let keys: Vec<u64> = (0..images as u64).collect();
+    let noise = sampling_noise(SEED + 1, &keys, 0, shape, &device);
+    // Every picture with its class and, where the model knows ∅, once more with that.
+    let rounds = 1 + usize::from(config.null_class);
+    let null = classes as i32;
+    let ids = plan
+        .classes
+        .iter()
+        .map(|id| id.map_or(null, |id| id as i32));
+    let ids: Vec<i32> = ids
+        .chain(std::iter::repeat_n(null, images))
+        .take(rounds * images)
+        .collect();
+    let ids = Tensor::<1, Int>::from_data(TensorData::new(ids, [rounds * images]), &device);
+    let predictions = PLACES
+        .into_iter()
+        .map(|u| {
+            let level = range.log_snr(u);
+            let z = drawn.clone() * level.alpha() + noise.clone() * level.sigma();
+            let z = z.repeat_dim(0, rounds);
+            let log_snr = Tensor::<1>::full([rounds * images], level.0, &device);
+            let wanted = before
+                .network()
+                .predict(z.clone(), log_snr.clone(), ids.clone());
+            let found = after.predict(z, log_snr, ids.clone());
+            change(level.0, &values(wanted)?, &values(found)?)
+        })
+        .collect::<Result<_>>()?;
+
+    let target = config.diffusion.target;
+    let redrawn = finished(Run::new(after, plan, target, range, shape, &device));
+    let (drawn, redrawn) = (values(drawn)?, values(redrawn)?);
+    let len = shape.iter().product();
+    let each: Vec<f64> = drawn
+        .chunks(len)
+        .zip(redrawn.chunks(len))
+        .map(|(a, b)| mean(a.iter().zip(b).map(|(a, b)| f64::from(a - b).powi(2))))
+        .collect();
+    let worst = each.iter().fold(0.0f64, |worst, &e| worst.max(e));
+    Ok(Verified {
+        predictions,
+        pictures: images,
+        psnr: decibels(mean(each.iter().copied())),
+        worst_psnr: decibels(worst),
+    })
+}
+
+fn finished<D: Denoiser>(mut run: Run<D>) -> Tensor<4> {
+    while run.advance() {}
+    run.denoised()
+}
+
+fn values(tensor: Tensor<4>) -> Result<Vec<f32>> {
+    let data = tensor.try_into_data().context("the device failed")?;
+    Ok(data.iter::<f32>().collect())
+}
+
+fn change(log_snr: f64, before: &[f32], after: &[f32]) -> Result<Change> {
+    let differences = before
+        .iter()
+        .zip(after)
+        .map(|(a, b)| f64::from((a - b).abs()));
+    Ok(Change {
+        log_snr,
+        rms: mean(before.iter().map(|&v| f64::from(v).powi(2))).sqrt(),
+        mean: mean(differences.clone()),
+        // NaN must not lose against a number.
+        max: differences.fold(0.0, |worst, d| if d <= worst { worst } else { d }),
+    })
+}
+
+fn mean(values: impl Iterator<Item = f64>) -> f64 {
+    let (sum, count) = values.fold((0.0, 0), |(sum, count), v| (sum + v, count + 1));
+    sum / f64::from(count.max(1))
+}
+
+/// PSNR of a mean squared error of values from −1 to 1.
+fn decibels(error: f64) -> Option<f64> {
+    (error > 0.0).then(|| 10.0 * (4.0 / error).log10())
+}
+
+/// The network with its weights rounded to 16 bits.
+pub fn rounded(network: &UNet) -> UNet {
+    network.clone().map(&mut Round)
+}
+
+struct Round;
+
+impl ModuleMapper for Round {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let tensor = param.val();
+        let (device, data) = (tensor.device(), tensor.into_data());
+        let shape = data.shape().to_vec();
+        let halves = data.iter::<f32>().map(|v| f16::from_f32(v).to_f32());
+        let data = TensorData::new(halves.collect::<Vec<_>>(), shape);
+        Param::initialized(param.id, Tensor::from_data(data, &device))
+    }
+}

@@ -1,0 +1,200 @@
+//! Drawing images from a model.
+
+use std::ops::Range;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use burn::tensor::Tensor;
+use freeguide::bundle::{Model, WRITTEN_BY};
+use freeguide::denoiser::Denoiser;
+use freeguide::guidance::Policy;
+use freeguide::noise_level::LogSnrRange;
+use freeguide::pixels::to_interleaved;
+use freeguide::sampler::{Grid as LevelGrid, Run};
+use freeguide::settings::{ClassName, Plan, Request, Toward};
+use serde::Serialize;
+
+use crate::files::write_atomic;
+use crate::grid::Grid;
+use crate::png_text::{KEYWORD, encode_png};
+
+/// The settings that made an image, which its PNG carries as text: the same keys as those that
+/// the web page writes.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ImageSettings<'a> {
+    /// The bundle's name.
+    pub model: &'a str,
+    /// The class's name, or null for the unconditional model.
+    pub class: Option<&'a str>,
+    /// w.
+    pub guidance: f64,
+    /// T.
+    pub steps: usize,
+    /// The solver.
+    pub sampler: &'static str,
+    /// The seed.
+    pub seed: u64,
+    /// The other seed and how far towards it, where the noise is between two.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub toward: Option<Toward>,
+    /// The index of the image, which its noise is keyed by.
+    pub image: u64,
+    /// Whether x̃ was clipped.
+    pub clip: bool,
+    /// ν of the ancestral sampler.
+    pub variance_interpolation: f64,
+    /// The levels, where they are not the solver's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grid: Option<LevelGrid>,
+    /// What was made of the two estimates, where that is not the paper's mix.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guidance_policy: Option<Policy>,
+    /// The λ that were guided, where not all were.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guidance_interval: Option<LogSnrRange>,
+    /// The program.
+    pub freeguide: &'static str,
+}
+
+/// Images, one after another, each `[height, width, channels]` as bytes.
+pub struct Images {
+    /// All pixels.
+    pub pixels: Vec<u8>,
+    /// Height and width.
+    pub size: usize,
+    /// 1 or 3.
+    pub channels: usize,
+}
+
+impl Images {
+    fn image(&self, index: usize) -> &[u8] {
+        let len = self.size * self.size * self.channels;
+        &self.pixels[index * len..(index + 1) * len]
+    }
+}
+
+/// The images `range` of a plan.
+pub fn part(plan: &Plan, range: Range<usize>) -> Plan {
+    Plan {
+        classes: plan.classes[range.clone()].to_vec(),
+        guidance: plan.guidance[range.clone()].to_vec(),
+        first_image: plan.first_image + range.start as u64,
+        ..plan.clone()
+    }
+}
+
+/// Draws a plan's images, `batch` at a time; `progress` hears of every step, as (steps done,
+/// steps in all).
+pub fn draw(
+    model: &Model,
+    plan: &Plan,
+    batch: usize,
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<Images> {
+    let shape = model.config().image.dims();
+    draw_by(shape, plan, batch, |part| model.run(part), progress)
+}
+
+/// As [`draw`], by samplings of any denoiser: `run` begins that of a part of the plan. `shape`:
+/// `[channels, height, width]`.
+pub fn draw_by<D: Denoiser>(
+    shape: [usize; 3],
+    plan: &Plan,
+    batch: usize,
+    run: impl Fn(Plan) -> Run<D>,
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<Images> {
+    let images = plan.classes.len();
+    let batches = images.div_ceil(batch);
+    let mut pixels = Vec::new();
+    for at in (0..images).step_by(batch) {
+        let end = (at + batch).min(images);
+        let mut run = run(part(plan, at..end));
+        while run.advance() {
+            progress(at / batch * plan.steps + run.step(), batches * plan.steps);
+        }
+        pixels.extend(to_interleaved(&values(run.denoised())?, shape));
+    }
+    Ok(Images {
+        pixels,
+        size: shape[1],
+        channels: shape[0],
+    })
+}
+
+fn values(tensor: Tensor<4>) -> Result<Vec<f32>> {
+    let data = tensor.try_into_data().context("the device failed")?;
+    Ok(data.iter::<f32>().collect())
+}
+
+/// The settings of image `index` of a plan.
+pub fn settings<'a>(model: &'a Model, plan: &Plan, index: usize) -> ImageSettings<'a> {
+    ImageSettings {
+        model: &model.config().name,
+        class: plan.classes[index].map(|id| &model.config().classes[id as usize]),
+        guidance: plan.guidance[index],
+        steps: plan.steps,
+        sampler: plan.sampler.name(),
+        seed: plan.seed,
+        toward: plan.toward,
+        image: plan.first_image + index as u64,
+        clip: plan.clip,
+        variance_interpolation: plan.variance_interpolation,
+        grid: (plan.grid != plan.sampler.grid()).then_some(plan.grid),
+        guidance_policy: (plan.policy != Policy::default()).then_some(plan.policy),
+        guidance_interval: plan.guidance_interval,
+        freeguide: WRITTEN_BY,
+    }
+}
+
+/// Writes the images into the folder `out`, which is there, as 00000.png and so on by their index.
+pub fn write_files(model: &Model, plan: &Plan, images: &Images, out: &Path) -> Result<Vec<String>> {
+    let mut written = Vec::new();
+    for index in 0..plan.classes.len() {
+        let settings = settings(model, plan, index);
+        let text = serde_json::to_string(&settings)?;
+        let png = encode_png(
+            images.image(index),
+            images.size,
+            images.size,
+            images.channels,
+            Some((KEYWORD, &text)),
+        )?;
+        let path = out.join(format!("{:05}.png", settings.image));
+        write_atomic(&path, &png)?;
+        written.push(path.display().to_string());
+    }
+    Ok(written)
+}
+
+/// All images on one PNG, which carries the settings of each.
+pub fn sheet(model: &Model, plan: &Plan, images: &Images, grid: &Grid) -> Result<Vec<u8>> {
+    let settings: Vec<_> = (0..plan.classes.len())
+        .map(|i| settings(model, plan, i))
+        .collect();
+    let text = serde_json::to_string(&settings)?;
+    let sheet = grid.lay_out(&images.pixels, images.size, images.channels);
+    Ok(encode_png(
+        &sheet.pixels,
+        sheet.width,
+        sheet.height,
+        3,
+        Some((KEYWORD, &text)),
+    )?)
+}
+
+/// The most columns of a grid with a column a class. Of a thousand classes nobody looks at all.
+pub const MAX_COLUMNS: usize = 32;
+
+/// The grid that training shows: a column a class, `rows` images of each, with the model's own
+/// settings; of more than [`MAX_COLUMNS`] classes the first. The same seed at every step of a
+/// training shows the same images as they mature.
+pub fn class_grid(model: &Model, rows: usize, seed: u64) -> Result<Vec<u8>> {
+    let columns = model.config().classes.len().min(MAX_COLUMNS);
+    let classes = (0..columns as u64).map(ClassName::Id).cycle();
+    let mut request = Request::new(classes.take(columns * rows).collect());
+    request.seed = seed;
+    let plan = model.plan(&request)?;
+    let images = draw(model, &plan, 24, &mut |_, _| {})?;
+    sheet(model, &plan, &images, &Grid::new(columns, images.size))
+}

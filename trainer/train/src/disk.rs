@@ -1,0 +1,80 @@
+//! Is there room for the checkpoints?
+
+use std::path::Path;
+
+use anyhow::{Result, bail};
+
+use crate::checkpoint::{self, KEEP};
+use freeguide_native::tell;
+
+/// What else a run folder takes: metrics, curves, grids and the events for TensorBoard, in bytes.
+const REST: u64 = 32 << 20;
+
+/// Refuses to train where the disk has no room for the checkpoints of a network of `parameters`
+/// parameters with `averages` averages. `checkpoints` is their folder, below `out`.
+pub fn check(out: &Path, checkpoints: &Path, parameters: u64, averages: usize) -> Result<()> {
+    let size = checkpoint_bytes(parameters, averages);
+    // A new one is written before the oldest goes.
+    let there = checkpoint::list(checkpoints)?.len().min(KEEP + 1);
+    let needed = size.saturating_mul((KEEP + 1 - there) as u64) + REST;
+    match fs4::available_space(out) {
+        Ok(free) if free < needed => bail!(
+            "the disk of {} has {} free, and the checkpoints take {} ({} at most, of {} each): make room, or choose another --out",
+            out.display(),
+            size_for_people(free),
+            size_for_people(needed),
+            KEEP + 1,
+            size_for_people(size),
+        ),
+        Ok(_) => Ok(()),
+        Err(error) => {
+            tell!(
+                "warning: cannot tell how much room the disk of {} has: {error}",
+                out.display()
+            );
+            Ok(())
+        }
+    }
+}
+
+/// The weights, their averages and AdamW's two moments, in f32.
+fn checkpoint_bytes(parameters: u64, averages: usize) -> u64 {
+    parameters.saturating_mul(4 * (3 + averages as u64))
+}
+
+/// A size in the unit that gives it the fewest digits: `12.5 MB`.
+fn size_for_people(bytes: u64) -> String {
+    let mut size = bytes as f64;
+    let mut units = ["B", "kB", "MB", "GB", "TB", "PB", "EB"].into_iter();
+    let mut unit = units.next();
+    while size >= 1000.0 {
+        match units.next() {
+            Some(larger) => (size, unit) = (size / 1000.0, Some(larger)),
+            None => break,
+        }
+    }
+    format!("{size:.1} {}", unit.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_few_digits() {
+        let sizes = [0, 999, 1000, 25_526_424, u64::MAX].map(size_for_people);
+        assert_eq!(sizes, ["0.0 B", "999.0 B", "1.0 kB", "25.5 MB", "18.4 EB"]);
+    }
+
+    #[test]
+    fn a_network_that_fills_any_disk_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path();
+        check(place, &place.join("checkpoints"), 53_000, 2).unwrap();
+        let error = check(place, &place.join("checkpoints"), u64::MAX / 100, 2).unwrap_err();
+        let error = error.to_string();
+        for word in ["free", "the checkpoints take", "another --out"] {
+            assert!(error.contains(word), "{error}");
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! The model that a run has come to.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Result, bail};
+use burn::tensor::Device;
+use freeguide::bundle::{
+    Config, Diffusion, FORMAT_VERSION, ImageShape, Model, Network, Provenance, WRITTEN_BY,
+    WeightKind,
+};
+
+use crate::checkpoint::Average;
+use crate::run_folder::RunFolder;
+use crate::run_info::RunInfo;
+use freeguide_native::tell;
+use freeguide_recipe::Recipe;
+
+/// The configuration of a bundle of this run, without its weights, which are the average of this
+/// decay.
+pub fn config(recipe: &Recipe, info: &RunInfo, steps: u64, ema_decay: f64) -> Config {
+    let mut config = Config {
+        format_version: FORMAT_VERSION,
+        written_by: WRITTEN_BY.to_owned(),
+        name: recipe.name.clone(),
+        image: ImageShape {
+            size: recipe.data.size as usize,
+            channels: recipe.data.channels as usize,
+        },
+        classes: info.classes.iter().collect(),
+        null_class: true,
+        network: Network::UNet(recipe.network.clone()),
+        diffusion: Diffusion {
+            target: recipe.diffusion.target,
+            log_snr: recipe.diffusion.log_snr,
+        },
+        sampling: recipe.sampling.clone(),
+        weights: Vec::new(),
+        provenance: Provenance {
+            dataset: recipe.provenance.dataset.clone(),
+            license: recipe.provenance.license.clone(),
+            attribution: recipe.provenance.attribution.clone(),
+            recipe: recipe.name.clone(),
+            steps,
+            images_seen: steps * recipe.train.batch as u64,
+            p_uncond: recipe.diffusion.p_uncond,
+            ema_decay,
+            parameters: info.parameters,
+            metrics: BTreeMap::new(),
+        },
+    };
+    config.format_version = config.least_version(WeightKind::Floats);
+    config
+}
+
+/// The model of the last checkpoint of the run in `run`: the average of decay `ema`, or the recipe's
+/// first. Its configuration lists no weights files yet.
+pub fn last_checkpoint(run: &Path, ema: Option<f64>) -> Result<Model> {
+    let folder = RunFolder::new(run);
+    let (info, recipe) = (folder.info()?, folder.recipe()?);
+    let device = Device::flex();
+    let like = recipe.network.init(
+        recipe.data.size as usize,
+        recipe.data.channels as usize,
+        info.classes.len(),
+        &device,
+    );
+    let mut report = |line: String| tell!("warning: {line}");
+    let found = Average::load_latest(&folder.checkpoints(), &like, &recipe, ema, &mut report)?;
+    let Some(average) = found else {
+        bail!(
+            "{} holds no checkpoint yet: train longer, or with a smaller train.checkpoint_every",
+            run.display()
+        );
+    };
+    let config = config(&recipe, &info, average.step, average.decay);
+    Ok(Model::new(config, average.network, device))
+}

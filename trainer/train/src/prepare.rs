@@ -1,0 +1,113 @@
+//! What a step needs from the host, made ready ahead of the device: images, and everything that is drawn at random.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use freeguide::training::{Draw, Objective, Order, Part, flips};
+
+use crate::distributed::Ranks;
+use freeguide_data::{Ahead, DataError, TrainingSet};
+use freeguide_recipe::Recipe;
+
+/// Steps that are made ready before the device asks for them.
+const DEPTH: usize = 3;
+
+/// A part of a batch, ready for the device.
+pub struct Prepared {
+    /// Which images of the batch these are.
+    pub images: Range<usize>,
+    /// Their values, `[images, channels, size, size]` in [−1, 1].
+    pub values: Vec<f32>,
+    /// Noise levels, noise and classes.
+    pub draw: Draw,
+}
+
+/// Steps, made ready ahead of the device.
+pub type Steps = Ahead<Result<Vec<Prepared>, DataError>>;
+
+/// Makes steps ready, each a function of the seed, its number and the data set.
+struct Preparer {
+    dataset: Arc<TrainingSet>,
+    objective: Objective,
+    order: Order,
+    seed: u64,
+    flip: bool,
+    batch: usize,
+    /// The images of every batch that this process computes.
+    share: Range<usize>,
+    /// How many it computes at a time.
+    at_a_time: usize,
+}
+
+/// The parts of the steps from `first` on, made ready by a thread.
+///
+/// # Errors
+/// If the system gives no thread.
+pub fn prepare(
+    recipe: &Recipe,
+    dataset: &Arc<TrainingSet>,
+    ranks: &Ranks,
+    first: u64,
+) -> std::io::Result<Steps> {
+    let train = &recipe.train;
+    let share = ranks.share(train.batch);
+    let mut preparer = Preparer {
+        dataset: Arc::clone(dataset),
+        objective: recipe.objective(),
+        order: Order::new(train.seed, dataset.len()),
+        seed: train.seed,
+        flip: recipe.data.flip,
+        batch: train.batch,
+        at_a_time: share.len().div_ceil(train.accumulate).max(1),
+        share,
+    };
+    Ahead::start(first..train.steps, DEPTH, move |step| preparer.step(step))
+}
+
+impl Preparer {
+    fn step(&mut self, step: u64) -> Result<Vec<Prepared>, DataError> {
+        let batch = self.order.batch(step, self.batch);
+        let flips = match self.flip {
+            true => flips(self.seed, step as u32, self.batch),
+            false => vec![false; self.batch],
+        };
+        self.share
+            .clone()
+            .step_by(self.at_a_time)
+            .map(|first| {
+                let images = first..(first + self.at_a_time).min(self.share.end);
+                self.part(
+                    step as u32,
+                    &batch[images.clone()],
+                    &flips[images.clone()],
+                    images,
+                )
+            })
+            .collect()
+    }
+
+    fn part(
+        &self,
+        step: u32,
+        chosen: &[usize],
+        flips: &[bool],
+        images: Range<usize>,
+    ) -> Result<Prepared, DataError> {
+        let loaded = self.dataset.batch(chosen, flips)?;
+        let part = Part {
+            seed: self.seed,
+            step,
+            batch: self.batch,
+            images: images.clone(),
+        };
+        let null = self.dataset.classes.len() as u32;
+        let draw = self
+            .objective
+            .draw(&part, &loaded.labels, null, self.dataset.image_len());
+        Ok(Prepared {
+            images,
+            values: loaded.values,
+            draw,
+        })
+    }
+}

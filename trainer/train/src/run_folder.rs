@@ -1,0 +1,177 @@
+//! The run folder: everything that a training leaves behind and goes on from.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use crate::metric::Metric;
+use crate::run_info::RunInfo;
+use freeguide_native::files::{create_folder, write_atomic};
+use freeguide_recipe::Recipe;
+
+/// The files of a run.
+///
+/// ```text
+/// recipe.toml     the recipe as it was run, with every --set and every default
+/// run.json        data set, classes, every start with its command and versions
+/// metrics.jsonl   a line every few steps
+/// tensorboard/    the same and the grids as event files, one for each start
+/// loss.png        the loss curve
+/// samples/        data.png, images as the network sees them; a grid of samples at intervals
+/// checkpoints/    the last two
+/// ```
+#[derive(Debug, Clone)]
+pub struct RunFolder(PathBuf);
+
+impl RunFolder {
+    /// The folder at `path`.
+    pub fn new(path: &Path) -> Self {
+        Self(path.to_owned())
+    }
+
+    /// Makes the folder and writes `recipe.toml` and `run.json`, at the beginning and again where a
+    /// run goes on: what may change in between, such as the number of steps, is written down too.
+    pub fn create(&self, recipe: &Recipe, info: &RunInfo) -> Result<()> {
+        create_folder(&self.samples())?;
+        self.put("recipe.toml", recipe.to_toml()?.as_bytes())?;
+        self.put("run.json", &serde_json::to_vec_pretty(info)?)
+    }
+
+    /// Whether a training has begun here.
+    pub fn is_begun(&self) -> bool {
+        self.0.join("run.json").exists() || self.checkpoints().exists()
+    }
+
+    /// The recipe that the run was started with.
+    pub fn recipe(&self) -> Result<Recipe> {
+        Recipe::load(&self.0.join("recipe.toml"), &[])
+    }
+
+    /// What the run was started on.
+    pub fn info(&self) -> Result<RunInfo> {
+        let path = self.0.join("run.json");
+        let text = fs::read_to_string(&path).with_context(|| {
+            format!(
+                "{} is not a run folder: cannot read {}",
+                self.0.display(),
+                path.display()
+            )
+        })?;
+        serde_json::from_str(&text)
+            .with_context(|| format!("{} cannot be understood", path.display()))
+    }
+
+    /// Refuses to go on with a recipe or with data that would make another model; other data with
+    /// the same classes may be allowed.
+    pub fn check_resumable(
+        &self,
+        recipe: &Recipe,
+        was: &RunInfo,
+        info: &RunInfo,
+        allow_other_data: bool,
+    ) -> Result<()> {
+        let old = self.recipe()?;
+        if was.classes != info.classes {
+            bail!(
+                "the classes of the data set, {}, are not those that this run was started on, {}; train into another --out, with --init for the weights",
+                info.classes.join(", "),
+                was.classes.join(", ")
+            );
+        }
+        if was.data_fingerprint != info.data_fingerprint && !allow_other_data {
+            bail!(
+                "the data set is not the one that this run was started on: its fingerprint is {}, that of {} was {}; train into another --out, or go on with it all the same by --allow-other-data",
+                info.data_fingerprint,
+                was.data.display(),
+                was.data_fingerprint
+            );
+        }
+        if let Some(init) = &info.init
+            && was
+                .init
+                .as_ref()
+                .is_none_or(|was| was.sha256 != init.sha256)
+        {
+            bail!(
+                "this run did not begin at the model in {}; train into another --out",
+                init.model.display()
+            );
+        }
+        for (section, same) in [
+            ("data", old.data.same_images(&recipe.data)),
+            ("network", old.network == recipe.network),
+            ("diffusion", old.diffusion == recipe.diffusion),
+        ] {
+            if !same {
+                bail!(
+                    "[{section}] of the recipe is not what this run was started with; train into another --out"
+                );
+            }
+        }
+        if (old.train.seed, old.train.batch) != (recipe.train.seed, recipe.train.batch) {
+            bail!(
+                "train.seed and train.batch cannot change within a run; train into another --out"
+            );
+        }
+        Ok(())
+    }
+
+    /// The folder of checkpoints.
+    pub fn checkpoints(&self) -> PathBuf {
+        self.0.join("checkpoints")
+    }
+
+    /// The folder of sample grids.
+    pub fn samples(&self) -> PathBuf {
+        self.0.join("samples")
+    }
+
+    /// The folder of event files.
+    pub fn events(&self) -> PathBuf {
+        self.0.join("tensorboard")
+    }
+
+    /// Writes a file of the run, whole or not at all.
+    pub fn put(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        write_atomic(&self.0.join(name), bytes)
+    }
+
+    /// The metrics up to and including `step`. Lines after it, of steps that are to be repeated,
+    /// are cut off the file, and so is a line that was torn by a kill.
+    pub fn rewind_metrics(&self, step: u64) -> Result<Vec<Metric>> {
+        let path = self.metrics_path();
+        let mut kept = Vec::new();
+        if let Ok(file) = File::open(&path) {
+            for line in BufReader::new(file).lines() {
+                match serde_json::from_str::<Metric>(&line?) {
+                    Ok(metric) if metric.step <= step => kept.push(metric),
+                    _ => break,
+                }
+            }
+        }
+        let lines = kept
+            .iter()
+            .map(|m| Ok(serde_json::to_string(m)? + "\n"))
+            .collect::<Result<String>>()?;
+        self.put("metrics.jsonl", lines.as_bytes())?;
+        Ok(kept)
+    }
+
+    /// Appends a line to the metrics.
+    pub fn log(&self, metric: &Metric) -> Result<()> {
+        let line = serde_json::to_string(metric)? + "\n";
+        let path = self.metrics_path();
+        OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .and_then(|mut file| file.write_all(line.as_bytes()))
+            .with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    fn metrics_path(&self) -> PathBuf {
+        self.0.join("metrics.jsonl")
+    }
+}

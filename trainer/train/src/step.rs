@@ -1,0 +1,154 @@
+//! One step of Algorithm 1: the gradient of a batch, in parts, and what the optimiser makes of it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use burn::optim::GradientsParams;
+use burn::tensor::{Device, Tensor, TensorData};
+use freeguide::network::UNet;
+use freeguide::training::Objective;
+
+use crate::clip::clip_global_norm;
+use crate::distributed::Ranks;
+use crate::precision::{GradientSum, working_copy};
+use crate::prepare::{Prepared, Steps};
+use crate::state::State;
+use crate::window::Waits;
+use freeguide_recipe::Recipe;
+
+/// Takes steps.
+pub struct Stepper<'a> {
+    recipe: &'a Recipe,
+    ranks: &'a Ranks,
+    stop: &'a AtomicBool,
+    objective: Objective,
+    device: Device,
+    steps: Steps,
+    exchanging: Duration,
+}
+
+/// What a step leaves behind, still on the device.
+pub struct Stepped {
+    /// The mean loss of the batch.
+    pub loss: Tensor<1>,
+    /// The norm of its gradient before clipping.
+    pub norm: Option<Tensor<1>>,
+    /// Whether somebody wants the training to stop after this step; the same on all ranks.
+    pub stopping: bool,
+}
+
+impl<'a> Stepper<'a> {
+    /// `device` is the one with gradients. `steps` begin at the one to take first.
+    pub fn new(
+        recipe: &'a Recipe,
+        ranks: &'a Ranks,
+        stop: &'a AtomicBool,
+        device: Device,
+        steps: Steps,
+    ) -> Self {
+        Self {
+            recipe,
+            ranks,
+            stop,
+            objective: recipe.objective(),
+            device,
+            steps,
+            exchanging: Duration::ZERO,
+        }
+    }
+
+    /// How long the steps so far have waited for data, and for the other ranks.
+    pub fn waits(&self) -> Waits {
+        Waits {
+            data: self.steps.waited(),
+            ranks: (self.ranks.size() > 1).then_some(self.exchanging),
+        }
+    }
+
+    /// Takes the next step with this learning rate.
+    pub fn step(&mut self, state: &mut State, rate: f64) -> Result<Stepped> {
+        let train = &self.recipe.train;
+        let parts = self
+            .steps
+            .next()
+            .context("there are no more steps to take")??;
+        let network = working_copy(train.precision, &state.network);
+        let scale = state.loss_scale.map_or(1.0, |scale| scale.factor);
+        let mut sum = GradientSum::new(1.0 / scale);
+        let mut losses = Vec::new();
+        for part in parts {
+            let (loss, gradients) = self.part(&network, part, state.step as u32, scale);
+            sum.add(&network, gradients);
+            losses.push(loss);
+        }
+        let mut loss = match losses.len() {
+            1 => losses.remove(0),
+            _ => Tensor::cat(losses, 0).sum(),
+        };
+        let mut gradients = sum.finish();
+        let mut stopping = self.stop.load(Ordering::Relaxed);
+        if self.ranks.size() > 1 {
+            let own = loss.clone().try_into_data().context("the device failed")?;
+            let own = own.iter::<f32>().sum();
+            let (together, took) =
+                self.ranks
+                    .sum_step(&state.network, &gradients, own, stopping)?;
+            self.exchanging += took;
+            (gradients, stopping) = (together.gradients, together.stopping);
+            loss = Tensor::from_floats([together.loss], &loss.device());
+        }
+        let (gradients, norm) = clip_global_norm(&state.network, gradients, train.clip_norm);
+        // Reading the norm waits for the device, which only a loss that is scaled makes necessary.
+        let mut usable = true;
+        if let (Some(scale), Some(norm)) = (&mut state.loss_scale, &norm) {
+            let norm = norm.clone().try_into_data().context("the device failed")?;
+            usable = norm.iter::<f32>().all(f32::is_finite);
+            scale.update(usable)?;
+        }
+        state.step += 1;
+        if usable {
+            state.network = state.optimizer.step(rate, state.network.clone(), gradients);
+            for average in &mut state.averages {
+                average.update(&state.network, state.step);
+            }
+        }
+        Ok(Stepped {
+            loss,
+            norm: norm.filter(|_| usable),
+            stopping,
+        })
+    }
+
+    /// The share of some images of a batch in its mean loss and in the gradient of that, the latter
+    /// times `scale`.
+    fn part(
+        &self,
+        network: &UNet,
+        part: Prepared,
+        step: u32,
+        scale: f64,
+    ) -> (Tensor<1>, GradientsParams) {
+        let (seed, batch) = (self.recipe.train.seed, self.recipe.train.batch);
+        let data = &self.recipe.data;
+        let (size, channels) = (data.size as usize, data.channels as usize);
+        let Prepared {
+            images,
+            values,
+            draw,
+        } = part;
+        let x = TensorData::new(values, [images.len(), channels, size, size]);
+        let x = Tensor::<4>::from_data(x, &self.device);
+        let denoiser = network.with_dropout(seed, step, images.start);
+        let mut loss = self.objective.loss(&denoiser, x, draw);
+        if images.len() < batch {
+            loss = loss * (images.len() as f64 / batch as f64);
+        }
+        let scaled = match scale {
+            1.0 => loss.clone(),
+            _ => loss.clone() * scale,
+        };
+        let gradients = GradientsParams::from_grads(scaled.backward(), network);
+        (loss.inner(), gradients)
+    }
+}

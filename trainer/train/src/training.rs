@@ -1,0 +1,312 @@
+//! The loop of a training.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use anyhow::{Context, Result, bail};
+use burn::module::Module;
+use burn::tensor::Device;
+use freeguide::bundle::{Model, WRITTEN_BY, parameters};
+use freeguide::network::UNet;
+
+use freeguide_data::TrainingSet;
+use freeguide_native::{sample, tell};
+use freeguide_recipe::Recipe;
+
+use crate::checkpoint::Checkpoint;
+use crate::data_grid::data_grid;
+use crate::distributed::{Ranks, digest};
+use crate::events::Events;
+use crate::lock::Lock;
+use crate::loss_curve::LossCurve;
+use crate::metric::Metric;
+use crate::progress::{Display, Progress};
+use crate::run_folder::RunFolder;
+use crate::run_info::{Init, RunInfo, Start};
+use crate::state::{State, diverged};
+use crate::step::Stepper;
+use crate::window::Window;
+use crate::{disk, init, model, precision, prepare, schedule};
+
+/// A training that is about to begin or to go on.
+///
+/// Of several ranks the first alone writes and talks.
+pub struct Training<'a> {
+    /// The processes that train together.
+    pub ranks: &'a Ranks,
+    /// The recipe, with everything set.
+    pub recipe: Recipe,
+    /// The data set.
+    pub dataset: Arc<TrainingSet>,
+    /// Where the data set was.
+    pub data_path: PathBuf,
+    /// The run folder.
+    pub out: PathBuf,
+    /// Whether to go on where the run in `out` stopped.
+    pub resume: bool,
+    /// Whether to go on although the data set is another.
+    pub allow_other_data: bool,
+    /// The bundle to begin at, with where it was; `None` begins at random weights.
+    pub init: Option<(PathBuf, Model)>,
+    /// The device, without gradients.
+    pub device: Device,
+    /// What it was called.
+    pub device_name: String,
+    /// What the terminal shows.
+    pub display: Display,
+    /// Set from outside to save and leave.
+    pub stop: Arc<AtomicBool>,
+}
+
+/// How a training ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// All steps are taken.
+    Finished,
+    /// It was asked to stop, and has saved a checkpoint at this step.
+    Stopped(u64),
+}
+
+/// Steps between two lines of metrics. Reading the loss waits for the device.
+const METRIC_EVERY: u64 = 10;
+
+impl Training<'_> {
+    /// Trains until the recipe's steps are taken or somebody asks to stop.
+    pub fn run(self) -> Result<Outcome> {
+        let folder = RunFolder::new(&self.out);
+        let first = self.ranks.is_first();
+        match (self.resume, folder.is_begun()) {
+            (true, false) => bail!("there is no training in {} to resume", self.out.display()),
+            // Another rank may find what the first has just begun.
+            (false, true) if first => bail!(
+                "{} already holds a training: go on with --resume, or choose another --out",
+                self.out.display()
+            ),
+            _ => {}
+        }
+        let _lock = match first {
+            true => Some(Lock::take(&self.out)?),
+            false => None,
+        };
+        let (mut state, mut metrics) = self.begin(&folder)?;
+        let (recipe, train) = (&self.recipe, &self.recipe.train);
+        let mut events = match first {
+            true => Some(Events::begin(&folder.events(), state.step)?),
+            false => None,
+        };
+        let steps = prepare::prepare(recipe, &self.dataset, self.ranks, state.step)
+            .context("cannot start a thread that prepares batches")?;
+        let device = self.training_device();
+        let mut stepper = Stepper::new(recipe, self.ranks, &self.stop, device, steps);
+        let mut progress = Progress::new(
+            train.steps,
+            state.step,
+            train.batch,
+            self.display,
+            &self.out,
+        )?;
+        let mut window = Window::new();
+
+        while state.step < train.steps {
+            let rate = schedule::learning_rate(train, state.step);
+            let stepped = stepper.step(&mut state, rate)?;
+            let stopping = stepped.stopping;
+            window.add(stepped);
+            progress.step(state.step);
+            for warning in self.dataset.take_warnings() {
+                progress.warning(warning);
+            }
+
+            let last = state.step == train.steps;
+            let saving = last || stopping || state.step % train.checkpoint_every == 0;
+            // Before a checkpoint too: one of a network that has diverged must not push out one
+            // that was good.
+            if saving || state.step % METRIC_EVERY == 0 {
+                let metric = window.close(state.step, rate, train.batch, stepper.waits())?;
+                if !metric.loss.is_finite() || !metric.gradient_norm.is_finite() {
+                    bail!(diverged(state.step));
+                }
+                if let Some(events) = &mut events {
+                    folder.log(&metric)?;
+                    events.metric(&metric)?;
+                }
+                progress.update(&metric);
+                metrics.push(metric);
+            }
+            if saving {
+                state.agree(self.ranks)?;
+                if first {
+                    state.save(&folder)?;
+                }
+            }
+            if let Some(events) = &mut events
+                && (last || state.step % train.sample_every == 0)
+            {
+                let grid = self.show(&folder, &state, &metrics, events)?;
+                progress.grid(state.step, &self.out.join(grid));
+                window.restart_clock();
+            }
+            if stopping && !last {
+                progress.finish();
+                return Ok(Outcome::Stopped(state.step));
+            }
+        }
+        progress.finish();
+        Ok(Outcome::Finished)
+    }
+
+    /// A fresh state, or that of the last checkpoint, with the metrics so far.
+    fn begin(&self, folder: &RunFolder) -> Result<(State, Vec<Metric>)> {
+        let recipe = &self.recipe;
+        precision::check(recipe.train.precision, &self.device)?;
+        let device = self.training_device();
+        // Initial weights are the only thing that the device's own generator draws.
+        device.seed(recipe.train.seed);
+        let network = recipe.network.init(
+            recipe.data.size as usize,
+            recipe.data.channels as usize,
+            self.dataset.classes.len(),
+            &device,
+        );
+        // Parameters are allocated when they are first used: these are only counted.
+        let parameters = parameters(&network)
+            .iter()
+            .map(|p| p.shape.iter().product::<usize>() as u64)
+            .sum();
+        let averages = recipe.train.ema_decay.all().len();
+        let first = self.ranks.is_first();
+        if first {
+            disk::check(&self.out, &folder.checkpoints(), parameters, averages)?;
+        }
+        let network = network.materialize();
+
+        let mut info = RunInfo {
+            written_by: WRITTEN_BY.to_owned(),
+            data: self.data_path.clone(),
+            data_fingerprint: self.dataset.fingerprint()?,
+            classes: self.dataset.classes.clone(),
+            class_counts: self.dataset.class_counts(),
+            parameters,
+            init: self
+                .init
+                .as_ref()
+                .map(|(path, model)| Init::of(path, model)),
+            starts: Vec::new(),
+        };
+        self.ranks
+            .agree("the recipe", digest(recipe.to_toml()?.as_bytes()))?;
+        self.ranks
+            .agree("the data set", digest(info.data_fingerprint.as_bytes()))?;
+        if !self.resume {
+            let network = self.fine_tune(network)?;
+            let state = State::fresh(network, recipe);
+            state.agree(self.ranks)?;
+            if !first {
+                return Ok((state, Vec::new()));
+            }
+            info.starts.push(Start::now(0, &self.device_name));
+            folder.create(recipe, &info)?;
+            folder.put("samples/data.png", &data_grid(&self.dataset, 8)?)?;
+            folder.rewind_metrics(0)?;
+            return Ok((state, Vec::new()));
+        }
+
+        let was = folder.info()?;
+        folder.check_resumable(recipe, &was, &info, self.allow_other_data)?;
+        let mut report = |line: String| {
+            if first {
+                tell!("warning: {line}");
+            }
+        };
+        let found = Checkpoint::load_latest(&folder.checkpoints(), &network, recipe, &mut report)?;
+        let state = match found {
+            Some(checkpoint) => State::resume(checkpoint, recipe),
+            None => {
+                if let (Some(init), None) = (&was.init, &self.init) {
+                    bail!(
+                        "there is no checkpoint yet in {}, whose training began at a model: begin again with --init {}",
+                        self.out.display(),
+                        init.model.display()
+                    );
+                }
+                report(format!(
+                    "no checkpoint yet in {}: starting from the beginning",
+                    self.out.display()
+                ));
+                State::fresh(self.fine_tune(network)?, recipe)
+            }
+        };
+        state.agree(self.ranks)?;
+        if !first {
+            return Ok((state, Vec::new()));
+        }
+        if state.step > 0 && self.display != Display::Quiet {
+            tell!("going on from step {}", state.step);
+        }
+        info.init = was.init;
+        info.starts = was.starts;
+        info.starts.push(Start::now(state.step, &self.device_name));
+        folder.create(recipe, &info)?;
+        let metrics = folder.rewind_metrics(state.step)?;
+        Ok((state, metrics))
+    }
+
+    /// The fresh network, or with the weights of the model to begin at.
+    fn fine_tune(&self, network: UNet) -> Result<UNet> {
+        let Some((_, model)) = &self.init else {
+            return Ok(network);
+        };
+        let classes = &self.dataset.classes;
+        let (network, taken) = init::fine_tune(network, model, &self.recipe, classes)?;
+        if self.display != Display::Quiet {
+            tell!(
+                "fine-tuning {}{}: {} classes keep their embedding, {} are new",
+                model.config().name,
+                match taken.growth {
+                    1 => String::new(),
+                    times => format!(", grown {times} times"),
+                },
+                taken.kept,
+                taken.new
+            );
+        }
+        Ok(network)
+    }
+
+    /// The device with gradients.
+    fn training_device(&self) -> Device {
+        let device = self.device.clone().autodiff();
+        match self.recipe.train.gradient_checkpointing {
+            true => device.gradient_checkpointing(),
+            false => device,
+        }
+    }
+
+    /// Writes the sample grid and the loss curve. Returns the grid's name.
+    fn show(
+        &self,
+        folder: &RunFolder,
+        state: &State,
+        metrics: &[Metric],
+        events: &mut Events,
+    ) -> Result<String> {
+        let recipe = &self.recipe;
+        let decay = recipe.train.ema_decay.first();
+        let config = model::config(recipe, &folder.info()?, state.step, decay);
+        let model = Model::new(config, state.average(), self.device.clone());
+        let png = sample::class_grid(&model, 8, recipe.train.seed)?;
+        let grid = format!("samples/step-{:08}.png", state.step);
+        folder.put(&grid, &png)?;
+        events.picture(state.step, "samples", &png)?;
+        let losses: Vec<(u64, f32)> = metrics.iter().map(|m| (m.step, m.loss as f32)).collect();
+        let title = format!("{} · training loss", recipe.name);
+        let curve = LossCurve {
+            title: &title,
+            training: &losses,
+            validation: &[],
+        };
+        folder.put("loss.png", &curve.to_png()?)?;
+        Ok(grid)
+    }
+}
