@@ -1,9 +1,12 @@
 // GPUs that are not as they should be: each leads to the next choice, with the reason said, and to the CPU's picture.
 import assert from "node:assert/strict";
-import { test } from "node:test";
-import { difference, drawIn, folderUrl } from "./engines.mjs";
+import { after, test } from "node:test";
+import { difference, drawIn } from "./engines.mjs";
+import { scaledBundle } from "./scaled-bundle.mjs";
 
-const models = [folderUrl("models/emoji16")];
+const bundle = await scaledBundle(1);
+after(() => bundle.remove());
+const models = [bundle.url];
 const run = { classes: [0], guidance: 2, steps: 2, sampler: "ddim", seed: 7 };
 const onCpu = (await drawIn("node", { models, options: { device: "cpu" }, run })).drawn[0];
 

@@ -25,13 +25,13 @@ export function countWork() {
   return counts;
 }
 
-/** `object` with other properties; its methods are those of the object itself. */
+/** `object` with other properties, which may be changed; its methods are those of the object itself. */
 function changed(object, others) {
-  return new Proxy(object, {
+  return new Proxy(others, {
     get(target, name) {
-      if (Object.hasOwn(others, name)) return others[name];
-      const value = Reflect.get(target, name, target);
-      return typeof value === "function" ? value.bind(target) : value;
+      if (Object.hasOwn(target, name)) return target[name];
+      const value = Reflect.get(object, name, object);
+      return typeof value === "function" ? value.bind(object) : value;
     },
   });
 }

@@ -1,10 +1,13 @@
 // The GPU that each engine has, or is given: `device: "auto"` as in a browser, nothing global left behind, no process that
 // dies or does not end.
 import assert from "node:assert/strict";
-import { test } from "node:test";
-import { difference, drawIn, folderUrl, isHere } from "./engines.mjs";
+import { after, test } from "node:test";
+import { difference, drawIn, isHere } from "./engines.mjs";
+import { scaledBundle } from "./scaled-bundle.mjs";
 
-const models = [folderUrl("models/emoji16")];
+const bundle = await scaledBundle(1);
+after(() => bundle.remove());
+const models = [bundle.url];
 const run = { classes: [0], guidance: 2, steps: 12, sampler: "ddim", seed: 7 };
 const onCpu = (await drawIn("node", { models, options: { device: "cpu" }, run })).drawn[0];
 
@@ -19,7 +22,7 @@ async function drawOne(engine, told, seconds) {
 for (const engine of ["node", "deno", "bun"]) {
   const here = { skip: !isHere(engine) && `${engine} is not installed` };
 
-  test(`${engine}: auto prepares a GPU beside the CPU, and draws the CPU's picture`, { ...here, skip: here.skip || (engine === "bun" && "npm's webgpu does not load there") }, async () => {
+  test(`${engine}: auto prepares a GPU beside the CPU, and draws the CPU's picture`, here, async () => {
     const { device, pictures, globals, phases } = await drawOne(engine, { gpu: true, fault: "real", settle: true });
     assert.deepEqual(device.refused.filter(({ kind }) => kind === "cpu"), []);
     assert.ok(phases.includes("gpu"), String(phases));

@@ -185,8 +185,9 @@ export class Runs {
   #took(way: Way, rows: number, milliseconds: number, stepsLeft: number): void {
     const { choice } = this.#ways;
     choice.took(rows, way.name, milliseconds);
-    const { name } = choice.pick(rows);
-    if (name === "webgpu f16" && way.name === name && choice.best(rows, name) * stepsLeft >= WORTH) {
+    const { name, trial } = choice.pick(rows);
+    // Once 16 bits have been found to be the faster way.
+    if (!trial && name === "webgpu f16" && way.name === name && choice.best(rows, name) * stepsLeft >= WORTH) {
       // Another precision is an offer only: without it the run goes on.
       void this.#ways.offerWide(way).catch(() => {});
     }
