@@ -23,8 +23,11 @@ export interface Boundary {
 export interface WasmDevice {
   /** For people: `CPU (WebAssembly SIMD)`, or the adapter's name. */
   readonly name: string;
-  /** Rejects with code `self-test` when the device computes wrongly. */
-  selfTest(): Promise<void>;
+  /**
+   * Rejects with code `self-test` when the device computes wrongly. `half`: tests 16 bits, as they will be used, and 32 only
+   * where there are none or they are wrong; without it 32 are tested as well.
+   */
+  selfTest(half?: boolean): Promise<void>;
   /** Why 16 bits are not used, where the device has them and the self-test in them has failed. */
   readonly halfRefused?: string | undefined;
   free(): void;
@@ -54,7 +57,7 @@ export interface WasmModel {
   plan(requestJson: string): string;
   sample(requestJson: string): WasmRun;
   /** A run of that request that goes on after its step `step`, from what `state` of another one gave, in any instance. */
-  resume(requestJson: string, step: number, state: Float32Array): WasmRun;
+  resume?(requestJson: string, step: number, state: Float32Array): WasmRun;
   /** CPU build: the network's answer to rows that another instance divided off. */
   predict(z: Float32Array, logSnr: number, classes: Uint32Array): Float32Array;
   free(): void;
@@ -77,14 +80,14 @@ export interface WasmRun {
   /** One step; on WebGPU resolves once the work is queued. */
   advance(): Promise<void>;
   /** What `resume` goes on from; empty in the middle of a step. */
-  state(): Promise<Float32Array>;
+  state?(): Promise<Float32Array>;
   /** Of a model in f16: whether the network's answers have been finite so far. Waits for the device. */
   isFinite?(): Promise<boolean>;
   /** RGBA8, image after image, row-major; after the last step `denoised` is the result. */
   images(kind: "denoised" | "latent"): Promise<Uint8Array>;
   /** RGBA8 of the estimates behind the last step: all conditional ones, then all unconditional; those not made are zero. */
   sides(): Promise<Uint8Array>;
-  /** Rows of the next evaluation, 0 after the last. */
+  /** CPU build: rows of the next evaluation, 0 after the last. */
   readonly rows: number;
   /** CPU build: the next evaluation, of all its rows; true once that completes a step. */
   evaluate(): boolean;

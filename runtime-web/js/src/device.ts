@@ -24,6 +24,8 @@ export interface DeviceRequest {
   readonly gpuDevice: GpuDevice | undefined;
   /** Where a copy of the package lies, if not around this module. */
   readonly runtime: string | undefined;
+  /** Whether a GPU shall compute in 16 bits, where it can. */
+  readonly half: boolean;
   readonly signal: AbortSignal;
   readonly onProgress: (progress: LoadProgress) => void;
 }
@@ -70,7 +72,7 @@ async function start(build: Build, request: DeviceRequest, found: FoundAdapter |
     const device = found ? await openGpu(build, boundary, watch, request, found, during) : await watch.guard(() => boundary.Device.open());
     onProgress({ phase: "self-test", loaded: 0, total: undefined, file: undefined, cached: false });
     try {
-      await watch.guard(() => device.selfTest());
+      await watch.guard(() => device.selfTest(found && request.half));
     } catch (thrown) {
       if (!watch.error) device.free();
       throw thrown;

@@ -5,14 +5,13 @@ import { startCpu, startGpu, lookForAdapter, type DeviceRequest, type FoundAdapt
 import { asFreeguideError, DisposedError, type PoisonedError } from "./errors.js";
 import type { Gpu, GpuDevice } from "./gpu.js";
 import { HelperLink, type HelperWorker } from "./helper.js";
-import { checkBatch, type MemoryEstimate } from "./memory.js";
 import type { LoadRequest } from "./protocol.js";
 import { recallTimes, rememberTimes, timesKey } from "./remembered.js";
 import { Sharing } from "./sharing.js";
 import type { DeviceInfo, LoadProgress, RefusedDevice } from "./types.js";
-import { wayName, type Way } from "./way.js";
+import { newWay, type Way } from "./way.js";
 import { Ways } from "./ways.js";
-import { Collector, cachedFiles, loadFiles, loadWeights, type LoadedWeights, type WeightsFile } from "./weights.js";
+import { Collector, cachedFiles, loadFiles, loadWeights, weightBytes, type LoadedWeights, type WeightsFile } from "./weights.js";
 
 /** Weights beyond this are loaded once only: a helper, or a second device, would hold them a second time. */
 const TWICE_BYTES = 128 << 20;
@@ -67,13 +66,13 @@ export class ModelHost {
 
   private constructor(request: HostRequest) {
     this.#request = request;
-    const { builds, gpuDevice, runtime, signal, events } = request;
+    const { builds, gpuDevice, runtime, half, signal, events } = request;
     const onProgress = (progress: LoadProgress): void => {
       if (!this.#preparing) events.progress(progress);
       // Whatever it is that takes its time, the model is there already.
       else events.preparing(progress.phase === "gpu" ? progress : { ...progress, phase: "gpu", loaded: 0, total: undefined });
     };
-    this.#deviceRequest = { builds, gpuDevice: gpuDevice as GpuDevice | undefined, runtime, signal, onProgress };
+    this.#deviceRequest = { builds, gpuDevice: gpuDevice as GpuDevice | undefined, runtime, half, signal, onProgress };
   }
 
   /** Loads a model. Rejects with what is wrong with the bundle, or with the last device there was. */
@@ -237,6 +236,7 @@ export class ModelHost {
         loaded.model.free();
         throw new DisposedError();
       }
+      await this.#prove(started, loaded.model);
       const way = this.#seat(started, loaded);
       if (way.kind === "webgpu") await this.#warm(way);
     } catch (thrown) {
@@ -267,6 +267,12 @@ export class ModelHost {
     return way;
   }
 
+  /** A GPU that was tested in 16 bits is tested in 32 before it computes a model in them. */
+  async #prove({ device, watch, gpu }: StartedDevice, model: Pick<WasmModel, "half">): Promise<void> {
+    const testedInHalf = this.#request.half && gpu?.features.has("shader-f16") && device.halfRefused === undefined;
+    if (testedInHalf && !model.half) await watch.guard(() => device.selfTest(false));
+  }
+
   /** Makes a GPU ready beside the loaded model. What goes wrong is a reason not to use it. */
   async #prepareGpu(found: FoundAdapter, configJson: string, files: readonly WeightsFile[] | undefined): Promise<void> {
     const { half, events, signal } = this.#request;
@@ -279,6 +285,7 @@ export class ModelHost {
       const loaded = await device.watch.guard(() =>
         files ? loadFiles({ ...device, configJson, half }, files) : this.#loadAgain(device, configJson, half),
       );
+      await this.#prove(device, loaded.model);
       const way = newWay("webgpu", loaded.model, device.watch, loaded.memory, device.gpu);
       await this.#warm(way);
       if (this.#closed) {
@@ -323,6 +330,7 @@ export class ModelHost {
     const device = this.#devices.find(({ watch }) => watch === from.watch);
     if (!device) throw new DisposedError();
     const there = this.#ways.get("webgpu f32");
+    if (!there) await this.#prove(device, { half: false });
     const way = there ?? this.#seat(device, await this.#loadAgain(device, await this.#request.config, false));
     if (reason !== undefined && this.#ways.has(from.name)) {
       this.#refused.push({ kind: "webgpu", precision: "f16", code: "device", reason });
@@ -369,12 +377,6 @@ export class ModelHost {
   }
 }
 
-function newWay(kind: Way["kind"], model: WasmModel, watch: Way["watch"], memory: MemoryEstimate, gpu: GpuDevice | undefined): Way {
-  const precision = model.half ? "f16" : "f32";
-  const check = (rows: number, images: number): void => checkBatch(memory, { rows, images }, gpu);
-  return { name: wayName(kind, precision), kind, precision, model, watch, check };
-}
-
 /** The config.json; where it cannot be had, which is the more useful complaint, a device that is starting is not waited for. */
 async function unlessMissing(config: Promise<string>, device: Promise<StartedDevice>): Promise<string> {
   device.catch(() => {}); // awaited by others
@@ -383,15 +385,5 @@ async function unlessMissing(config: Promise<string>, device: Promise<StartedDev
   } catch (thrown) {
     device.then((started) => started.release()).catch(() => {});
     throw thrown;
-  }
-}
-
-/** Bytes of a bundle's weights; 0 where its config.json is none, of which the loader complains. */
-function weightBytes(configJson: string): number {
-  try {
-    const { weights } = JSON.parse(configJson) as { weights: { bytes: number }[] };
-    return weights.reduce((sum, { bytes }) => sum + bytes, 0);
-  } catch {
-    return 0;
   }
 }

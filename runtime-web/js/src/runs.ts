@@ -152,7 +152,7 @@ export class Runs {
     const ways = this.#ways;
     const images = (JSON.parse(job.request) as { classes: unknown[] }).classes.length;
     let seat = (job.seat ??= await ways.begin(job.request, images));
-    const { rows } = seat.run;
+    const { rows } = seat;
     const { way, trial } = ways.pick(rows);
     if (way !== seat.way) seat = await this.#move(job, seat, way);
     const { run } = seat;

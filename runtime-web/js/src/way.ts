@@ -1,5 +1,7 @@
 import type { WasmModel } from "./boundary.js";
 import type { CrashWatch } from "./crash.js";
+import type { GpuDevice } from "./gpu.js";
+import { checkBatch, type MemoryEstimate } from "./memory.js";
 import type { RuntimeKind } from "./runtime-files.js";
 
 /** The name of a way: what it computes on, and in. */
@@ -20,6 +22,13 @@ export interface Way {
 /** The name of the way on that device in that precision. */
 export function wayName(kind: RuntimeKind, precision: "f16" | "f32"): WayName {
   return kind === "cpu" ? "cpu" : `webgpu ${precision}`;
+}
+
+/** The way of a loaded model. */
+export function newWay(kind: RuntimeKind, model: WasmModel, watch: CrashWatch, memory: MemoryEstimate, gpu: GpuDevice | undefined): Way {
+  const precision = model.half ? "f16" : "f32";
+  const check = (rows: number, images: number): void => checkBatch(memory, { rows, images }, gpu);
+  return { name: wayName(kind, precision), kind, precision, model, watch, check };
 }
 
 const words: Record<WayName, string> = {

@@ -6,6 +6,8 @@ import type { Way, WayName } from "./way.js";
 export interface Seated {
   readonly way: Way;
   readonly run: WasmRun;
+  /** The most rows of one of its evaluations. */
+  readonly rows: number;
 }
 
 /** What a run has come to, of which a run of the same request goes on. */
@@ -70,29 +72,31 @@ export class Ways {
     const { rows } = JSON.parse(await any.watch.guard(() => any.model.plan(request))) as { rows: number };
     const { way } = this.pick(rows);
     way.check(rows, images);
-    return { way, run: await way.watch.guard(() => way.model.sample(request)) };
+    return { way, rows, run: await way.watch.guard(() => way.model.sample(request)) };
   }
 
-  /** What a run has come to, where its values are numbers; else undefined. */
+  /** What a run has come to, where its values are numbers and can be had; else undefined. */
   async state({ run, way }: Seated): Promise<RunState | undefined> {
-    if (!(await this.isFinite({ run, way }))) return undefined;
     const { step } = run;
-    return { step, values: await way.watch.guard(() => run.state()) };
+    if (!run.state || !(await this.isFinite({ run, way }))) return undefined;
+    const values = await way.watch.guard(() => run.state?.() ?? new Float32Array());
+    return values.length > 0 ? { step, values } : undefined;
   }
 
   /** Whether a run's values have stayed in the range of its precision. */
-  async isFinite({ run, way }: Seated): Promise<boolean> {
+  async isFinite({ run, way }: Pick<Seated, "run" | "way">): Promise<boolean> {
     if (way.precision !== "f16") return true;
     return way.watch.guard(() => run.isFinite?.() ?? true);
   }
 
   /** The run in another way, from `state` on, from its beginning without one; `from` is not to be used any more. */
   async move(from: Seated, to: Way, request: string, state: RunState | undefined): Promise<Seated> {
+    // Its noise is keyed by seed and step: a run that begins again comes the same way.
     const moved = await to.watch.guard(() =>
-      state ? to.model.resume(request, state.step, state.values) : to.model.sample(request),
+      (state && to.model.resume?.(request, state.step, state.values)) ?? to.model.sample(request),
     );
     if (!from.way.watch.error) from.run.free();
-    return { way: to, run: moved };
+    return { way: to, run: moved, rows: from.rows };
   }
 
   /** The run in 32 bits, whose values have left the range of 16, from the last `state` that was good. */

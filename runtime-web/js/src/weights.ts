@@ -205,3 +205,13 @@ export async function cachedFiles({
   }
   return files;
 }
+
+/** Bytes of a bundle's weights; 0 where its config.json is none, of which the loader complains. */
+export function weightBytes(configJson: string): number {
+  try {
+    const { weights } = JSON.parse(configJson) as { weights: { bytes: number }[] };
+    return weights.reduce((sum, { bytes }) => sum + bytes, 0);
+  } catch {
+    return 0;
+  }
+}

@@ -62,7 +62,7 @@ test("what is remembered is not measured again, and rules a slower GPU out", () 
 let adapters = 0;
 /** A page with a real GPU that is like no other, and a clock that steps of each device move on. */
 function page(t, costs, options = {}) {
-  const requestDevice = async () => ({ lost: new Promise(() => {}), limits: {}, features: new Set() });
+  const requestDevice = async () => ({ lost: new Promise(() => {}), limits: {}, features: new Set(["shader-f16"]) });
   const info = { vendor: `real ${(adapters += 1)}`, ...options.info };
   const gpu = { requestAdapter: async () => ({ info, limits: {}, features: new Set(["timestamp-query"]), requestDevice }) };
   const before = Object.getOwnPropertyDescriptor(globalThis, "navigator");
@@ -159,11 +159,13 @@ test("a long run in 16 bits tries 32 as well, and keeps what is faster", async (
   const model = await loadFake(`${url}/m`, { device: "webgpu" }, both);
   t.after(() => model.dispose());
   assert.equal(model.device.precision, "f16");
+  assert.deepEqual(both.webgpu.ledger.tested, [true], "32 bits are tested only where they are used");
   await model.generate({ classes: [0], guidance: 2, steps: 6 }); // too short
   assert.ok(!ways.includes("webgpu f32"));
   for await (const _ of model.sample({ classes: [0], guidance: 2, steps: 60 }));
   assert.deepEqual(ways.slice(-3), Array(3).fill("webgpu f32"));
   assert.equal(model.device.precision, "f32");
+  assert.deepEqual(both.webgpu.ledger.tested, [true, false]);
   await eventually(() => both.webgpu.ledger.models === 1, "the other precision's memory");
 });
 

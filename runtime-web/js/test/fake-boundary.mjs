@@ -51,7 +51,7 @@ function paint(size, seed, image, classId, guidance, noise) {
  * `notFiniteAtStep` (from which step on a model in 16 bits has lost its values); `ledger` counts what is alive and what was run.
  */
 export function fakeBoundary(options = {}) {
-  const ledger = { devices: 0, loaders: 0, models: 0, runs: 0, steps: 0, active: 0, overlap: false, requests: [], resumed: [] };
+  const ledger = { devices: 0, loaders: 0, models: 0, runs: 0, steps: 0, active: 0, overlap: false, requests: [], resumed: [], tested: [] };
 
   class Device {
     static async open() {
@@ -64,7 +64,8 @@ export function fakeBoundary(options = {}) {
     }
     name = options.name ?? "fake device";
     halfRefused = options.halfRefused;
-    async selfTest() {
+    async selfTest(half) {
+      ledger.tested.push(half ?? "both");
       if (options.failSelfTest) throw options.failSelfTest;
     }
     free() {
@@ -201,7 +202,7 @@ export function fakeBoundary(options = {}) {
         ledger.active -= 1;
         throw new FakeError("device", "the GPU was lost");
       }
-      options.onStep?.(this.#model.half ? "f16" : "f32", this.rows);
+      options.onStep?.(this.#model.half ? "f16" : "f32", JSON.parse(this.#model.plan(JSON.stringify(this.#request))).rows);
       if (options.stepMilliseconds) await new Promise((resolve) => setTimeout(resolve, options.stepMilliseconds));
       this.step = step;
       ledger.steps += 1;
@@ -230,6 +231,8 @@ export function fakeBoundary(options = {}) {
       return out;
     }
     get rows() {
+      if (options.gpu) return undefined; // a GPU shares nothing
+
       return JSON.parse(this.#model.plan(JSON.stringify(this.#request))).rows;
     }
     evaluate() {
