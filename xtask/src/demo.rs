@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::thread;
 
 use anyhow::{Result, anyhow};
+use freeguide_serve::{FileServer, Port};
 
-use crate::server::Server;
 use crate::sh::{root, say};
 use crate::wasm::{self, Build, Tools};
 use crate::{site, tools};
@@ -14,9 +14,9 @@ use crate::{site, tools};
 /// is stopped, so it returns only errors.
 pub fn run(port: u16, webgpu: bool) -> Result<()> {
     // First of all, so that an unusable address is reported before the long build.
-    let server = Server::bind(port)?;
-    let address = server.address()?;
-    let folders = server.folders();
+    let server = FileServer::bind("127.0.0.1", Port::FirstFreeFrom(port))?;
+    let address = server.url();
+    let folders = server.folders().clone();
 
     tools::wasm_target()?;
     let tools = thread::scope(|scope| {
@@ -37,8 +37,8 @@ pub fn run(port: u16, webgpu: bool) -> Result<()> {
     } else {
         build_site("cpu", &[Build::Cpu])
     };
-    folders.add(first?);
-    server.start();
+    folders.add(&first?)?;
+    let serving = thread::spawn(move || server.run());
 
     println!("\n  Open {address}\n");
     if webgpu && !both {
@@ -48,7 +48,7 @@ pub fn run(port: u16, webgpu: bool) -> Result<()> {
             .and_then(|()| build_site("full", &Build::ALL));
         match added {
             Ok(folder) => {
-                folders.add(folder);
+                folders.add(&folder)?;
                 println!("\n  WebGPU is ready: reload {address}\n");
             }
             // The page keeps working on the CPU.
@@ -56,9 +56,9 @@ pub fn run(port: u16, webgpu: bool) -> Result<()> {
         }
     }
     say("serving; stop with Ctrl-C");
-    loop {
-        thread::park();
-    }
+    Ok(serving
+        .join()
+        .map_err(|_| anyhow!("the server panicked"))??)
 }
 
 /// Builds the site with these runtimes into its own folder, so that the one being served does not

@@ -10,7 +10,6 @@ mod datasets;
 mod demo;
 mod package;
 mod python;
-mod server;
 mod sh;
 mod site;
 mod table_exports;

@@ -43,7 +43,7 @@ pub enum Command {
     Import(super::import::Import),
     Inspect(Inspect),
     Devices(Devices),
-    Serve(Serve),
+    Serve(super::serve::Serve),
     Eval(Box<super::eval::Eval>),
     Classifier(super::classifier::Classifier),
     Toy(super::toy::Toy),
@@ -161,20 +161,6 @@ pub struct Devices {
     /// As JSON.
     #[arg(long)]
     pub json: bool,
-}
-
-/// Serve a folder, such as a built site, over HTTP.
-#[derive(Debug, Args)]
-pub struct Serve {
-    /// The folder.
-    #[arg(value_name = "DIR")]
-    pub dir: PathBuf,
-    /// The address to listen on.
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
-    pub host: String,
-    /// The port; unless given, 8080 or the next that is free.
-    #[arg(long, value_name = "N")]
-    pub port: Option<u16>,
 }
 
 #[derive(Debug, Args)]

@@ -10,9 +10,8 @@ use freeguide::bundle::ClassNames;
 use freeguide::settings::{ClassName, Guidance, MAX_IMAGES, Request};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::arguments::{Devices, Inspect, Sample, Serve};
+use crate::arguments::{Devices, Inspect, Sample};
 use crate::inspect_run::inspect_run;
-use crate::serve;
 use freeguide_native::files::{create_folder, write_atomic};
 use freeguide_native::grid::Grid;
 use freeguide_native::output::print_line;
@@ -213,10 +212,5 @@ pub fn devices(arguments: &Devices) -> Result<ExitCode> {
             Some(reason) => print_line(format_args!("{:8} not available: {reason}", device.name))?,
         }
     }
-    Ok(ExitCode::SUCCESS)
-}
-
-pub fn serve(arguments: &Serve) -> Result<ExitCode> {
-    serve::serve(&arguments.dir, &arguments.host, arguments.port)?;
     Ok(ExitCode::SUCCESS)
 }

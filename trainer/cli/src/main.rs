@@ -42,7 +42,7 @@ fn run() -> ExitCode {
         Ok(Command::Import(arguments)) => import::run(&arguments),
         Ok(Command::Inspect(arguments)) => commands::inspect(&arguments),
         Ok(Command::Devices(arguments)) => commands::devices(&arguments),
-        Ok(Command::Serve(arguments)) => commands::serve(&arguments),
+        Ok(Command::Serve(arguments)) => serve::serve(&arguments),
         Ok(Command::Eval(arguments)) => eval::eval(&arguments),
         Ok(Command::Classifier(arguments)) => classifier::classifier(&arguments),
         Ok(Command::Toy(arguments)) => toy::toy(&arguments),

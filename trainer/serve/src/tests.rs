@@ -12,14 +12,15 @@ use tempfile::TempDir;
 
 use super::*;
 
-/// A served folder.
+/// A folder that is being served.
 struct Site {
     folder: TempDir,
     address: SocketAddr,
+    folders: Folders,
     server: Arc<Server>,
 }
 
-/// A parsed answer; names of fields in lower case.
+/// A parsed response, with header names in lower case.
 struct Reply {
     status: u16,
     fields: BTreeMap<String, String>,
@@ -34,10 +35,12 @@ impl Site {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, bytes).unwrap();
         }
-        let server = FileServer::bind(&folder.path().join("site"), "127.0.0.1", Some(0)).unwrap();
+        let server = FileServer::bind("127.0.0.1", Port::Exactly(0)).unwrap();
+        server.folders().add(&folder.path().join("site")).unwrap();
         let site = Self {
             folder,
             address: server.address,
+            folders: server.folders().clone(),
             server: Arc::clone(&server.server),
         };
         thread::spawn(move || server.run());
@@ -164,7 +167,7 @@ fn folders_have_pages() {
     assert_eq!(site.get("/sub/").body, b"sub");
     let reply = site.get("/sub?x=1");
     assert_eq!((reply.status, reply.field("location")), (301, "./sub/"));
-    // Two slashes at the front must not become another host.
+    // Two slashes at the start must not lead to another host.
     assert_eq!(site.get("//sub").field("location"), "./sub/");
     assert_eq!(site.get("/plain/").status, 404);
     assert_eq!(site.get("/").status, 404);
@@ -311,13 +314,35 @@ fn a_visitor_who_goes_away_does_not_stop_the_server() {
 }
 
 #[test]
+fn a_later_folder_comes_first_and_an_earlier_one_stays() {
+    let site = Site::new(&[
+        ("index.html", b"first"),
+        ("old.js", b"old"),
+        ("sub/a", b"a"),
+    ]);
+    assert_eq!(site.get("/new.js").status, 404);
+    let second = site.folder.path().join("second");
+    fs::create_dir_all(second.join("sub")).unwrap();
+    fs::write(second.join("index.html"), "second").unwrap();
+    fs::write(second.join("new.js"), "new").unwrap();
+    site.folders.add(&second).unwrap();
+    assert_eq!(site.get("/").body, b"second");
+    assert_eq!(site.get("/new.js").body, b"new");
+    assert_eq!(site.get("/old.js").body, b"old");
+    // A folder without a page does not hide what an earlier folder has below it.
+    assert_eq!(site.get("/sub/a").body, b"a");
+    assert_eq!(site.get("/../second/new.js").status, 403);
+}
+
+#[test]
 fn a_port_that_is_taken_is_an_error_or_the_next_is_taken() {
-    let folder = tempfile::tempdir().unwrap();
-    let bind = |port| FileServer::bind(folder.path(), "127.0.0.1", port);
-    let first = bind(None).unwrap();
-    let second = bind(None).unwrap();
-    assert!(first.address.port() >= DEFAULT_PORT && second.address.port() > first.address.port());
-    let error = bind(Some(first.address.port())).err().unwrap();
+    let first = FileServer::bind("127.0.0.1", Port::Exactly(0)).unwrap();
+    let taken = first.address.port();
+    let next = FileServer::bind("127.0.0.1", Port::FirstFreeFrom(taken)).unwrap();
+    assert!(next.address.port() > taken);
+    let error = FileServer::bind("127.0.0.1", Port::Exactly(taken))
+        .err()
+        .unwrap();
     assert!(
         matches!(error, ServeError::Port { in_use: true, .. }),
         "{error}"
@@ -325,7 +350,7 @@ fn a_port_that_is_taken_is_an_error_or_the_next_is_taken() {
     assert!(
         error
             .to_string()
-            .contains("another program uses it; name another with --port"),
+            .contains("another program uses it; choose another with --port"),
         "{error}"
     );
 }
@@ -335,37 +360,19 @@ fn what_cannot_be_served_is_said() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("file"), "").unwrap();
     for name in ["none", "file"] {
-        let result = FileServer::bind(&folder.path().join(name), "127.0.0.1", Some(0));
+        let result = Folders::default().add(&folder.path().join(name));
         assert!(matches!(result, Err(ServeError::Folder { .. })));
     }
     // 192.0.2.0/24 is reserved for documentation and belongs to no machine.
     for host in ["192.0.2.1", "not a host"] {
-        let result = FileServer::bind(folder.path(), host, Some(0));
+        let result = FileServer::bind(host, Port::Exactly(0));
         assert!(matches!(result, Err(ServeError::Host { .. })), "{host}");
     }
 }
 
 #[test]
-fn the_announcement_says_what_the_folder_is() {
-    let folder = tempfile::tempdir().unwrap();
-    let announce = |host: &str| {
-        let server = FileServer::bind(folder.path(), host, Some(0)).unwrap();
-        (server.announcement(Path::new("models/x")), server.url())
-    };
-    assert!(announce("127.0.0.1").0.contains("has no index.html"));
-    fs::write(folder.path().join("config.json"), "{}").unwrap();
-    let (text, url) = announce("127.0.0.1");
-    assert!(text.contains(&format!("loadModel(\"{url}\")")), "{text}");
-    assert!(text.contains("freeguide sample --model models/x"));
-    fs::write(folder.path().join("index.html"), "").unwrap();
-    let (text, url) = announce("127.0.0.1");
-    assert_eq!(
-        text,
-        format!("serving models/x at {url} (stop with Ctrl-C)")
-    );
-    let (text, url) = announce("0.0.0.0");
-    assert!(
-        url.starts_with("http://localhost:") && text.contains("other machines"),
-        "{text}"
-    );
+fn the_url_can_be_opened_in_a_browser() {
+    let url = |host| FileServer::bind(host, Port::Exactly(0)).unwrap().url();
+    assert!(url("127.0.0.1").starts_with("http://127.0.0.1:"));
+    assert!(url("0.0.0.0").starts_with("http://localhost:"));
 }

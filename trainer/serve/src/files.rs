@@ -1,4 +1,4 @@
-//! From the path of a request to a file, without ever leaving the folder that is served.
+//! From the path of a request to a file, without ever leaving the served folders.
 
 use std::{
     fs::File,
@@ -9,25 +9,27 @@ use std::{
 
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-/// What the path of a request stands for.
-pub(super) enum Target {
+use crate::media_type::media_type;
+
+/// What the path of a request refers to.
+pub(crate) enum Target {
     /// A file to send.
     File(Found),
-    /// A folder that was named without the slash at the end: relative links in its page would go wrong. This is where
-    /// to go instead.
+    /// A folder whose path lacks the final slash, so that relative links in its page would be wrong. This is the
+    /// location to go to instead.
     Redirect(String),
-    /// A folder without a page.
+    /// A folder without an index.html.
     NoIndex,
-    /// Nothing is there.
+    /// Nothing has this path.
     NotFound,
-    /// The path leaves the folder, or names a hidden file.
+    /// The path leaves the folder or names a hidden file.
     Forbidden,
-    /// The path is not decodable.
+    /// The path cannot be decoded.
     BadRequest,
 }
 
 /// An open file.
-pub(super) struct Found {
+pub(crate) struct Found {
     pub file: File,
     pub len: u64,
     /// A tag that changes when the file does.
@@ -35,8 +37,22 @@ pub(super) struct Found {
     pub media_type: &'static str,
 }
 
-/// Finds what `url`, a request's target with or without a query, stands for under `root`, which must be canonical.
-pub(super) fn find(root: &Path, url: &str) -> Target {
+/// Finds what `url`, the target of a request with or without a query, refers to. The first of the folders that has it
+/// counts. The folders must be canonical paths.
+pub(crate) fn find(roots: &[PathBuf], url: &str) -> Target {
+    let mut result = Target::NotFound;
+    for root in roots {
+        match find_in(root, url) {
+            Target::NotFound => {}
+            // Another folder may have a page at this path.
+            Target::NoIndex => result = Target::NoIndex,
+            found => return found,
+        }
+    }
+    result
+}
+
+fn find_in(root: &Path, url: &str) -> Target {
     let encoded = url.split(['?', '#']).next().unwrap_or_default();
     let Ok(path) = percent_decode_str(encoded).decode_utf8() else {
         return Target::BadRequest;
@@ -55,14 +71,14 @@ pub(super) fn find(root: &Path, url: &str) -> Target {
         .iter()
         .chain(segments.iter().map(|segment| segment.as_ref()))
         .collect();
-    // Links are resolved before the check, so that none leads out of the folder.
+    // Links are resolved before the check, so that none can lead out of the folder.
     let real = match wanted.canonicalize() {
         Ok(real) if real.starts_with(root) => real,
         Ok(_) => return Target::Forbidden,
         Err(_) => return Target::NotFound,
     };
     if !real.is_dir() {
-        // A file is no folder: "page.html/" must not be a second name of it.
+        // "page.html/" must not be a second path of the file.
         return if path.ends_with('/') {
             Target::NotFound
         } else {
@@ -77,8 +93,8 @@ pub(super) fn find(root: &Path, url: &str) -> Target {
     if path.ends_with('/') {
         open(&index)
     } else {
-        // The last name alone, relative, cannot lead to another host as an absolute path of two slashes would. Encoded
-        // anew, it is plain ASCII.
+        // A relative location cannot lead to another host, as an absolute path with two slashes would. The encoding
+        // makes it plain ASCII.
         let last = segments.last().copied().unwrap_or_default();
         Target::Redirect(format!(
             "./{}/",
@@ -87,7 +103,7 @@ pub(super) fn find(root: &Path, url: &str) -> Target {
     }
 }
 
-/// Names that are never served: the way up, hidden files, and what only Windows would take as a separator or a drive.
+/// Names that are never served: parent folders, hidden files, and the separators and drives of Windows.
 fn is_forbidden(segment: &str) -> bool {
     (segment.starts_with('.') && segment != ".well-known") || segment.contains(['\\', ':'])
 }
@@ -116,42 +132,5 @@ fn open(path: &Path) -> Target {
         Ok(None) => Target::NotFound,
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Target::Forbidden,
         Err(_) => Target::NotFound,
-    }
-}
-
-/// The media type for a file name. Browsers refuse scripts, modules and WebAssembly under a wrong one.
-fn media_type(path: &Path) -> &'static str {
-    let extension = path
-        .extension()
-        .and_then(|extension| extension.to_str())
-        .unwrap_or_default()
-        .to_ascii_lowercase();
-    match extension.as_str() {
-        "html" | "htm" => "text/html; charset=utf-8",
-        "js" | "mjs" => "text/javascript; charset=utf-8",
-        "css" => "text/css; charset=utf-8",
-        "txt" | "md" | "toml" => "text/plain; charset=utf-8",
-        "csv" => "text/csv; charset=utf-8",
-        "json" | "map" => "application/json",
-        "jsonl" => "application/jsonl",
-        "webmanifest" => "application/manifest+json",
-        "xml" => "application/xml",
-        "wasm" => "application/wasm",
-        "svg" => "image/svg+xml",
-        "png" => "image/png",
-        "jpg" | "jpeg" => "image/jpeg",
-        "webp" => "image/webp",
-        "avif" => "image/avif",
-        "gif" => "image/gif",
-        "ico" => "image/x-icon",
-        "woff2" => "font/woff2",
-        "woff" => "font/woff",
-        "ttf" => "font/ttf",
-        "mp4" => "video/mp4",
-        "webm" => "video/webm",
-        "pdf" => "application/pdf",
-        "zip" => "application/zip",
-        // Weights (.safetensors, .onnx, .bpk) and all else.
-        _ => "application/octet-stream",
     }
 }
