@@ -1,4 +1,4 @@
-//! What can be typed, and the help that explains it.
+//! The command-line arguments and their help.
 
 use std::path::PathBuf;
 
@@ -19,8 +19,8 @@ From a folder of images to a page:
   freeguide sample --model models/mine --class NAME --guidance 2 --out grid.png
   cargo xtask demo                       # the page, with every model in models/
 
-Guidance w is the paper's: 0 is the plain conditional model, -1 the unconditional one. Tools that
-print a scale s use s = 1 + w.
+The guidance strength w is the paper's: 0 is the conditional model without guidance, -1 the
+unconditional model. The guidance_scale of other tools is 1 + w.
 
 Exit codes: 0 success, 1 failure, 2 bad usage.";
 
@@ -49,12 +49,12 @@ pub enum Command {
     Toy(super::toy::Toy),
 }
 
-/// What looks at images for metrics.
+/// The feature networks of metrics.
 #[derive(Debug, Args)]
 pub struct Features {
-    /// Feature networks: resnet20 or resnet56 (CIFAR-10, within the program), or the path of a file made by `freeguide
-    /// classifier`, of EfficientNet-Lite0 (.safetensors), of FID's Inception-v3 (pytorch-fid's .pth, checked by its
-    /// SHA-256) or of any classifier in ONNX.
+    /// Feature networks: resnet20 or resnet56 (for CIFAR-10, part of the program), or the path of a file: one made by
+    /// `freeguide classifier`, EfficientNet-Lite0 (.safetensors), FID's Inception-v3 (pytorch-fid's .pth, checked by
+    /// its SHA-256) or any classifier in ONNX.
     #[arg(
         long,
         value_name = "NETWORK,…",
@@ -62,7 +62,7 @@ pub struct Features {
         default_value = "resnet56"
     )]
     features: Vec<String>,
-    /// How images are put to networks in ONNX.
+    /// How images are scaled for networks in ONNX.
     #[arg(long, value_enum, default_value_t = OnnxInput::Imagenet)]
     pub onnx_input: OnnxInput,
 }
@@ -74,7 +74,7 @@ impl Features {
     }
 }
 
-/// Without what came before, in the order in which it was given.
+/// The values without duplicates, in the order in which they were given.
 pub fn unique<T: Clone + PartialEq>(given: &[T]) -> Vec<T> {
     let mut kept = Vec::new();
     for value in given {
@@ -87,99 +87,101 @@ pub fn unique<T: Clone + PartialEq>(given: &[T]) -> Vec<T> {
 
 /// Draw images from a model.
 ///
-/// Image k of a seed is the same whatever --count and --batch are: its noise is keyed by the seed,
-/// by k and by the step. Every PNG carries the settings that made it, as text under the keyword
-/// "freeguide".
+/// Image k of a seed does not depend on --count and --batch: its noise is keyed by the seed, k and the
+/// step. Every PNG contains the settings that made it, as text under the keyword "freeguide".
 #[derive(Debug, Args)]
 pub struct Sample {
     /// The bundle, a folder such as models/emoji16.
     #[arg(long, value_name = "DIR")]
     pub model: PathBuf,
-    /// A class by name or id, or `none` for the unconditional model. Given several times, the
-    /// images take turns; left out, every class does.
+    /// A class by name or id, or `none` for the unconditional model. If given several times, the images
+    /// take turns; without it, they take turns through all classes.
     #[arg(long, value_name = "CLASS")]
     pub class: Vec<String>,
-    /// Guidance strength w: 0 is the plain conditional model, more trades diversity for fidelity.
+    /// Guidance strength w: 0 means no guidance; larger values trade diversity for fidelity.
     #[arg(long, value_name = "W", allow_negative_numbers = true)]
     pub guidance: Option<f64>,
-    /// Sampling steps.
+    /// The number of sampling steps.
     #[arg(long, value_name = "T")]
     pub steps: Option<usize>,
     /// The solver: ddim, ancestral (Algorithm 2 of the paper), dpm++2m (second order, one evaluation
-    /// a step) or heun (second order, two evaluations a step).
+    /// per step) or heun (second order, two evaluations per step).
     #[arg(long, value_name = "NAME", value_parser = solver)]
     pub sampler: Option<Solver>,
     /// The seed, from 0 to 2^53 - 1.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
-    /// Another seed, towards which the noise is taken: T of the way, from 0 (--seed itself) to 1 (the
-    /// other); half of it unless given.
+    /// Interpolate the noise towards another seed. T is from 0 (--seed) to 1 (the other seed), 0.5 by
+    /// default.
     #[arg(long, value_name = "SEED[:T]", value_parser = toward)]
     pub toward: Option<Toward>,
-    /// How many images.
+    /// The number of images.
     #[arg(long, value_name = "N", default_value_t = 16)]
     pub count: usize,
-    /// Index of the first image.
+    /// The index of the first image.
     #[arg(long, value_name = "K", default_value_t = 0)]
     pub first_image: u64,
-    /// Do not clip the estimate of the clean image to its range in every step.
+    /// Do not clip the estimate of the clean image to [-1, 1] in each step.
     #[arg(long)]
     pub no_clip: bool,
-    /// The exponent between the two variances of the ancestral sampler, from 0 to 1.
+    /// ν, which interpolates between the two variances of the ancestral sampler, from 0 to 1.
     #[arg(long, value_name = "NU")]
     pub variance_interpolation: Option<f64>,
     #[command(flatten)]
     pub steering: Steering,
-    /// Images that are drawn at a time. More than fit into memory are refused, where the system says what it has left.
+    /// The number of images drawn at a time. A batch that does not fit into memory is refused, if the free memory is
+    /// known.
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=4096))]
     pub batch: u16,
-    /// Where to: a PNG with all images on a grid (a column a class, where classes take turns) or,
-    /// where it ends in /, a folder that gets one file an image (00000.png and so on).
+    /// The output: a PNG with all images on a grid (one column per class, if classes take turns) or, if
+    /// it ends in /, a folder with one file per image (00000.png and so on).
     #[arg(long, value_name = "PATH")]
     pub out: String,
     #[command(flatten)]
     pub device: Device,
-    /// Print what was done as JSON.
+    /// Print the result as JSON.
     #[arg(long)]
     pub json: bool,
 }
 
-/// Check a bundle or a run and say what it holds, or print the settings that a PNG carries.
+/// Check and describe a bundle or a run, or print the settings in a PNG.
 #[derive(Debug, Args)]
 pub struct Inspect {
-    /// The folder of a bundle or of a run, or a PNG that `sample` or the page made.
+    /// The folder of a bundle or of a run, or a PNG made by `sample` or the page.
     #[arg(value_name = "PATH")]
     pub path: PathBuf,
-    /// Print its configuration, or what is known of the run, as JSON.
+    /// Print the configuration of the bundle, or the state of the run, as JSON.
     #[arg(long)]
     pub json: bool,
 }
 
-/// List the devices that --device can name.
+/// List the devices for --device.
 #[derive(Debug, Args)]
 pub struct Devices {
-    /// As JSON.
+    /// Print the list as JSON.
     #[arg(long)]
     pub json: bool,
 }
 
 #[derive(Debug, Args)]
 pub struct Device {
-    /// Where to compute: auto, cpu, vulkan or wgpu; see `freeguide devices`.
+    /// The device to compute on: auto, cpu, vulkan or wgpu; see `freeguide devices`.
     #[arg(long, value_name = "NAME", default_value = "auto")]
     pub device: String,
 }
 
-/// Another seed, and how far towards it.
+/// Parses another seed and how far to interpolate towards it.
 fn toward(text: &str) -> Result<Toward, String> {
     let (seed, t) = text.split_once(':').unwrap_or((text, "0.5"));
     match (seed.parse(), t.parse()) {
         (Ok(seed), Ok(t)) => Ok(Toward { seed, t }),
-        _ => Err("a seed is wanted, and how far towards it, as in 8:0.25".to_owned()),
+        _ => {
+            Err("expected a seed and how far to interpolate towards it, such as 8:0.25".to_owned())
+        }
     }
 }
 
-/// A solver by its name.
+/// Parses the name of a solver.
 pub fn solver(name: &str) -> Result<Solver, String> {
     Solver::ALL
         .into_iter()

@@ -19,64 +19,64 @@ use freeguide_recipe::Recipe;
 
 /// Train a small classifier on a data set, as a feature network for `freeguide eval`.
 ///
-/// A ResNet (He et al. 2015) is trained on four fifths of the images of each class, moved, turned, zoomed and in other
-/// colours; its accuracy on the others is printed for each class and kept in the file. Figures are named after the file:
-/// FD-emoji for emoji.safetensors.
+/// A ResNet (He et al. 2015) is trained on four fifths of the images of each class, with random shifts, rotations, zoom
+/// and colours. Its accuracy on the remaining fifth is printed for each class and stored in the file. Metrics are named
+/// after the file: FD-emoji for emoji.safetensors.
 ///
-/// With --pretrained nothing is trained: a CIFAR-10 classifier that comes with the program is written as such a file, for
-/// a bundle's folder, and examined on all images of --data.
+/// With --pretrained, nothing is trained. A CIFAR-10 classifier that is part of the program is written as such a file,
+/// for the folder of a bundle, and tested on all images of --data.
 #[derive(Debug, Args)]
 pub struct Classifier {
-    /// The data set: a folder with one sub-folder of images for each class.
+    /// The data set: a folder with one sub-folder of images per class, or one of the other layouts.
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
-    /// The weights file, which ends in .safetensors.
+    /// The file of the weights; its name must end in .safetensors.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// A recipe whose [data] says how images are prepared, as the models that are to be evaluated see them.
+    /// The recipe of the models to be evaluated; its [data] says how images are prepared.
     #[arg(long, value_name = "FILE")]
     recipe: Option<PathBuf>,
-    /// Width and height of its images in pixels; others are resized. The recipe's, or else 32, where it is not given.
+    /// Width and height of the network's images in pixels; by default the recipe's, or 32 without a recipe.
     #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(4..=256))]
     size: Option<u32>,
-    /// Train nothing, and write a network that comes with the program: resnet20 or resnet56, CIFAR-10 classifiers.
+    /// Write a network that is part of the program instead of training one: resnet20 or resnet56, for CIFAR-10.
     #[arg(long, value_name = "NETWORK", conflicts_with_all = ["epochs", "blocks", "width", "batch", "learning_rate", "flip", "seed"])]
     pretrained: Option<String>,
-    /// Which part of a data set that comes in parts: test for CIFAR-10's test images.
+    /// The split of a data set that has splits, such as test for CIFAR-10's test images.
     #[arg(long, value_name = "NAME")]
     split: Option<String>,
-    /// Passes over the data.
+    /// The number of passes over the data.
     #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=10_000))]
     epochs: u64,
-    /// Residual blocks in each of the three stages: 3 is ResNet-20.
+    /// The number of residual blocks in each of the three stages; 3 gives a ResNet-20.
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=50))]
     blocks: u16,
-    /// Channels of the first stage; features are four times as many.
+    /// The number of channels of the first stage; there are four times as many features.
     #[arg(long, value_name = "N", default_value_t = 14, value_parser = clap::value_parser!(u16).range(2..=512))]
     width: u16,
-    /// Images a step.
+    /// The number of images per step.
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(2..=4096))]
     batch: u16,
     /// The highest learning rate.
     #[arg(long, value_name = "RATE", default_value_t = 3e-3)]
     learning_rate: f64,
-    /// Show every image mirrored left to right half of the time.
+    /// Mirror images left to right, half of the time.
     #[arg(long)]
     flip: bool,
-    /// The seed of everything random.
+    /// The seed of all random numbers.
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
     #[command(flatten)]
     device: Device,
-    /// Print what was done as JSON.
+    /// Print the result as JSON.
     #[arg(long)]
     json: bool,
-    /// Print nothing but warnings and errors.
+    /// Print only warnings and errors.
     #[arg(long)]
     quiet: bool,
 }
 
-/// Width and height in pixels where neither the command nor a recipe says one.
+/// Width and height in pixels if neither the command nor a recipe gives them.
 const DEFAULT_SIZE: u32 = 32;
 
 /// Runs the command.
@@ -97,14 +97,14 @@ pub fn classifier(arguments: &Classifier) -> Result<ExitCode> {
     if let Some(split) = &arguments.split {
         preparation.split.clone_from(split);
     }
-    // The network takes three channels; grey is three times the same.
+    // The network has three input channels; a grey image is repeated in all three.
     preparation.channels = 3;
     let device = device::open(&arguments.device.device)?;
     let data = data::load(&arguments.data, &preparation, &mut |warning| {
         tell!("warning: {warning}");
     })?;
     if data.classes.len() < 2 {
-        let what = "a classifier needs at least two classes to tell apart";
+        let what = "a classifier needs at least two classes";
         return Err(Usage(format!("{}: {what}", arguments.data.display())).into());
     }
     if let Some(parent) = arguments.out.parent().filter(|p| *p != Path::new("")) {
@@ -137,7 +137,7 @@ pub fn classifier(arguments: &Classifier) -> Result<ExitCode> {
         tell!("{class}: {accuracy}");
     }
     tell!(
-        "{}: {:.1} % of {} held-out images are classified rightly; always the most frequent class would be {:.1} %",
+        "{}: {:.1} % of {} held-out images are classified correctly; always choosing the most frequent class would give {:.1} %",
         arguments.out.display(),
         100.0 * held_out.accuracy(),
         held_out.images(),

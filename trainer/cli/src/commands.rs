@@ -1,4 +1,4 @@
-//! What the commands do.
+//! The smaller commands.
 
 use std::fs;
 use std::path::Path;
@@ -27,11 +27,11 @@ pub fn sample(arguments: &Sample) -> Result<ExitCode> {
 }
 
 fn sample_on(ranks: &Ranks, arguments: &Sample) -> Result<ExitCode> {
-    // Before anything of that size is allocated.
+    // Checked before anything of that size is allocated.
     if !(1..=MAX_IMAGES).contains(&arguments.count) {
         let count = arguments.count;
         return Err(Usage(format!(
-            "--count is {count}, and must be from 1 to {MAX_IMAGES}; --first-image draws further ones"
+            "--count is {count}, but must be from 1 to {MAX_IMAGES}; --first-image draws more images in another run"
         ))
         .into());
     }
@@ -68,14 +68,14 @@ fn sample_on(ranks: &Ranks, arguments: &Sample) -> Result<ExitCode> {
     let evaluations = model.evaluations(&plan);
     if !arguments.json && ranks.is_first() {
         let (steps, sampler) = (plan.steps, plan.sampler.name());
-        tell!("{steps} steps of {sampler}: {evaluations} network evaluations an image");
+        tell!("{steps} steps of {sampler}: {evaluations} network evaluations per image");
     }
-    // What cannot be written is better known before it is drawn.
+    // Check the output before drawing.
     let out = Path::new(&arguments.out);
     if arguments.out.ends_with('/') {
         create_folder(out)?;
     } else if out.is_dir() || out.file_name().is_none() {
-        let what = "a PNG's name is wanted, or a folder's that ends in /";
+        let what = "expected the name of a PNG, or of a folder that ends in /";
         return Err(Usage(format!("--out {:?}: {what}", arguments.out)).into());
     } else if let Some(parent) = out.parent() {
         create_folder(parent)?;
@@ -103,7 +103,7 @@ fn sample_on(ranks: &Ranks, arguments: &Sample) -> Result<ExitCode> {
     let written = if arguments.out.ends_with('/') {
         sample::write_files(&model, &plan, &images, out)?
     } else {
-        // Where classes take turns and there is more than one turn, a column a class.
+        // If classes take turns, and more than once, each class gets a column.
         let grid = match turns {
             2..=sample::MAX_COLUMNS if arguments.count > turns => Grid::new(turns, images.size),
             _ => Grid::square(arguments.count, images.size),
@@ -129,7 +129,7 @@ fn sample_on(ranks: &Ranks, arguments: &Sample) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A class as it is typed. A name wins over an id that looks the same.
+/// Parses a class. A name takes precedence over an id that looks the same.
 fn class(text: &str, names: &ClassNames) -> ClassName {
     if names.id(text).is_some() {
         ClassName::Name(text.to_owned())
@@ -165,7 +165,7 @@ pub fn inspect(arguments: &Inspect) -> Result<ExitCode> {
         config.classes.iter().collect::<Vec<_>>().join(", ")
     ))?;
     print_line(format_args!(
-        "trained for {} steps on {} images seen, p_uncond {}, average over {}",
+        "trained for {} steps, {} images seen, p_uncond {}, average with decay {}",
         origin.steps, origin.images_seen, origin.p_uncond, origin.ema_decay
     ))?;
     for (what, text) in [
@@ -183,7 +183,7 @@ pub fn inspect(arguments: &Inspect) -> Result<ExitCode> {
             file.bytes, file.file, file.sha256
         ))?;
     }
-    print_line("every file is whole and every weight in its place")?;
+    print_line("all files are intact and all weights are present")?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -193,7 +193,7 @@ fn inspect_picture(path: &Path) -> Result<ExitCode> {
     match text {
         Some(settings) => print_line(settings)?,
         None => bail!(
-            "{} carries no settings: it was not made by freeguide, or they were removed",
+            "{} contains no settings: freeguide did not make it, or the settings were removed",
             path.display()
         ),
     }

@@ -8,14 +8,14 @@ use clap::Args;
 
 use freeguide_interchange::export;
 
-/// Write the bundle of an ONNX denoiser that burn-onnx has read; `cargo xtask compile-onnx` calls
-/// this, and compiles the runtime that draws with it.
+/// Write the bundle of an ONNX denoiser that burn-onnx has converted. `cargo xtask compile-onnx` calls
+/// this and then compiles the runtime for it.
 #[derive(Debug, Args)]
 pub struct CompiledBundle {
     /// The ONNX file.
     #[arg(long, value_name = "FILE")]
     pub onnx: PathBuf,
-    /// The weights that onnx2burn has written of it; left out, the file is only checked.
+    /// The weights that onnx2burn wrote from it. Without them, the file is only checked.
     #[arg(long, value_name = "FILE", requires = "out")]
     pub weights: Option<PathBuf>,
     /// The bundle folder.

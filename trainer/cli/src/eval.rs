@@ -15,30 +15,31 @@ use freeguide_native::output::print_line;
 use freeguide_native::tell;
 use freeguide_native::usage::Usage;
 
-/// Measure fidelity against diversity over guidance, as the paper's table has it.
+/// Measure fidelity and diversity at several guidance strengths, as in the paper's table.
 ///
 /// Draws --samples images for every model, sampler, number of steps and guidance strength, and compares them with the
 /// data set: Fréchet distance, Inception Score, precision and recall, density and coverage, kernel distance, class
-/// accuracy, and whether training images were copied. The report in --out is one HTML page (index.html), Markdown
+/// accuracy, and whether training images were copied. The report in --out is an HTML page (index.html), Markdown
 /// (report.md), CSV (table.csv) and JSON (figures.json).
 ///
-/// Figures are named after the network whose features they are made of (FD-ResNet56), since those of two networks
-/// cannot be compared; only FID's own Inception-v3 gives FID, IS and KID. Beside every Fréchet distance stands the floor:
-/// real images against other real ones. For a data set that no network knows, train one: `freeguide classifier`.
+/// A metric carries the name of its feature network (FD-ResNet56), because values of different networks cannot be
+/// compared. Only FID's own Inception-v3 gives FID, IS and KID. Beside each Fréchet distance stands the floor: the
+/// distance between real images and other real images. If no network knows your data, train one with `freeguide
+/// classifier`.
 ///
-/// Every image has its own seed. Images and features are kept in --out/store by what they depend on, so that the same
-/// command goes on after an interruption, and a longer sweep or more samples draw only what is new.
+/// Every image has its own seed. Images and features are stored in --out/store by a hash of what they depend on. The
+/// same command therefore continues after an interruption, and a longer sweep or more samples compute only what is new.
 #[derive(Debug, Args)]
 #[command(
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
     after_help = "\
-The paper's table, for models that were trained with p_uncond 0.1, 0.2 and 0.5:
+The paper's table, for models trained with p_uncond 0.1, 0.2 and 0.5:
   freeguide eval --model models/p01 --model models/p02 --model models/p05 --data DIR \\
     --guidance 0,0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8,0.9,1,2,3,4 --steps 256 --sampler ancestral \\
     --samples 50000 --features pt_inception-2015-12-05-6726825d.pth --out report/
 
-On four processes, and on the ranks of mpirun or srun with a common file system:
+In four processes, or on the ranks of mpirun or srun with a shared file system:
   freeguide eval … --out part1/ --shard 1/4      (and 2/4, 3/4, 4/4)
   freeguide eval merge --out report/ part1/ part2/ part3/ part4/
   mpirun -n 4 freeguide eval … --out report/ --shard auto && freeguide eval merge --out report/"
@@ -50,27 +51,27 @@ pub struct Eval {
     sweep: SweepArguments,
     #[command(flatten)]
     device: Device,
-    /// Print the figures as JSON.
+    /// Print the metrics as JSON.
     #[arg(long)]
     json: bool,
-    /// Print nothing but warnings and errors.
+    /// Print only warnings and errors.
     #[arg(long)]
     quiet: bool,
 }
 
 #[derive(Debug, Subcommand)]
 enum EvalCommand {
-    /// Bring the parts of a sweep together and write its report.
+    /// Combine the parts of a sweep and write its report.
     Merge {
-        /// The report's folder.
+        /// The folder of the report.
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
-        /// The --out of every part; none where all parts wrote into the report's folder.
+        /// The --out of each part; leave it out if all parts wrote into the folder of the report.
         #[arg(value_name = "DIR")]
         parts: Vec<PathBuf>,
         #[command(flatten)]
         device: Device,
-        /// Print the figures as JSON.
+        /// Print the metrics as JSON.
         #[arg(long)]
         json: bool,
     },
@@ -78,51 +79,51 @@ enum EvalCommand {
 
 #[derive(Debug, Args)]
 struct SweepArguments {
-    /// A bundle, a folder such as models/emoji16; several become the columns of the table.
+    /// A bundle, such as models/emoji16. Several become the columns of the table.
     #[arg(long, value_name = "DIR", required = true)]
     model: Vec<PathBuf>,
-    /// The data set that the models are compared with; its class names must be the models'.
+    /// The data set to compare with. Its class names must be those of the models.
     #[arg(long, value_name = "DIR", required = true)]
     data: Option<PathBuf>,
-    /// The recipe that the models were trained by: its [data] says how images are resized and cropped.
+    /// The recipe that the models were trained with; its [data] says how images are resized and cropped.
     #[arg(long, value_name = "FILE")]
     recipe: Option<PathBuf>,
-    /// Guidance strengths w.
+    /// The guidance strengths w.
     #[arg(long, value_name = "W,W,…", value_delimiter = ',', allow_negative_numbers = true, default_values_t = [0.0, 1.0, 2.0, 4.0])]
     guidance: Vec<f64>,
-    /// Numbers of sampling steps; each model's own unless given.
+    /// The numbers of sampling steps; by default each model's own.
     #[arg(long, value_name = "T,T,…", value_delimiter = ',')]
     steps: Vec<usize>,
-    /// Solvers; each model's own unless given.
+    /// The solvers; by default each model's own.
     #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_parser = solver)]
     sampler: Vec<Solver>,
-    /// Images of each cell. The paper takes 50,000.
+    /// The number of images per cell of the sweep. The paper uses 50,000.
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     samples: usize,
     /// The seed; image k of a cell is image k of this seed.
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
-    /// How often each class is drawn.
+    /// How many images of each class are drawn.
     #[arg(long, value_enum, default_value_t = ClassBalance::Data)]
     classes: ClassBalance,
     #[command(flatten)]
     features: Features,
-    /// Splits of the Inception Score.
+    /// The number of splits of the Inception Score.
     #[arg(long, value_name = "N", default_value_t = 10)]
     splits: usize,
-    /// Yardsticks: real images with Gaussian noise of these standard deviations, in 255ths, in the place of drawn ones.
+    /// For scale: also measure real images with Gaussian noise of these standard deviations, in 255ths.
     #[arg(long, value_name = "S,S,…", value_delimiter = ',')]
     noise: Vec<f64>,
-    /// Images that are drawn at a time.
+    /// The number of images drawn at a time.
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=4096))]
     batch: u16,
-    /// Threads that each draw a batch; on the CPU one for each core unless given, else one.
+    /// The number of threads, each of which draws a batch; by default one per core on the CPU, one elsewhere.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     workers: Option<u16>,
-    /// Do one part of the work, I/N, without a report; `auto` takes the rank of mpirun or srun.
+    /// Do only part I of N and write no report; `auto` uses the rank of mpirun or srun.
     #[arg(long, value_name = "I/N", value_parser = freeguide_eval::shard)]
     shard: Option<Shard>,
-    /// The report's folder.
+    /// The folder of the report.
     #[arg(long, value_name = "DIR", required = true)]
     out: Option<PathBuf>,
 }
@@ -159,21 +160,21 @@ pub fn eval(arguments: &Eval) -> Result<ExitCode> {
         Some(figures) if json => print_line(serde_json::to_string(&figures)?)?,
         Some(figures) => {
             summary(&figures)?;
-            tell!("the report: {}", out.join("index.html").display());
+            tell!("wrote the report: {}", out.join("index.html").display());
         }
         None => tell!(
-            "this part is done; when all are: freeguide eval merge --out {}",
+            "this part is done; when all parts are, run: freeguide eval merge --out {}",
             out.display()
         ),
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Checks what can be checked before anything is opened.
+/// Checks the arguments before any file is opened.
 fn sweep(given: &SweepArguments) -> Result<(Sweep, PathBuf)> {
     let usage = |text: String| Err(Usage(text).into());
     let (Some(data), Some(out)) = (&given.data, &given.out) else {
-        return usage("--data and --out are needed".to_owned());
+        return usage("--data and --out are required".to_owned());
     };
     let allowed = |w: &f64| w.abs() <= MAX_GUIDANCE;
     if let Some(w) = given.guidance.iter().find(|w| !allowed(w)) {
@@ -211,7 +212,7 @@ fn sweep(given: &SweepArguments) -> Result<(Sweep, PathBuf)> {
     Ok((sweep, out.clone()))
 }
 
-/// Each number once, the smallest first.
+/// The numbers without duplicates, in ascending order.
 fn ascending(numbers: &[f64]) -> Vec<f64> {
     let mut numbers = numbers.to_vec();
     numbers.sort_by(f64::total_cmp);
@@ -219,7 +220,7 @@ fn ascending(numbers: &[f64]) -> Vec<f64> {
     numbers
 }
 
-/// On the CPU a thread for each core: most of a small network's time goes to passes over memory that one thread makes.
+/// On the CPU one thread per core: a small network spends most of its time in single-threaded passes over memory.
 fn workers(given: Option<u16>, device: &burn::tensor::Device) -> usize {
     match given {
         Some(given) => usize::from(given),
@@ -230,7 +231,7 @@ fn workers(given: Option<u16>, device: &burn::tensor::Device) -> usize {
     }
 }
 
-/// The command as it was typed, without the program's path.
+/// The command as it was typed, without the path of the program.
 fn typed() -> String {
     let words = std::env::args().skip(1).map(|word| {
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_./,=:+@%".contains(c);
@@ -245,7 +246,7 @@ fn typed() -> String {
         .join(" ")
 }
 
-/// A line for each cell.
+/// Prints one line per cell.
 fn summary(figures: &Figures) -> Result<()> {
     for network in &figures.networks {
         let floor = &network.floor;

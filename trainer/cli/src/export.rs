@@ -22,85 +22,85 @@ use freeguide_native::tell;
 use freeguide_native::usage::Usage;
 use freeguide_train::last_checkpoint;
 
-/// Turn a run or a bundle into the files that others load.
+/// Export a run or a bundle as files that other programs can load.
 ///
-/// bundle: what the page, the package and `sample` load. onnx: denoiser.onnx (inputs z, log_snr and
-/// class, output prediction) and guided_step.onnx (a whole step of DDIM with guidance inside; the
-/// strength is an input), opset 21, any batch; the null class is the id after the last, and the
-/// file's metadata names the classes, the schedule and the target. safetensors: the state dict of
-/// the PyTorch module that is written beside it. diffusers: unet/ and scheduler/ for UNet2DModel
-/// and DDPMScheduler, where these can be the network.
+/// bundle: the format of the page, the package and `sample`. onnx: denoiser.onnx (inputs z, log_snr and
+/// class, output prediction) and guided_step.onnx (a whole guided DDIM step, with the strength as an
+/// input), in opset 21 and for any batch size. The null class is the id after the last class, and the
+/// metadata names the classes, the schedule and the target. safetensors: a state dict, with the PyTorch
+/// module that loads it. diffusers: unet/ and scheduler/ for UNet2DModel and DDPMScheduler, if these
+/// can represent the network.
 ///
-/// Of a run, the weights are an exponential moving average of the last checkpoint. Files that are
-/// already in --out and are no weights, such as a model card, stay.
+/// The weights of a run are an exponential moving average from its last checkpoint. Other files that are
+/// already in --out, such as a model card, are kept.
 #[derive(Debug, Args)]
 pub struct Export {
-    /// The run folder.
+    /// The run folder to export.
     #[arg(long, value_name = "DIR", required_unless_present = "model")]
     pub run: Option<PathBuf>,
-    /// A bundle, in the place of a run.
+    /// A bundle to export instead of a run.
     #[arg(long, value_name = "DIR", conflicts_with = "run")]
     pub model: Option<PathBuf>,
-    /// What to write.
+    /// The format to write.
     #[arg(long, value_enum, default_value_t = Format::Bundle)]
     pub format: Format,
     /// The folder to write.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-    /// The type of the weights; int8 is for bundles and ONNX.
+    /// The type of the weights; int8 only for bundles and ONNX.
     #[arg(long, value_enum, default_value_t = DType::F32)]
     pub dtype: DType,
-    /// Which average of a run: the decay of one that it kept (train.ema_decay), the first unless
-    /// given. 0 is the weights themselves.
+    /// Which average of the run to export, by its decay (train.ema_decay); by default the first. 0 selects
+    /// the weights themselves.
     #[arg(long, value_name = "DECAY", conflicts_with = "model")]
     pub ema: Option<f64>,
-    /// Say what changes: in the prediction at several noise levels, and in pictures drawn with the
-    /// model's own settings. What was written is read again, an ONNX file by another engine.
+    /// Report how the export changes the prediction at several noise levels and pictures drawn with the
+    /// model's own settings. The files are read back, ONNX files by another engine.
     #[arg(long)]
     pub verify: bool,
-    /// With --verify: a data set of the model's classes. As many images as --samples says are drawn
-    /// before and after, and the Fréchet distances of both to it are stated.
+    /// With --verify: a data set of the model's classes. --samples images are drawn before and after the
+    /// change, and the Fréchet distances of both to the data set are reported.
     #[arg(long, value_name = "DIR", requires = "verify")]
     pub data: Option<PathBuf>,
-    /// The recipe that the model was trained by: its [data] says how the images of --data are
-    /// resized and cropped.
+    /// The recipe that the model was trained with; its [data] says how the images of --data are resized
+    /// and cropped.
     #[arg(long, value_name = "FILE", requires = "data")]
     pub recipe: Option<PathBuf>,
-    /// Images that are drawn before and after, for --data.
+    /// The number of images drawn before and after, for --data.
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(2..))]
     pub samples: u32,
     #[command(flatten)]
     pub features: Features,
-    /// Print what was written as JSON.
+    /// Print the result as JSON.
     #[arg(long)]
     pub json: bool,
 }
 
-/// What can be written.
+/// The formats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// The project's own.
+    /// A bundle, the format of freeguide.
     Bundle,
     /// ONNX files.
     Onnx,
-    /// A PyTorch state dict, and the module that takes it.
+    /// A PyTorch state dict, and the module that loads it.
     Safetensors,
     /// A folder for diffusers.
     Diffusers,
 }
 
-/// What was written.
+/// What was exported.
 #[derive(Debug, serde::Serialize)]
 struct Exported {
-    /// Training steps of the model.
+    /// The number of training steps of the model.
     steps: u64,
-    /// Parameters.
+    /// The number of parameters.
     parameters: u64,
-    /// The decay of the average that the weights are.
+    /// The decay of the exported average.
     ema_decay: f64,
-    /// Files and their bytes.
+    /// The names of the files, with their sizes in bytes.
     files: Vec<(String, u64)>,
-    /// What changed, where that was asked for.
+    /// What changed, if --verify was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     verified: Option<Changed>,
 }
@@ -110,7 +110,7 @@ struct Exported {
 struct Changed {
     #[serde(flatten)]
     verified: Verified,
-    /// The distances to a data set, by feature network, where one was named.
+    /// The distances to a data set, by feature network, if --data was given.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     fidelity: Vec<Fidelity>,
 }
@@ -144,7 +144,7 @@ pub fn run(arguments: &Export) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What cannot be meant is better known before anything is read.
+/// Checks the arguments before anything is read.
 fn check(arguments: &Export) -> Result<()> {
     let floats = matches!(arguments.format, Format::Safetensors | Format::Diffusers);
     if floats && arguments.dtype == DType::Int8 {
@@ -156,7 +156,7 @@ fn check(arguments: &Export) -> Result<()> {
     let of_model = arguments.model.as_deref().and_then(place);
     let overwrites = of_model.is_some() && of_model == place(&arguments.out);
     if overwrites && arguments.format != Format::Onnx {
-        let what = "--out is the folder of --model, which would be overwritten";
+        let what = "--out is the folder of --model, and would overwrite it";
         return Err(Usage(what.to_owned()).into());
     }
     Ok(())
@@ -168,7 +168,7 @@ fn source(arguments: &Export) -> Result<Model> {
         (None, Some(model)) => {
             bundle_files::open(model, &Device::flex()).with_context(|| model.display().to_string())
         }
-        (None, None) => Err(Usage("--run or --model is needed".to_owned()).into()),
+        (None, None) => Err(Usage("--run or --model is required".to_owned()).into()),
     }
 }
 
@@ -217,13 +217,13 @@ fn verified(model: &Model, files: &[File], arguments: &Export) -> Result<Changed
             onnx.failure()?;
             verified
         }
-        // The numbers of the weights, under other names.
+        // The same weights under other names.
         (_, DType::F16) => changed(model, rounded(model.network()), against),
         _ => changed(model, model.network().clone(), against),
     }
 }
 
-/// Compares a model with what was exported of it, and both with data where that is given.
+/// Compares a model with its export, and both with a data set if one is given.
 fn changed<D: Denoiser + Clone>(
     before: &Model,
     after: D,
@@ -244,7 +244,7 @@ fn report(exported: &Exported, arguments: &Export) -> Result<()> {
         return print_line(serde_json::to_string(exported)?);
     }
     tell!(
-        "{}: {} parameters after {} steps, the average of decay {}",
+        "{}: {} parameters after {} steps, average with decay {}",
         arguments.out.display(),
         exported.parameters,
         exported.steps,
@@ -261,7 +261,7 @@ fn report(exported: &Exported, arguments: &Export) -> Result<()> {
 
 fn table(changed: &Changed) -> Result<()> {
     let verified = &changed.verified;
-    print_line("change of the prediction, by noise level")?;
+    print_line("change of the prediction by noise level")?;
     print_line("     λ     rms before   mean change    max change")?;
     for row in &verified.predictions {
         print_line(format_args!(
@@ -271,10 +271,10 @@ fn table(changed: &Changed) -> Result<()> {
     }
     let decibels = |psnr: Option<f64>| match psnr {
         Some(psnr) => format!("{psnr:.1} dB"),
-        None => "the same".to_owned(),
+        None => "identical".to_owned(),
     };
     print_line(format_args!(
-        "PSNR of {} pictures: {}, the worst {}",
+        "PSNR of {} pictures: {}, worst {}",
         verified.pictures,
         decibels(verified.psnr),
         decibels(verified.worst_psnr)

@@ -14,63 +14,63 @@ use freeguide_native::tell;
 use freeguide_native::usage::Usage;
 
 const EXAMPLES: &str = "\
-OpenAI's class-conditional model for 64x64 pixels, with the flags that its page gives:
+OpenAI's class-conditional model for 64x64 pixels, with the flags from its README:
   freeguide import --from guided-diffusion 64x64_diffusion.pt --out models/adm64 --flags \"\\
     --attention_resolutions 32,16,8 --class_cond True --diffusion_steps 1000 --dropout 0.1 \\
     --image_size 64 --learn_sigma True --noise_schedule cosine --num_channels 192 \\
     --num_head_channels 64 --num_res_blocks 3 --resblock_updown True \\
     --use_new_attention_order True --use_fp16 True --use_scale_shift_norm True\"
 
-A folder of diffusers whose last class was trained as the null class:
+A diffusers folder whose last class was trained as the null class:
   freeguide import --from diffusers my-model --null-class last --out models/mine
 
-A model without a null class is conditional only: it samples without guidance, and says so when
-guidance is asked for. A learned variance is left out, since no sampler here uses one.";
+A model without a null class is only conditional: it can be sampled without guidance, and a request for
+guidance is an error. A learned variance is dropped, because no sampler here uses one.";
 
-/// Turn a model that another program trained into a bundle.
+/// Convert a model of another program into a bundle.
 ///
-/// Its weights are read from safetensors or from what torch.save writes; pickles are never run, and
-/// a file that asks for more than tensors is refused. Noise levels in discrete time are mapped
-/// to log signal-to-noise ratios exactly, so that every sampler works.
+/// The weights are read from safetensors or from files of torch.save. Pickles are never executed, and a
+/// file that contains more than tensors is refused. Discrete timesteps are mapped exactly to log
+/// signal-to-noise ratios, so every sampler works.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Import {
-    /// The program that trained it.
+    /// The program that trained the model.
     #[arg(long, value_enum, value_name = "PROGRAM")]
     pub from: Source,
-    /// The checkpoint, or the folder that holds it with its configuration.
+    /// The checkpoint, or the folder with the checkpoint and its configuration.
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
-    /// The bundle folder.
+    /// The folder of the bundle to write.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-    /// The flags of guided-diffusion with which the model was trained, in one argument; what is
-    /// left out is as by default there. --norm_groups N beside them is for programs derived from
-    /// it that changed the groups of its normalisation.
+    /// The flags of guided-diffusion with which the model was trained, in one argument. Missing flags have
+    /// the defaults of guided-diffusion. The additional flag --norm_groups N is for programs derived from
+    /// it that changed the number of normalisation groups.
     #[arg(long, value_name = "FLAGS", allow_hyphen_values = true)]
     pub flags: Option<String>,
-    /// Diffusers' scheduler_config.json, where it is not in the folder.
+    /// The scheduler_config.json of diffusers, if it is not in the folder.
     #[arg(long, value_name = "FILE")]
     pub scheduler: Option<PathBuf>,
-    /// Height and width of the images in pixels, where the folder does not say.
+    /// Height and width of the images in pixels, if the folder does not say.
     #[arg(long, value_name = "PIXELS")]
     pub size: Option<usize>,
-    /// The class that stands for "no class": its id, `last`, or `none` where there is none.
+    /// The null class: its id, `last`, or `none` if the model has none.
     #[arg(long, value_name = "ID", default_value = "none", value_parser = null_class)]
     pub null_class: NullClass,
-    /// A text file with the names of the classes, one a line, without the null class.
+    /// A text file with one class name per line, without the null class.
     #[arg(long, value_name = "FILE")]
     pub classes: Option<PathBuf>,
-    /// The model's name; unless given, that of the bundle folder.
+    /// The name of the model; by default that of the bundle folder.
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
-    /// The licence of the model, which the bundle will state.
+    /// The licence of the model, to be stated in the bundle.
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub license: String,
     /// The type of the weights.
     #[arg(long, value_enum, default_value_t = DType::F32)]
     pub dtype: DType,
-    /// Print what was written as JSON.
+    /// Print the result as JSON.
     #[arg(long)]
     pub json: bool,
 }
@@ -82,14 +82,19 @@ fn null_class(text: &str) -> Result<NullClass, String> {
         id => id
             .parse()
             .map(NullClass::Id)
-            .map_err(|_| "a class id, `last` or `none` is wanted".to_owned()),
+            .map_err(|_| "expected a class id, `last` or `none`".to_owned()),
     }
 }
 
-/// The name of a bundle after its folder.
+/// The name of a bundle's folder.
 fn name_of(folder: &Path) -> Result<String> {
     let name = folder.file_name().and_then(|name| name.to_str());
-    let what = || Usage(format!("{} names no folder: say --name", folder.display()));
+    let what = || {
+        Usage(format!(
+            "{} has no folder name: give one with --name",
+            folder.display()
+        ))
+    };
     Ok(name.ok_or_else(what)?.to_owned())
 }
 
@@ -129,10 +134,10 @@ pub fn run(arguments: &Import) -> Result<ExitCode> {
         tell!("  {bytes:10}  {file}");
     }
     if imported.classes == 0 {
-        tell!("unconditional: there are no classes, and so there is no guidance");
+        tell!("unconditional: the model has no classes, so guidance is not available");
     } else if !imported.null_class {
         tell!(
-            "conditional only: it has no null class, and so there is no guidance (--null-class says which one it is, if it has one)"
+            "conditional only: the model has no null class, so guidance is not available (if it has one, name it with --null-class)"
         );
     }
     Ok(ExitCode::SUCCESS)

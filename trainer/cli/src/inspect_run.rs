@@ -8,7 +8,7 @@ use anyhow::Result;
 use freeguide_native::output::print_line;
 use freeguide_train::{RunFolder, summaries};
 
-/// Says what a run was made with, how far it is and which averages can be exported.
+/// Prints how a run was made, how far it is and which averages can be exported.
 pub fn inspect_run(path: &Path, json: bool) -> Result<ExitCode> {
     let folder = RunFolder::new(path);
     let (recipe, info) = (folder.recipe()?, folder.info()?);
@@ -56,7 +56,7 @@ pub fn inspect_run(path: &Path, json: bool) -> Result<ExitCode> {
         let averages: Vec<_> = checkpoint.averages.iter().map(f64::to_string).collect();
         match checkpoint.damage {
             None => print_line(format_args!(
-                "checkpoint of step {}: whole, {} bytes, averages of decay {}",
+                "checkpoint of step {}: intact, {} bytes, averages with decay {}",
                 checkpoint.step,
                 checkpoint.bytes,
                 averages.join(", ")

@@ -1,6 +1,6 @@
 //! The command `freeguide`: trains, samples, exports and serves guided diffusion models.
 //!
-//! Each subcommand is a file: what can be typed, and what is then done with the libraries beside this package.
+//! Each subcommand has a file with its arguments and what it does with the libraries beside this package.
 
 mod allocator;
 mod arguments;
@@ -31,8 +31,8 @@ fn main() -> ExitCode {
     run()
 }
 
-/// Runs the command. Exit code 2 is bad usage, 1 a failure, each with one line that says what
-/// and why.
+/// Runs the command. Exit code 2 means bad usage, 1 means a failure. Both print one line that says what
+/// happened and why.
 fn run() -> ExitCode {
     let result = match parse().map(|arguments| arguments.command) {
         Ok(Command::Train(arguments)) => train::train(&arguments),
@@ -57,7 +57,7 @@ fn run() -> ExitCode {
     }
 }
 
-/// What was typed. Help and the version are printed here, and end the process.
+/// Parses the arguments. For help and the version, it prints them and ends the process.
 fn parse() -> Result<Arguments, Usage> {
     let typed = std::env::args_os()
         .skip(1)

@@ -1,16 +1,16 @@
-//! What the parser of arguments says, in one line.
+//! Argument errors in one line.
 
 use clap::CommandFactory;
 use freeguide_native::usage::Usage;
 
 use crate::arguments::Arguments;
 
-/// What the parser of arguments found, in one line where it takes several, for scripts and logs
-/// read lines. `arguments` are those of the process, without its name.
+/// Shortens an error of the argument parser to one line, because scripts and logs read lines. `arguments` are those of
+/// the process, without its name.
 pub fn one_line(error: &clap::Error, arguments: impl IntoIterator<Item = String>) -> Usage {
     let text = error.render().to_string();
     let text = text.strip_prefix("error: ").unwrap_or(&text);
-    // What follows is the same in every message of a command.
+    // The rest is the same in every message of a command.
     let end = ["\nUsage:", "\nFor more information"]
         .iter()
         .filter_map(|part| text.find(part))
@@ -32,7 +32,7 @@ pub fn one_line(error: &clap::Error, arguments: impl IntoIterator<Item = String>
     let asked = arguments.into_iter().next().unwrap_or_default();
     let asked = command.find_subcommand(&asked).map(clap::Command::get_name);
     let asked = asked.map_or_else(String::new, |name| format!(" {name}"));
-    Usage(format!("{line} (freeguide{asked} --help explains)"))
+    Usage(format!("{line} (see freeguide{asked} --help)"))
 }
 
 #[cfg(test)]
@@ -53,23 +53,23 @@ mod tests {
         assert_eq!(
             said("sample --steps 4"),
             "the following required arguments were not provided: --model <DIR>, --out <PATH> \
-             (freeguide sample --help explains)"
+             (see freeguide sample --help)"
         );
         assert_eq!(
             said("sample --modle m --out x"),
             "unexpected argument '--modle' found; tip: a similar argument exists: '--model' \
-             (freeguide sample --help explains)"
+             (see freeguide sample --help)"
         );
         assert_eq!(
             said("export --format pdf"),
             "invalid value 'pdf' for '--format <FORMAT>' \
              [possible values: bundle, onnx, safetensors, diffusers] \
-             (freeguide export --help explains)"
+             (see freeguide export --help)"
         );
         assert_eq!(
             said("sampel"),
             "unrecognized subcommand 'sampel'; tip: a similar subcommand exists: 'sample' \
-             (freeguide --help explains)"
+             (see freeguide --help)"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! Arguments of `sample` that say which levels are visited and what guidance makes of them.
+//! Arguments of `sample` that choose the noise levels and the guidance policy.
 
 use clap::Args;
 use freeguide::guidance::{Policy, Projection};
@@ -8,52 +8,52 @@ use freeguide::settings::{Request, SamplingDefaults};
 
 use freeguide_native::usage::Usage;
 
-/// Levels and guidance beyond its strength.
+/// The noise levels, and the settings of guidance other than its strength.
 #[derive(Debug, Args)]
 pub struct Steering {
-    /// What is made of the two estimates: cfg (the paper's mix), apg (adaptive projected guidance,
-    /// Sadat et al. 2024) or cfg++ (Chung et al. 2024; w from -1 to 0, -0.4 unless given).
+    /// The guidance policy, which combines the two estimates: cfg (the paper's), apg (adaptive projected
+    /// guidance, Sadat et al. 2024) or cfg++ (Chung et al. 2024; w from -1 to 0, by default -0.4).
     #[arg(long, value_name = "NAME", value_parser = policy)]
     pub guidance_policy: Option<Policy>,
-    /// Guide only between these λ = log(α²/σ²), in nats; outside, the plain conditional model draws
-    /// in one pass (Kynkäänniemi et al. 2024).
+    /// Use guidance only between these λ = log(α²/σ²), in nats. Outside, only the conditional estimate is
+    /// computed (Kynkäänniemi et al. 2024).
     #[arg(long, value_name = "MIN,MAX", allow_hyphen_values = true, value_parser = range)]
     pub guidance_interval: Option<LogSnrRange>,
-    /// With cfg: how much of the conditional prediction's contrast is restored, from 0 to 1 (Lin et
-    /// al. 2023).
+    /// With cfg: guidance rescale φ, from 0 to 1; restores the contrast of the conditional prediction (Lin
+    /// et al. 2023).
     #[arg(long, value_name = "PHI")]
     pub guidance_rescale: Option<f64>,
-    /// With apg: how much of the change along the estimate stays, from 0 to 1; 0 unless given.
+    /// With apg: η, how much of the parallel component is kept, from 0 to 1; by default 0.
     #[arg(long, value_name = "ETA")]
     pub apg_eta: Option<f64>,
-    /// With apg: the momentum, above -1 and below 1; -0.5 unless given.
+    /// With apg: the momentum β, between -1 and 1; by default -0.5.
     #[arg(long, value_name = "BETA", allow_negative_numbers = true)]
     pub apg_momentum: Option<f64>,
-    /// With apg: the largest norm of the change of an image; none unless given.
+    /// With apg: r, the largest norm of the guidance update of an image; by default unlimited.
     #[arg(long, value_name = "R")]
     pub apg_norm: Option<f64>,
-    /// How the noise levels are spread: uniform-u (the paper's, of ddim and ancestral),
-    /// uniform-lambda or karras (of dpm++2m and heun), and of imported models leading or trailing,
-    /// which are diffusers' choices of timesteps.
+    /// The spacing of the noise levels: uniform-u (the paper's, default of ddim and ancestral),
+    /// uniform-lambda, karras (default of dpm++2m and heun) or, for imported models, leading or trailing,
+    /// the timestep spacings of diffusers.
     #[arg(long, value_name = "NAME", value_parser = spacing)]
     pub grid: Option<Spacing>,
-    /// The λ, in nats, from the first level to the last.
+    /// The range of λ of the grid, in nats.
     #[arg(long, value_name = "MIN,MAX", allow_hyphen_values = true, value_parser = range)]
     pub grid_range: Option<LogSnrRange>,
-    /// ρ of the karras grid; 7 unless given.
+    /// ρ of the karras grid; by default 7.
     #[arg(long, value_name = "RHO")]
     pub grid_rho: Option<f64>,
-    /// Take the last step of dpm++2m and heun in second order too.
+    /// Use second order in the last step of dpm++2m and heun too.
     #[arg(long)]
     pub full_order_last: bool,
 }
 
 impl Steering {
-    /// Writes what was asked for into `request`, the rest as the model has it.
+    /// Writes the given options into `request`. The others have the model's values.
     ///
     /// # Errors
     ///
-    /// [`Usage`] where an option belongs to another policy.
+    /// [`Usage`], if an option belongs to another policy.
     pub fn apply(&self, request: &mut Request, defaults: &SamplingDefaults) -> Result<(), Usage> {
         request.guidance_interval = self.guidance_interval;
         let policy = self.guidance_policy.unwrap_or(defaults.guidance_policy);
@@ -65,7 +65,7 @@ impl Steering {
         let misplaced = |option: &str, wanted: &str| {
             let name = policy.name();
             Usage(format!(
-                "{option} belongs to --guidance-policy {wanted}, and the policy is {name}"
+                "{option} belongs to --guidance-policy {wanted}, but the policy is {name}"
             ))
         };
         let steered = match policy {
@@ -129,6 +129,6 @@ fn range(text: &str) -> Result<LogSnrRange, String> {
         Some((min, max)) if let (Some(min), Some(max)) = (number(min), number(max)) => {
             Ok(LogSnrRange { min, max })
         }
-        _ => Err("two numbers are wanted, as in -3,5".to_owned()),
+        _ => Err("expected two numbers, such as -3,5".to_owned()),
     }
 }

@@ -15,22 +15,22 @@ use freeguide_native::files::{create_folder, write_atomic};
 use freeguide_native::tell;
 use freeguide_native::usage::Usage;
 
-/// Draw what guidance does to three Gaussians, as in the paper's Figure 2.
+/// Draw the effect of guidance on three Gaussians, as in the paper's Figure 2.
 ///
-/// Above, the density p(x | c) p(c | x)^w that guidance of each strength stands for, a colour a class; below, what the
-/// sampler draws with the exact denoiser. No model is needed.
+/// The upper row shows the density p(x | c) p(c | x)^w for each guidance strength, with one colour per class. The lower
+/// row shows what the sampler draws with the exact denoiser. No model is needed.
 #[derive(Debug, Args)]
 pub struct Toy {
-    /// The drawing, an SVG file.
+    /// The SVG file to write.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Guidance strengths w, a column each.
+    /// The guidance strengths w, one per column.
     #[arg(long, value_name = "W,W,…", value_delimiter = ',', allow_negative_numbers = true, default_values_t = [0.0, 0.5, 1.0, 2.0, 4.0])]
     guidance: Vec<f64>,
-    /// Points of each column.
+    /// The number of points per column.
     #[arg(long, value_name = "N", default_value_t = 1500)]
     samples: usize,
-    /// Sampling steps.
+    /// The number of sampling steps.
     #[arg(long, value_name = "T", default_value_t = 128)]
     steps: usize,
     /// The solver.
@@ -49,7 +49,7 @@ pub fn toy(arguments: &Toy) -> Result<ExitCode> {
     if arguments.guidance.len() > 8 {
         return usage("--guidance: at most 8 columns can be drawn".to_owned());
     }
-    // Below −1 the "density" of a class grows without end away from it.
+    // Below −1, the "density" of a class grows without bound away from the class.
     let drawable = |w: &f64| (-1.0..=MAX_GUIDANCE).contains(w);
     if let Some(w) = arguments.guidance.iter().find(|w| !drawable(w)) {
         return usage(format!(

@@ -19,50 +19,53 @@ use freeguide_train::{Outcome, Training};
 
 /// Train a model on labelled images.
 ///
-/// The data set is a folder with one sub-folder a class, of PNG, JPEG and WebP images in any size;
-/// or CIFAR-10's binary batches; or tar shards as WebDataset lays them out (0001.jpg with 0001.cls or
-/// 0001.json), named as a folder, a file or a range such as set-{000000..000009}.tar; or Parquet as
-/// the Hugging Face hub serves it. Which of these it is is recognised and said first. A set that
-/// takes more than data.memory MiB is streamed: read and decoded again every epoch.
+/// The data set has one of four layouts, which is detected and printed first:
+/// a folder with one sub-folder of PNG, JPEG and WebP images per class;
+/// CIFAR-10's binary batches;
+/// WebDataset tar shards (0001.jpg with 0001.cls or 0001.json), given as a folder, a file or a range
+/// such as set-{000000..000009}.tar;
+/// or Parquet files as the Hugging Face hub serves them.
+/// A data set that needs more than data.memory MiB is streamed: read and decoded again every epoch.
 ///
-/// The run folder holds the recipe as it was run, what is needed to repeat it (run.json), metrics
-/// (metrics.jsonl, and tensorboard/ for TensorBoard), the loss curve (loss.png), sample grids
-/// (samples/) and the last two checkpoints. Ctrl-C saves a checkpoint and leaves; a run that was
-/// killed goes on from its last checkpoint with --resume, and ends as if nothing had happened.
+/// The run folder contains the recipe as it was run, everything needed to repeat the run (run.json),
+/// metrics (metrics.jsonl, and tensorboard/ for TensorBoard), the loss curve (loss.png), sample grids
+/// (samples/) and the last two checkpoints. Ctrl-C saves a checkpoint and exits. --resume continues
+/// from the last checkpoint, also after a kill, and gives the same result as an uninterrupted run.
 #[derive(Debug, Args)]
 pub struct Train {
-    /// The recipe, a TOML file; those that ship are in models/recipes.
+    /// The recipe, a TOML file, such as those in models/recipes.
     #[arg(long, value_name = "FILE")]
     pub recipe: PathBuf,
-    /// The data set: a folder with one sub-folder of images for each class, or another layout.
+    /// The data set: a folder with one sub-folder of images per class, or one of the other layouts.
     #[arg(long, value_name = "PATH")]
     pub data: PathBuf,
-    /// The run folder. One training at a time can be in it.
+    /// The run folder. Only one training at a time can use it.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-    /// Change a value of the recipe, such as train.batch=64; may be given several times.
+    /// Change a value of the recipe, such as train.batch=64. May be given several times.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<String>,
-    /// Fine-tune: begin at the weights of this bundle. Classes of the data set that it knows by name
-    /// keep their embedding, others begin as its unconditional model. Where network.patch is a multiple of
-    /// the bundle's, it grows to larger pictures.
+    /// Fine-tune: start from the weights of this bundle. Classes that it knows by name keep their
+    /// embedding; new classes start from its null class. If network.patch is a multiple of the bundle's,
+    /// the network is grown to larger images.
     #[arg(long, value_name = "DIR")]
     pub init: Option<PathBuf>,
-    /// Go on with the run in --out from its last checkpoint.
+    /// Continue the run in --out from its last checkpoint.
     #[arg(long)]
     pub resume: bool,
-    /// Go on although the images are not those that the run was started on. Its classes must be.
+    /// Continue even if the images differ from those that the run was started on. The classes must be
+    /// the same.
     #[arg(long, requires = "resume")]
     pub allow_other_data: bool,
     #[command(flatten)]
     pub device: Device,
-    /// The seed of everything random, in place of the recipe's.
+    /// The seed of all random numbers, instead of the recipe's.
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
-    /// Show the training on the whole terminal: progress, loss curve, speed, the last samples.
+    /// Show the training on the whole terminal: progress, loss curve, speed and the latest samples.
     #[arg(long, conflicts_with = "quiet")]
     pub live: bool,
-    /// Print nothing but warnings and errors.
+    /// Print only warnings and errors.
     #[arg(long)]
     pub quiet: bool,
 }
@@ -77,12 +80,12 @@ fn train_on(ranks: &Ranks, arguments: &Train) -> Result<ExitCode> {
     let mut set = arguments.set.clone();
     set.extend(arguments.seed.map(|seed| format!("train.seed={seed}")));
     let mut recipe = Recipe::load(&arguments.recipe, &set)?;
-    // What the run folder holds is the recipe of all ranks together, by which one process can go on.
+    // The run folder holds the recipe of all ranks together, so that a single process can continue it.
     recipe.train.batch = recipe.train.batch.saturating_mul(ranks.size());
     let device = device::open(&arguments.device.device)?;
     if recipe.train.precision != Precision::F32 && device == burn::tensor::Device::flex() {
         tell!(
-            "warning: 16 bits are slower on the CPU than train.precision = \"f32\": they are for GPUs"
+            "warning: 16-bit precision is slower on the CPU than train.precision = \"f32\"; it is meant for GPUs"
         );
     }
     let init = match &arguments.init {
@@ -105,7 +108,7 @@ fn train_on(ranks: &Ranks, arguments: &Train) -> Result<ExitCode> {
     }
     if ranks.size() > 1 && !quiet {
         let (size, batch) = (ranks.size(), recipe.train.batch);
-        tell!("{size} processes, {batch} images a step together");
+        tell!("{size} processes, {batch} images per step in total");
     }
     let stop = stop_signal(ranks)?;
     let name = recipe.name.clone();
@@ -135,7 +138,7 @@ fn train_on(ranks: &Ranks, arguments: &Train) -> Result<ExitCode> {
                 tell!("done: freeguide export --run {out} --out models/{name}")
             }
             Outcome::Stopped(step) => {
-                tell!("stopped at step {step}; the same command with --resume goes on")
+                tell!("stopped at step {step}; add --resume to the command to continue")
             }
         }
     }
@@ -148,12 +151,12 @@ fn stop_signal(ranks: &Ranks) -> Result<Arc<AtomicBool>> {
     let flag = Arc::clone(&stop);
     let first = ranks.is_first();
     ctrlc::set_handler(move || {
-        // The second time somebody means it.
+        // A second signal stops at once.
         if flag.swap(true, Ordering::Relaxed) {
             std::process::exit(130);
         }
         if first {
-            tell!("saving a checkpoint; once more to leave without");
+            tell!("saving a checkpoint; press Ctrl-C again to exit without one");
         }
     })
     .context("cannot listen for Ctrl-C")?;

@@ -255,7 +255,7 @@ mod with_mpi {
         let mut resume = training(&broken, &LONG);
         resume.push("--resume".into());
         let err = ok(2, &resume);
-        assert!(err.contains("going on from step "), "{err}");
+        assert!(err.contains("resuming from step "), "{err}");
         assert!(weights(&broken) == weights(&whole), "the same bytes");
     }
 

@@ -1,14 +1,14 @@
-//! Which class each image of a cell is drawn for.
+//! The class of each image of a cell.
 
-/// A sequence in which class k has a share of weights[k]/Σ in every beginning of it, to within one image: the class that
-/// is most behind comes next. A longer sweep therefore begins with the images of the shorter one.
+/// A sequence in which class k has a share of weights[k]/Σ in every prefix, to within one image: the class that is
+/// furthest behind comes next. A longer sweep therefore starts with the images of the shorter one.
 pub fn sequence(weights: &[usize], count: usize) -> Vec<u32> {
     let total: usize = weights.iter().sum();
     let mut drawn = vec![0usize; weights.len()];
     (1..=count)
         .map(|place| {
             let behind = |k: usize| (place * weights[k]) as i128 - (drawn[k] * total) as i128;
-            // The first of equals.
+            // The first one, if several are equal.
             let next = (0..weights.len()).reduce(|a, b| if behind(b) > behind(a) { b } else { a });
             let next = next.unwrap_or(0);
             drawn[next] += 1;

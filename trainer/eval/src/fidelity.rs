@@ -1,4 +1,4 @@
-//! What a change of a network costs in fidelity: the Fréchet distances of both networks' images to the same data.
+//! The effect of a change to a network on fidelity: the Fréchet distances of both networks' images to the same data.
 
 use std::ops::Range;
 use std::path::PathBuf;
@@ -17,49 +17,49 @@ use super::subjects::Subjects;
 use super::sweep::{CHUNK, ClassBalance, OnnxInput, Sweep};
 use freeguide_native::sample;
 
-/// What the images are compared with, and how.
+/// What the images are compared with.
 #[derive(Debug, Clone)]
 pub struct Against {
     /// The data set.
     pub data: PathBuf,
-    /// The recipe whose `[data]` says how its images are prepared.
+    /// The recipe whose `[data]` says how images are prepared.
     pub recipe: Option<PathBuf>,
-    /// The feature networks, as they were named.
+    /// The names of the feature networks.
     pub features: Vec<String>,
-    /// How images are put to networks in ONNX.
+    /// How images are scaled for networks in ONNX.
     pub onnx_input: OnnxInput,
-    /// Images that each network draws.
+    /// The number of images that each network draws.
     pub samples: usize,
-    /// No progress on the terminal.
+    /// Whether to show no progress.
     pub quiet: bool,
 }
 
 /// The Fréchet distances of one feature network.
 #[derive(Debug, Clone, Serialize)]
 pub struct Fidelity {
-    /// The distance's name, after its feature network.
+    /// The name of the distance, after its feature network.
     pub distance: String,
-    /// Images on each side that were drawn.
+    /// The number of images drawn on each side.
     pub samples: usize,
-    /// Real images.
+    /// The number of real images.
     pub real_images: usize,
-    /// The distance of the images of the network before the change.
+    /// The distance before the change.
     pub before: f64,
-    /// That of the images after it, of the same noise and classes.
+    /// The distance after the change, with the same noise and classes.
     pub after: f64,
-    /// after − before: more is worse.
+    /// after − before; positive values are worse.
     pub change: f64,
 }
 
 /// The seed of the images.
 const SEED: u64 = 0;
 
-/// Draws with `before` and, from the same noise and for the same classes, with `after` in its place, both with the
-/// model's own settings and each class as often as in the data, and compares both with the data.
+/// Draws images with `before` and, from the same noise and for the same classes, with `after`. Both use the model's own
+/// settings and draw each class as often as it is in the data. Compares both with the data.
 ///
 /// # Errors
 ///
-/// What cannot be opened, does not fit together, or fails while it computes.
+/// If something cannot be opened, is inconsistent, or fails during the computation.
 pub fn fidelity<D: Denoiser + Clone>(
     before: &Model,
     after: &D,
@@ -116,7 +116,7 @@ pub fn fidelity<D: Denoiser + Clone>(
         .collect()
 }
 
-/// The moments of every network's features of the images that `run` draws.
+/// The moments of each network's features of the images that `run` draws.
 fn drawn<D: Denoiser>(
     subjects: &Subjects,
     against: &Against,
@@ -137,7 +137,7 @@ fn drawn<D: Denoiser>(
     })
 }
 
-/// The moments of every network's features of `count` images, which come in chunks.
+/// The moments of each network's features of `count` images, which arrive in chunks.
 fn looked(
     subjects: &Subjects,
     count: usize,

@@ -1,28 +1,28 @@
-//! The figures of an evaluation, as they are computed and reported.
+//! The figures of an evaluation.
 
 use freeguide::sampler::Solver;
 use serde::{Deserialize, Serialize};
 
-/// Everything that a report says.
+/// All figures of a report.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Figures {
     /// The program.
     pub written_by: String,
-    /// The processor, on which the speeds were taken.
+    /// The processor on which the speeds were measured.
     pub machine: String,
     /// The command, as it was typed.
     pub command: String,
-    /// Where the data set was.
+    /// The path of the data set.
     pub data: String,
-    /// Its images.
+    /// The number of its images.
     pub real_images: usize,
-    /// Images a cell.
+    /// The number of images per cell.
     pub samples: usize,
     /// The seed.
     pub seed: u64,
     /// The models.
     pub models: Vec<ModelInfo>,
-    /// What each feature network measured.
+    /// The figures of each feature network.
     pub networks: Vec<NetworkFigures>,
 }
 
@@ -31,11 +31,11 @@ pub struct Figures {
 pub struct ModelInfo {
     /// Its name in the tables.
     pub label: String,
-    /// The probability of an empty class that it was trained with.
+    /// The p_uncond that it was trained with.
     pub p_uncond: f64,
-    /// Images that it had seen.
+    /// The number of images that it was trained on, with repetitions.
     pub images_seen: u64,
-    /// Its parameters.
+    /// The number of its parameters.
     pub parameters: u64,
 }
 
@@ -44,9 +44,9 @@ pub struct ModelInfo {
 pub struct NetworkFigures {
     /// The network's name.
     pub name: String,
-    /// SHA-256 of its weights.
+    /// The SHA-256 of its weights.
     pub sha256: String,
-    /// Height and width of its input.
+    /// The height and width of its input in pixels.
     pub input: usize,
     /// The length of its feature vectors.
     pub features: usize,
@@ -56,38 +56,37 @@ pub struct NetworkFigures {
     pub score: String,
     /// The name of its kernel distance.
     pub kernel: String,
-    /// Its accuracy on images that it was not trained on, where its file says so.
+    /// Its accuracy on images that it was not trained on, if its file states it.
     pub held_out_accuracy: Option<f64>,
-    /// Why there is no class accuracy, as a sentence, where there is none.
+    /// Why there is no class accuracy, as a sentence, if there is none.
     #[serde(default)]
     pub no_accuracy: Option<String>,
-    /// Images that it looked at in a second.
+    /// The number of images processed per second.
     pub images_per_second: f64,
-    /// Real images against other real images: what a perfect model would get, about.
+    /// Real images against other real images: approximately what a perfect model would reach.
     pub floor: Floor,
-    /// The same comparison with noise on the images in the place of generated ones: what a figure is worth, in a
-    /// damage that one can see.
+    /// The same comparison with noise on the images that take the place of generated ones, which gives a visible scale.
     #[serde(default)]
     pub noise: Vec<NoisyFloor>,
     /// The cells.
     pub cells: Vec<CellFigures>,
 }
 
-/// Real against real: images of the data set in the place of generated ones, against all others of it.
+/// Real against real: images of the data set in place of generated ones, against all others.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Floor {
-    /// Images in the place of generated ones: the sample count, or half of the data set where that is less.
+    /// The number of images in place of generated ones: the sample count, or half of the data set if that is less.
     pub images: usize,
-    /// The others.
+    /// The number of the other images.
     pub against: usize,
     /// Their metrics.
     pub metrics: Metrics,
 }
 
-/// The floor with Gaussian noise on the images in the place of generated ones.
+/// The floor with Gaussian noise on the images that take the place of generated ones.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NoisyFloor {
-    /// The noise's standard deviation, in 255ths.
+    /// The standard deviation of the noise, in 255ths.
     pub deviation: f64,
     /// Their metrics.
     pub metrics: Metrics,
@@ -96,7 +95,7 @@ pub struct NoisyFloor {
 /// The figures of one cell.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CellFigures {
-    /// Which of the models.
+    /// The index of the model.
     pub model: usize,
     /// The solver.
     pub sampler: Solver,
@@ -104,9 +103,9 @@ pub struct CellFigures {
     pub steps: usize,
     /// w.
     pub guidance: f64,
-    /// Network evaluations for one image.
+    /// The number of network evaluations per image.
     pub evaluations: usize,
-    /// Images that were drawn in a second.
+    /// The number of images drawn per second.
     pub images_per_second: f64,
     /// The metrics.
     pub metrics: Metrics,
@@ -115,9 +114,9 @@ pub struct CellFigures {
 /// The metrics of a set of images against the real ones.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Metrics {
-    /// Fréchet distance; less is better.
+    /// The Fréchet distance; lower is better.
     pub frechet_distance: f64,
-    /// Inception Score; more is better.
+    /// The Inception Score; higher is better.
     pub inception_score: f64,
     /// Its standard deviation over the splits.
     pub inception_score_deviation: f64,
@@ -133,9 +132,10 @@ pub struct Metrics {
     pub density: f64,
     /// Diversity.
     pub coverage: f64,
-    /// The share that the classifier takes for the class that was asked for, where it knows the classes.
+    /// The share of images that the classifier assigns to the requested class, if it knows the classes.
     pub accuracy: Option<f64>,
-    /// The share of images that are not nearer to a real image than that is to its own nearest other.
+    /// The share of images that are farther from their nearest real image than that image is from its own nearest
+    /// neighbour.
     pub authenticity: f64,
     /// The median distance to the nearest real image.
     pub nearest_distance: f64,

@@ -1,14 +1,14 @@
-//! Evaluation: fidelity against diversity over guidance, as the paper's table has it, for any model and data set.
+//! Evaluation: fidelity and diversity over guidance strengths, as in the paper's table, for any model and data set.
 //!
 //! | where | what |
 //! |---|---|
-//! | [`sweep`] | what is asked, and its cells |
-//! | [`subjects`] | models, data set and feature networks, opened and checked against each other |
-//! | [`work`] | drawing and looking, a chunk of images at a time |
-//! | [`store`] | where chunks are kept, by key |
-//! | [`metrics`] | one metric a file |
-//! | [`noisy`] | real images with noise, as yardsticks |
-//! | [`fidelity`] | the cost of a change in Fréchet distance, for `export --verify` |
+//! | [`sweep`] | the settings of an evaluation, and its cells |
+//! | [`subjects`] | models, data set and feature networks, opened and checked for consistency |
+//! | [`work`] | drawing images and extracting features, in chunks |
+//! | [`store`] | the chunks on disk, by key |
+//! | [`metrics`] | one metric per file |
+//! | [`noisy`] | real images with noise, for scale |
+//! | [`fidelity`] | the effect of a change on the Fréchet distance, for `export --verify` |
 //! | [`measure`] | from features to [`figures`] |
 //! | [`report`] | HTML, Markdown, CSV and JSON |
 
@@ -45,16 +45,16 @@ pub use shard::shard;
 pub use sweep::{ClassBalance, OnnxInput, Sweep};
 pub use work::{Effort, Shard};
 
-/// The folder of the store within a report's.
+/// The folder of the store in the folder of the report.
 const STORE: &str = "store";
-/// What a store says that it is for.
+/// The file in a store that describes its sweep.
 const SWEEP: &str = "sweep.json";
 
-/// Does this process's part of the sweep and, where that is all of it, writes the report into `out`.
+/// Does this process's part of the sweep. If that is the whole sweep, it writes the report into `out`.
 ///
 /// # Errors
 ///
-/// What is missing, does not fit together, or cannot be written.
+/// If something is missing, inconsistent, or cannot be written.
 pub fn run(
     sweep: &Sweep,
     effort: Effort,
@@ -79,11 +79,11 @@ pub fn run(
     }
 }
 
-/// Brings the parts of a sweep together in `out` and writes its report; without parts those that `out` holds.
+/// Combines the parts of a sweep in `out` and writes its report. Without `parts`, it uses those in `out`.
 ///
 /// # Errors
 ///
-/// If the parts are of different sweeps, or something of the sweep is missing.
+/// If the parts belong to different sweeps, or if a part of the sweep is missing.
 pub fn merge(parts: &[PathBuf], device: &Device, command: String, out: &Path) -> Result<Figures> {
     let folders = match parts {
         [] => vec![out.to_owned()],
@@ -121,7 +121,7 @@ pub fn merge(parts: &[PathBuf], device: &Device, command: String, out: &Path) ->
     match work.missing() {
         0 => conclude(&work, command, out),
         missing => bail!(
-            "{missing} chunks of the sweep are missing: has every shard ended, and was every part given?"
+            "{missing} chunks of the sweep are missing: has every shard finished, and was every part given?"
         ),
     }
 }

@@ -1,4 +1,4 @@
-//! From features to figures.
+//! Computes the figures from features.
 
 use anyhow::{Context, Result};
 use freeguide::bundle::WRITTEN_BY;
@@ -15,23 +15,23 @@ use freeguide_native::machine;
 /// The nearest real image of a generated one.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Neighbour {
-    /// Index of the generated image.
+    /// The index of the generated image.
     pub generated: usize,
-    /// Index of the real image.
+    /// The index of the real image.
     pub real: usize,
     /// Their distance.
     pub distance: f64,
 }
 
-/// The figures, and what only the pictures of a report need.
+/// The figures, and what the pictures of a report need besides.
 pub struct Measured {
     /// The figures.
     pub figures: Figures,
-    /// For each network and cell the generated images that are nearest to real ones, nearest first.
+    /// For each network and cell, the generated images that are nearest to real ones, nearest first.
     pub nearest: Vec<Vec<Vec<Neighbour>>>,
 }
 
-/// The pairs that are kept of every cell.
+/// The number of pairs that are kept per cell.
 const PAIRS: usize = 12;
 
 /// One side of a comparison.
@@ -49,7 +49,7 @@ impl Side {
     }
 }
 
-/// Computes every figure from what the store holds.
+/// Computes all figures from the store.
 ///
 /// # Errors
 ///
@@ -146,8 +146,8 @@ fn of_network(
     Ok((figures, nearest))
 }
 
-/// Two parts of the data set without a common image: as many as are drawn, in the place of generated images, against the
-/// others. So both sides are about as large as those of a cell, and few images cost both the same.
+/// Two disjoint parts of the data set: as many images as are drawn, in place of generated images, and all others. Both
+/// sides are about as large as those of a cell, so a small number of images has the same effect on both.
 fn floor(
     work: &Work,
     network: &FeatureNetwork,
@@ -165,7 +165,7 @@ fn floor(
         let labels = held_out.iter().map(|&i| data.labels[i]);
         labels.map(|class| ids[class as usize]).collect()
     });
-    let context = "the floor, real images against real ones";
+    let context = "the floor, real images against real images";
     let others = Side::new(part(others)).context(context)?;
     let against = |images| {
         let compared = compare(&others, images, asked.as_deref(), sweep.splits);

@@ -1,4 +1,4 @@
-//! What the terminal shows while an evaluation draws and looks: how far it is, how fast, and the time left.
+//! The progress display of an evaluation: images done, speed and time left.
 
 use std::io::IsTerminal;
 use std::sync::Mutex;
@@ -8,10 +8,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use freeguide_native::tell;
 
-/// Time between two lines where the output is no terminal.
+/// The time between two lines if the output is not a terminal.
 const LINE_EVERY: Duration = Duration::from_secs(15);
 
-/// Counts images; shared by all workers.
+/// Counts images. All workers share it.
 pub struct Meter {
     total: usize,
     to_draw: usize,
@@ -29,7 +29,7 @@ struct State {
 }
 
 impl Meter {
-    /// A meter for that many images, of which `to_draw` have to be drawn first.
+    /// A meter for `total` images, of which `to_draw` have to be drawn first.
     pub fn new(total: usize, to_draw: usize, quiet: bool) -> Self {
         let bar = (!quiet && std::io::stderr().is_terminal()).then(|| {
             let style = "{bar:32} {pos}/{len} images  {msg}";
@@ -47,24 +47,24 @@ impl Meter {
         }
     }
 
-    /// Nothing here leaves the state half changed, so it is good even if a worker died.
+    /// No code leaves the state half changed, so it is valid even if a worker panicked.
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(|e| e.into_inner())
     }
 
-    /// Images were drawn, in that many seconds of the whole machine.
+    /// Records drawn images and the time that they took, in seconds of the whole machine.
     pub fn drew(&self, images: usize, seconds: f64) {
         let mut state = self.state();
         state.drawn = (state.drawn.0 + images, state.drawn.1 + seconds);
     }
 
-    /// A network has looked at images.
+    /// Records images that a network has processed.
     pub fn looked(&self, images: usize, seconds: f64) {
         let mut state = self.state();
         state.looked = (state.looked.0 + images, state.looked.1 + seconds);
     }
 
-    /// Images are done with.
+    /// Records finished images.
     pub fn done(&self, images: usize) {
         let mut state = self.state();
         state.done += images;
@@ -85,7 +85,7 @@ impl Meter {
         }
     }
 
-    /// Seconds: drawing takes far longer than looking, so each is reckoned by its own pace.
+    /// The time left in seconds. Drawing takes much longer than extracting features, so each has its own rate.
     fn left(&self, state: &State) -> f64 {
         let pace = |(images, seconds): (usize, f64)| seconds / images.max(1) as f64;
         let to_draw = self.to_draw.saturating_sub(state.drawn.0) as f64;
@@ -93,7 +93,7 @@ impl Meter {
         to_draw * pace(state.drawn) + to_see * state.looked.1 / state.done.max(1) as f64
     }
 
-    /// All is done, or nothing more will be.
+    /// Ends the display.
     pub fn finish(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();

@@ -1,9 +1,9 @@
-//! Real images with Gaussian noise: yardsticks for a Fréchet distance, in a damage that one can see.
+//! Real images with Gaussian noise, which give a Fréchet distance a visible scale.
 
 use freeguide::noise::{NoiseStream, Purpose};
 
-/// Adds Gaussian noise of that standard deviation, in 255ths, to image `index` of a data set, and rounds and clips what
-/// comes out. Every deviation scales the same noise.
+/// Adds Gaussian noise with this standard deviation, in 255ths, to image `index` of a data set, then rounds and clips
+/// the result. All standard deviations scale the same noise.
 pub fn add_noise(pixels: &mut [u8], index: usize, deviation: f64) {
     let mut noise = vec![0f32; pixels.len()];
     NoiseStream::new(Purpose::Evaluation, 2, index as u64, 0).fill_normal(&mut noise);
@@ -30,7 +30,7 @@ mod tests {
                 .into_iter()
                 .map(|p| (f64::from(p) - 128.0).powi(2));
             let variance = squares.sum::<f64>() / clean.len() as f64;
-            // Rounding adds the variance of a uniform number, 1/12.
+            // Rounding adds the variance of a uniform distribution, 1/12.
             let expected = deviation * deviation + 1.0 / 12.0;
             assert!((variance / expected - 1.0).abs() < 0.05, "{variance}");
         }

@@ -1,20 +1,20 @@
-//! Which part of a sweep a process does.
+//! The part of a sweep that a process does.
 
 use super::work::Shard;
 
-/// The variables in which launchers say which of their processes this is, and of how many: Open MPI, MPICH and its
-/// kin, Slurm.
+/// The environment variables in which launchers give the rank and the number of processes: Open MPI, MPICH and its
+/// derivatives, Slurm.
 const LAUNCHERS: [(&str, &str); 3] = [
     ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
     ("PMI_RANK", "PMI_SIZE"),
     ("SLURM_PROCID", "SLURM_NTASKS"),
 ];
 
-/// `1/4` is the first of four parts; `auto` is the part of this process among those that `mpirun` or `srun` started.
+/// Parses a part: `1/4` is the first of four; `auto` is the rank of this process under `mpirun` or `srun`.
 ///
 /// # Errors
 ///
-/// What would do.
+/// If the text is not a part. The error says what is expected.
 pub fn shard(text: &str) -> Result<Shard, String> {
     parse(text, |name| std::env::var(name).ok())
 }
@@ -27,9 +27,7 @@ fn parse(text: &str, variable: impl Fn(&str) -> Option<String>) -> Result<Shard,
             .find_map(|(rank, size)| number(rank).zip(number(size)));
         return match ranks {
             Some((index, count)) if index < count => Ok(Shard { index, count }),
-            _ => {
-                Err("auto is for processes that mpirun or srun starts, and this is none".to_owned())
-            }
+            _ => Err("auto only works in processes started by mpirun or srun".to_owned()),
         };
     }
     text.split_once('/')
@@ -39,7 +37,7 @@ fn parse(text: &str, variable: impl Fn(&str) -> Option<String>) -> Result<Shard,
             index: part - 1,
             count,
         })
-        .ok_or_else(|| "a part is written I/N, from 1/N to N/N, such as 1/4".to_owned())
+        .ok_or_else(|| "expected I/N with I from 1 to N, such as 1/4".to_owned())
 }
 
 #[cfg(test)]

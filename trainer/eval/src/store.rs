@@ -1,8 +1,10 @@
-//! What has been drawn and looked at, kept by key: an interrupted sweep goes on, and a longer one adds only what is new.
+//! The store of images and features by key. An interrupted sweep continues from it, and a longer one adds only what is
+//! new.
 //!
-//! Everything lies in safetensors files of up to [`CHUNK`](super::sweep::CHUNK) images, which Python reads too:
+//! All data are in safetensors files of up to [`CHUNK`](super::sweep::CHUNK) images, which Python can read too:
 //! `samples/KEY/00000.safetensors` holds `images` (`[n, height, width, channels]`, bytes) and
-//! `features/NETWORK/KEY/00000.safetensors` `features` and `probabilities`. A chunk that cannot be read counts as missing.
+//! `features/NETWORK/KEY/00000.safetensors` `features` and `probabilities`. A chunk that cannot be read counts as
+//! missing.
 
 use std::collections::HashMap;
 use std::fs;
@@ -16,29 +18,29 @@ use safetensors::{Dtype, SafeTensors};
 use crate::features::{Extracted, Rows};
 use freeguide_native::files::{create_folder, write_atomic};
 
-/// The folder.
+/// A store in a folder.
 #[derive(Debug, Clone)]
 pub struct Store {
     root: PathBuf,
 }
 
-/// Images of a chunk.
+/// The images of a chunk.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Samples {
     /// `[n, height, width, channels]`.
     pub pixels: Vec<u8>,
     /// `[height, width, channels]`.
     pub shape: [usize; 3],
-    /// How long it took to draw them, in seconds of the whole machine.
+    /// The time that it took to draw them, in seconds of the whole machine.
     pub seconds: f64,
 }
 
-/// What a network said of a chunk.
+/// The output of a network for a chunk.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Looked {
     /// Features and probabilities.
     pub extracted: Extracted,
-    /// How long it took, in seconds of the whole machine.
+    /// The time that it took, in seconds of the whole machine.
     pub seconds: f64,
 }
 
@@ -52,7 +54,7 @@ impl Samples {
 const SECONDS: &str = "seconds";
 
 impl Store {
-    /// A store in that folder, which need not be there.
+    /// A store in `folder`, which need not exist yet.
     pub fn new(root: PathBuf) -> Self {
         Self { root }
     }
@@ -77,17 +79,17 @@ impl Store {
             .join(file)
     }
 
-    /// How many images of a chunk there are, by the header of its file alone.
+    /// The number of images of a chunk, read from the header of its file.
     pub fn samples_kept(&self, key: &str, chunk: usize) -> usize {
         kept(&self.samples_path(key, chunk), "images").map_or(0, |k| k.0)
     }
 
-    /// How many images of a chunk there are and how long they took, by the header of its file alone.
+    /// The number of images of a chunk and the time that they took, read from the header of its file.
     pub fn samples_time(&self, key: &str, chunk: usize) -> Option<(usize, f64)> {
         kept(&self.samples_path(key, chunk), "images")
     }
 
-    /// How many images of a chunk `network` has seen, by the header of its file alone.
+    /// The number of images of a chunk that `network` has seen, read from the header of its file.
     pub fn looked_kept(&self, network: &str, key: &str, chunk: usize) -> usize {
         kept(&self.features_path(network, key, chunk), "features").map_or(0, |k| k.0)
     }
@@ -107,7 +109,7 @@ impl Store {
         })
     }
 
-    /// Keeps the images of a chunk.
+    /// Stores the images of a chunk.
     ///
     /// # Errors
     ///
@@ -123,7 +125,7 @@ impl Store {
         )
     }
 
-    /// What `network` (the SHA-256 of its weights) said of a chunk, if it has been asked.
+    /// The output of `network` (the SHA-256 of its weights) for a chunk, if it is stored.
     pub fn looked(&self, network: &str, key: &str, chunk: usize) -> Option<Looked> {
         let bytes = fs::read(self.features_path(network, key, chunk)).ok()?;
         let file = SafeTensors::deserialize(&bytes).ok()?;
@@ -146,7 +148,7 @@ impl Store {
         })
     }
 
-    /// Keeps what a network said of a chunk.
+    /// Stores the output of a network for a chunk.
     ///
     /// # Errors
     ///
@@ -199,8 +201,8 @@ impl Store {
     }
 }
 
-/// The length of a tensor's first dimension and the seconds that it took, if the file is as long as its header says: eight
-/// bytes of the header's length, the header as JSON, the tensors.
+/// The first dimension of a tensor and the time that it took in seconds, if the file is as long as its header says. A
+/// file is the header's length in eight bytes, the header as JSON, and the tensors.
 fn kept(path: &Path, name: &str) -> Option<(usize, f64)> {
     let mut file = fs::File::open(path).ok()?;
     let length = file.metadata().ok()?.len();
@@ -220,7 +222,7 @@ fn kept(path: &Path, name: &str) -> Option<(usize, f64)> {
     Some((usize::try_from(count).ok()?, seconds))
 }
 
-/// The time that a file says it took.
+/// The time recorded in a file.
 fn seconds(bytes: &[u8]) -> Option<f64> {
     let (_, header) = SafeTensors::read_metadata(bytes).ok()?;
     header.metadata().as_ref()?.get(SECONDS)?.parse().ok()

@@ -1,4 +1,4 @@
-//! What an evaluation is about: models, the data set and feature networks, opened and checked against each other.
+//! The inputs of an evaluation: models, the data set and feature networks, opened and checked for consistency.
 
 use anyhow::{Context, Result, anyhow, bail};
 use burn::tensor::Device;
@@ -13,30 +13,30 @@ use freeguide_native::bundle_files;
 use freeguide_native::tell;
 use freeguide_recipe::Recipe;
 
-/// Everything that the sweep names.
+/// Everything that the sweep refers to.
 pub struct Subjects {
-    /// The models, which draw images of one shape and of the same classes.
+    /// The models. All draw images of the same shape and classes.
     pub models: Vec<Model>,
-    /// What the reports call them.
+    /// Their names in reports.
     pub labels: Vec<String>,
-    /// The data set in the models' shape.
+    /// The data set in the shape of the models' images.
     pub data: Dataset,
     /// The feature networks.
     pub networks: Vec<FeatureNetwork>,
     /// The cells of the sweep.
     pub cells: Vec<Cell>,
-    /// The name under which each cell's images are kept.
+    /// The key of each cell's images in the store.
     pub keys: Vec<String>,
-    /// The name under which what networks said of the data set is kept.
+    /// The key of the data set's features in the store.
     pub data_key: String,
-    /// The name under which what networks said of images with noise is kept, for each deviation of the sweep.
+    /// The keys of the features of images with noise in the store, for each standard deviation of the sweep.
     pub noise_keys: Vec<String>,
-    /// The data set's images in a random order, the same in every evaluation: the first of them stand for generated ones
-    /// where real images are compared with real ones.
+    /// The data set's images in a random order, which is the same in every evaluation. When real images are compared
+    /// with real images, the first of them take the place of generated ones.
     pub order: Vec<usize>,
     /// The class of each image of a cell, as an id of the data set.
     pub sequence: Vec<u32>,
-    /// For each model its ids of the data set's classes.
+    /// The ids of the data set's classes in each model.
     class_ids: Vec<Vec<u32>>,
 }
 
@@ -45,7 +45,7 @@ impl Subjects {
     ///
     /// # Errors
     ///
-    /// What cannot be opened or does not fit together.
+    /// If something cannot be opened or is inconsistent.
     pub fn open(sweep: &Sweep, device: &Device) -> Result<Self> {
         let mut models = Vec::new();
         for path in &sweep.models {
@@ -55,11 +55,11 @@ impl Subjects {
         Self::of(models, sweep, device)
     }
 
-    /// As [`open`](Self::open), with models that are at hand; the sweep says what to call them.
+    /// Like [`open`](Self::open), with models that are already loaded. The sweep gives their names.
     ///
     /// # Errors
     ///
-    /// What cannot be opened or does not fit together.
+    /// If something cannot be opened or is inconsistent.
     pub fn of(models: Vec<Model>, sweep: &Sweep, device: &Device) -> Result<Self> {
         let first = models
             .first()
@@ -68,7 +68,7 @@ impl Subjects {
         let other = models.iter().position(|m| m.config().image != image);
         if let Some(other) = other {
             bail!(
-                "{} and {} draw images of different sizes: evaluate them apart",
+                "{} and {} draw images of different sizes: evaluate them separately",
                 sweep.models[0].display(),
                 sweep.models[other].display()
             );
@@ -97,7 +97,7 @@ impl Subjects {
             let network = features::open(spec, onnx_input, device).context("--features")?;
             if let Some(twin) = networks.iter().find(|n| n.name() == network.name()) {
                 bail!(
-                    "two feature networks are called {}: figures are named after their network, so rename one",
+                    "two feature networks are called {}: metrics are named after their network, so rename one",
                     twin.name()
                 );
             }
@@ -145,25 +145,25 @@ impl Subjects {
         sequence.map(|&class| ids[class as usize]).collect()
     }
 
-    /// How many real images stand for generated ones where real images are compared with real ones: as many as are drawn,
-    /// or half of the data set where that is less.
+    /// The number of real images that take the place of generated ones when real images are compared with real images:
+    /// as many as are drawn, or half of the data set if that is less.
     pub fn held_out(&self, sweep: &Sweep) -> usize {
         sweep.samples.min(self.data.len() / 2)
     }
 
-    /// The class ids of `network` for the data set's classes, or a sentence on why there are none.
+    /// The class ids of `network` for the data set's classes, or a sentence that explains why there are none.
     pub fn network_classes(&self, network: &FeatureNetwork) -> Result<Vec<u32>, String> {
         network_classes(&self.data.classes, network.name(), network.classes())
     }
 }
 
-/// Refuses numbers of images that no distance can be computed from, before any is drawn: a covariance of d features takes
-/// d + 1 images, and the floor two parts of the data set of that many.
+/// Refuses numbers of images that are too small for a distance, before any image is drawn. A covariance of d features
+/// needs d + 1 images, and the floor needs two parts of the data set of that size.
 fn enough(network: &FeatureNetwork, sweep: &Sweep, real: usize) -> Result<()> {
     let (name, needed) = (network.name(), network.features() + 1);
     if sweep.samples < needed.max(sweep.splits) {
         bail!(
-            "--samples {} is too few: a distance through the {} features of {name} takes at least {needed} images, and --splits {} one for each split",
+            "--samples {} is too small: a distance over the {} features of {name} needs at least {needed} images, and --splits {} needs one per split",
             sweep.samples,
             network.features(),
             sweep.splits
@@ -171,7 +171,7 @@ fn enough(network: &FeatureNetwork, sweep: &Sweep, real: usize) -> Result<()> {
     }
     if real < 2 * needed {
         bail!(
-            "{} has {real} images, too few for the {} features of {name}: a distance between two halves of it takes at least {}",
+            "{} has {real} images, which is too few for the {} features of {name}: a distance between its halves needs at least {}",
             sweep.data.display(),
             network.features(),
             2 * needed
@@ -192,7 +192,7 @@ fn noise_keys(sweep: &Sweep, data: &Dataset) -> Vec<String> {
     sweep.noise.iter().map(key).collect()
 }
 
-/// How the data set's images are prepared: as for the training of the models, as far as it is known.
+/// How the data set's images are prepared: as for the training of the models, as far as this is known.
 fn preparation(sweep: &Sweep, size: usize, channels: usize) -> Result<DataRecipe> {
     let Some(path) = &sweep.recipe else {
         let mut preparation = DataRecipe::new(size as u32);
@@ -202,7 +202,7 @@ fn preparation(sweep: &Sweep, size: usize, channels: usize) -> Result<DataRecipe
     let data = Recipe::load(path, &[])?.data;
     if (data.size as usize, data.channels as usize) != (size, channels) {
         bail!(
-            "the recipe {} is for images of {} pixels and {} channels, and the models draw {size} pixels and {channels} channels",
+            "the recipe {} is for images of {} pixels and {} channels, but the models draw {size} pixels and {channels} channels",
             path.display(),
             data.size,
             data.channels
@@ -211,7 +211,7 @@ fn preparation(sweep: &Sweep, size: usize, channels: usize) -> Result<DataRecipe
     Ok(data)
 }
 
-/// For each class of the data set its id in the model, by name.
+/// The id of each class of the data set in the model, by name.
 fn class_ids(data: &[String], model: &ClassNames) -> Result<Vec<u32>> {
     let unknown = missing(data.iter(), |name| model.id(name).is_some());
     let absent = missing(model.iter(), |name| data.iter().any(|known| known == name));
@@ -228,7 +228,7 @@ fn class_ids(data: &[String], model: &ClassNames) -> Result<Vec<u32>> {
     Ok(ids(data, model))
 }
 
-/// For each class of the data set its id in a feature network, by name.
+/// The id of each class of the data set in a feature network, by name.
 fn network_classes(data: &[String], name: &str, known: &ClassNames) -> Result<Vec<u32>, String> {
     if known.is_empty() {
         return Err(format!(
@@ -238,7 +238,7 @@ fn network_classes(data: &[String], name: &str, known: &ClassNames) -> Result<Ve
     let unknown = missing(data.iter(), |name| known.id(name).is_some());
     if !unknown.is_empty() {
         return Err(format!(
-            "There is no class accuracy by {name}: its {} classes do not match those of the data set, of which it does not know {}. `freeguide classifier` trains a network that does.",
+            "There is no class accuracy by {name}: its {} classes do not match those of the data set; it does not know {}. `freeguide classifier` trains a network that does.",
             known.len(),
             unknown.join(", ")
         ));
@@ -264,7 +264,7 @@ fn missing<S: AsRef<str>>(
         .collect()
 }
 
-/// Names of models for tables: the bundle's, with a number where two are the same.
+/// Names of models for tables: those of the bundles, with a number if two are the same.
 fn labels(models: &[Model]) -> Vec<String> {
     let names: Vec<&str> = models.iter().map(|m| m.config().name.as_str()).collect();
     (0..names.len())

@@ -1,4 +1,4 @@
-//! What is asked of an evaluation, and the cells that come of it.
+//! The settings of an evaluation, and its cells.
 
 use std::path::PathBuf;
 
@@ -8,24 +8,24 @@ use freeguide::settings::{ClassName, Guidance, Plan, Request, RequestError};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-/// Images that are drawn, looked at and kept together.
+/// The number of images that are drawn, evaluated and stored together.
 pub const CHUNK: usize = 64;
 
 /// How often each class is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum ClassBalance {
-    /// As often as in the data set, which the Fréchet distance compares with.
+    /// As often as in the data set with which the Fréchet distance compares.
     Data,
     /// All equally often.
     Uniform,
 }
 
-/// How the bytes of an image are put to an ONNX network.
+/// How the bytes of an image are scaled for an ONNX network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum OnnxInput {
-    /// 0 … 1 less ImageNet's mean, over its deviation: PyTorch's models.
+    /// 0 … 1, normalised with the mean and standard deviation of ImageNet, as in PyTorch's models.
     Imagenet,
     /// −1 … 1.
     Symmetric,
@@ -35,35 +35,35 @@ pub enum OnnxInput {
     Bytes,
 }
 
-/// Everything that is asked; the same sweep gives the same figures.
+/// All settings. The same sweep gives the same figures.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sweep {
     /// The bundles.
     pub models: Vec<PathBuf>,
-    /// The data set that they are compared with.
+    /// The data set to compare with.
     pub data: PathBuf,
-    /// The recipe whose `[data]` says how its images are prepared.
+    /// The recipe whose `[data]` says how images are prepared.
     pub recipe: Option<PathBuf>,
     /// w.
     pub guidance: Vec<f64>,
-    /// T; empty for each model's own.
+    /// The numbers of steps; empty for each model's own.
     pub steps: Vec<usize>,
     /// The solvers; empty for each model's own.
     pub samplers: Vec<Solver>,
-    /// Images a cell.
+    /// The number of images per cell.
     pub samples: usize,
     /// The seed: image k of a cell has the noise of image k of this seed.
     pub seed: u64,
-    /// How often each class is drawn.
+    /// How many images of each class are drawn.
     pub classes: ClassBalance,
-    /// The feature networks, as they were named.
+    /// The names of the feature networks.
     pub features: Vec<String>,
-    /// How images are put to networks in ONNX.
+    /// How images are scaled for networks in ONNX.
     pub onnx_input: OnnxInput,
-    /// Splits of the Inception Score.
+    /// The number of splits of the Inception Score.
     pub splits: usize,
-    /// Standard deviations of the noise on real images that are measured as yardsticks, in 255ths.
+    /// The standard deviations of the noise on real images that are measured for scale, in 255ths.
     #[serde(default)]
     pub noise: Vec<f64>,
 }
@@ -71,7 +71,7 @@ pub struct Sweep {
 /// One point of the sweep: a model, sampled in one way.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cell {
-    /// Which model.
+    /// The index of the model.
     pub model: usize,
     /// The solver.
     pub sampler: Solver,
@@ -82,7 +82,7 @@ pub struct Cell {
 }
 
 impl Sweep {
-    /// All cells, w fastest.
+    /// All cells; w varies fastest.
     pub fn cells(&self, models: &[Model]) -> Vec<Cell> {
         let mut cells = Vec::new();
         for (model, bundle) in models.iter().enumerate() {
@@ -112,7 +112,7 @@ fn or<T: Copy>(given: &[T], own: T) -> Vec<T> {
     }
 }
 
-/// What an image of a cell depends on, beside its index.
+/// Everything that an image of a cell depends on, except its index.
 #[derive(Serialize)]
 struct Key<'a> {
     written_by: &'a str,
@@ -124,11 +124,11 @@ struct Key<'a> {
 }
 
 impl Cell {
-    /// The plan for images of these classes (ids of the model), the first of which has that index.
+    /// The plan for images of these classes (ids of the model), starting at this index.
     ///
     /// # Errors
     ///
-    /// [`RequestError`] where the model cannot be asked for this.
+    /// [`RequestError`], if the model does not support the request.
     pub fn plan(
         &self,
         model: &Model,
@@ -146,13 +146,13 @@ impl Cell {
         model.plan(&request)
     }
 
-    /// The name under which the cell's images are kept: whatever changes an image changes it, and nothing else.
+    /// The key of the cell's images in the store. It changes exactly if an image changes.
     ///
-    /// `frequencies`: how often each class is drawn, by name.
+    /// `frequencies` gives how often each class is drawn, by name.
     ///
     /// # Errors
     ///
-    /// [`RequestError`] where the model cannot be asked for this.
+    /// [`RequestError`], if the model does not support the request.
     pub fn key(
         &self,
         model: &Model,
@@ -165,7 +165,7 @@ impl Cell {
             weights: config.weights.iter().map(|w| w.sha256.as_str()).collect(),
             network: &config.network,
             diffusion: &config.diffusion,
-            // Every setting that there is, also those that this program learns later.
+            // All settings, including those that are added to the program later.
             plan: format!("{:?}", self.plan(model, seed, 0, &[0])?),
             classes: frequencies.to_vec(),
         };

@@ -1,4 +1,4 @@
-//! Drawing and looking: everything slow, a chunk of images at a time, on several threads.
+//! Draws images and extracts features, a chunk of images at a time, on several threads.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,14 +14,14 @@ use super::sweep::{CHUNK, Sweep};
 use crate::features::{Extracted, FeatureNetwork};
 use freeguide_native::sample;
 
-/// Where the images of a job come from.
+/// The source of the images of a job.
 #[derive(Debug, Clone, Copy)]
 pub enum Source {
     /// The data set.
     Data,
-    /// Its images that are held out, with noise of the sweep's deviation of that index.
+    /// The held-out images of the data set, with noise of the sweep's standard deviation at this index.
     Noisy(usize),
-    /// A cell, which is drawn.
+    /// A cell, whose images are drawn.
     Cell(usize),
 }
 
@@ -33,40 +33,40 @@ struct Job {
     images: std::ops::Range<usize>,
 }
 
-/// Which part of the work is this process's.
+/// The part of the work that this process does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shard {
-    /// From 0.
+    /// The index of the part, from 0.
     pub index: usize,
-    /// Of how many.
+    /// The number of parts.
     pub count: usize,
 }
 
 impl Shard {
-    /// All of it.
+    /// The whole work.
     pub const WHOLE: Self = Self { index: 0, count: 1 };
 }
 
-/// How work is done.
+/// How the work is done.
 #[derive(Debug, Clone, Copy)]
 pub struct Effort {
     /// This process's part.
     pub shard: Shard,
-    /// Threads that each take a chunk.
+    /// The number of threads. Each works on a chunk.
     pub workers: usize,
-    /// Images that are drawn at a time.
+    /// The number of images drawn at a time.
     pub batch: usize,
-    /// No progress on the terminal.
+    /// Whether to show no progress.
     pub quiet: bool,
 }
 
 /// The work itself.
 pub struct Work<'a> {
-    /// What is asked.
+    /// The sweep.
     pub sweep: &'a Sweep,
-    /// Of what.
+    /// Its models, data set and feature networks.
     pub subjects: &'a Subjects,
-    /// Where it is kept.
+    /// The store of the results.
     pub store: &'a Store,
 }
 
@@ -89,7 +89,7 @@ impl Work<'_> {
             .collect()
     }
 
-    /// How many images there are.
+    /// The number of images.
     fn count(&self, source: Source) -> usize {
         match source {
             Source::Data => self.subjects.data.len(),
@@ -111,7 +111,7 @@ impl Work<'_> {
         }
     }
 
-    /// How many images of a cell's chunk have to be drawn.
+    /// The number of images of a cell's chunk that have to be drawn.
     fn undrawn(&self, job: &Job) -> usize {
         let kept = self.store.samples_kept(self.key(job), job.chunk);
         job.images.len().saturating_sub(kept)
@@ -129,11 +129,11 @@ impl Work<'_> {
         drawn && self.subjects.networks.iter().all(seen)
     }
 
-    /// Does what is missing of this process's part.
+    /// Computes what is missing of this process's part.
     ///
     /// # Errors
     ///
-    /// If a device fails or a file cannot be written. What is done by then stays.
+    /// If a device fails or a file cannot be written. Finished chunks are kept.
     pub fn run(&self, effort: Effort) -> Result<()> {
         let mine = |index: &usize| index % effort.shard.count == effort.shard.index;
         let jobs: Vec<Job> = self
@@ -156,7 +156,7 @@ impl Work<'_> {
                 scope.spawn(|| {
                     while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
                         if let Err(error) = self.job(job, effort, &meter) {
-                            // The first failure is told; nobody takes another job.
+                            // Report the first failure and start no further job.
                             next.store(jobs.len(), Ordering::Relaxed);
                             let mut failure = failure.lock().unwrap_or_else(|e| e.into_inner());
                             failure.get_or_insert(error);
@@ -210,7 +210,7 @@ impl Work<'_> {
         samples
     }
 
-    /// The chunk's images: those that are kept, and the rest drawn.
+    /// The images of the chunk. Stored ones are read, the rest is drawn.
     fn draw(&self, job: &Job, cell: usize, effort: Effort, meter: &Meter) -> Result<Samples> {
         let (key, data) = (self.key(job), &self.subjects.data);
         let mut samples = self.store.samples(key, job.chunk).unwrap_or(Samples {
@@ -236,7 +236,7 @@ impl Work<'_> {
         Ok(samples)
     }
 
-    /// Asks one network about the images that it has not seen.
+    /// Runs a network on the images that it has not seen.
     fn look(
         &self,
         job: &Job,
@@ -269,7 +269,7 @@ impl Work<'_> {
             .put_looked(network.sha256(), key, job.chunk, &looked)
     }
 
-    /// What `network` said of all images of a source, and the seconds that it took.
+    /// The output of `network` for all images of a source, and the time that it took in seconds.
     ///
     /// # Errors
     ///
@@ -288,8 +288,9 @@ impl Work<'_> {
                 images,
             };
             let looked = self.store.looked(network.sha256(), self.key(&job), chunk);
-            let mut looked = looked.context("a chunk of features has gone: run the same again")?;
-            // A longer sweep may have left more than this one asks for.
+            let mut looked = looked
+                .context("a chunk of features has disappeared: run the same command again")?;
+            // A longer sweep may have stored more than this one needs.
             let kept = job.images.len() as f64 / looked.extracted.features.len().max(1) as f64;
             looked.extracted.features.truncate(job.images.len());
             looked.extracted.probabilities.truncate(job.images.len());
@@ -308,7 +309,8 @@ impl Work<'_> {
         let mut pixels = Vec::new();
         for chunk in 0..count.div_ceil(CHUNK) {
             let samples = self.store.samples(&self.subjects.keys[cell], chunk);
-            let samples = samples.context("a chunk of images has gone: run the same again")?;
+            let samples =
+                samples.context("a chunk of images has disappeared: run the same command again")?;
             pixels.extend(samples.pixels);
         }
         pixels.truncate(count * self.subjects.data.image_len());
@@ -323,14 +325,15 @@ impl Work<'_> {
     pub fn image(&self, cell: usize, index: usize) -> Result<Vec<u8>> {
         let values = self.subjects.data.image_len();
         let samples = self.store.samples(&self.subjects.keys[cell], index / CHUNK);
-        let samples = samples.context("a chunk of images has gone: run the same again")?;
+        let samples =
+            samples.context("a chunk of images has disappeared: run the same command again")?;
         let image = samples.pixels.chunks_exact(values).nth(index % CHUNK);
         Ok(image
-            .context("an image has gone: run the same again")?
+            .context("an image has disappeared: run the same command again")?
             .to_vec())
     }
 
-    /// Images of a cell that were drawn in a second.
+    /// The number of images of a cell drawn per second.
     pub fn drawn_per_second(&self, cell: usize) -> f64 {
         let key = &self.subjects.keys[cell];
         let chunks = 0..self.sweep.samples.div_ceil(CHUNK);

@@ -1,12 +1,12 @@
-//! Models from other programs and for other programs.
+//! Imports models from other programs and exports models for them.
 //!
 //! | module | what |
 //! |---|---|
 //! | [`import`] | checkpoints of guided-diffusion, diffusers and PyTorch as bundles |
 //! | [`export`] | bundles, PyTorch and diffusers |
-//! | [`onnx`] | ONNX files, for onnxruntime and everything else that reads them |
+//! | [`onnx`] | ONNX files, for onnxruntime and other readers |
 //! | [`quantize`] | weights in 8 bits |
-//! | [`verify`] | what an export changes |
+//! | [`verify`] | how an export changes a model |
 //!
 //! ```no_run
 //! use std::path::Path;

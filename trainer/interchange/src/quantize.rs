@@ -1,10 +1,9 @@
-//! Weights in 8 bits: symmetric, with a scale for every output channel, so that each weight is off
-//! by at most half of 1/127 of the largest of its channel. Biases and normalisations, which are few
-//! and matter much, stay floats.
+//! Symmetric quantisation to 8 bits with a scale per output channel, so that the error of each weight is at most half
+//! of 1/127 of the largest weight of its channel. Biases and normalisations are few and sensitive, and stay floats.
 
 use super::weights::Weight;
 
-/// The largest of the 8-bit integers; −128 is not used, so that the range is symmetric.
+/// The largest 8-bit integer. −128 is not used, so that the range is symmetric.
 const LARGEST: f32 = 127.0;
 
 /// A tensor in 8 bits: value = integer · scale of its channel.
@@ -12,22 +11,22 @@ const LARGEST: f32 = 127.0;
 pub struct Quantized {
     /// The integers, in the order of the values.
     pub integers: Vec<i8>,
-    /// One scale a channel.
+    /// One scale per channel.
     pub scales: Vec<f32>,
-    /// The dimension that counts the channels.
+    /// The dimension of the channels.
     pub axis: usize,
 }
 
 impl Quantized {
-    /// The shape of the scales beside a tensor of this shape: 1 but for the channels.
+    /// The shape of the scales of a tensor of this shape: 1 except for the channels.
     pub fn scale_shape(&self, shape: &[usize]) -> Vec<usize> {
         let keep = |(axis, &size)| if axis == self.axis { size } else { 1 };
         shape.iter().enumerate().map(keep).collect()
     }
 }
 
-/// The dimension of the output channels: the first of convolutions and of the class embedding, the
-/// last of linear layers. None for what stays in floats.
+/// The dimension of the output channels: the first of convolutions and of the class embedding, the last of linear
+/// layers. `None` for tensors that stay in floats.
 fn channel_axis(weight: &Weight) -> Option<usize> {
     match weight.shape.len() {
         4 => Some(0),
@@ -37,7 +36,7 @@ fn channel_axis(weight: &Weight) -> Option<usize> {
     }
 }
 
-/// Rounds a tensor to 8 bits, if it is one of those that are.
+/// Rounds a tensor to 8 bits, if it is one that is quantised.
 pub fn quantize(weight: &Weight) -> Option<Quantized> {
     let axis = channel_axis(weight)?;
     let channels = weight.shape[axis];
@@ -48,7 +47,7 @@ pub fn quantize(weight: &Weight) -> Option<Quantized> {
         let scale = &mut scales[channel(index)];
         *scale = scale.max(value.abs() / LARGEST);
     }
-    // A channel of zeros, such as one that training has not begun with, stays zeros.
+    // A channel of zeros, such as an untrained one, stays zero.
     for scale in scales.iter_mut().filter(|scale| **scale == 0.0) {
         *scale = 1.0;
     }

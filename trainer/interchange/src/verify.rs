@@ -1,5 +1,4 @@
-//! What an export changes: the network's predictions over the noise levels, and the pictures that
-//! come of them.
+//! Measures how an export changes a model: the predictions of the network over the noise levels, and the pictures.
 
 use anyhow::{Context, Result};
 use burn::module::{Module, ModuleMapper, Param};
@@ -13,11 +12,11 @@ use freeguide::settings::{ClassName, Request};
 use half::f16;
 use serde::Serialize;
 
-/// Where between clean (0) and noise (1) the predictions are compared.
+/// The noise levels at which predictions are compared, from clean (0) to noise (1).
 const PLACES: [f64; 7] = [0.05, 0.2, 0.35, 0.5, 0.65, 0.8, 0.95];
-/// The most pictures that are drawn to be compared.
+/// The largest number of pictures that are drawn for the comparison.
 const PICTURES: u64 = 8;
-/// The seed of the pictures and of the noise upon them.
+/// The seed of the pictures and of their noise.
 const SEED: u64 = 1;
 
 /// The change of the prediction at one noise level.
@@ -25,30 +24,30 @@ const SEED: u64 = 1;
 pub struct Change {
     /// λ in nats.
     pub log_snr: f64,
-    /// The root of the mean square of the prediction before.
+    /// The root mean square of the prediction before the export.
     pub rms: f64,
-    /// The mean of the changes' absolute values.
+    /// The mean absolute change.
     pub mean: f64,
-    /// The largest of them.
+    /// The largest absolute change.
     pub max: f64,
 }
 
-/// What an export changes.
+/// The changes by an export.
 #[derive(Debug, Clone, Serialize)]
 pub struct Verified {
-    /// The prediction, by noise level, for pictures of the model's own with noise added, each with
-    /// its class and, if the model knows it, with ∅.
+    /// The change of the prediction by noise level, for the model's own pictures with added noise, each with its class
+    /// and, if the model has it, with ∅.
     pub predictions: Vec<Change>,
-    /// Pictures that were drawn with the model's own settings.
+    /// The number of pictures drawn with the model's own settings.
     pub pictures: usize,
-    /// Peak signal-to-noise ratio, in decibels, of the pictures drawn after the export against
-    /// those drawn before, from their mean squared difference; none where they are the same.
+    /// The peak signal-to-noise ratio in decibels of the pictures after the export against those before, from their
+    /// mean squared difference; none if they are identical.
     pub psnr: Option<f64>,
-    /// The same of the picture that changes most.
+    /// The same for the picture that changes most.
     pub worst_psnr: Option<f64>,
 }
 
-/// Compares a model with what was exported of it.
+/// Compares a model with its export.
 ///
 /// # Errors
 ///
@@ -57,7 +56,7 @@ pub fn verify<D: Denoiser>(before: &Model, after: D) -> Result<Verified> {
     let config = before.config();
     let range = config.diffusion.log_snr;
     let classes = config.classes.len() as u64;
-    // Spread evenly over the classes.
+    // Distributed evenly over the classes.
     let names = match classes {
         0 => vec![ClassName::Unconditional; PICTURES as usize],
         _ => {
@@ -77,7 +76,7 @@ pub fn verify<D: Denoiser>(before: &Model, after: D) -> Result<Verified> {
     let shape = config.image.dims();
     let keys: Vec<u64> = (0..images as u64).collect();
     let noise = sampling_noise(SEED + 1, &keys, 0, shape, &device);
-    // Every picture with its class and, where the model knows ∅, once more with that.
+    // Every picture with its class and, if the model has ∅, once more with ∅.
     let rounds = 1 + usize::from(config.null_class);
     let null = classes as i32;
     let ids = plan
@@ -141,7 +140,7 @@ fn change(log_snr: f64, before: &[f32], after: &[f32]) -> Result<Change> {
         log_snr,
         rms: mean(before.iter().map(|&v| f64::from(v).powi(2))).sqrt(),
         mean: mean(differences.clone()),
-        // NaN must not lose against a number.
+        // NaN must win against a number.
         max: differences.fold(0.0, |worst, d| if d <= worst { worst } else { d }),
     })
 }
@@ -151,7 +150,7 @@ fn mean(values: impl Iterator<Item = f64>) -> f64 {
     sum / f64::from(count.max(1))
 }
 
-/// PSNR of a mean squared error of values from −1 to 1.
+/// The PSNR for a mean squared error of values from −1 to 1.
 fn decibels(error: f64) -> Option<f64> {
     (error > 0.0).then(|| 10.0 * (4.0 / error).log10())
 }

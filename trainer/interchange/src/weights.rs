@@ -10,7 +10,7 @@ pub struct Weight {
     pub name: String,
     /// Its shape in a bundle.
     pub shape: Vec<usize>,
-    /// Its values, the last dimension fastest.
+    /// Its values; the last dimension changes fastest.
     pub values: Vec<f32>,
 }
 
@@ -30,7 +30,7 @@ impl Weights {
         }
     }
 
-    /// All of them.
+    /// All tensors.
     pub fn iter(&self) -> impl Iterator<Item = &Weight> {
         self.tensors.iter()
     }

@@ -1,4 +1,4 @@
-//! Bundles on a disk.
+//! Opens bundles on disk.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read};
@@ -9,14 +9,14 @@ use freeguide::bundle::{
     BundleError, CONFIG_FILE, Loader, MAX_CONFIG_BYTES, MemoryEstimate, Model,
 };
 
-/// Bytes that are read at a time.
+/// The number of bytes read at a time.
 const CHUNK: usize = 1 << 20;
 
 /// Opens the bundle in `folder`.
 ///
 /// # Errors
 ///
-/// [`BundleError`], for every way in which it can be broken.
+/// [`BundleError`], if the bundle is damaged in any way.
 pub fn open(folder: &Path, device: &Device) -> Result<Model, BundleError> {
     let mut loader = loader(folder, device)?;
     let mut chunk = vec![0; CHUNK];
@@ -35,18 +35,18 @@ pub fn open(folder: &Path, device: &Device) -> Result<Model, BundleError> {
     loader.finish()
 }
 
-/// The memory that the bundle in `folder` needs.
+/// An estimate of the memory that the bundle in `folder` needs.
 ///
 /// # Errors
 ///
-/// [`BundleError`], where its configuration is broken.
+/// [`BundleError`], if its configuration is invalid.
 pub fn memory(folder: &Path, device: &Device) -> Result<MemoryEstimate, BundleError> {
     Ok(loader(folder, device)?.memory())
 }
 
 fn loader(folder: &Path, device: &Device) -> Result<Loader, BundleError> {
     let mut json = String::new();
-    // One byte more than there may be: the loader refuses it.
+    // Read one byte more than allowed, so that the loader refuses a longer file.
     File::open(folder.join(CONFIG_FILE))
         .and_then(|file| {
             file.take(MAX_CONFIG_BYTES as u64 + 1)

@@ -1,4 +1,4 @@
-//! Devices: which there are, and the one that was asked for.
+//! Lists and opens devices.
 
 use anyhow::{Result, anyhow, bail};
 use burn::tensor::Device;
@@ -13,11 +13,11 @@ pub struct Found {
     pub name: &'static str,
     /// What it is.
     pub description: String,
-    /// Why it cannot be used, if so.
+    /// Why it cannot be used, if it cannot.
     pub unavailable: Option<String>,
 }
 
-/// Every kind of device that freeguide knows, usable or not.
+/// Every kind of device that freeguide knows, whether usable or not.
 pub fn list() -> Vec<Found> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let cpu = Found {
@@ -30,9 +30,9 @@ pub fn list() -> Vec<Found> {
         .collect()
 }
 
-/// Opens the device that `name` names: `auto`, `cpu`, `vulkan` or `wgpu`.
+/// Opens a device by name: `auto`, `cpu`, `vulkan` or `wgpu`.
 ///
-/// `auto` is a GPU where this program was built for one and finds it, else the CPU.
+/// `auto` is a GPU if this program was built for one and finds it, otherwise the CPU.
 pub fn open(name: &str) -> Result<Device> {
     if name == "cpu" {
         return Ok(Device::flex());
@@ -46,12 +46,12 @@ pub fn open(name: &str) -> Result<Device> {
     match gpu::Api::ALL.into_iter().find(|api| api.name() == name) {
         Some(api) => gpu::open(api).map_err(|reason| {
             anyhow!(
-                "--device {name}: {reason:#}; there is {} here",
+                "--device {name}: {reason:#}; available here: {}",
                 usable().join(", ")
             )
         }),
         None => bail!(Usage(format!(
-            "there is no device {name:?}; there is {} (see `freeguide devices`)",
+            "there is no device {name:?}; available here: {} (see `freeguide devices`)",
             usable().join(", ")
         ))),
     }
@@ -74,13 +74,13 @@ mod gpu {
     use super::Found;
     pub(super) use super::api::Api;
 
-    /// A device that was opened, and the adapter that it is on.
+    /// An open device and its adapter.
     struct Gpu {
         device: Device,
         adapter: wgpu::AdapterInfo,
     }
 
-    /// The adapter of this API. A runtime can be set up once in a process, so it is kept.
+    /// The adapter of this API. A runtime can be set up only once in a process, so it is cached.
     fn gpu(api: Api) -> Result<&'static Gpu, &'static str> {
         static VULKAN: OnceLock<Result<Gpu, String>> = OnceLock::new();
         static ANY: OnceLock<Result<Gpu, String>> = OnceLock::new();
@@ -134,26 +134,24 @@ mod gpu {
         }
     }
 
-    /// Software drivers announce buffer addresses, which kernels in SPIR-V use, and then compute
-    /// wrongly: SwiftShader passes one self-test and fails the next.
+    /// Software drivers report support for buffer addresses, which SPIR-V kernels use, but compute wrong results:
+    /// SwiftShader passes one self-test and fails the next.
     fn unfit(adapter: &wgpu::AdapterInfo) -> Option<String> {
         (cfg!(feature = "vulkan")
             && is_software(adapter)
             && adapter.backend == wgpu::Backend::Vulkan)
             .then(|| {
-                "software drivers run only what is built with `--features wgpu` instead of `vulkan`"
+                "software drivers need a build with `--features wgpu` instead of `vulkan`"
                     .to_owned()
             })
     }
 
-    /// Whether there is a GPU, and not a driver that computes on the CPU, more slowly than burn's
-    /// own CPU backend does.
+    /// Whether there is a real GPU. A software driver is slower than burn's own CPU backend.
     pub(super) fn is_real(api: Api) -> bool {
         gpu(api).is_ok_and(|gpu| !is_software(&gpu.adapter))
     }
 
-    /// A driver may compile a kernel wrongly and say nothing, so the device has to pass the library's
-    /// self-test before it is used.
+    /// Opens the device. A driver may silently miscompile a kernel, so the device must pass the library's self-test.
     pub(super) fn open(api: Api) -> Result<Device> {
         let gpu = gpu(api).map_err(|reason| anyhow!(reason))?;
         let adapter = &gpu.adapter.name;
@@ -165,7 +163,7 @@ mod gpu {
         Ok(gpu.device.clone())
     }
 
-    /// Waits for a future that some other thread completes.
+    /// Waits for a future that another thread completes.
     fn wait<T>(future: impl Future<Output = T>) -> T {
         let mut future = std::pin::pin!(future);
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
@@ -178,14 +176,14 @@ mod gpu {
     }
 }
 
-/// The ways to a GPU.
+/// The APIs for a GPU.
 mod api {
     /// A graphics API, or whichever the system has.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub enum Api {
         /// Vulkan: Linux, Windows, Android.
         Vulkan,
-        /// Vulkan, Metal or Direct3D 12, as wgpu finds it best.
+        /// Vulkan, Metal or Direct3D 12, whichever wgpu prefers.
         Any,
     }
 

@@ -1,4 +1,4 @@
-//! Writing files so that nobody ever sees half of one.
+//! Writes files atomically, so that nobody sees a partial file.
 
 use std::fs;
 use std::io::Write;
@@ -6,8 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-/// Writes `path` whole or not at all: into a file beside it that then takes its name. What stood
-/// there before is there until then.
+/// Writes a file atomically: to a temporary file beside it, which is then renamed. An old file stays until then.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
     let put = || {
         let folder = path
@@ -16,7 +15,7 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
             .unwrap_or(Path::new("."));
         let mut builder = tempfile::Builder::new();
         builder.prefix(".freeguide-");
-        // A temporary file is for its owner alone by default; this one is to be served to others.
+        // By default only the owner can read a temporary file; this one is to be served to others.
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
         let mut file = builder.tempfile_in(folder)?;
@@ -28,7 +27,7 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
     put().with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// As `create_dir_all`, with an error that names the folder.
+/// Like `create_dir_all`, with an error that names the folder.
 pub fn create_folder(path: &Path) -> Result<()> {
     fs::create_dir_all(path).with_context(|| format!("cannot create the folder {}", path.display()))
 }

@@ -1,16 +1,16 @@
-//! Many small pictures on one: the sheet of samples that training writes at intervals.
+//! Arranges small pictures on a grid, such as the sample sheets that training writes.
 
-/// How pictures are laid out: row after row, from the top left.
+/// The layout of a grid. Pictures fill it row by row from the top left.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grid {
-    /// Pictures in a row, at least 1.
+    /// The number of pictures in a row, at least 1.
     pub columns: usize,
-    /// Pixels between pictures and around them all.
+    /// The margin between and around the pictures, in pixels.
     pub margin: usize,
-    /// The colour of the margin and of cells that stay empty, RGB.
+    /// The colour of the margin and of empty cells, RGB.
     pub background: [u8; 3],
-    /// By how much a picture is enlarged, at least 1: each pixel becomes a square of this many pixels, so that what the
-    /// model drew is seen as it is and not smoothed.
+    /// The factor by which a picture is enlarged, at least 1. Each pixel becomes a square of this side, without
+    /// smoothing.
     pub scale: usize,
 }
 
@@ -26,8 +26,8 @@ pub struct Sheet {
 }
 
 impl Grid {
-    /// A layout in rows of `columns` for pictures of `size` pixels: small ones are enlarged to about 64 pixels and lie
-    /// a sixteenth of that apart, on white.
+    /// A layout in rows of `columns` for pictures of `size` pixels, on white. Small pictures are enlarged to about 64
+    /// pixels. The margin is a sixteenth of that.
     pub fn new(columns: usize, size: usize) -> Self {
         let scale = (64 / size.max(1)).max(1);
         Self {
@@ -38,13 +38,13 @@ impl Grid {
         }
     }
 
-    /// The layout nearest to a square for `count` pictures of `size` pixels.
+    /// The layout closest to a square for `count` pictures of `size` pixels.
     pub fn square(count: usize, size: usize) -> Self {
         let columns = count.isqrt() + usize::from(count.isqrt().pow(2) < count);
         Self::new(columns, size)
     }
 
-    /// Lays the pictures out.
+    /// Arranges the pictures.
     ///
     /// # Shapes
     /// `images`: `[N, size, size, channels]`, 0 … 255, where `channels` is 1 (grey) or 3 (RGB).
@@ -54,7 +54,7 @@ impl Grid {
     pub fn lay_out(&self, images: &[u8], size: usize, channels: usize) -> Sheet {
         assert!(
             channels == 1 || channels == 3,
-            "grey or RGB, not {channels} channels"
+            "expected grey or RGB, not {channels} channels"
         );
         let image_len = size * size * channels;
         assert!(
@@ -83,7 +83,7 @@ impl Grid {
                     .zip(source_row.chunks_exact(channels))
                 {
                     for pixel in block.chunks_exact_mut(3) {
-                        // Grey is one value for all three.
+                        // Grey has the same value in all three channels.
                         pixel.copy_from_slice(&[
                             color[0],
                             color[channels / 2],

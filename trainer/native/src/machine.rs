@@ -1,4 +1,4 @@
-//! The machine that figures of speed were taken on.
+//! A description of the machine, for measurements of speed.
 
 /// The processor's name and the number of threads, such as `AMD EPYC 9B45, 2 threads`.
 pub fn description() -> String {

@@ -1,4 +1,4 @@
-//! Whether what is to be drawn fits into memory, said before it is drawn.
+//! Checks, before drawing, whether a batch fits into memory.
 
 use std::fs;
 
@@ -7,10 +7,10 @@ use freeguide::bundle::MemoryEstimate;
 
 use crate::usage::Usage;
 
-/// Refuses a batch that would take more memory than this machine has left beside the weights, which are loaded: systems
-/// end programs that ask for more, without a word. `rows` are the rows of a batch of so many images.
+/// Refuses a batch that needs more memory than this machine has left after loading the weights. The system would kill
+/// the program without a message. `rows` gives the number of rows of a batch of that many images.
 ///
-/// Nothing is refused where it is not known what is left: on GPUs, and on systems other than Linux.
+/// Nothing is refused if the free memory is not known: on GPUs, and on systems other than Linux.
 pub fn check_batch(
     estimate: MemoryEstimate,
     device: &Device,
@@ -43,11 +43,11 @@ fn check(
     };
     let [needed, available] = [taken(batch), available].map(|bytes| bytes >> 20);
     Err(Usage(format!(
-        "a batch of {batch} images takes about {needed} MiB, and this machine has {available} MiB left: {advice}"
+        "a batch of {batch} images needs about {needed} MiB, but this machine has {available} MiB left: {advice}"
     )))
 }
 
-/// Bytes that programs can still have: what Linux estimates (`MemAvailable` of /proc/meminfo).
+/// The bytes that programs can still allocate, as Linux estimates them (`MemAvailable` in /proc/meminfo).
 fn available() -> Option<u64> {
     let text = fs::read_to_string("/proc/meminfo").ok()?;
     let line = text
@@ -77,7 +77,7 @@ mod tests {
         let refused = check(ESTIMATE, 329 << 20, 8, guided).expect_err("too much");
         assert_eq!(
             refused.to_string(),
-            "a batch of 8 images takes about 330 MiB, and this machine has 329 MiB left: --batch 4 would fit"
+            "a batch of 8 images needs about 330 MiB, but this machine has 329 MiB left: --batch 4 would fit"
         );
         let refused = check(ESTIMATE, 49 << 20, 8, guided).expect_err("too much");
         assert!(

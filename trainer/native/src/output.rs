@@ -1,4 +1,4 @@
-//! Standard output, for results, and standard error, for everything else.
+//! Standard output for results, standard error for everything else.
 
 use std::fmt::Display;
 use std::io::{ErrorKind, Write};
@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result};
 
-/// Prints a line. A reader that has seen enough and closed the pipe, such as `head`, is no failure.
+/// Prints a line. It is not a failure if the reader has closed the pipe, as `head` does.
 pub fn print_line(line: impl Display) -> Result<()> {
     let mut output = std::io::stdout().lock();
     match writeln!(output, "{line}").and_then(|()| output.flush()) {
@@ -15,8 +15,8 @@ pub fn print_line(line: impl Display) -> Result<()> {
     }
 }
 
-/// As `eprintln!`, which panics where nobody reads standard error any more: a training goes on when
-/// the terminal or the `tee` that it wrote to has gone.
+/// Like `eprintln!`, but without a panic if standard error is closed: a training continues when the terminal or the
+/// `tee` that it wrote to is gone.
 #[macro_export]
 macro_rules! tell {
     ($($argument:tt)*) => {
@@ -24,7 +24,7 @@ macro_rules! tell {
     };
 }
 
-/// What [`tell!`] calls.
+/// The function behind [`tell!`].
 pub fn print_note(line: impl Display) {
     match held().as_mut() {
         Some(notes) => notes.push(line.to_string()),
@@ -34,26 +34,26 @@ pub fn print_note(line: impl Display) {
     }
 }
 
-/// Notes that were made while the whole terminal is drawn on, if it is.
+/// Messages that wait while the live view uses the whole terminal. `None` if it does not.
 static HELD: Mutex<Option<Vec<String>>> = Mutex::new(None);
 
 fn held() -> MutexGuard<'static, Option<Vec<String>>> {
     HELD.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Keeps notes back from now on: standard error is a drawing.
+/// Holds back messages from now on, because the live view uses the terminal.
 pub fn hold_notes() {
     held().get_or_insert_default();
 }
 
-/// The last notes that were kept back, `count` at most.
+/// The last messages that were held back, at most `count`.
 pub fn held_notes(count: usize) -> Vec<String> {
     let held = held();
     let notes = held.as_deref().unwrap_or_default();
     notes[notes.len().saturating_sub(count)..].to_vec()
 }
 
-/// Prints what was kept back.
+/// Prints the messages that were held back.
 pub fn release_notes() {
     let notes = held().take().unwrap_or_default();
     notes.iter().for_each(print_note);

@@ -1,7 +1,7 @@
-//! PNG files that carry a text: how a picture was made travels with the picture.
+//! PNG files with a text, which stores how a picture was made.
 //!
-//! The text is an uncompressed `iTXt` chunk (PNG specification, section 11.3.3.4), which holds UTF-8 and which a few
-//! lines of JavaScript can write and read too.
+//! The text is an uncompressed `iTXt` chunk (PNG specification, section 11.3.3.4). It is UTF-8, and a few lines of
+//! JavaScript can also read and write it.
 
 use thiserror::Error;
 
@@ -11,8 +11,8 @@ pub const KEYWORD: &str = "freeguide";
 /// Why a PNG was not written or read.
 #[derive(Debug, Error)]
 pub enum PngError {
-    /// The buffer does not hold the picture that was described.
-    #[error("{width}×{height} pixels with {channels} channels are not {len} bytes")]
+    /// The buffer does not have the size of the described picture.
+    #[error("{width}×{height} pixels with {channels} channels do not have {len} bytes")]
     Shape {
         /// Width in pixels.
         width: usize,
@@ -20,16 +20,16 @@ pub enum PngError {
         height: usize,
         /// Channels a pixel.
         channels: usize,
-        /// Bytes that were given.
+        /// The number of bytes given.
         len: usize,
     },
     /// A number of channels other than 1 and 3.
-    #[error("a picture of {0} channels cannot be written; grey (1) and RGB (3) can")]
+    #[error("a picture with {0} channels cannot be written, only grey (1) and RGB (3)")]
     Channels(usize),
     /// The encoder refused, for instance for a keyword that is empty or longer than 79 characters.
     #[error("cannot write the PNG")]
     Encode(#[from] png::EncodingError),
-    /// The bytes are no readable PNG.
+    /// The bytes are not a readable PNG.
     #[error("cannot read the PNG")]
     Decode(#[from] png::DecodingError),
 }
@@ -70,7 +70,7 @@ pub fn encode_png(
     let mut encoder = png::Encoder::new(&mut bytes, columns, rows);
     encoder.set_color(color);
     encoder.set_depth(png::BitDepth::Eight);
-    // Named, so that a new default of the encoder does not change what a seed gives.
+    // Set explicitly, so that a new default of the encoder does not change the bytes of a picture.
     encoder.set_compression(png::Compression::Balanced);
     if let Some((keyword, text)) = text {
         encoder.add_itxt_chunk(keyword.into(), text.into())?;
@@ -81,9 +81,9 @@ pub fn encode_png(
     Ok(bytes)
 }
 
-/// The text that `png` carries under `keyword`, if it carries one, whether before or after the pixels. Only `iTXt`
-/// chunks are looked at; of several the first counts. One that was compressed may have up to two megabytes: a picture may
-/// be anyone's, and a few bytes can stand for any number.
+/// The text of `png` under `keyword`, if it has one, before or after the pixels. Only `iTXt` chunks are read, and the
+/// first one counts. A compressed text is limited to two megabytes, because a picture is untrusted and a few bytes can
+/// expand to any number.
 pub fn read_text(png: &[u8], keyword: &str) -> Result<Option<String>, PngError> {
     let mut reader = png::Decoder::new(std::io::Cursor::new(png)).read_info()?;
     reader.finish()?;

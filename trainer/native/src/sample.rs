@@ -1,4 +1,4 @@
-//! Drawing images from a model.
+//! Draws images from a model.
 
 use std::ops::Range;
 use std::path::Path;
@@ -18,8 +18,7 @@ use crate::files::write_atomic;
 use crate::grid::Grid;
 use crate::png_text::{KEYWORD, encode_png};
 
-/// The settings that made an image, which its PNG carries as text: the same keys as those that
-/// the web page writes.
+/// The settings that made an image, which its PNG stores as text. The web page writes the same keys.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ImageSettings<'a> {
     /// The bundle's name.
@@ -34,29 +33,29 @@ pub struct ImageSettings<'a> {
     pub sampler: &'static str,
     /// The seed.
     pub seed: u64,
-    /// The other seed and how far towards it, where the noise is between two.
+    /// The other seed and the interpolation towards it, if the noise is interpolated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub toward: Option<Toward>,
-    /// The index of the image, which its noise is keyed by.
+    /// The index of the image, which keys its noise.
     pub image: u64,
     /// Whether x̃ was clipped.
     pub clip: bool,
     /// ν of the ancestral sampler.
     pub variance_interpolation: f64,
-    /// The levels, where they are not the solver's own.
+    /// The grid of noise levels, if it is not the solver's default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub grid: Option<LevelGrid>,
-    /// What was made of the two estimates, where that is not the paper's mix.
+    /// The guidance policy, if it is not the paper's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub guidance_policy: Option<Policy>,
-    /// The λ that were guided, where not all were.
+    /// The interval of λ with guidance, if it is limited.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub guidance_interval: Option<LogSnrRange>,
     /// The program.
     pub freeguide: &'static str,
 }
 
-/// Images, one after another, each `[height, width, channels]` as bytes.
+/// Images in sequence, each `[height, width, channels]` as bytes.
 pub struct Images {
     /// All pixels.
     pub pixels: Vec<u8>,
@@ -83,8 +82,7 @@ pub fn part(plan: &Plan, range: Range<usize>) -> Plan {
     }
 }
 
-/// Draws a plan's images, `batch` at a time; `progress` hears of every step, as (steps done,
-/// steps in all).
+/// Draws the images of a plan, `batch` at a time. `progress` is called after every step with (steps done, total steps).
 pub fn draw(
     model: &Model,
     plan: &Plan,
@@ -95,8 +93,8 @@ pub fn draw(
     draw_by(shape, plan, batch, |part| model.run(part), progress)
 }
 
-/// As [`draw`], by samplings of any denoiser: `run` begins that of a part of the plan. `shape`:
-/// `[channels, height, width]`.
+/// Like [`draw`], for any denoiser. `run` starts the sampling of a part of the plan. `shape` is `[channels, height,
+/// width]`.
 pub fn draw_by<D: Denoiser>(
     shape: [usize; 3],
     plan: &Plan,
@@ -147,7 +145,7 @@ pub fn settings<'a>(model: &'a Model, plan: &Plan, index: usize) -> ImageSetting
     }
 }
 
-/// Writes the images into the folder `out`, which is there, as 00000.png and so on by their index.
+/// Writes the images into the existing folder `out`, as 00000.png and so on by their index.
 pub fn write_files(model: &Model, plan: &Plan, images: &Images, out: &Path) -> Result<Vec<String>> {
     let mut written = Vec::new();
     for index in 0..plan.classes.len() {
@@ -167,7 +165,7 @@ pub fn write_files(model: &Model, plan: &Plan, images: &Images, out: &Path) -> R
     Ok(written)
 }
 
-/// All images on one PNG, which carries the settings of each.
+/// All images on one PNG, which stores the settings of each.
 pub fn sheet(model: &Model, plan: &Plan, images: &Images, grid: &Grid) -> Result<Vec<u8>> {
     let settings: Vec<_> = (0..plan.classes.len())
         .map(|i| settings(model, plan, i))
@@ -183,12 +181,12 @@ pub fn sheet(model: &Model, plan: &Plan, images: &Images, grid: &Grid) -> Result
     )?)
 }
 
-/// The most columns of a grid with a column a class. Of a thousand classes nobody looks at all.
+/// The largest number of columns of a grid with one column per class. Nobody looks at all of a thousand classes.
 pub const MAX_COLUMNS: usize = 32;
 
-/// The grid that training shows: a column a class, `rows` images of each, with the model's own
-/// settings; of more than [`MAX_COLUMNS`] classes the first. The same seed at every step of a
-/// training shows the same images as they mature.
+/// The sample grid of a training: one column per class with `rows` images, drawn with the model's own settings. Only
+/// the first [`MAX_COLUMNS`] classes are shown. With the same seed at every step, the grids show how the same images
+/// develop.
 pub fn class_grid(model: &Model, rows: usize, seed: u64) -> Result<Vec<u8>> {
     let columns = model.config().classes.len().min(MAX_COLUMNS);
     let classes = (0..columns as u64).map(ClassName::Id).cycle();

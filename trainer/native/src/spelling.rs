@@ -1,6 +1,6 @@
-//! What somebody most likely meant to type.
+//! Suggestions for mistyped words.
 
-/// Of `known`, the word nearest to `typed`, if it is near enough to be meant.
+/// The word of `known` that is closest to `typed`, if it is close enough to be meant.
 pub fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let nearest = known.into_iter().min_by_key(|word| distance(typed, word))?;
     (distance(typed, nearest) <= typed.chars().count().max(2) / 2).then_some(nearest)

@@ -1,7 +1,7 @@
-//! What is read of the JSON files in a diffusers folder.
+//! Reads the JSON files in a diffusers folder.
 //!
-//! They may be anyone's, so nothing here takes more memory than its text: lists end where none that
-//! makes sense would go on.
+//! The files are untrusted, so nothing takes more memory than its text: lists have length limits above any sensible
+//! value.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -11,34 +11,34 @@ use serde::{Deserialize, Deserializer};
 
 use super::weights::check_extent;
 
-/// The most blocks of a network.
+/// The largest number of blocks of a network.
 const MAX_BLOCKS: usize = 64;
-/// The most files of weights.
+/// The largest number of weights files.
 const MAX_FILES: usize = 1000;
-/// The most bytes of a text.
+/// The largest length of a string in bytes.
 const MAX_TEXT_BYTES: usize = 64 << 10;
-/// The most timesteps of a schedule: the library's, which is not compiled with the readers.
+/// The largest number of timesteps of a schedule. The library has the same limit, but the readers do not depend on it.
 pub const MAX_BETAS: usize = 10_000;
 
 /// Reads a description.
 ///
 /// # Errors
 ///
-/// What is wrong with it, in words.
+/// If it is not valid. The error says what is wrong.
 pub fn parse<T: DeserializeOwned>(json: &str) -> Result<T, String> {
     check_extent(json.as_bytes(), MAX_TEXT_BYTES)?;
     serde_json::from_str(json).map_err(|e| e.to_string())
 }
 
-/// What says which tensor is in which of several files: the files.
+/// The index that says which file has which tensor, reduced to the files.
 #[derive(Debug, Deserialize)]
 pub struct Index {
-    /// The names of the files, each once.
+    /// The names of the files, without duplicates.
     #[serde(rename = "weight_map", deserialize_with = "values")]
     pub files: BTreeSet<String>,
 }
 
-/// Reads the values of an object, each once.
+/// Reads the values of an object, without duplicates.
 fn values<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeSet<String>, D::Error> {
     struct Values;
     impl<'de> Visitor<'de> for Values {
@@ -74,17 +74,17 @@ pub struct Network {
     pub sample_size: SampleSize,
     /// Channels of the input.
     pub in_channels: usize,
-    /// Channels of the output: twice those of the input where variances are learned.
+    /// Channels of the output: twice those of the input if variances are learned.
     pub out_channels: usize,
-    /// Whether the input is taken from 0 … 1 to −1 … 1.
+    /// Whether the input is mapped from 0 … 1 to −1 … 1.
     pub center_input_sample: bool,
     /// `positional` for sinusoids; `fourier` and `learned` are others.
     pub time_embedding_type: String,
-    /// Channels of the embeddings, where they are not four times the first block's.
+    /// Channels of the embeddings, if they are not four times those of the first block.
     pub time_embedding_dim: Option<usize>,
-    /// What is taken from half the number of sinusoids in their exponent.
+    /// The value subtracted from half the number of sinusoids in their exponent.
     pub freq_shift: f64,
-    /// Whether the cosines stand before the sines.
+    /// Whether the cosines come before the sines.
     pub flip_sin_to_cos: bool,
     /// The kinds of the encoder's blocks.
     #[serde(deserialize_with = "few")]
@@ -99,9 +99,9 @@ pub struct Network {
     pub block_out_channels: Vec<usize>,
     /// Residual blocks of each stage of the encoder.
     pub layers_per_block: usize,
-    /// By what the residual sums of the middle are divided.
+    /// The divisor of the residual sums in the middle.
     pub mid_block_scale_factor: f64,
-    /// Zeros on each side before a strided convolution halves an image.
+    /// The padding of downsampling convolutions.
     pub downsample_padding: usize,
     /// `conv` or `resnet`.
     pub downsample_type: String,
@@ -111,17 +111,17 @@ pub struct Network {
     pub dropout: f64,
     /// The activation.
     pub act_fn: String,
-    /// Channels of an attention head; one head where there is none.
+    /// Channels of an attention head; without it, there is one head.
     pub attention_head_dim: Option<usize>,
     /// Groups of the normalisations.
     pub norm_num_groups: usize,
-    /// Groups of the normalisations of attention, where they are others.
+    /// Groups of the normalisations of attention, if they differ.
     pub attn_norm_num_groups: Option<usize>,
     /// ε of the normalisations.
     pub norm_eps: f64,
     /// `default`, which adds the embedding, or `scale_shift`.
     pub resnet_time_scale_shift: String,
-    /// Whether the block in the middle attends.
+    /// Whether the block in the middle has attention.
     pub add_attention: bool,
     /// How the class is embedded, if not by a table.
     pub class_embed_type: Option<String>,
@@ -167,8 +167,8 @@ impl Default for Network {
     }
 }
 
-/// What is read of `scheduler_config.json`, with the defaults of diffusers' `DDPMScheduler`. What only changes how it
-/// samples there is passed over.
+/// The relevant fields of `scheduler_config.json`, with the defaults of diffusers' `DDPMScheduler`. Fields that only
+/// affect sampling in diffusers are ignored.
 #[derive(Debug, Deserialize)]
 pub struct Scheduler {
     /// Timesteps.
@@ -183,7 +183,7 @@ pub struct Scheduler {
     /// Its formula: `linear`, `scaled_linear` or `squaredcos_cap_v2`.
     #[serde(default = "linear")]
     pub beta_schedule: String,
-    /// Every β, in the place of a formula.
+    /// All β, instead of a formula.
     #[serde(default, deserialize_with = "betas")]
     pub trained_betas: Option<Vec<f64>>,
     /// `epsilon`, `v_prediction` or `sample`.
@@ -192,10 +192,10 @@ pub struct Scheduler {
     /// Whether the estimate of the clean image is clipped.
     #[serde(default = "yes")]
     pub clip_sample: bool,
-    /// To what it is clipped: ± this.
+    /// The limit of the clipping, ±.
     #[serde(default = "one")]
     pub clip_sample_range: f64,
-    /// Whether the last timestep is made pure noise (Lin et al. 2023).
+    /// Whether the schedule is rescaled so that the last timestep is pure noise (Lin et al. 2023).
     #[serde(default)]
     pub rescale_betas_zero_snr: bool,
 }
@@ -269,7 +269,7 @@ impl<'de> Deserialize<'de> for SampleSize {
     }
 }
 
-/// A list of what there is of every block.
+/// A list with one item per block.
 fn few<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Vec<T>, D::Error> {
     from.deserialize_seq(UpTo::<T>(MAX_BLOCKS, std::marker::PhantomData))
 }
@@ -300,7 +300,7 @@ fn betas<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<f64>>, D::Erro
     from.deserialize_option(Listed)
 }
 
-/// A list of up to that many items.
+/// A list with a length limit.
 struct UpTo<T>(usize, std::marker::PhantomData<T>);
 
 impl<'de, T: Deserialize<'de>> Visitor<'de> for UpTo<T> {

@@ -1,14 +1,14 @@
-//! Readers of model files that may be anyone's: nothing that a file says of itself is believed.
+//! Readers of untrusted model files. Nothing that a file claims about itself is trusted.
 //!
 //! | module | reads |
 //! |---|---|
-//! | [`weights`] | tensors by name from safetensors files and from what PyTorch's `torch.save` writes |
+//! | [`weights`] | tensors by name, from safetensors files and from files of PyTorch's `torch.save` |
 //! | [`diffusers`] | the JSON files in a folder of diffusers |
-//! | [`onnx`] | what an ONNX file claims to hold, before a larger program reads it |
+//! | [`onnx`] | the claims of an ONNX file, which are checked before a larger library reads it |
 //!
-//! No reader runs anything of a file, panics at one, or takes more memory than twice the file's size and a constant: the
-//! test `fuzz` of the command and the targets in fuzz/ hold them to it. There is no burn in this crate, so that it is
-//! compiled with sanitisers in seconds.
+//! No reader executes anything from a file, panics, or takes more memory than twice the file's size plus a constant.
+//! The test `fuzz` of the command and the targets in fuzz/ check this. The crate does not depend on burn, so it
+//! compiles with sanitisers in seconds.
 //!
 //! ```no_run
 //! use std::path::Path;

@@ -1,22 +1,22 @@
-//! Which averages of the weights a training keeps.
+//! The averages of the weights that a training keeps.
 
 use serde::{Deserialize, Serialize};
 
-/// The most averages that a training keeps: each costs as much memory and disk as the weights.
+/// The largest number of averages. Each takes as much memory and disk space as the weights.
 const MOST: usize = 8;
 
-/// The decays of the averages that a training keeps: in a recipe a number, or a list of them.
+/// The decays of the averages that a training keeps: a number or a list of numbers in a recipe.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Decays {
     /// One average.
     One(f64),
-    /// Several, of which the first is taken unless one says otherwise.
+    /// Several averages, of which the first is the default.
     Several(Vec<f64>),
 }
 
 impl Decays {
-    /// The decays, the first first.
+    /// All decays, in the order of the recipe.
     pub fn all(&self) -> &[f64] {
         match self {
             Self::One(decay) => std::slice::from_ref(decay),
@@ -24,12 +24,12 @@ impl Decays {
         }
     }
 
-    /// The decay of the average that is taken unless one says otherwise.
+    /// The decay of the default average.
     pub fn first(&self) -> f64 {
         self.all().first().copied().unwrap_or_default()
     }
 
-    /// Whether there are averages like that: at least one, of different decays in [0, 1).
+    /// Whether the decays are valid: at least one, all different, in [0, 1).
     pub fn are_valid(&self) -> bool {
         let all = self.all();
         let different = (1..all.len()).all(|i| !all[..i].contains(&all[i]));

@@ -1,4 +1,4 @@
-//! Recipes: everything that decides how a model is trained, in one TOML file.
+//! Recipes: all settings of a training in one TOML file.
 //!
 //! ```
 //! use std::path::Path;
@@ -31,24 +31,24 @@ use freeguide_native::usage::Usage;
 pub use decays::Decays;
 pub use precision::Precision;
 
-/// A recipe. Every field is documented; unknown ones are refused.
+/// A recipe. Unknown fields are refused.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Recipe {
-    /// A short name: the bundle's unless one is given.
+    /// A short name. It becomes the name of the bundle unless another is given.
     pub name: String,
-    /// Which images, and how they become the network's input.
+    /// The images, and how they are prepared for the network.
     pub data: DataRecipe,
     /// The U-Net.
     pub network: UNetConfig,
-    /// What the network predicts, over which noise levels.
+    /// The prediction target and the noise levels.
     pub diffusion: DiffusionRecipe,
-    /// How long and how fast.
+    /// The optimiser and the length of the training.
     pub train: TrainRecipe,
-    /// How the model is sampled unless one asks otherwise; also for the sample grids of training.
+    /// The default settings of sampling, also used for the sample grids of the training.
     #[serde(default)]
     pub sampling: SamplingDefaults,
-    /// What the bundle will say about the data.
+    /// What the bundle states about the data.
     #[serde(default)]
     pub provenance: ProvenanceRecipe,
 }
@@ -63,14 +63,14 @@ pub struct DiffusionRecipe {
     /// The range of λ = log α²/σ², in nats: `{ min = -20, max = 20 }` in the paper.
     #[serde(default)]
     pub log_snr: LogSnrRange,
-    /// The probability with which training replaces the class by ∅: 0.1 or 0.2 in the paper.
+    /// The probability of replacing the class by ∅ in training: 0.1, 0.2 or 0.5 in the paper.
     pub p_uncond: f64,
     /// `"stratified"` (Kingma et al. 2021), `"uniform"` (the paper's) or `"log-normal"` (Karras et
     /// al. 2022).
     #[serde(default)]
     pub levels: Levels,
-    /// For `levels = "log-normal"`: the distribution of EDM's ln σ, `{ mean = -1.2, std = 1.2 }` in
-    /// its paper.
+    /// For `levels = "log-normal"`: the distribution of ln σ, `{ mean = -1.2, std = 1.2 }` in EDM's
+    /// paper.
     #[serde(default)]
     pub log_normal: LogNormal,
     /// `"uniform"` (the paper's) or `"min-snr"` (Hang et al. 2023).
@@ -82,29 +82,29 @@ pub struct DiffusionRecipe {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainRecipe {
-    /// Optimiser steps.
+    /// The number of optimiser steps.
     pub steps: u64,
-    /// Images a step.
+    /// The number of images per step.
     pub batch: usize,
-    /// Parts into which a batch is cut that are computed one after the other, their gradients added
-    /// up (gradient accumulation): the memory of a part for the training of the whole.
+    /// Gradient accumulation: the number of parts into which a batch is split. They are computed one after
+    /// the other and their gradients are added, which needs only the memory of one part.
     #[serde(default = "default_accumulate")]
     pub accumulate: usize,
     /// The precision of the network's activations and gradients: `"f32"`, `"bf16"` or `"f16"`. The
     /// weights, their averages and the optimiser stay in f32 (Micikevicius et al. 2018).
     #[serde(default)]
     pub precision: Precision,
-    /// Recompute cheap activations on the way back instead of keeping them (Chen et al. 2016): less
-    /// memory for more time.
+    /// Recompute cheap activations in the backward pass instead of keeping them (Chen et al. 2016): less
+    /// memory, more time.
     #[serde(default)]
     pub gradient_checkpointing: bool,
     /// The highest learning rate of AdamW.
     pub learning_rate: f64,
-    /// Steps over which the learning rate rises from 0.
+    /// The number of steps over which the learning rate rises from 0.
     #[serde(default)]
     pub warmup: u64,
-    /// The learning rate of the last step, as a fraction of the highest, reached along a cosine;
-    /// 1 keeps it constant.
+    /// The learning rate of the last step as a fraction of the highest. The rate follows a cosine; 1 keeps
+    /// it constant.
     #[serde(default = "default_final_rate")]
     pub final_rate: f64,
     /// AdamW's decoupled weight decay.
@@ -116,15 +116,15 @@ pub struct TrainRecipe {
     /// The global norm to which gradients are clipped.
     #[serde(default = "default_clip_norm")]
     pub clip_norm: f64,
-    /// The decay of the exponential moving average whose weights are sampled and exported, or
-    /// several, `[0.999, 0.9999]`: all are kept, and `export --ema` chooses. The first is the one
-    /// that is taken unless one says otherwise.
+    /// The decay of the exponential moving average of the weights, which is sampled and exported. Several
+    /// decays, `[0.999, 0.9999]`, keep several averages: the first is the default, and `export --ema`
+    /// selects another.
     pub ema_decay: Decays,
-    /// Steps between checkpoints.
+    /// The number of steps between checkpoints.
     pub checkpoint_every: u64,
-    /// Steps between sample grids and loss curves.
+    /// The number of steps between sample grids and loss curves.
     pub sample_every: u64,
-    /// The seed of everything random.
+    /// The seed of all random numbers.
     #[serde(default)]
     pub seed: u64,
 }
@@ -146,13 +146,13 @@ fn default_clip_norm() -> f64 {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProvenanceRecipe {
-    /// The data set's name and where it comes from.
+    /// The name and the source of the data set.
     #[serde(default)]
     pub dataset: String,
-    /// The licence that the model may be used under, or the data's terms.
+    /// The licence of the model, or the terms of the data.
     #[serde(default)]
     pub license: String,
-    /// Whom to name.
+    /// The people or organisations to credit.
     #[serde(default)]
     pub attribution: String,
 }
@@ -168,11 +168,11 @@ impl Recipe {
         })
     }
 
-    /// As [`load`](Self::load), from the text.
+    /// Like [`load`](Self::load), from the text of a recipe.
     ///
     /// # Errors
     ///
-    /// [`Usage`] where the recipe is good and what was set is not.
+    /// [`Usage`], if the recipe is valid and what was set is not.
     pub fn parse(text: &str, set: &[String]) -> Result<Self> {
         if set.is_empty() {
             return Self::read(text);
@@ -182,7 +182,7 @@ impl Recipe {
             assign(&mut table, assignment)?;
         }
         Self::read(&table.to_string()).map_err(|error| match Self::read(text) {
-            // Lines of the changed text mean nothing to anybody: what was set is named instead.
+            // Line numbers of the changed text mean nothing to the user, so name what was set.
             Ok(_) => Usage(format!(
                 "--set {}: {}",
                 set.join(" --set "),
@@ -211,7 +211,7 @@ impl Recipe {
                 && !self
                     .name
                     .contains(|c: char| "/\\".contains(c) || c.is_control()),
-            "name must be a name: not empty, and without slashes or line breaks",
+            "name must not be empty, and must not contain slashes or line breaks",
         )?;
         self.data.validate()?;
         self.network.validate(self.data.size as usize)?;
@@ -219,11 +219,11 @@ impl Recipe {
         let within = |number: f64, limits: std::ops::RangeInclusive<f64>| limits.contains(&number);
         check(
             d.log_snr.is_valid(),
-            "diffusion.log_snr needs finite numbers, min < max",
+            "diffusion.log_snr needs finite numbers with min < max",
         )?;
         check(
             within(d.p_uncond, 0.0..=1.0),
-            "diffusion.p_uncond is a probability, from 0 to 1",
+            "diffusion.p_uncond must be a probability from 0 to 1",
         )?;
         check(
             (1..=u64::from(u32::MAX)).contains(&t.steps),
@@ -239,7 +239,7 @@ impl Recipe {
         )?;
         check(
             d.log_normal.is_valid(),
-            "diffusion.log_normal needs finite numbers, std > 0",
+            "diffusion.log_normal needs finite numbers with std > 0",
         )?;
         check(
             t.learning_rate > 0.0 && t.learning_rate < 1.0,
@@ -251,15 +251,15 @@ impl Recipe {
         )?;
         check(
             t.ema_decay.are_valid(),
-            "train.ema_decay must be from 0 up to, not including, 1, or up to 8 different such numbers",
+            "train.ema_decay must be at least 0 and below 1, or a list of up to 8 different such numbers",
         )?;
         check(
             t.betas.iter().all(|b| (0.0..1.0).contains(b)),
-            "train.betas must be from 0 up to, not including, 1",
+            "train.betas must be at least 0 and below 1",
         )?;
         check(
             t.clip_norm > 0.0 && t.clip_norm <= 1e9,
-            "train.clip_norm must be above 0, and at most 1e9, which clips nothing",
+            "train.clip_norm must be above 0 and at most 1e9, which clips nothing",
         )?;
         check(
             within(t.weight_decay, 0.0..=100.0),
@@ -273,7 +273,7 @@ impl Recipe {
             t.seed <= freeguide::noise::MAX_SEED,
             "train.seed must be at most 2^53 - 1",
         )?;
-        // The defaults are good if a request that asks for nothing is.
+        // The defaults are valid if an empty request is.
         let request = Request::new(vec![ClassName::Unconditional]);
         request
             .plan(
@@ -301,7 +301,7 @@ impl Recipe {
     }
 }
 
-/// A reader's error as one line: where, what and, for a key that there is not, which one was meant.
+/// An error of the TOML parser in one line: where, what and, for an unknown key, a suggestion.
 fn explain(error: &toml::de::Error, text: &str) -> anyhow::Error {
     let message = error.message().trim().replace('\n', ", ");
     let mut quoted = message.split('`').skip(1).step_by(2);
@@ -325,11 +325,11 @@ fn explain(error: &toml::de::Error, text: &str) -> anyhow::Error {
     }
 }
 
-/// `section.key=value`, where the value is TOML or, failing that, a string.
+/// Applies `section.key=value`. The value is TOML or, if it does not parse, a string.
 fn assign(table: &mut toml::Table, assignment: &str) -> Result<()> {
     let Some((path, value)) = assignment.split_once('=') else {
         return Err(Usage(format!(
-            "--set {assignment}: write it as section.key=value, for instance train.batch=64"
+            "--set {assignment}: expected section.key=value, such as train.batch=64"
         ))
         .into());
     };

@@ -37,21 +37,21 @@ const OPTIMIZER: &str = "optimizer.bpk";
 /// Everything that a training goes on from. What is random needs no state: it is keyed by the
 /// step.
 pub struct Checkpoint {
-    /// Steps taken.
+    /// The number of steps taken.
     pub step: u64,
     /// The weights.
     pub network: UNet,
     /// Their averages.
     pub averages: Vec<Ema>,
-    /// The optimiser with its moments.
+    /// The optimiser, with its moments.
     pub optimizer: ModuleOptimizer,
-    /// For f16: the factor on the loss.
+    /// For f16: the loss scale.
     pub loss_scale: Option<LossScale>,
 }
 
 /// One of the averages of a checkpoint, which is what becomes a bundle.
 pub struct Average {
-    /// Steps taken.
+    /// The number of steps taken.
     pub step: u64,
     /// The average, or the weights themselves where `decay` is 0.
     pub network: UNet,
@@ -188,7 +188,7 @@ impl Average {
                     let kept: Vec<_> = averages.iter().map(|a| a.decay.to_string()).collect();
                     let kept = kept.join(", ");
                     return Ok(Err(anyhow!(
-                        "no average of decay {decay} was kept; those of this run are {kept}, and 0 is the weights themselves"
+                        "this run has no average with decay {decay}; it has {kept}, and 0 selects the weights themselves"
                     )));
                 }
             };
@@ -204,20 +204,20 @@ impl Average {
     }
 }
 
-/// What is known of a checkpoint without its weights.
+/// A description of a checkpoint, without its weights.
 #[derive(Debug, serde::Serialize)]
 pub struct Summary {
-    /// Steps taken.
+    /// The number of steps taken.
     pub step: u64,
     /// The decays of its averages.
     pub averages: Vec<f64>,
-    /// The size of its files.
+    /// The total size of its files in bytes.
     pub bytes: u64,
-    /// What is wrong with it, if anything is: every file is read and hashed.
+    /// What is wrong with it, if anything. Every file is read and hashed.
     pub damage: Option<String>,
 }
 
-/// The checkpoints in `folder`, the oldest first.
+/// The checkpoints in `folder`, oldest first.
 pub fn summaries(folder: &Path, recipe: &Recipe) -> Result<Vec<Summary>> {
     let summary = |(step, path): (u64, PathBuf)| {
         let mut summary = Summary {
@@ -240,7 +240,7 @@ pub fn summaries(folder: &Path, recipe: &Recipe) -> Result<Vec<Summary>> {
     Ok(list(folder)?.into_iter().map(summary).collect())
 }
 
-/// What the newest checkpoint in `folder` from which `read` succeeds has to say.
+/// The result of `read` for the newest checkpoint in `folder` for which it succeeds.
 fn latest<T>(
     folder: &Path,
     report: &mut dyn FnMut(String),
@@ -251,19 +251,19 @@ fn latest<T>(
         match Saved::open(path).and_then(|saved| read(&saved)) {
             Ok(found) => return Ok(Some(found)),
             Err(e) => report(format!(
-                "{} is damaged and passed over: {e:#}",
+                "{} is damaged and was skipped: {e:#}",
                 path.display()
             )),
         }
     }
-    // To begin again from nothing is for somebody to decide who knows what is lost.
+    // Only the user, who knows what would be lost, may decide to start again.
     if !all.is_empty() {
         bail!("every checkpoint in {} is damaged", folder.display());
     }
     Ok(None)
 }
 
-/// A checkpoint on the disk.
+/// A checkpoint on disk.
 struct Saved<'a> {
     path: &'a Path,
     state: State,
@@ -272,22 +272,22 @@ struct Saved<'a> {
 impl<'a> Saved<'a> {
     fn open(path: &'a Path) -> Result<Self> {
         let state = serde_json::from_slice(&read(&path.join(STATE))?)
-            .with_context(|| format!("{STATE} cannot be understood"))?;
+            .with_context(|| format!("{STATE} cannot be parsed"))?;
         Ok(Self { path, state })
     }
 
-    /// The bytes of a file, if they are those that were saved.
+    /// The bytes of a file, if they are unchanged since it was saved.
     fn take(&self, file: &str) -> Result<Bytes> {
         let bytes = read(&self.path.join(file))?;
         match self.state.files.get(file) {
             Some(expected) if *expected == FileState::of(&bytes) => {
                 Ok(Bytes::from_bytes_vec(bytes))
             }
-            _ => bail!("{file} is not the file that was saved"),
+            _ => bail!("{file} has changed since it was saved"),
         }
     }
 
-    /// The averages that it holds.
+    /// The averages in the checkpoint.
     fn averages(&self, recipe: &Recipe) -> Vec<AverageFile> {
         let file = |decay: f64, file: &str| AverageFile {
             decay,

@@ -1,12 +1,12 @@
-//! Gradient clipping by the global norm (Pascanu et al. 2013): burn's own clips every tensor by
-//! itself, which changes the direction of the step.
+//! Gradient clipping by the global norm (Pascanu et al. 2013). burn clips each tensor on its own, which changes the
+//! direction of the step.
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
-/// Scales all gradients by one factor so that their joint norm is at most `limit`. Returns them
-/// and the norm that they had, `[1]`.
+/// Scales all gradients by the same factor so that their global norm is at most `limit`. Returns the scaled gradients
+/// and the norm before clipping, `[1]`.
 pub fn clip_global_norm<M: Module>(
     module: &M,
     gradients: GradientsParams,
@@ -20,7 +20,7 @@ pub fn clip_global_norm<M: Module>(
     let Some(norm) = norm.sum.map(Tensor::sqrt) else {
         return (gradients, None);
     };
-    // limit / max(norm, limit): 1 where the norm is within the limit.
+    // limit / max(norm, limit): 1 if the norm is within the limit.
     let factor = norm.clone().clamp_min(limit).recip() * limit;
     let mut scale = Scale {
         from: gradients,

@@ -1,4 +1,4 @@
-//! The data set at a glance.
+//! An overview of the data set as a picture.
 
 use anyhow::Result;
 use freeguide_data::TrainingSet;
@@ -6,8 +6,8 @@ use freeguide_native::grid::Grid;
 use freeguide_native::png_text::encode_png;
 use freeguide_native::sample::MAX_COLUMNS;
 
-/// Images of the data set as the network sees them, laid out as [`class_grid`](freeguide_native::sample::class_grid): `rows` of each
-/// class, spread evenly over its files.
+/// Images of the data set as the network sees them, laid out as [`class_grid`](freeguide_native::sample::class_grid):
+/// `rows` of each class, spread evenly over its files.
 pub fn data_grid(data: &TrainingSet, rows: usize) -> Result<Vec<u8>> {
     let columns = data.classes.len().min(MAX_COLUMNS);
     let blank = vec![255; data.image_len()];

@@ -1,4 +1,4 @@
-//! Is there room for the checkpoints?
+//! Checks whether the disk has room for the checkpoints.
 
 use std::path::Path;
 
@@ -7,19 +7,19 @@ use anyhow::{Result, bail};
 use crate::checkpoint::{self, KEEP};
 use freeguide_native::tell;
 
-/// What else a run folder takes: metrics, curves, grids and the events for TensorBoard, in bytes.
+/// The size of everything else in a run folder, in bytes: metrics, curves, grids and events for TensorBoard.
 const REST: u64 = 32 << 20;
 
-/// Refuses to train where the disk has no room for the checkpoints of a network of `parameters`
-/// parameters with `averages` averages. `checkpoints` is their folder, below `out`.
+/// Refuses to train if the disk has no room for the checkpoints of a network with this number of parameters and
+/// averages. `checkpoints` is the folder of the checkpoints, below `out`.
 pub fn check(out: &Path, checkpoints: &Path, parameters: u64, averages: usize) -> Result<()> {
     let size = checkpoint_bytes(parameters, averages);
-    // A new one is written before the oldest goes.
+    // A new checkpoint is written before the oldest is removed.
     let there = checkpoint::list(checkpoints)?.len().min(KEEP + 1);
     let needed = size.saturating_mul((KEEP + 1 - there) as u64) + REST;
     match fs4::available_space(out) {
         Ok(free) if free < needed => bail!(
-            "the disk of {} has {} free, and the checkpoints take {} ({} at most, of {} each): make room, or choose another --out",
+            "the disk of {} has {} free, but the checkpoints take {} (up to {} of {} each): free some space, or choose another --out",
             out.display(),
             size_for_people(free),
             size_for_people(needed),
@@ -29,7 +29,7 @@ pub fn check(out: &Path, checkpoints: &Path, parameters: u64, averages: usize) -
         Ok(_) => Ok(()),
         Err(error) => {
             tell!(
-                "warning: cannot tell how much room the disk of {} has: {error}",
+                "warning: cannot determine the free space on the disk of {}: {error}",
                 out.display()
             );
             Ok(())
@@ -42,7 +42,7 @@ fn checkpoint_bytes(parameters: u64, averages: usize) -> u64 {
     parameters.saturating_mul(4 * (3 + averages as u64))
 }
 
-/// A size in the unit that gives it the fewest digits: `12.5 MB`.
+/// A size in the largest fitting unit, such as `12.5 MB`.
 fn size_for_people(bytes: u64) -> String {
     let mut size = bytes as f64;
     let mut units = ["B", "kB", "MB", "GB", "TB", "PB", "EB"].into_iter();

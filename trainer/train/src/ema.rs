@@ -1,21 +1,21 @@
-//! Exponential moving averages of the weights, which are what is sampled and exported.
+//! Exponential moving averages of the weights, which are sampled and exported.
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 use freeguide::network::UNet;
 
-/// An average that forgets: after each step `average ← d · average + (1 − d) · weights`.
+/// An exponential moving average: after each step, `average ← d · average + (1 − d) · weights`.
 #[derive(Debug, Clone)]
 pub struct Ema {
     /// The averaged network, without gradients.
     pub network: UNet,
-    /// d.
+    /// The decay d.
     pub decay: f64,
 }
 
 impl Ema {
-    /// An average that starts at the weights as they are.
+    /// An average that starts at the current weights.
     pub fn new(network: &UNet, decay: f64) -> Self {
         Self {
             network: network.valid(),
@@ -23,10 +23,10 @@ impl Ema {
         }
     }
 
-    /// Takes in the weights after step number `step`, counted from 1.
+    /// Updates the average with the weights after step number `step`, counted from 1.
     ///
-    /// Early on the average forgets faster, (1 + step)/(10 + step), so that the random weights of
-    /// the beginning are gone as soon as possible.
+    /// In the first steps the decay is smaller, (1 + step)/(10 + step), so that the random initial weights are
+    /// forgotten as soon as possible.
     pub fn update(&mut self, network: &UNet, step: u64) {
         let decay = self.decay.min((1.0 + step as f64) / (10.0 + step as f64));
         let mut collector = Weights(GradientsParams::new());
@@ -38,8 +38,7 @@ impl Ema {
     }
 }
 
-/// Collects weights by parameter. burn's container for gradients keeps tensors of any rank by
-/// parameter, which is what is wanted here.
+/// Collects weights by parameter. burn's container for gradients can hold tensors of any rank by parameter.
 struct Weights(GradientsParams);
 
 impl ModuleVisitor for Weights {

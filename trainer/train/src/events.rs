@@ -1,9 +1,8 @@
-//! Event files, which TensorBoard shows: scalars and sample grids.
+//! Event files for TensorBoard: scalars and sample grids.
 //!
-//! A file is a sequence of TFRecords (length, masked CRC-32C of the length, bytes, masked CRC-32C
-//! of the bytes; all little-endian), each of which is one `Event` message. The messages are written
-//! down here as far as they are used, with the field numbers of TensorBoard's `event.proto` and
-//! `summary.proto`.
+//! A file is a sequence of TFRecords (length, masked CRC-32C of the length, bytes, masked CRC-32C of the bytes; all
+//! little-endian), each of which is one `Event` message. This file declares the parts of the messages that are used,
+//! with the field numbers of TensorBoard's `event.proto` and `summary.proto`.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
@@ -83,10 +82,10 @@ struct SessionLog {
     status: i32,
 }
 
-/// `SessionLog.START`: what other files hold of this step and those after it does not count.
+/// `SessionLog.START`: TensorBoard ignores this step and later ones in other files.
 const START: i32 = 1;
 
-/// The file of one start of a training.
+/// The event file of one start of a training.
 #[derive(Debug)]
 pub struct Events {
     file: File,
@@ -94,11 +93,11 @@ pub struct Events {
 }
 
 impl Events {
-    /// Begins a file in `folder` for a training that has taken `step` steps.
+    /// Creates a file in `folder` for a training that has taken `step` steps.
     pub fn begin(folder: &Path, step: u64) -> Result<Self> {
         create_folder(folder)?;
         let resumed = fs::read_dir(folder).is_ok_and(|mut files| files.next().is_some());
-        // TensorBoard knows such files by `tfevents` and reads them in the order of their names.
+        // TensorBoard recognises such files by `tfevents` and reads them in the order of their names.
         let name = format!(
             "events.out.tfevents.{:010}.freeguide.{}",
             now() as u64,
@@ -116,7 +115,7 @@ impl Events {
         Ok(events)
     }
 
-    /// Every figure of a line of metrics, as `train/loss` and so on.
+    /// Writes the values of a line of metrics, as `train/loss` and so on.
     pub fn metric(&mut self, metric: &Metric) -> Result<()> {
         let figures = serde_json::to_value(metric)?;
         let value = figures
@@ -134,7 +133,7 @@ impl Events {
         self.put(metric.step, What::Summary(Summary { value }))
     }
 
-    /// A picture, a PNG with three channels.
+    /// Writes a picture, a PNG with three channels.
     pub fn picture(&mut self, step: u64, tag: &str, png: &[u8]) -> Result<()> {
         let value = vec![Value {
             tag: tag.to_owned(),
@@ -163,7 +162,7 @@ fn now() -> f64 {
 }
 
 fn picture(png: &[u8]) -> Image {
-    // A PNG's width and height stand at a fixed place, in the chunk that is always the first.
+    // The width and height of a PNG have a fixed position, in the first chunk.
     let number = |at: usize| match png.get(at..at + 4) {
         Some(&[a, b, c, d]) => i32::from_be_bytes([a, b, c, d]),
         _ => 0,
@@ -186,8 +185,7 @@ fn record(bytes: &[u8]) -> Vec<u8> {
     record
 }
 
-/// CRC-32C as TFRecords store it, so that the checksum of bytes with checksums in them is not a
-/// checksum of zeros.
+/// CRC-32C as TFRecords store it. The mask avoids problems with checksums of data that contains checksums.
 fn masked_crc(bytes: &[u8]) -> u32 {
     crc32c::crc32c(bytes)
         .rotate_right(15)

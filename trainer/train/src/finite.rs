@@ -1,9 +1,9 @@
-//! Is a network still one of numbers?
+//! Checks whether the parameters of a network are finite.
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;
 
-/// Whether every parameter is a finite number: no NaN, no infinity.
+/// Whether every parameter is finite: neither NaN nor infinite.
 pub fn is_finite<M: Module>(module: &M) -> bool {
     let mut check = Check(true);
     module.visit(&mut check);

@@ -1,14 +1,14 @@
-//! Fine-tuning: a training that begins at the weights of a bundle.
+//! Fine-tuning: a training that starts from the weights of a bundle.
 //!
-//! Everything but the class embedding is taken over as it is. Of the class embedding, ∅ is kept,
-//! and so is every class that the data set calls by the bundle's name; a class that is new begins
-//! as ∅, which is what the model knows of an image of no known class. (A model of another program
-//! that does not know ∅ has the mean of its classes in its place.)
+//! All weights except the class embedding are used as they are. In the class embedding, ∅ is kept, and so is every
+//! class with the same name in the bundle and the data set. A new class starts as ∅, which is what the model knows
+//! about an image of no known class. (For a model of another program without ∅, the mean of its classes is used
+//! instead.)
 //!
-//! A network may **grow**: where the recipe's patches are k times the model's, with everything else
-//! alike, the network begins as the model on the image made k times smaller, its prediction made k
-//! times larger, and learns the details from there (after the progressive growing of Karras et al.
-//! 2018, for whom it was a layer that was added). It may also get an input skip that the model has not: that begins at 0.
+//! A network may **grow**. If the recipe's patch is k times the model's, and everything else is the same, the network
+//! starts as the model applied to the image reduced by k, with its prediction enlarged by k. Training then adds the
+//! details (after the progressive growing of Karras et al. 2018, which adds a layer). The network may also get an input
+//! skip that the model lacks; it starts at 0.
 
 use std::collections::HashMap;
 
@@ -20,7 +20,7 @@ use freeguide::network::{UNet, UNetConfig};
 
 use freeguide_recipe::Recipe;
 
-/// The tensor that has a row for each class, and one for ∅.
+/// The tensor with a row for each class, and one for ∅.
 const CLASS_EMBEDDING: &str = "conditioning.class.weight";
 
 /// The first and the last convolution.
@@ -30,23 +30,22 @@ const OUTPUT: [&str; 2] = ["output.weight", "output.bias"];
 /// The layer of `network.input_skip`.
 const INPUT_SKIP: &str = "input_skip.";
 
-/// What was taken over.
+/// What was reused from the model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Taken {
-    /// How many times the sides of the model's pictures go into what the network draws now, where its
-    /// patches have grown; 1 where they have not.
+    /// The factor by which the sides of the pictures have grown; 1 if the patch is the same.
     pub growth: usize,
-    /// Classes that keep the embedding that they had.
+    /// The number of classes that keep their embedding.
     pub kept: usize,
-    /// Classes that begin as ∅.
+    /// The number of classes that start as ∅.
     pub new: usize,
 }
 
-/// `network`, which is fresh and has `classes`, with the weights of `model`.
+/// Returns `network`, which is freshly initialised for `classes`, with the weights of `model`.
 ///
 /// # Errors
 ///
-/// Names the first thing in which the recipe and the model differ that weights depend on.
+/// If the recipe and the model differ in something that the weights depend on. The error names the first difference.
 pub fn fine_tune(
     network: UNet,
     model: &Model,
@@ -84,13 +83,13 @@ pub fn fine_tune(
     }
 }
 
-/// Compares what weights mean. Dropout may differ, and so may the image's size, as long as the
-/// same blocks attend: the network is convolutional. Returns how many times larger the recipe's
-/// patches are.
+/// Compares the settings that the weights depend on. Dropout may differ, and so may the size of the images, as long as
+/// the same blocks have attention: the network is convolutional. Returns the ratio of the recipe's patch to the
+/// model's.
 fn check(model: &Model, recipe: &Recipe) -> Result<usize> {
     let config = model.config();
     let Network::UNet(theirs) = &config.network else {
-        bail!("the model that is to be fine-tuned was compiled from an ONNX file");
+        bail!("the model to be fine-tuned was compiled from an ONNX file");
     };
     let comparable = |network: &UNetConfig| {
         let neutral = UNetConfig {
@@ -105,17 +104,17 @@ fn check(model: &Model, recipe: &Recipe) -> Result<usize> {
     let (from, to) = (theirs.patch, recipe.network.patch);
     if !to.is_multiple_of(from) {
         bail!(
-            "network.patch is {to} in the recipe and {from} in the model that is to be fine-tuned: it can grow to a multiple of that"
+            "network.patch is {to} in the recipe and {from} in the model to be fine-tuned: it can only grow to a multiple"
         );
     }
     if theirs.input_skip && !recipe.network.input_skip {
         bail!(
-            "network.input_skip is false in the recipe and true in the model that is to be fine-tuned: set network.input_skip to that"
+            "network.input_skip is false in the recipe and true in the model to be fine-tuned: set network.input_skip = true"
         );
     }
     let (theirs, ours) = (comparable(theirs)?, comparable(&recipe.network)?);
     if let (Some(theirs), Some(ours)) = (theirs.as_object(), ours.as_object()) {
-        // A field of the default value may stand in neither, or in one.
+        // A field with its default value may be missing in one or both.
         let absent = serde_json::Value::Null;
         for key in ours.keys().chain(theirs.keys()) {
             let value = ours.get(key).unwrap_or(&absent);
@@ -126,7 +125,7 @@ fn check(model: &Model, recipe: &Recipe) -> Result<usize> {
                     value => value.to_string(),
                 };
                 bail!(
-                    "network.{key} is {} in the recipe and {} in the model that is to be fine-tuned: set network.{key} to that",
+                    "network.{key} is {} in the recipe and {} in the model to be fine-tuned: set network.{key} to that",
                     said(value),
                     said(other)
                 );
@@ -136,13 +135,13 @@ fn check(model: &Model, recipe: &Recipe) -> Result<usize> {
     let (channels, wanted) = (config.image.channels, recipe.data.channels as usize);
     if channels != wanted {
         bail!(
-            "data.channels is {wanted} in the recipe and {channels} in the model that is to be fine-tuned"
+            "data.channels is {wanted} in the recipe and {channels} in the model to be fine-tuned"
         );
     }
     let (theirs, ours) = (config.diffusion.target, recipe.diffusion.target);
     if theirs != ours {
         bail!(
-            "diffusion.target is {} in the recipe and {} in the model that is to be fine-tuned: the same network cannot mean both",
+            "diffusion.target is {} in the recipe and {} in the model to be fine-tuned: a network cannot predict both",
             serde_json::to_string(&ours)?,
             serde_json::to_string(&theirs)?
         );
@@ -150,17 +149,17 @@ fn check(model: &Model, recipe: &Recipe) -> Result<usize> {
     Ok(to / from)
 }
 
-/// Patches that are larger than those of the model that weights come from.
+/// A patch that is larger than that of the model.
 #[derive(Debug, Clone, Copy)]
 struct Growth {
-    /// How many times larger.
+    /// The factor by which it is larger.
     factor: usize,
-    /// Their side, in pixels.
+    /// Its side in pixels.
     patch: usize,
 }
 
 impl Growth {
-    /// Whether weights of the first convolution grow to those of a shape.
+    /// Whether weights of the first convolution can grow to this shape.
     fn fits(self, old: &TensorData, wanted: &[usize]) -> bool {
         let mut shape = old.shape().to_vec();
         if let Some(channels) = shape.get_mut(1) {
@@ -169,7 +168,7 @@ impl Growth {
         self.factor > 1 && shape == wanted
     }
 
-    /// The model's channel that pixel and colour `channel` of a patch belong to.
+    /// The channel of the model that belongs to `channel` of a patch, which stands for a pixel and a colour.
     fn source(self, channel: usize) -> usize {
         let Self { factor, patch } = self;
         let (color, y, x) = (
@@ -181,10 +180,9 @@ impl Growth {
         (color * old + y / factor) * old + x / factor
     }
 
-    /// The weights of the first convolution, `[out, in, height, width]`: it sees the mean of the pixels
-    /// that the model saw as one, and of how they differ what the `fresh` weights make of it. Without
-    /// those nothing would tell the pixels of a patch apart at either end, a saddle that training
-    /// leaves only slowly.
+    /// The weights of the first convolution, `[out, in, height, width]`. The mean of the pixels of a patch gets the
+    /// model's weights, and the differences between these pixels get the `fresh` weights. Without fresh weights,
+    /// nothing would distinguish the pixels of a patch, which is a saddle point that training leaves only slowly.
     fn input(self, old: &TensorData, fresh: &TensorData) -> TensorData {
         let square = self.factor * self.factor;
         let (shape, values) = (old.shape().to_vec(), old.iter::<f32>().collect::<Vec<_>>());
@@ -209,8 +207,7 @@ impl Growth {
         TensorData::new(grown, fresh.shape().clone())
     }
 
-    /// Weights or bias of the last convolution, `[out, …]`: every pixel of a patch gets what the model's
-    /// one got.
+    /// Weights or bias of the last convolution, `[out, …]`. Every pixel of a patch gets those of the model's pixel.
     fn output(self, old: &TensorData) -> TensorData {
         let mut shape = old.shape().to_vec();
         let values: Vec<f32> = old.iter::<f32>().collect();
@@ -248,17 +245,17 @@ impl ModuleVisitor for Collector {
 struct Installer {
     path: Vec<String>,
     tensors: HashMap<String, TensorData>,
-    /// For each class of the new network, its row in the old class embedding.
+    /// The row of each class of the new network in the old class embedding.
     rows: Vec<Option<usize>>,
-    /// Whether the old class embedding has a row for ∅ that means something.
+    /// Whether the row for ∅ in the old class embedding was trained.
     null_class: bool,
     growth: Growth,
     misfit: Option<String>,
 }
 
 impl Installer {
-    /// The class embedding with other rows. The last row is ∅'s in both. Of a model that is
-    /// conditional only it means nothing, and ∅ begins as the mean of all classes.
+    /// The class embedding with new rows. The last row is ∅'s in both. In a model that is only conditional, that row is
+    /// untrained, and ∅ starts as the mean of all classes.
     fn chosen(&self, old: &TensorData) -> TensorData {
         let width = old.shape().last().copied().unwrap_or(1).max(1);
         let values: Vec<f32> = old.iter::<f32>().collect();
@@ -307,15 +304,15 @@ impl ModuleMapper for Installer {
             Some(data) => {
                 let found = data.shape().to_vec();
                 self.misfit.get_or_insert(format!(
-                    "the recipe's network does not fit the model that is to be fine-tuned: {name} has the shape {wanted:?} here and {found:?} there"
+                    "the recipe's network does not match the model to be fine-tuned: {name} has shape {wanted:?} in the recipe and {found:?} in the model"
                 ));
                 param
             }
-            // It answers 0 at first, so that one may be added.
+            // Its output is 0 at first, so it may be added.
             None if name.starts_with(INPUT_SKIP) => param,
             None => {
                 self.misfit.get_or_insert(format!(
-                    "the recipe's network does not fit the model that is to be fine-tuned, which has no {name}: set network.attention_resolutions so that the same stages attend"
+                    "the recipe's network does not match the model to be fine-tuned, which has no {name}: set network.attention_resolutions so that the same stages have attention"
                 ));
                 param
             }

@@ -1,14 +1,14 @@
-//! Training of guided diffusion models: the loop around the library's objective.
+//! Training of guided diffusion models: the loop around the library's training objective.
 //!
 //! | where | what |
 //! |---|---|
-//! | [`Training`] | a training from its first step, or from where it stopped, to its last |
-//! | [`RunFolder`] | everything that a training leaves behind and goes on from |
-//! | [`last_checkpoint`] | the model that a run has come to |
-//! | [`distributed`] | several processes that train, or sample, as one |
-//! | [`progress`], [`loss_curve`] | what a terminal and a run folder show of it |
+//! | [`Training`] | a training from its first step, or from a checkpoint, to its last |
+//! | [`RunFolder`] | the files of a training, from which it can be resumed |
+//! | [`last_checkpoint`] | the current model of a run |
+//! | [`distributed`] | training and sampling in several processes |
+//! | [`progress`], [`loss_curve`] | the display of a training in a terminal and in its run folder |
 //!
-//! The features: `mpi` for more than one process.
+//! Features: `mpi` for more than one process.
 
 mod checkpoint;
 mod clip;

@@ -1,4 +1,4 @@
-//! One training at a time in a run folder.
+//! Allows only one training at a time in a run folder.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Write};
@@ -9,22 +9,22 @@ use anyhow::{Context, Result, bail};
 use freeguide_native::files::create_folder;
 use freeguide_native::tell;
 
-/// The file that is locked; what it holds is the number of the process, for people.
+/// The locked file. It contains the process id, for people.
 const FILE: &str = ".lock";
 
-/// A lock on a run folder. It is the operating system's, on an open file, so it ends with the
-/// process however that ends: a lock cannot be left behind by one that was killed.
+/// A lock on a run folder. The operating system holds it on an open file and releases it when the process ends, so a
+/// process that is killed leaves no lock behind.
 #[derive(Debug)]
 pub struct Lock {
     _file: File,
 }
 
 impl Lock {
-    /// Locks the run folder `out`, which is created where it is not there.
+    /// Locks the run folder `out`, and creates it if it does not exist.
     ///
     /// # Errors
     ///
-    /// If another process trains there.
+    /// If another process is training there.
     pub fn take(out: &Path) -> Result<Self> {
         create_folder(out)?;
         let path = out.join(FILE);
@@ -48,10 +48,10 @@ impl Lock {
                     out.display()
                 );
             }
-            // Some network file systems have no locks. That is no reason not to train.
+            // Some network file systems have no locks. Train anyway.
             Err(TryLockError::Error(error)) => {
                 tell!(
-                    "warning: {} cannot be locked against a second training: {error}",
+                    "warning: {} cannot be locked, so nothing prevents a second training in it: {error}",
                     out.display()
                 );
                 return Ok(Self { _file: file });

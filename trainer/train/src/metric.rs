@@ -1,24 +1,24 @@
-//! What is known of a training at one of its steps.
+//! The metrics of a training at one of its steps.
 
 use serde::{Deserialize, Serialize};
 
 /// One line of `metrics.jsonl`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Metric {
-    /// Steps taken.
+    /// The number of steps taken.
     pub step: u64,
-    /// The mean loss since the line before.
+    /// The mean loss since the previous line.
     pub loss: f64,
-    /// The rate of this step.
+    /// The learning rate of this step.
     pub learning_rate: f64,
     /// The global norm of the gradient, before clipping.
     pub gradient_norm: f64,
-    /// Since the line before.
+    /// Images per second since the previous line.
     pub images_per_second: f64,
-    /// The share of the time since the line before in which the training waited for data.
+    /// The share of the time since the previous line in which the training waited for data.
     #[serde(default)]
     pub idle: f64,
-    /// The share of it in which the ranks exchanged gradients, where there are several.
+    /// The share of that time in which the ranks exchanged gradients, if there are several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exchange: Option<f64>,
 }

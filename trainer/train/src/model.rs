@@ -1,4 +1,4 @@
-//! The model that a run has come to.
+//! The current model of a run.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -16,8 +16,7 @@ use crate::run_info::RunInfo;
 use freeguide_native::tell;
 use freeguide_recipe::Recipe;
 
-/// The configuration of a bundle of this run, without its weights, which are the average of this
-/// decay.
+/// The configuration of a bundle of this run, without its weights files. The weights are the average with this decay.
 pub fn config(recipe: &Recipe, info: &RunInfo, steps: u64, ema_decay: f64) -> Config {
     let mut config = Config {
         format_version: FORMAT_VERSION,
@@ -53,8 +52,8 @@ pub fn config(recipe: &Recipe, info: &RunInfo, steps: u64, ema_decay: f64) -> Co
     config
 }
 
-/// The model of the last checkpoint of the run in `run`: the average of decay `ema`, or the recipe's
-/// first. Its configuration lists no weights files yet.
+/// The model from the last checkpoint of a run: the average with decay `ema`, or by default the recipe's first. Its
+/// configuration does not list weights files yet.
 pub fn last_checkpoint(run: &Path, ema: Option<f64>) -> Result<Model> {
     let folder = RunFolder::new(run);
     let (info, recipe) = (folder.info()?, folder.recipe()?);
@@ -69,7 +68,7 @@ pub fn last_checkpoint(run: &Path, ema: Option<f64>) -> Result<Model> {
     let found = Average::load_latest(&folder.checkpoints(), &like, &recipe, ema, &mut report)?;
     let Some(average) = found else {
         bail!(
-            "{} holds no checkpoint yet: train longer, or with a smaller train.checkpoint_every",
+            "{} contains no checkpoint yet: train longer, or with a smaller train.checkpoint_every",
             run.display()
         );
     };

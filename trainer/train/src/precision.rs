@@ -1,5 +1,5 @@
-//! Mixed precision (Micikevicius et al. 2018): the network computes in 16 bits on a copy of the
-//! weights, which themselves stay in f32 with their averages and the optimiser's moments.
+//! Mixed precision (Micikevicius et al. 2018). The network computes in 16 bits on a copy of the weights. The weights,
+//! their averages and the optimiser's moments stay in f32.
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
@@ -18,7 +18,7 @@ fn dtype(precision: Precision) -> DType {
     }
 }
 
-/// Refuses a precision that the device does not compute in.
+/// Refuses a precision that the device does not support.
 pub fn check(precision: Precision, device: &Device) -> Result<()> {
     if device.supports_dtype(dtype(precision)) {
         return Ok(());
@@ -29,14 +29,14 @@ pub fn check(precision: Precision, device: &Device) -> Result<()> {
         .map(Precision::name)
         .collect();
     bail!(
-        "train.precision is {:?}, which this device does not compute in; it does in {}",
+        "train.precision is {:?}, which this device does not support; it supports {}",
         precision.name(),
         able.join(" and ")
     );
 }
 
-/// The network to compute with: `network` itself, or a copy in 16 bits whose parameters have
-/// the same ids, so that its gradients are found under them.
+/// The network to compute with: `network` itself, or a 16-bit copy. The parameters of the copy have the same ids, so
+/// that its gradients belong to those of `network`.
 pub fn working_copy(precision: Precision, network: &UNet) -> UNet {
     match precision {
         Precision::F32 => network.clone(),
@@ -47,7 +47,7 @@ pub fn working_copy(precision: Precision, network: &UNet) -> UNet {
     }
 }
 
-/// Rounds parameters to 16 bits, but for those of group normalisations, which compute in f32.
+/// Rounds parameters to 16 bits, except those of group normalisations, which compute in f32.
 struct Rounded {
     dtype: DType,
     kept: usize,
@@ -75,19 +75,19 @@ fn is_norm(container: &str) -> bool {
     container.ends_with("GroupNorm")
 }
 
-/// The factor on the loss that keeps small gradients representable in f16, found by trial: halved
-/// when a gradient overflows, whose step is then left out, and doubled after a while without.
+/// Dynamic loss scaling, which keeps small gradients representable in f16. When a gradient overflows, the step is
+/// skipped and the factor is halved. After a number of steps without overflow it is doubled.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LossScale {
     /// The factor, a power of two.
     pub factor: f64,
-    /// Steps since it last changed.
+    /// The number of steps since it last changed.
     pub steady: u32,
 }
 
 impl LossScale {
-    /// Where the search begins, and the steps without an overflow after which it doubles: PyTorch's.
+    /// The initial factor, and the number of steps without overflow after which it doubles, as in PyTorch.
     const START: f64 = 65_536.0;
     const PATIENCE: u32 = 2_000;
     const MOST: f64 = 16_777_216.0;
@@ -100,18 +100,18 @@ impl LossScale {
         })
     }
 
-    /// Takes note of a step: whether its gradients were finite.
+    /// Records whether the gradients of a step were finite.
     ///
     /// # Errors
     ///
-    /// Where gradients overflow whatever the factor is: the training itself has diverged.
+    /// If gradients overflow with any factor, because the training has diverged.
     pub fn update(&mut self, finite: bool) -> Result<()> {
         if !finite {
             self.factor /= 2.0;
             self.steady = 0;
             if self.factor < 1.0 {
                 bail!(
-                    "the training has diverged: gradients overflow f16 however small the loss is scaled; lower train.learning_rate, or take train.precision = \"bf16\" or \"f32\""
+                    "the training has diverged: gradients overflow f16 with any loss scale; lower train.learning_rate, or use train.precision = \"bf16\" or \"f32\""
                 );
             }
             return Ok(());
@@ -125,7 +125,7 @@ impl LossScale {
     }
 }
 
-/// Adds up the gradients of the parts of a batch, in f32.
+/// Sums the gradients of the parts of a batch, in f32.
 pub struct GradientSum {
     sum: GradientsParams,
     next: GradientsParams,
@@ -133,7 +133,7 @@ pub struct GradientSum {
 }
 
 impl GradientSum {
-    /// A sum of gradients that are to be multiplied by `factor`.
+    /// An empty sum. Each gradient is multiplied by `factor`.
     pub fn new(factor: f64) -> Self {
         Self {
             sum: GradientsParams::new(),
@@ -148,7 +148,7 @@ impl GradientSum {
         network.visit(self);
     }
 
-    /// The sum.
+    /// Returns the sum.
     pub fn finish(self) -> GradientsParams {
         self.sum
     }

@@ -1,4 +1,4 @@
-//! What a step needs from the host, made ready ahead of the device: images, and everything that is drawn at random.
+//! Prepares the steps ahead of the device: loads images and draws all random numbers.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -9,23 +9,23 @@ use crate::distributed::Ranks;
 use freeguide_data::{Ahead, DataError, TrainingSet};
 use freeguide_recipe::Recipe;
 
-/// Steps that are made ready before the device asks for them.
+/// The number of steps that are prepared in advance.
 const DEPTH: usize = 3;
 
 /// A part of a batch, ready for the device.
 pub struct Prepared {
-    /// Which images of the batch these are.
+    /// The positions of these images in the batch.
     pub images: Range<usize>,
     /// Their values, `[images, channels, size, size]` in [−1, 1].
     pub values: Vec<f32>,
-    /// Noise levels, noise and classes.
+    /// The noise levels, the noise and the classes.
     pub draw: Draw,
 }
 
-/// Steps, made ready ahead of the device.
+/// Prepared steps.
 pub type Steps = Ahead<Result<Vec<Prepared>, DataError>>;
 
-/// Makes steps ready, each a function of the seed, its number and the data set.
+/// Prepares steps. Each is a function of the seed, its number and the data set.
 struct Preparer {
     dataset: Arc<TrainingSet>,
     objective: Objective,
@@ -35,14 +35,14 @@ struct Preparer {
     batch: usize,
     /// The images of every batch that this process computes.
     share: Range<usize>,
-    /// How many it computes at a time.
+    /// The number of images that it computes at a time.
     at_a_time: usize,
 }
 
-/// The parts of the steps from `first` on, made ready by a thread.
+/// The parts of the steps from `first` on, prepared by a thread.
 ///
 /// # Errors
-/// If the system gives no thread.
+/// If the system cannot create a thread.
 pub fn prepare(
     recipe: &Recipe,
     dataset: &Arc<TrainingSet>,

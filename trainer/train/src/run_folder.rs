@@ -1,4 +1,4 @@
-//! The run folder: everything that a training leaves behind and goes on from.
+//! The run folder: the files of a training, from which it can be resumed.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
@@ -16,11 +16,11 @@ use freeguide_recipe::Recipe;
 /// ```text
 /// recipe.toml     the recipe as it was run, with every --set and every default
 /// run.json        data set, classes, every start with its command and versions
-/// metrics.jsonl   a line every few steps
-/// tensorboard/    the same and the grids as event files, one for each start
+/// metrics.jsonl   one line every few steps
+/// tensorboard/    the same metrics and the grids as event files, one per start
 /// loss.png        the loss curve
-/// samples/        data.png, images as the network sees them; a grid of samples at intervals
-/// checkpoints/    the last two
+/// samples/        data.png, images as the network sees them; grids of samples at intervals
+/// checkpoints/    the last two checkpoints
 /// ```
 #[derive(Debug, Clone)]
 pub struct RunFolder(PathBuf);
@@ -31,15 +31,15 @@ impl RunFolder {
         Self(path.to_owned())
     }
 
-    /// Makes the folder and writes `recipe.toml` and `run.json`, at the beginning and again where a
-    /// run goes on: what may change in between, such as the number of steps, is written down too.
+    /// Creates the folder and writes `recipe.toml` and `run.json`. This is repeated when a run is resumed, to record
+    /// what may have changed, such as the number of steps.
     pub fn create(&self, recipe: &Recipe, info: &RunInfo) -> Result<()> {
         create_folder(&self.samples())?;
         self.put("recipe.toml", recipe.to_toml()?.as_bytes())?;
         self.put("run.json", &serde_json::to_vec_pretty(info)?)
     }
 
-    /// Whether a training has begun here.
+    /// Whether a training was started here.
     pub fn is_begun(&self) -> bool {
         self.0.join("run.json").exists() || self.checkpoints().exists()
     }
@@ -49,7 +49,7 @@ impl RunFolder {
         Recipe::load(&self.0.join("recipe.toml"), &[])
     }
 
-    /// What the run was started on.
+    /// The description of the run.
     pub fn info(&self) -> Result<RunInfo> {
         let path = self.0.join("run.json");
         let text = fs::read_to_string(&path).with_context(|| {
@@ -59,12 +59,11 @@ impl RunFolder {
                 path.display()
             )
         })?;
-        serde_json::from_str(&text)
-            .with_context(|| format!("{} cannot be understood", path.display()))
+        serde_json::from_str(&text).with_context(|| format!("{} cannot be parsed", path.display()))
     }
 
-    /// Refuses to go on with a recipe or with data that would make another model; other data with
-    /// the same classes may be allowed.
+    /// Refuses to resume with a recipe or with data that would give another model. Other data with the same classes may
+    /// be allowed.
     pub fn check_resumable(
         &self,
         recipe: &Recipe,
@@ -75,14 +74,14 @@ impl RunFolder {
         let old = self.recipe()?;
         if was.classes != info.classes {
             bail!(
-                "the classes of the data set, {}, are not those that this run was started on, {}; train into another --out, with --init for the weights",
+                "the classes of the data set are {}, but this run was started with {}; train into another --out, with --init for the weights",
                 info.classes.join(", "),
                 was.classes.join(", ")
             );
         }
         if was.data_fingerprint != info.data_fingerprint && !allow_other_data {
             bail!(
-                "the data set is not the one that this run was started on: its fingerprint is {}, that of {} was {}; train into another --out, or go on with it all the same by --allow-other-data",
+                "this run was started with another data set: the fingerprint is {}, that of {} was {}; train into another --out, or continue with --allow-other-data",
                 info.data_fingerprint,
                 was.data.display(),
                 was.data_fingerprint
@@ -95,7 +94,7 @@ impl RunFolder {
                 .is_none_or(|was| was.sha256 != init.sha256)
         {
             bail!(
-                "this run did not begin at the model in {}; train into another --out",
+                "this run did not start from the model in {}; train into another --out",
                 init.model.display()
             );
         }
@@ -106,7 +105,7 @@ impl RunFolder {
         ] {
             if !same {
                 bail!(
-                    "[{section}] of the recipe is not what this run was started with; train into another --out"
+                    "this run was started with another [{section}] in its recipe; train into another --out"
                 );
             }
         }
@@ -133,13 +132,13 @@ impl RunFolder {
         self.0.join("tensorboard")
     }
 
-    /// Writes a file of the run, whole or not at all.
+    /// Writes a file of the run atomically.
     pub fn put(&self, name: &str, bytes: &[u8]) -> Result<()> {
         write_atomic(&self.0.join(name), bytes)
     }
 
-    /// The metrics up to and including `step`. Lines after it, of steps that are to be repeated,
-    /// are cut off the file, and so is a line that was torn by a kill.
+    /// The metrics up to and including `step`. Later lines, whose steps will be repeated, are removed from the file,
+    /// and so is a line that was cut off by a kill.
     pub fn rewind_metrics(&self, step: u64) -> Result<Vec<Metric>> {
         let path = self.metrics_path();
         let mut kept = Vec::new();

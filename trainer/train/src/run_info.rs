@@ -1,4 +1,4 @@
-//! `run.json`: what a run was made with, so that it can be repeated.
+//! `run.json`: everything that is needed to repeat a run.
 
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -6,35 +6,35 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use freeguide::bundle::Model;
 use serde::{Deserialize, Serialize};
 
-/// What a run was made with. The recipe, with the seed, stands beside it in `recipe.toml`.
+/// How a run was made. The recipe, with the seed, is beside it in `recipe.toml`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunInfo {
     /// The program.
     pub written_by: String,
-    /// Where the data was.
+    /// The path of the data.
     pub data: PathBuf,
     /// SHA-256 of the decoded images and labels.
     pub data_fingerprint: String,
     /// Class names by id.
     pub classes: Vec<String>,
-    /// Images of each class.
+    /// The number of images of each class.
     pub class_counts: Vec<usize>,
-    /// Parameters of the network.
+    /// The number of parameters of the network.
     pub parameters: u64,
     /// The model that was fine-tuned, if one was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub init: Option<Init>,
-    /// Every start of the training, the first first.
+    /// All starts of the training, in order.
     #[serde(default)]
     pub starts: Vec<Start>,
 }
 
-/// The model that a fine-tuning began at.
+/// The model that a fine-tuning started from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Init {
-    /// Where the bundle was.
+    /// The path of the bundle.
     pub model: PathBuf,
     /// Its name.
     pub name: String,
@@ -46,17 +46,17 @@ pub struct Init {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Start {
-    /// Steps that were taken before.
+    /// The number of steps taken before.
     pub step: u64,
     /// Seconds since 1970.
     pub time: u64,
-    /// The command, word by word.
+    /// The words of the command.
     pub command: Vec<String>,
     /// The device that `--device` named.
     pub device: String,
     /// The program and its version.
     pub freeguide: String,
-    /// The commit that it was built from; empty where the source was no git repository.
+    /// The commit that it was built from; empty if the source was not a git repository.
     pub commit: String,
     /// The version of burn.
     pub burn: String,
@@ -67,7 +67,7 @@ pub struct Start {
 }
 
 impl Init {
-    /// The model that was at `path`.
+    /// Describes the model at `path`.
     pub fn of(path: &Path, model: &Model) -> Self {
         let config = model.config();
         Self {
@@ -79,7 +79,7 @@ impl Init {
 }
 
 impl Start {
-    /// A start that happens now, on the device of this name.
+    /// A start at the current time on the named device.
     pub fn now(step: u64, device: &str) -> Self {
         let time = SystemTime::now().duration_since(UNIX_EPOCH);
         Self {

@@ -1,4 +1,4 @@
-//! The learning rate over a training.
+//! The learning rate schedule.
 
 use freeguide_recipe::TrainRecipe;
 

@@ -1,4 +1,4 @@
-//! What changes from step to step.
+//! The state of a training.
 
 use anyhow::{Context, Result, bail};
 use burn::module::{Module, ModuleVisitor, Param};
@@ -16,17 +16,17 @@ use crate::run_folder::RunFolder;
 use freeguide_native::tell;
 use freeguide_recipe::{Recipe, TrainRecipe};
 
-/// A training between two steps. What is random needs no state: it is keyed by the step.
+/// A training between two steps. Random numbers need no state, because they are keyed by the step.
 pub struct State {
-    /// Steps taken.
+    /// The number of steps taken.
     pub step: u64,
     /// The weights, in f32, with gradients.
     pub network: UNet,
-    /// Their averages, in the order of the recipe.
+    /// The averages of the weights, in the order of the recipe.
     pub averages: Vec<Ema>,
-    /// The optimiser with its moments.
+    /// The optimiser, with its moments.
     pub optimizer: ModuleOptimizer,
-    /// For f16: the factor on the loss.
+    /// For f16: the loss scale.
     pub loss_scale: Option<LossScale>,
 }
 
@@ -44,7 +44,7 @@ impl State {
         }
     }
 
-    /// The state that a checkpoint holds.
+    /// The state in a checkpoint.
     pub fn resume(checkpoint: Checkpoint, recipe: &Recipe) -> Self {
         let train = &recipe.train;
         let Checkpoint {
@@ -60,7 +60,7 @@ impl State {
                 Some(place) => averages.push(saved.swap_remove(place)),
                 None => {
                     tell!(
-                        "warning: the checkpoint has no average of decay {decay}; one begins at the weights of step {step}"
+                        "warning: the checkpoint has no average with decay {decay}; a new one starts from the weights of step {step}"
                     );
                     averages.push(Ema::new(&network, decay));
                 }
@@ -76,7 +76,7 @@ impl State {
         }
     }
 
-    /// The average that is sampled unless one says otherwise.
+    /// The default average, which is sampled.
     pub fn average(&self) -> UNet {
         match self.averages.first() {
             Some(average) => average.network.clone(),
@@ -84,11 +84,11 @@ impl State {
         }
     }
 
-    /// Makes sure that all ranks have the same weights.
+    /// Checks that all ranks have the same weights.
     ///
     /// # Errors
     ///
-    /// If they differ: the ranks are not training one network.
+    /// If they differ, because then the ranks do not train the same network.
     pub fn agree(&self, ranks: &Ranks) -> Result<()> {
         if ranks.size() == 1 {
             return Ok(());
@@ -114,11 +114,11 @@ impl State {
         };
         checkpoint
             .save(&folder.checkpoints())
-            .context("cannot save a checkpoint; the one before it is untouched")
+            .context("cannot save a checkpoint; the previous one is unchanged")
     }
 }
 
-/// Digests every weight.
+/// Hashes all weights.
 struct Weights(Sha256);
 
 impl ModuleVisitor for Weights {
@@ -129,20 +129,20 @@ impl ModuleVisitor for Weights {
     }
 }
 
-/// The recipe's AdamW, with no moments yet.
+/// AdamW with the settings of the recipe, without moments yet.
 pub fn optimizer(train: &TrainRecipe) -> ModuleOptimizer {
     AdamWConfig::new()
         .with_beta_1(train.betas[0] as f32)
         .with_beta_2(train.betas[1] as f32)
-        // PyTorch's, which every published learning rate presumes; burn's default is 1e-5.
+        // PyTorch's value, which published learning rates assume; burn's default is 1e-5.
         .with_epsilon(1e-8)
         .with_weight_decay(train.weight_decay as f32)
         .init()
 }
 
-/// What to say of a training whose values are no numbers any more.
+/// The error of a training whose values are not finite any more.
 pub fn diverged(step: u64) -> String {
     format!(
-        "the training has diverged: after step {step} there are values that are no numbers; the last checkpoint, if there is one, is good: lower train.learning_rate and go on with --resume"
+        "the training has diverged: after step {step} some values are not finite; the last checkpoint, if there is one, is intact: lower train.learning_rate and continue with --resume"
     )
 }

@@ -1,4 +1,4 @@
-//! One step of Algorithm 1: the gradient of a batch, in parts, and what the optimiser makes of it.
+//! One step of Algorithm 1: the gradient of a batch, computed in parts, and the update by the optimiser.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::state::State;
 use crate::window::Waits;
 use freeguide_recipe::Recipe;
 
-/// Takes steps.
+/// Takes training steps.
 pub struct Stepper<'a> {
     recipe: &'a Recipe,
     ranks: &'a Ranks,
@@ -28,18 +28,18 @@ pub struct Stepper<'a> {
     exchanging: Duration,
 }
 
-/// What a step leaves behind, still on the device.
+/// The results of a step, still on the device.
 pub struct Stepped {
     /// The mean loss of the batch.
     pub loss: Tensor<1>,
     /// The norm of its gradient before clipping.
     pub norm: Option<Tensor<1>>,
-    /// Whether somebody wants the training to stop after this step; the same on all ranks.
+    /// Whether the training is to stop after this step; the same on all ranks.
     pub stopping: bool,
 }
 
 impl<'a> Stepper<'a> {
-    /// `device` is the one with gradients. `steps` begin at the one to take first.
+    /// `device` is the one with gradients. `steps` start with the first step to take.
     pub fn new(
         recipe: &'a Recipe,
         ranks: &'a Ranks,
@@ -58,7 +58,7 @@ impl<'a> Stepper<'a> {
         }
     }
 
-    /// How long the steps so far have waited for data, and for the other ranks.
+    /// How long the steps so far have waited for data and for the other ranks.
     pub fn waits(&self) -> Waits {
         Waits {
             data: self.steps.waited(),
@@ -99,7 +99,7 @@ impl<'a> Stepper<'a> {
             loss = Tensor::from_floats([together.loss], &loss.device());
         }
         let (gradients, norm) = clip_global_norm(&state.network, gradients, train.clip_norm);
-        // Reading the norm waits for the device, which only a loss that is scaled makes necessary.
+        // Reading the norm waits for the device, which only loss scaling makes necessary.
         let mut usable = true;
         if let (Some(scale), Some(norm)) = (&mut state.loss_scale, &norm) {
             let norm = norm.clone().try_into_data().context("the device failed")?;
@@ -120,8 +120,7 @@ impl<'a> Stepper<'a> {
         })
     }
 
-    /// The share of some images of a batch in its mean loss and in the gradient of that, the latter
-    /// times `scale`.
+    /// The contribution of some images of a batch to its mean loss and to the gradient, the latter times `scale`.
     fn part(
         &self,
         network: &UNet,

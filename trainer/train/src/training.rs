@@ -1,4 +1,4 @@
-//! The loop of a training.
+//! The training loop.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -39,23 +39,23 @@ pub struct Training<'a> {
     pub recipe: Recipe,
     /// The data set.
     pub dataset: Arc<TrainingSet>,
-    /// Where the data set was.
+    /// The path of the data set.
     pub data_path: PathBuf,
     /// The run folder.
     pub out: PathBuf,
-    /// Whether to go on where the run in `out` stopped.
+    /// Whether to resume the run in `out`.
     pub resume: bool,
-    /// Whether to go on although the data set is another.
+    /// Whether to resume with another data set.
     pub allow_other_data: bool,
-    /// The bundle to begin at, with where it was; `None` begins at random weights.
+    /// The bundle to start from, with its path; `None` starts from random weights.
     pub init: Option<(PathBuf, Model)>,
     /// The device, without gradients.
     pub device: Device,
-    /// What it was called.
+    /// The name of the device.
     pub device_name: String,
     /// What the terminal shows.
     pub display: Display,
-    /// Set from outside to save and leave.
+    /// Set from outside to save a checkpoint and stop.
     pub stop: Arc<AtomicBool>,
 }
 
@@ -64,21 +64,21 @@ pub struct Training<'a> {
 pub enum Outcome {
     /// All steps are taken.
     Finished,
-    /// It was asked to stop, and has saved a checkpoint at this step.
+    /// It was asked to stop and has saved a checkpoint at this step.
     Stopped(u64),
 }
 
-/// Steps between two lines of metrics. Reading the loss waits for the device.
+/// The number of steps between two lines of metrics. Reading the loss waits for the device.
 const METRIC_EVERY: u64 = 10;
 
 impl Training<'_> {
-    /// Trains until the recipe's steps are taken or somebody asks to stop.
+    /// Trains until all steps of the recipe are taken or `stop` is set.
     pub fn run(self) -> Result<Outcome> {
         let folder = RunFolder::new(&self.out);
         let first = self.ranks.is_first();
         match (self.resume, folder.is_begun()) {
             (true, false) => bail!("there is no training in {} to resume", self.out.display()),
-            // Another rank may find what the first has just begun.
+            // Another rank may see what the first has just started.
             (false, true) if first => bail!(
                 "{} already holds a training: go on with --resume, or choose another --out",
                 self.out.display()
@@ -120,8 +120,7 @@ impl Training<'_> {
 
             let last = state.step == train.steps;
             let saving = last || stopping || state.step % train.checkpoint_every == 0;
-            // Before a checkpoint too: one of a network that has diverged must not push out one
-            // that was good.
+            // Also before a checkpoint: a diverged network must not replace an intact checkpoint.
             if saving || state.step % METRIC_EVERY == 0 {
                 let metric = window.close(state.step, rate, train.batch, stepper.waits())?;
                 if !metric.loss.is_finite() || !metric.gradient_norm.is_finite() {
@@ -156,12 +155,12 @@ impl Training<'_> {
         Ok(Outcome::Finished)
     }
 
-    /// A fresh state, or that of the last checkpoint, with the metrics so far.
+    /// A fresh state, or the state of the last checkpoint, with the metrics so far.
     fn begin(&self, folder: &RunFolder) -> Result<(State, Vec<Metric>)> {
         let recipe = &self.recipe;
         precision::check(recipe.train.precision, &self.device)?;
         let device = self.training_device();
-        // Initial weights are the only thing that the device's own generator draws.
+        // Only the initial weights come from the device's own generator.
         device.seed(recipe.train.seed);
         let network = recipe.network.init(
             recipe.data.size as usize,
@@ -169,7 +168,7 @@ impl Training<'_> {
             self.dataset.classes.len(),
             &device,
         );
-        // Parameters are allocated when they are first used: these are only counted.
+        // Parameters are allocated when they are first used. These are only counted.
         let parameters = parameters(&network)
             .iter()
             .map(|p| p.shape.iter().product::<usize>() as u64)
@@ -225,13 +224,13 @@ impl Training<'_> {
             None => {
                 if let (Some(init), None) = (&was.init, &self.init) {
                     bail!(
-                        "there is no checkpoint yet in {}, whose training began at a model: begin again with --init {}",
+                        "{} has no checkpoint yet, and its training started from a model: start again with --init {}",
                         self.out.display(),
                         init.model.display()
                     );
                 }
                 report(format!(
-                    "no checkpoint yet in {}: starting from the beginning",
+                    "{} has no checkpoint yet: starting from the beginning",
                     self.out.display()
                 ));
                 State::fresh(self.fine_tune(network)?, recipe)
@@ -242,7 +241,7 @@ impl Training<'_> {
             return Ok((state, Vec::new()));
         }
         if state.step > 0 && self.display != Display::Quiet {
-            tell!("going on from step {}", state.step);
+            tell!("resuming from step {}", state.step);
         }
         info.init = was.init;
         info.starts = was.starts;
@@ -252,7 +251,7 @@ impl Training<'_> {
         Ok((state, metrics))
     }
 
-    /// The fresh network, or with the weights of the model to begin at.
+    /// The network with the weights of the model to start from, or unchanged if there is none.
     fn fine_tune(&self, network: UNet) -> Result<UNet> {
         let Some((_, model)) = &self.init else {
             return Ok(network);
@@ -283,7 +282,7 @@ impl Training<'_> {
         }
     }
 
-    /// Writes the sample grid and the loss curve. Returns the grid's name.
+    /// Writes the sample grid and the loss curve. Returns the file name of the grid.
     fn show(
         &self,
         folder: &RunFolder,

@@ -1,4 +1,4 @@
-//! The steps since the last line of metrics.
+//! Averages over the steps since the last line of metrics.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use burn::tensor::Tensor;
 use crate::metric::Metric;
 use crate::step::Stepped;
 
-/// Losses that are still on the device, so that reading them does not make it wait in every step.
+/// Losses that are still on the device, so that the host does not wait for it in every step.
 pub struct Window {
     losses: Vec<Tensor<1>>,
     norm: Option<Tensor<1>>,
@@ -17,17 +17,17 @@ pub struct Window {
     before: Waits,
 }
 
-/// How long the loop has waited since its beginning.
+/// How long the loop has waited since it started.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Waits {
     /// For data.
     pub data: Duration,
-    /// For the other ranks, where there are any.
+    /// For the other ranks, if there are any.
     pub ranks: Option<Duration>,
 }
 
 impl Window {
-    /// A window that begins now.
+    /// A window that starts now.
     pub fn new() -> Self {
         Self {
             losses: Vec::new(),
@@ -38,13 +38,13 @@ impl Window {
         }
     }
 
-    /// Takes note of a step.
+    /// Records a step.
     pub fn add(&mut self, stepped: Stepped) {
         self.losses.push(stepped.loss);
         self.norm = stepped.norm.or(self.norm.take());
     }
 
-    /// Leaves the time since the last line out of the speed: it went into something else.
+    /// Excludes the time since the last line from the speed, because it was spent on something else.
     pub fn restart_clock(&mut self) {
         self.since = Instant::now();
     }
@@ -61,7 +61,7 @@ impl Window {
         let read = |t: Tensor<1>| t.try_into_data().map(|d| d.iter::<f64>().sum::<f64>());
         let losses = Tensor::cat(std::mem::take(&mut self.losses), 0);
         let sum = read(losses).context("the device failed")?;
-        // Of a window whose every step overflowed f16 and was left out, the norm before it is told.
+        // If every step of the window overflowed f16 and was skipped, the previous norm is reported.
         if let Some(norm) = self.norm.take() {
             self.last_norm = read(norm).context("the device failed")?;
         }

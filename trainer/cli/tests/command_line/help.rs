@@ -48,7 +48,7 @@ fn bad_usage_is_one_line() {
         "eval --model m --data d --out o --shard 3/2",
     ] {
         let typed: Vec<_> = typed.split(' ').collect();
-        let ran = run(&typed).refused(2, &["--help explains"]);
+        let ran = run(&typed).refused(2, &["--help)"]);
         assert_eq!(ran.err.lines().count(), 1, "{}", ran.err);
     }
 }

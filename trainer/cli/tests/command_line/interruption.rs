@@ -31,7 +31,7 @@ fn ctrl_c_saves_and_the_resumed_run_ends_in_the_same_bytes() {
     assert_eq!(checkpoints(&out).last(), Some(&format!("step-{step:08}")));
     let resumed = train(&out, &["--resume"]).ok();
     assert!(
-        resumed.err.contains(&format!("going on from step {step}")),
+        resumed.err.contains(&format!("resuming from step {step}")),
         "{}",
         resumed.err
     );
@@ -105,7 +105,7 @@ fn a_damaged_checkpoint_is_passed_over() {
             "{warning}"
         );
         assert!(
-            resumed.err.contains("going on from step 36"),
+            resumed.err.contains("resuming from step 36"),
             "{}",
             resumed.err
         );
@@ -183,7 +183,7 @@ fn a_run_is_resumed_only_as_what_it_is() {
         "--resume",
     ]);
     arguments.extend(SHORT);
-    run(&arguments).refused(1, &["the data set is not the one"]);
+    run(&arguments).refused(1, &["another data set"]);
 
     // Nor begun a second time, nor resumed where there is nothing.
     train(&out, &[]).refused(1, &["already holds a training", "--resume"]);

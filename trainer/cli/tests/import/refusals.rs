@@ -54,7 +54,7 @@ fn damaged_and_hostile_files_are_refused() {
     let claims = [&(header.len() as u64).to_le_bytes()[..], header].concat();
     guided(
         &file("claims.safetensors", &claims),
-        &["fit neither its shape nor the file"],
+        &["do not match its shape or the file"],
     );
 }
 
@@ -72,12 +72,12 @@ fn what_does_not_fit_is_named() {
     };
     with(
         &flags.replace("num_channels 8", "num_channels 16"),
-        &["wanted", "another network"],
+        &["wanted", "not the described network"],
         1,
     );
     with(
         &flags.replace("num_res_blocks 2", "num_res_blocks 1"),
-        &["no place for"],
+        &["does not belong to"],
         1,
     );
     with(

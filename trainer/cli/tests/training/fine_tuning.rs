@@ -107,7 +107,7 @@ fn a_fine_tuning_keeps_what_it_knows() {
         "--init",
         other,
     ])
-    .refused(1, &["did not begin at", other]);
+    .refused(1, &["did not start from", other]);
 
     let out = place.path().join("refused");
     for (set, words) in [

@@ -122,7 +122,7 @@ fn a_half_precision_run_is_resumed_to_the_same_bytes() {
     more.push("--resume");
     let resumed = train(&cut, &more).ok();
     assert!(
-        resumed.err.contains("going on from step 4"),
+        resumed.err.contains("resuming from step 4"),
         "{}",
         resumed.err
     );

@@ -1,25 +1,25 @@
-//! What a classifier sees of an image while it is trained: moved, turned, zoomed and in other colours, so that it learns
-//! what those do not change. Data sets of a few thousand images are learnt by heart without.
+//! What a classifier sees of an image while it is trained: moved, turned, zoomed and in other colours, so that it
+//! learns what those do not change. Data sets of a few thousand images are learnt by heart without.
 
 use freeguide::noise::NoiseStream;
 
-/// The most that images move, as a share of their size.
+/// The largest shift of an image, as a share of its size.
 const SHIFT: f32 = 1.0 / 8.0;
-/// The most that they grow or shrink, as a factor.
+/// The largest zoom, as a factor.
 const ZOOM: f32 = 1.2;
-/// The most that they turn, in radians: 12°.
+/// The largest rotation, in radians: 12°.
 const TURN: f32 = 0.21;
-/// The most that a channel is amplified or weakened, as a share.
+/// The largest change of a channel's gain, as a share.
 const GAIN: f32 = 0.15;
-/// The most that a channel is moved, where black is −1 and white 1.
+/// The largest offset of a channel, with black as −1 and white as 1.
 const OFFSET: f32 = 0.15;
 
-/// A change of an image.
+/// A random change of an image.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Change {
-    /// A pixel's place in the image as it was, about the middle: rows of a matrix.
+    /// The matrix that maps a pixel's position to the original image, relative to the centre.
     turn: [[f32; 2]; 2],
-    /// Pixels to the left and upwards.
+    /// The shift to the left and upwards, in pixels.
     shift: [f32; 2],
     /// For each channel.
     gain: [f32; 3],
@@ -27,7 +27,7 @@ pub struct Change {
 }
 
 impl Change {
-    /// Draws one for images of `size` pixels.
+    /// Draws a change for images of `size` pixels.
     pub fn draw(size: usize, stream: &mut NoiseStream) -> Self {
         let mut within = |most: f32| most * (2.0 * stream.uniform() as f32 - 1.0);
         let (sine, cosine) = within(TURN).sin_cos();
@@ -41,7 +41,7 @@ impl Change {
         }
     }
 
-    /// Changes an image `[channels, size, size]` of values from −1 to 1. Its edge is repeated where nothing is known.
+    /// Changes an image `[channels, size, size]` with values from −1 to 1. Beyond its edge, the edge is repeated.
     pub fn apply(&self, image: &mut [f32], size: usize) {
         let middle = (size as f32 - 1.0) / 2.0;
         for (channel, plane) in image.chunks_exact_mut(size * size).enumerate() {
@@ -62,7 +62,7 @@ impl Change {
     }
 }
 
-/// The value between the four pixels around a place.
+/// The bilinear interpolation of the four pixels around a position.
 fn bilinear(plane: &[f32], size: usize, x: f32, y: f32) -> f32 {
     let last = (size - 1) as f32;
     let (x, y) = (x.clamp(0.0, last), y.clamp(0.0, last));

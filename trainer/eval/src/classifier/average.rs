@@ -5,7 +5,7 @@ use half::f16;
 
 use super::network::NamedTensor;
 
-/// The decay for each step, once there have been many.
+/// The decay per step after the first steps.
 const DECAY: f32 = 0.995;
 
 /// An exponential moving average of weights and running statistics.
@@ -15,12 +15,12 @@ pub struct Average {
 }
 
 impl Average {
-    /// Begins with these.
+    /// An average that starts from these weights.
     pub fn new(tensors: Vec<NamedTensor>) -> Self {
         Self { tensors, steps: 0 }
     }
 
-    /// Takes the weights after one more step in: the first steps count little once there are others.
+    /// Updates the average with the weights after a step. The decay is smaller in the first steps.
     pub fn add(&mut self, tensors: Vec<NamedTensor>) {
         self.steps += 1;
         let steps = self.steps as f32;
@@ -32,7 +32,7 @@ impl Average {
         }
     }
 
-    /// The average in 16 bits, as it is written.
+    /// The average in 16 bits, as written to the file.
     pub fn finish(mut self) -> Finished {
         for tensor in &mut self.tensors {
             for value in &mut tensor.values {
@@ -43,7 +43,7 @@ impl Average {
     }
 }
 
-/// Weights that 16 bits hold exactly.
+/// Rounds weights to values that 16 bits represent exactly.
 pub struct Finished(pub Vec<NamedTensor>);
 
 impl Tensors for Finished {

@@ -33,31 +33,31 @@ use split::split;
 /// How a classifier is trained.
 #[derive(Debug, Clone)]
 pub struct Training {
-    /// Passes over the data.
+    /// The number of passes over the data.
     pub epochs: u64,
-    /// Images a step.
+    /// The number of images per step.
     pub batch: usize,
     /// The highest learning rate of AdamW.
     pub learning_rate: f64,
-    /// Residual blocks in each of the three stages.
+    /// The number of residual blocks in each of the three stages.
     pub blocks: usize,
-    /// Channels of the first stage.
+    /// The number of channels of the first stage.
     pub width: usize,
-    /// Mirror half of the images.
+    /// Whether to mirror half of the images.
     pub flip: bool,
-    /// The seed of everything random.
+    /// The seed of all random numbers.
     pub seed: u64,
-    /// No progress on the terminal.
+    /// Whether to show no progress.
     pub quiet: bool,
 }
 
-/// A classifier that was trained.
+/// A trained classifier.
 pub struct Trained {
     /// The weights file, safetensors in 16 bits.
     pub file: Vec<u8>,
     /// Its accuracy on the images that it was not trained on.
     pub held_out: Examined,
-    /// What always answering with the most frequent class would get.
+    /// The accuracy of always choosing the most frequent class.
     pub baseline: f64,
 }
 
@@ -65,21 +65,21 @@ pub struct Trained {
 const WARMUP: f64 = 0.1;
 /// AdamW's decoupled weight decay.
 const WEIGHT_DECAY: f32 = 0.05;
-/// The share of the features that a step does without (Srivastava et al. 2014).
+/// The dropout rate of the features (Srivastava et al. 2014).
 const DROPOUT: f64 = 0.1;
-/// The share of the label that is spread over all classes (Szegedy et al. 2015).
+/// The share of label smoothing (Szegedy et al. 2015).
 const SMOOTHING: f32 = 0.1;
-/// The stream of [`Purpose::Training`] that changes images, out of the way of those of the library.
+/// The stream of [`Purpose::Training`] for augmentation, distinct from those of the library.
 const AUGMENTATION: u64 = 1 << 32;
-/// The stream that dropout is drawn from.
+/// The stream for dropout.
 const MASKS: u64 = 2 << 32;
-/// Time between two lines of progress.
+/// The time between two lines of progress.
 const LINE_EVERY: Duration = Duration::from_secs(5);
-/// Steps between two readings of the loss.
+/// The number of steps between two readings of the loss.
 const REPORT_EVERY: u64 = 10;
 
 impl Training {
-    /// Trains on four fifths of the images of each class and examines on the rest. `data` is RGB.
+    /// Trains on four fifths of the images of each class and tests on the rest. `data` is RGB.
     ///
     /// # Errors
     ///
@@ -121,7 +121,7 @@ impl Training {
             }
         }
 
-        // What is examined is what the file holds and evaluations run.
+        // Test the network as it is in the file and as evaluations run it.
         let weights = average.finish();
         let network = Evaluated::load(&weights, device)?;
         let normalisation = Normalisation::SYMMETRIC;
@@ -134,7 +134,7 @@ impl Training {
         })
     }
 
-    /// A linear warm-up, then half a cosine down to 0.
+    /// The learning rate: a linear warm-up, then half a cosine down to 0.
     fn rate(&self, step: u64, steps: u64) -> f64 {
         let at = (step as f64 + 1.0) / steps as f64;
         let factor = match at < WARMUP {
@@ -144,7 +144,7 @@ impl Training {
         self.learning_rate * factor
     }
 
-    /// A batch, changed and mirrored at random.
+    /// A batch with random augmentation.
     fn images(&self, data: &Dataset, images: &[usize], step: u32, device: &Device) -> Tensor<4> {
         let flips = match self.flip {
             true => flips(self.seed, step, images.len()),
@@ -159,7 +159,7 @@ impl Training {
         tensor(values, data, images.len(), device)
     }
 
-    /// Dropout's mask: 0 for what is left out, and so much more of the rest.
+    /// The dropout mask: 0 for dropped features, and a scale for the rest.
     fn mask(&self, batch: usize, features: usize, step: u32, device: &Device) -> Tensor<2> {
         let mut stream = NoiseStream::new(Purpose::Training, self.seed, MASKS, step);
         let kept = (1.0 / (1.0 - DROPOUT)) as f32;
@@ -207,12 +207,12 @@ fn file(
         data_fingerprint: data.fingerprint(),
         normalisation,
     };
-    // One entry, so that the same training writes the same bytes: the order of several is not fixed.
+    // A single entry, so that the same training writes the same bytes: the order of several is not fixed.
     let metadata = HashMap::from([(DESCRIPTION_KEY.to_owned(), serde_json::to_string(&says)?)]);
     Ok(safetensors::serialize(views, Some(metadata))?)
 }
 
-/// A line of progress: how far, and the time left.
+/// A line of progress, with the time left.
 fn line(step: u64, steps: u64, loss: f32, elapsed: Duration) -> String {
     let left = elapsed.as_secs_f64() / step as f64 * (steps - step) as f64;
     format!("step {step}/{steps}  loss {loss:.3}  {left:.0} s left")
@@ -227,7 +227,7 @@ fn labels(data: &Dataset, images: &[usize]) -> Vec<i32> {
     images.iter().map(|&i| data.labels[i] as i32).collect()
 }
 
-/// The mean of −log p(label), with labels of which a share is spread over all classes.
+/// The cross-entropy with label smoothing.
 fn cross_entropy(logits: Tensor<2>, labels: &[i32], device: &Device) -> Tensor<1> {
     let data = TensorData::new(labels.to_vec(), [labels.len(), 1]);
     let labels = Tensor::<2, Int>::from_data(data, device);
@@ -236,10 +236,10 @@ fn cross_entropy(logits: Tensor<2>, labels: &[i32], device: &Device) -> Tensor<1
     -(right * (1.0 - SMOOTHING) + log.mean() * SMOOTHING)
 }
 
-/// How a classifier did on images that it was not trained on.
+/// The results of a classifier on images that it was not trained on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Examined {
-    /// For each class: classified rightly, of how many.
+    /// For each class, the number of correct predictions and of images.
     classes: Vec<(usize, usize)>,
 }
 
@@ -269,18 +269,18 @@ impl Examined {
         Ok(Self { classes })
     }
 
-    /// How many images there were.
+    /// The number of images.
     pub fn images(&self) -> usize {
         self.classes.iter().map(|class| class.1).sum()
     }
 
-    /// The share that was classified rightly.
+    /// The share of correct predictions.
     pub fn accuracy(&self) -> f64 {
         let right: usize = self.classes.iter().map(|class| class.0).sum();
         right as f64 / self.images().max(1) as f64
     }
 
-    /// The same for each class; none where there was no image of it.
+    /// The same for each class; none if there was no image of it.
     pub fn class_accuracies(&self) -> Vec<Option<f64>> {
         let share = |&(right, of): &(usize, usize)| (of > 0).then(|| right as f64 / of as f64);
         self.classes.iter().map(share).collect()

@@ -9,7 +9,7 @@ use burn::tensor::module::max_pool2d;
 use burn::tensor::ops::MaxPoolOptions;
 use burn::tensor::{Device, Tensor};
 
-/// A tensor that is written to a file.
+/// A tensor to be written to a file.
 pub struct NamedTensor {
     /// Its name, as in PyTorch's port of these networks.
     pub name: String,
@@ -19,7 +19,7 @@ pub struct NamedTensor {
     pub values: Vec<f32>,
 }
 
-/// A ResNet of three stages.
+/// A ResNet with three stages.
 #[derive(Module, Debug)]
 pub struct ResNet {
     conv1: Conv2d,
@@ -86,7 +86,7 @@ impl ResNet {
         self.linear.weight.dims()[0]
     }
 
-    /// Logits of images in [−1, 1], of whose features `mask` times as much counts (dropout).
+    /// The logits of images in [−1, 1], whose features are multiplied by `mask` (dropout).
     ///
     /// # Shapes
     ///
@@ -121,7 +121,7 @@ impl ResNet {
             );
             put_norm(&mut all, &format!("{name}.bn2"), &block.bn2);
         }
-        // burn keeps [input, output], PyTorch [output, input].
+        // burn uses [input, output], PyTorch [output, input].
         let weight = self.linear.weight.val().transpose();
         put(&mut all, "linear.weight".to_owned(), weight);
         if let Some(bias) = &self.linear.bias {
@@ -140,12 +140,12 @@ impl Block {
     }
 }
 
-/// Option A: every second pixel, and zeros for the channels that are new, half before and half after the old ones.
+/// Option A: every second pixel, with zeros for the new channels, half of them before and half after the old ones.
 fn shortcut(x: Tensor<4>, output: usize, stride: usize) -> Tensor<4> {
     if stride == 1 {
         return x;
     }
-    // The largest of one pixel, every second of them: a stride that every backend has, also with gradients.
+    // 1×1 maximum pooling with stride 2: a strided slice that every backend supports, also with gradients.
     let options = MaxPoolOptions::new([1, 1]).with_stride([stride; 2]);
     let x = max_pool2d(x, options);
     let [batch, input, height, width] = x.dims();

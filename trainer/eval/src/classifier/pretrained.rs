@@ -12,18 +12,19 @@ use super::{Examined, Trained, file};
 use crate::features;
 use freeguide_data::Dataset;
 
-/// Writes `resnet20` or `resnet56` as `freeguide classifier` writes what it trains, in 16 bits, examined on every image of
-/// `data`, which should be such as it was not trained on.
+/// Writes `resnet20` or `resnet56` in the form of `freeguide classifier`, in 16 bits, and tests it on all images of
+/// `data`, which it should not have been trained on.
 ///
 /// # Errors
 ///
 /// If there is no such network, `data` has other classes or other sizes, or the device fails.
 pub fn pretrained(spec: &str, data: &Dataset, device: &Device) -> Result<Trained> {
     let network = features::open(spec, Normalisation::IMAGENET, device)?;
-    let bytes = features::built_in(spec).context("only networks within the program")?;
+    let bytes = features::built_in(spec)
+        .context("only a network that is part of the program can be written")?;
     if !network.classes().iter().eq(data.classes.iter()) {
         bail!(
-            "{} knows the classes {}, and the data set has {}",
+            "{} knows the classes {}, but the data set has {}",
             network.name(),
             network.classes().iter().collect::<Vec<_>>().join(", "),
             data.classes.join(", ")
@@ -31,7 +32,7 @@ pub fn pretrained(spec: &str, data: &Dataset, device: &Device) -> Result<Trained
     }
     if data.size != network.input() {
         bail!(
-            "{} takes images of {} pixels, not of {}",
+            "{} needs images of {} pixels, not of {}",
             network.name(),
             network.input(),
             data.size
@@ -55,7 +56,7 @@ pub fn pretrained(spec: &str, data: &Dataset, device: &Device) -> Result<Trained
     })
 }
 
-/// The weights in values that 16 bits hold.
+/// The weights rounded to 16-bit values.
 fn rounded(bytes: &[u8]) -> Result<Finished> {
     let file = SafeTensors::deserialize(bytes)?;
     let float = |b: &[u8]| f16::from_f32(f32::from_le_bytes([b[0], b[1], b[2], b[3]])).to_f32();

@@ -5,16 +5,16 @@ use freeguide::noise::{NoiseStream, Purpose};
 /// Indices of images.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Split {
-    /// Trained on.
+    /// Images for training.
     pub train: Vec<usize>,
-    /// Held out.
+    /// Held-out images.
     pub held_out: Vec<usize>,
 }
 
-/// The stream of [`Purpose::Evaluation`] that chooses.
+/// The stream of [`Purpose::Evaluation`] for the split.
 const STREAM: u64 = 1 << 32;
 
-/// Holds out a fifth of every class, at least one image where there are two.
+/// Holds out a fifth of every class, and at least one image if there are two.
 pub fn split(labels: &[u32], classes: usize, seed: u64) -> Split {
     let (mut train, mut held_out) = (Vec::new(), Vec::new());
     for class in 0..classes as u32 {

@@ -10,20 +10,20 @@ use super::Unrecognised;
 /// Why a feature network cannot be used.
 #[derive(Debug, Error)]
 pub enum FeatureError {
-    /// Neither a network that comes with the program nor a file.
+    /// The name is neither a network of the program nor a file.
     #[error(
-        "there is no feature network {0:?}: give resnet20, resnet56 or the path of a weights file"
+        "there is no feature network {0:?}: name resnet20, resnet56 or the path of a weights file"
     )]
     Unknown(String),
-    /// A file that cannot be read.
+    /// A file cannot be read.
     #[error("cannot read {}", .path.display())]
     Io {
         /// The file.
         path: PathBuf,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// A weights file that is no feature network.
+    /// A weights file is not a feature network.
     #[error("{} {reason}", .path.display())]
     Weights {
         /// The file.
@@ -31,7 +31,7 @@ pub enum FeatureError {
         /// Why.
         reason: Unrecognised,
     },
-    /// A file that is not what its name says.
+    /// A file does not contain what its name says.
     #[error("{}: {reason}", .path.display())]
     Format {
         /// The file.
@@ -39,9 +39,9 @@ pub enum FeatureError {
         /// What is wrong with it.
         reason: String,
     },
-    /// A weights file with another hash than the one that the figures are defined by.
+    /// A weights file has another hash than the one that defines the metric.
     #[error(
-        "{} has the SHA-256 {found}, and FID's Inception-v3 ({file}) has {expected}: figures made with other weights are not FID",
+        "{} has the SHA-256 {found}, but FID's Inception-v3 ({file}) has {expected}: metrics made with other weights are not FID",
         .path.display()
     )]
     Hash {
@@ -49,9 +49,9 @@ pub enum FeatureError {
         path: PathBuf,
         /// The name of the right file.
         file: &'static str,
-        /// The hash that it should have.
+        /// The expected hash.
         expected: &'static str,
-        /// The hash that it has.
+        /// The actual hash.
         found: String,
     },
     /// The device or the ONNX runtime failed.

@@ -1,7 +1,9 @@
-//! FID's Inception-v3: the network of the "2015-12-05" TensorFlow graph (Szegedy et al. 2015), as pytorch-fid ported it.
+//! FID's Inception-v3: the network of the "2015-12-05" TensorFlow graph (Szegedy et al. 2015), as pytorch-fid ported
+//! it.
 //!
 //! It differs from the Inception-v3 of other libraries: average pools leave the padding out of their mean, the pool of
-//! the very last block takes the maximum, there are 1008 classes, and its weights are its own. Any of these changes FID.
+//! the very last block takes the maximum, there are 1008 classes, and its weights are its own. Any of these changes
+//! FID.
 
 use burn::tensor::module::{avg_pool2d, max_pool2d};
 use burn::tensor::ops::{AvgPoolOptions, MaxPoolOptions};
@@ -16,7 +18,7 @@ const EPSILON: f32 = 1e-3;
 pub const FEATURES: usize = 2048;
 /// The classes of the 2015 graph.
 pub const CLASSES: usize = 1008;
-/// The size that images are brought to, bilinearly and without a filter against aliasing.
+/// The size to which images are resized, bilinearly and without antialiasing.
 pub const INPUT: usize = 299;
 /// The file that pytorch-fid publishes.
 pub const FILE: &str = "pt_inception-2015-12-05-6726825d.pth";
@@ -26,10 +28,10 @@ pub const SHA256: &str = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd
 /// One convolution of a branch: (name, output channels, kernel, stride, padding).
 type Step = (&'static str, usize, [usize; 2], usize, [usize; 2]);
 
-/// How a block ends beside its convolutional branches.
+/// The branch of a block that is not convolutional.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Pool {
-    /// 3×3 mean without the padding.
+    /// 3×3 mean, excluding the padding.
     Average,
     /// 3×3 maximum.
     Max,
@@ -41,16 +43,16 @@ enum Pool {
 #[derive(Debug)]
 struct Chain(Vec<Conv>);
 
-/// Branches whose outputs are put side by side.
+/// Branches whose outputs are concatenated.
 #[derive(Debug)]
 struct Block {
     branches: Vec<Branch>,
     pool: Pool,
-    /// The convolution behind the pool; a reducing block has none.
+    /// The convolution after the pool; a reducing block has none.
     after_pool: Option<Conv>,
 }
 
-/// A chain, and the convolutions into which its end may split.
+/// A chain, and the convolutions into which its end may branch.
 #[derive(Debug)]
 struct Branch {
     chain: Chain,
@@ -65,7 +67,7 @@ pub struct Inception {
     linear: Linear,
 }
 
-/// Takes layers by name while it keeps count of the channels.
+/// Builds layers by name and keeps track of the channels.
 struct Builder<'a, T> {
     weights: &'a T,
     device: &'a Device,
@@ -112,7 +114,7 @@ impl<T: Tensors> Builder<'_, T> {
         Ok((branch, output))
     }
 
-    /// A block, and the channels that come out of it.
+    /// A block and its number of output channels.
     fn block(
         &self,
         block: &str,
@@ -195,7 +197,7 @@ impl Inception {
         Ok(Self {
             stem,
             blocks,
-            // The Inception Score of the original takes the logits without their bias.
+            // The original Inception Score uses the logits without their bias.
             linear: Linear::load(weights, "fc", [channels, CLASSES], false, device)?,
         })
     }
@@ -257,7 +259,7 @@ impl Block {
     }
 }
 
-/// The largest of 3×3, every second pixel.
+/// 3×3 maximum pooling with stride 2.
 fn halve(x: Tensor<4>) -> Tensor<4> {
     max_pool2d(x, MaxPoolOptions::new([3, 3]).with_stride([2, 2]))
 }

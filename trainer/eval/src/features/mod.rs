@@ -34,10 +34,10 @@ use freeguide::classifier::ResNet;
 
 use inception::Inception;
 
-/// Images that a network sees at a time, at most: beyond it only memory grows.
+/// The largest number of images in a batch. Larger batches only take more memory.
 const BATCH_PIXELS: usize = 1 << 20;
 
-/// The networks that there are.
+/// The kinds of networks.
 enum Body {
     ResNet(Box<ResNet>),
     EfficientNetLite0(Box<EfficientNetLite0>),
@@ -47,22 +47,22 @@ enum Body {
 
 /// A network that turns images into features and class probabilities.
 pub struct FeatureNetwork {
-    /// The name that figures carry, such as `ResNet56`.
+    /// The name that metrics carry, such as `ResNet56`.
     name: String,
-    /// SHA-256 of its weights file.
+    /// The SHA-256 of its weights file.
     sha256: String,
-    /// Height and width of the images that it takes.
+    /// The height and width of its input images.
     input: usize,
     normalisation: Normalisation,
-    /// The names of its classes, where they are known.
+    /// The names of its classes, if they are known.
     classes: ClassNames,
-    /// Its accuracy on images that it was not trained on, where the file says so.
+    /// Its accuracy on images that it was not trained on, if the file states it.
     accuracy: Option<f64>,
     body: Body,
     device: Device,
 }
 
-/// What a network says of images.
+/// The output of a network for images.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Extracted {
     /// `[images, features]`.
@@ -72,7 +72,7 @@ pub struct Extracted {
 }
 
 impl Extracted {
-    /// Nothing yet, from a network of that form, with room for `count` images.
+    /// An empty output of a network of this form, with capacity for `count` images.
     pub fn with_capacity(network: &FeatureNetwork, count: usize) -> Self {
         Self {
             features: Rows::with_capacity(network.features(), count),
@@ -88,42 +88,42 @@ impl Extracted {
 }
 
 impl FeatureNetwork {
-    /// The name that figures carry.
+    /// The name that metrics carry.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// SHA-256 of its weights file, in lower-case hexadecimal.
+    /// The SHA-256 of its weights file, in lower-case hexadecimal.
     pub fn sha256(&self) -> &str {
         &self.sha256
     }
 
-    /// Height and width of the images that it takes; others are resized.
+    /// The height and width of its input images. Other images are resized.
     pub fn input(&self) -> usize {
         self.input
     }
 
-    /// The names of its classes; empty where they are not known.
+    /// The names of its classes; empty if they are not known.
     pub fn classes(&self) -> &ClassNames {
         &self.classes
     }
 
-    /// Its accuracy on images that it was not trained on, where its file says so.
+    /// Its accuracy on images that it was not trained on, if its file states it.
     pub fn accuracy(&self) -> Option<f64> {
         self.accuracy
     }
 
-    /// What the Fréchet distance of its features is called.
+    /// The name of the Fréchet distance of its features.
     pub fn distance_name(&self) -> String {
         self.figure("FID", "FD")
     }
 
-    /// What the Inception Score of its answers is called.
+    /// The name of the Inception Score of its predictions.
     pub fn score_name(&self) -> String {
         self.figure("IS", "IS")
     }
 
-    /// What the kernel distance of its features is called.
+    /// The name of the kernel distance of its features.
     pub fn kernel_name(&self) -> String {
         self.figure("KID", "KD")
     }
@@ -159,7 +159,7 @@ impl FeatureNetwork {
     ///
     /// # Errors
     ///
-    /// [`FeatureError::Run`] where the device fails.
+    /// [`FeatureError::Run`], if the device fails.
     pub fn extract(
         &self,
         pixels: &[u8],

@@ -18,37 +18,37 @@ use tract_onnx::prelude::*;
 use super::{FeatureError, Rows, onnx_sizes};
 use freeguide_readers::onnx::claims;
 
-/// A network in ONNX, prepared for one image at a time: tract computes on one core, so every core takes an image.
+/// A network in ONNX for one image at a time. tract computes on one core, so each core processes an image.
 pub struct OnnxNetwork {
     model: Arc<TypedRunnableModel>,
-    /// Height and width of its input.
+    /// The height and width of its input in pixels.
     input: usize,
     features: usize,
     classes: usize,
 }
 
-/// Where the features and the logits are in a graph.
+/// The positions of the features and the logits in a graph.
 struct Ends {
     features: String,
     logits: String,
 }
 
-/// The input size of a network that takes any.
+/// The input size of a network that accepts any size.
 const DEFAULT_INPUT: usize = 224;
-/// The most values that a network may compute of an image, in all its layers: two gigabytes of them. The largest
-/// classifiers that are published compute a quarter of that.
+/// The largest number of values that a network may compute per image, over all layers: two gigabytes. The largest
+/// published classifiers compute a quarter of that.
 pub const MAX_VALUES: usize = 1 << 29;
-/// The most characters of what tract says that are passed on.
+/// The largest number of characters of tract's messages that are shown.
 const MAX_REASON: usize = 300;
 
 impl OnnxNetwork {
-    /// Reads the file of a classifier: one input `[batch, 3, height, width]`, and as output the logits or, behind a
-    /// Softmax, the probabilities, `[batch, classes]`. Its features are what the last Gemm or MatMul takes. `most` is
+    /// Reads the file of a classifier. Its input is `[batch, 3, height, width]`; its output is the logits or, after a
+    /// Softmax, the probabilities, `[batch, classes]`. The features are the input of the last Gemm or MatMul. `most` is
     /// [`MAX_VALUES`].
     ///
     /// # Errors
     ///
-    /// What is missing, or what it claims to have and has not.
+    /// If something is missing, or the file claims something that it does not contain.
     pub fn read(bytes: &[u8], most: usize) -> Result<Self> {
         claims::check(bytes)?;
         let mut proto = ModelProto::decode(bytes).context("it is not an ONNX file")?;
@@ -58,7 +58,7 @@ impl OnnxNetwork {
         let loaded = caught(|| Self::load(&proto, input, &ends, most));
         loaded.map_err(|e| {
             let reason: String = format!("{e:#}").chars().take(MAX_REASON).collect();
-            anyhow!("it is no ONNX network that tract can run: {reason}")
+            anyhow!("tract cannot run it: {reason}")
         })
     }
 
@@ -67,7 +67,7 @@ impl OnnxNetwork {
         let nodes = proto.graph.iter().flat_map(|graph| &graph.node);
         let mut kinds = nodes.map(|node| &node.op_type);
         if let Some(kind) = kinds.find(|&kind| !onnx.op_register.0.contains_key(kind)) {
-            bail!("it does not know the operator {kind}");
+            bail!("the operator {kind} is not supported");
         }
         check_permutations(proto)?;
         let parsed = onnx.parse(proto, None)?;
@@ -90,11 +90,11 @@ impl OnnxNetwork {
             features: 0,
             classes: 0,
         };
-        // What an image gives says how wide the answers are.
+        // A test image gives the widths of the outputs.
         let (features, logits) = network.run_one(&vec![0.0; 3 * input * input])?;
         ensure!(
             !features.is_empty() && !logits.is_empty(),
-            "its answer is empty"
+            "its output is empty"
         );
         (network.features, network.classes) = (features.len(), logits.len());
         Ok(network)
@@ -151,7 +151,7 @@ impl OnnxNetwork {
     }
 }
 
-/// What `act` answers; where it panics, as tract does at some files, that it did.
+/// The result of `act`. If it panics, as tract does on some files, an error that says so.
 fn caught<T>(act: impl FnOnce() -> Result<T>) -> Result<T> {
     thread_local! {
         static QUIET: Cell<bool> = const { Cell::new(false) };
@@ -165,13 +165,13 @@ fn caught<T>(act: impl FnOnce() -> Result<T>) -> Result<T> {
         }));
     });
     QUIET.set(true);
-    // Nothing that `act` changes outlives it.
+    // Nothing that `act` changes is used afterwards.
     let answer = catch_unwind(AssertUnwindSafe(act));
     QUIET.set(false);
-    answer.unwrap_or_else(|_| bail!("it fails at it"))
+    answer.unwrap_or_else(|_| bail!("the network fails on it"))
 }
 
-/// Checks that every Transpose permutes: of what does not, tract makes a list without an end.
+/// Checks that every Transpose is a permutation. For others, tract builds an endless list.
 fn check_permutations(proto: &ModelProto) -> Result<()> {
     let nodes = proto.graph.iter().flat_map(|graph| &graph.node);
     let transposes = nodes.filter(|node| node.op_type == "Transpose");
@@ -180,14 +180,14 @@ fn check_permutations(proto: &ModelProto) -> Result<()> {
         axes.sort_unstable();
         ensure!(
             axes.iter().zip(0..).all(|(&axis, place)| axis == place),
-            "the axes {:?} of a Transpose are no permutation",
+            "the axes {:?} of a Transpose are not a permutation",
             attribute.ints
         );
     }
     Ok(())
 }
 
-/// Leaves the shapes out that the file states: they follow from the input's, and may be whole expressions.
+/// Removes the shapes stated in the file. They follow from the input's shape and may be whole expressions.
 fn forget_shapes(proto: &mut ModelProto) {
     if let Some(graph) = &mut proto.graph {
         graph.value_info.clear();
@@ -202,8 +202,8 @@ fn forget_shapes(proto: &mut ModelProto) {
     }
 }
 
-/// Gives every ConstantOfShape without a value the one that ONNX says it has, a zero in 32 bits: tract takes one in 64,
-/// which nothing that follows can be added to.
+/// Gives every ConstantOfShape without a value ONNX's default, a 32-bit zero. tract assumes a 64-bit zero, which cannot
+/// be added to the values that follow.
 fn state_defaults(proto: &mut ModelProto) {
     let nodes = proto.graph.iter_mut().flat_map(|graph| &mut graph.node);
     for node in nodes.filter(|node| node.op_type == "ConstantOfShape") {
@@ -225,7 +225,7 @@ fn state_defaults(proto: &mut ModelProto) {
     }
 }
 
-/// The size of the input, and where the features and the logits are.
+/// The size of the input, and the positions of the features and the logits.
 fn inspect(proto: &ModelProto) -> Result<(usize, Ends), &'static str> {
     let graph = proto.graph.as_ref().ok_or("the file has no graph")?;
     let input = input_size(graph)?;
@@ -237,15 +237,15 @@ fn inspect(proto: &ModelProto) -> Result<(usize, Ends), &'static str> {
             .find(|n| n.output.iter().any(|o| o == name))
     };
     let mut logits = output.name.clone();
-    // Each of them once: a graph may run in a circle.
+    // Each node once, because a graph may contain a cycle.
     for _ in &graph.node {
-        let node = maker(&logits).ok_or("no layer makes its output")?;
+        let node = maker(&logits).ok_or("no layer computes its output")?;
         match node.op_type.as_str() {
             "Softmax" | "Identity" | "Flatten" | "Reshape" => {
                 logits = first_input(node)?.to_owned();
             }
             "Gemm" | "MatMul" => break,
-            // x W + b, as some exporters write a linear layer.
+            // x W + b: some exporters write a linear layer in this way.
             "Add" => {
                 let product = node.input.iter().filter_map(|name| maker(name));
                 let product = product.into_iter().find(|n| n.op_type == "MatMul");
@@ -261,7 +261,7 @@ fn inspect(proto: &ModelProto) -> Result<(usize, Ends), &'static str> {
     Ok((input, Ends { features, logits }))
 }
 
-const NO_LINEAR: &str = "its output is not made by a Gemm or MatMul (with a Softmax behind it or none), as a classifier's is";
+const NO_LINEAR: &str = "its output does not come from a Gemm or MatMul (with or without a Softmax), as in a classifier";
 
 fn first_input(node: &NodeProto) -> Result<&str, &'static str> {
     node.input
@@ -270,10 +270,10 @@ fn first_input(node: &NodeProto) -> Result<&str, &'static str> {
         .ok_or("a layer has no input")
 }
 
-/// Height and width of the graph's only true input.
+/// The height and width of the graph's only real input.
 fn input_size(graph: &GraphProto) -> Result<usize, &'static str> {
     use tract_onnx::pb::tensor_shape_proto::dimension::Value;
-    const WANTED: &str = "it needs one input of the shape [batch, 3, size, size]";
+    const WANTED: &str = "it must have one input of shape [batch, 3, size, size]";
     let is_weight = |v: &&ValueInfoProto| graph.initializer.iter().any(|w| w.name == v.name);
     let input = graph.input.iter().find(|v| !is_weight(v)).ok_or(WANTED)?;
     let Some(Type::TensorType(tensor)) = input.r#type.as_ref().and_then(|t| t.value.as_ref())

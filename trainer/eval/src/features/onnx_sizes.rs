@@ -1,7 +1,7 @@
 //! How large what a network in ONNX computes will be, before any of it is computed.
 //!
-//! A few bytes can ask for any number of values (ConstantOfShape, Expand, a Concat of the same tensor, twenty times in a
-//! row), and tract computes what follows from constants while it reads. Its rules give the shapes without that.
+//! A few bytes can ask for any number of values (ConstantOfShape, Expand, a Concat of the same tensor, twenty times in
+//! a row), and tract computes what follows from constants while it reads. Its rules give the shapes without that.
 
 use anyhow::Context;
 use tract_onnx::prelude::*;
@@ -10,11 +10,11 @@ use tract_onnx::tract_core::ops::konst::Const;
 use tract_onnx::tract_hir::infer::Factoid;
 use tract_onnx::tract_hir::internal::{DimLike, bail, ensure};
 
-/// Infers the shapes of all layers, whose inputs have theirs, and counts what they compute.
+/// Infers the shapes of all layers in order, and counts the values that they compute.
 ///
 /// # Errors
 ///
-/// Where that is more than `most` values, or cannot be told.
+/// If that is more than `most` values, or cannot be determined.
 pub fn infer(model: &mut InferenceModel, most: usize) -> TractResult<()> {
     let mut left = Left::new(most);
     for id in model.eval_order()? {
@@ -24,8 +24,8 @@ pub fn infer(model: &mut InferenceModel, most: usize) -> TractResult<()> {
     Ok(())
 }
 
-/// Infers what one layer makes: by its rules alone, and only where there is room for that as tract does, which computes
-/// what follows from constants.
+/// Infers the outputs of one layer by its rules and, if they are small enough, as tract does, which also computes
+/// values that follow from constants.
 fn infer_one(model: &mut InferenceModel, id: usize, left: &mut Left) -> TractResult<()> {
     let (inputs, outputs) = model.node_facts(id)?;
     let (inputs, outputs) = (own(inputs), own(outputs));
@@ -46,7 +46,7 @@ fn infer_one(model: &mut InferenceModel, id: usize, left: &mut Left) -> TractRes
     for fact in op.infer_facts(known, found, seen)?.1 {
         match fact.shape.concretize() {
             Some(shape) if !given => left.takes(&shape)?,
-            None if constant => bail!("its size cannot be told before it is computed"),
+            None if constant => bail!("its size cannot be determined before it is computed"),
             _ => {}
         }
     }
@@ -54,7 +54,7 @@ fn infer_one(model: &mut InferenceModel, id: usize, left: &mut Left) -> TractRes
     let inferred = op.infer(known, found, seen)?.1;
     for (slot, (fact, before)) in inferred.into_iter().zip(&outputs).enumerate() {
         let fact = before.unify(&fact)?;
-        ensure!(fact.shape.is_concrete(), "its size cannot be told");
+        ensure!(fact.shape.is_concrete(), "its size cannot be determined");
         model.set_outlet_fact(OutletId::new(id, slot), fact)?;
     }
     Ok(())
@@ -64,11 +64,11 @@ fn own(facts: TVec<&InferenceFact>) -> Vec<InferenceFact> {
     facts.into_iter().cloned().collect()
 }
 
-/// Checks the layers that a network is made of once more, with what they need beside their outputs.
+/// Checks the layers of a network again, including the memory that they need besides their outputs.
 ///
 /// # Errors
 ///
-/// Where that is more than `most` values, or cannot be told.
+/// If that is more than `most` values, or cannot be determined.
 pub fn check(model: &TypedModel, most: usize) -> TractResult<()> {
     let mut left = Left::new(most);
     for node in model.nodes().iter().filter(|node| !node.op_is::<Const>()) {
@@ -76,7 +76,7 @@ pub fn check(model: &TypedModel, most: usize) -> TractResult<()> {
             left.takes(&output.fact.shape.to_tvec())
                 .with_context(|| node.to_string())?;
         }
-        // A convolution of integers lays out what its kernel covers at every place.
+        // An integer convolution copies the window of its kernel at every position.
         if let Some(convolution) = node.op_as::<Conv>().filter(|conv| conv.q_params.is_some()) {
             let kernel = model.outlet_fact(node.inputs[1])?.shape.volume();
             let covered = kernel / convolution.output_channels().max(1) as i64;
@@ -88,7 +88,7 @@ pub fn check(model: &TypedModel, most: usize) -> TractResult<()> {
     Ok(())
 }
 
-/// Values for which there is room.
+/// The number of values that are still allowed.
 struct Left {
     values: usize,
     most: usize,
@@ -105,7 +105,7 @@ impl Left {
         match volume.and_then(|volume| self.values.checked_sub(volume)) {
             Some(left) => self.values = left,
             None => bail!(
-                "it computes more than {} values of an image, and no classifier does",
+                "it computes more than {} values per image, which no classifier does",
                 self.most
             ),
         }

@@ -61,7 +61,7 @@ fn a_file_that_is_cut_off_is_refused() {
 #[test]
 fn tensors_that_are_not_there_are_refused() {
     let dims = refused(|graph| graph.initializer[0].dims = vec![1 << 40]);
-    assert!(dims.contains("where its dimensions say"), "{dims}");
+    assert!(dims.contains("but its dimensions require"), "{dims}");
     let overflow = refused(|graph| graph.initializer[0].dims = vec![1 << 40; 3]);
     assert!(overflow.contains("impossible dimensions"), "{overflow}");
     let negative = refused(|graph| graph.initializer[0].dims = vec![-1]);
@@ -167,7 +167,10 @@ fn a_graph_that_is_none_is_refused() {
         let end = graph.output[0].name.clone();
         graph.node = vec![node("Identity", &[&end], &end)];
     });
-    assert!(circle.contains("not made by a Gemm or MatMul"), "{circle}");
+    assert!(
+        circle.contains("does not come from a Gemm or MatMul"),
+        "{circle}"
+    );
     let unknown = refused(|graph| {
         let nodes = vec![node("Frobnicate", &[&graph.input[0].name.clone()], "wide")];
         widen(graph, nodes, Vec::new());
@@ -181,7 +184,7 @@ fn a_graph_that_is_none_is_refused() {
         };
         graph.node[0].attribute.push(inner);
     });
-    assert!(nested.contains("a graph within its graph"), "{nested}");
+    assert!(nested.contains("has a subgraph"), "{nested}");
     let axes = refused(|graph| {
         let mut transpose = node("Transpose", &[&graph.input[0].name.clone()], "wide");
         transpose.attribute.push(AttributeProto {
@@ -192,7 +195,10 @@ fn a_graph_that_is_none_is_refused() {
         });
         widen(graph, vec![transpose], Vec::new());
     });
-    assert!(axes.contains("are no permutation"), "{axes}");
+    assert!(axes.contains("are not a permutation"), "{axes}");
     let dangling = refused(|graph| graph.output[0].name.push('x'));
-    assert!(dangling.contains("no layer makes its output"), "{dangling}");
+    assert!(
+        dangling.contains("no layer computes its output"),
+        "{dangling}"
+    );
 }

@@ -14,7 +14,7 @@ use super::recognise::{Recognised, Unrecognised, recognise};
 use super::{Body, FeatureError, FeatureNetwork, Normalisation, Weights, efficientnet_lite0};
 use freeguide_readers::weights::WeightsError;
 
-/// The networks that come with the program, by name: CIFAR-10 classifiers. Their licence lies beside them.
+/// The networks that are part of the program, by name: CIFAR-10 classifiers. Their licence is beside them.
 const BUILT_IN: [(&str, &[u8]); 2] = [
     (
         "resnet20",
@@ -40,19 +40,19 @@ const CIFAR10: [&str; 10] = [
     "truck",
 ];
 
-/// The weights file of a network that comes with the program.
+/// The weights file of a network that is part of the program.
 pub fn built_in(spec: &str) -> Option<&'static [u8]> {
     let found = BUILT_IN.iter().find(|(name, _)| *name == spec);
     found.map(|(_, bytes)| *bytes)
 }
 
 /// Opens a network: `resnet20` or `resnet56`, or the path of a file: a `.safetensors` of `freeguide classifier`, of a
-/// CIFAR-10 ResNet or of EfficientNet-Lite0, FID's Inception-v3 as pytorch-fid publishes it, or a classifier in `.onnx`,
-/// whose input is normalised as `onnx_input` says.
+/// CIFAR-10 ResNet or of EfficientNet-Lite0, FID's Inception-v3 as pytorch-fid publishes it, or a classifier in
+/// `.onnx`, whose input is normalised as `onnx_input` says.
 ///
 /// # Errors
 ///
-/// [`FeatureError`] says what is wrong with it.
+/// [`FeatureError`], which says what is wrong.
 pub fn open(
     spec: &str,
     onnx_input: Normalisation,
@@ -79,7 +79,7 @@ pub fn open(
             let bytes = std::fs::read(path).map_err(io)?;
             onnx_network(path, &bytes, sha256, onnx_input, device)
         }
-        // FID is defined by one file; any other is refused before it is looked at.
+        // One file defines FID. Any other is refused before it is parsed.
         Some("pth" | "pt") if sha256 != inception::SHA256 => Err(FeatureError::Hash {
             path: path.to_owned(),
             file: inception::FILE,
@@ -98,7 +98,7 @@ fn unrecognised(path: &Path, reason: Unrecognised) -> FeatureError {
     }
 }
 
-/// The SHA-256 of a file, which is read through and is then at its beginning again.
+/// The SHA-256 of a file, which is read to its end and then rewound.
 fn digest(file: &mut File) -> io::Result<String> {
     let mut hash = Sha256::new();
     let mut chunk = [0; 1 << 14];
@@ -150,7 +150,7 @@ fn onnx_network(
     Ok(network(name, sha256, input, normalisation, body, device))
 }
 
-/// What a safetensors file holds is recognised by the names of its tensors.
+/// The network in a safetensors file is recognised by the names of its tensors.
 fn weights_network(
     weights: Result<Weights, WeightsError>,
     sha256: String,

@@ -28,14 +28,14 @@ pub enum Unrecognised {
     Weights(#[from] WeightsError),
     /// None of the networks that there are.
     #[error(
-        "holds other tensors than a freeguide classifier, a CIFAR-10 ResNet or EfficientNet-Lite0"
+        "has other tensors than a freeguide classifier, a CIFAR-10 ResNet or EfficientNet-Lite0"
     )]
     Other,
     /// Its tensors do not make the network.
-    #[error("does not make its network: {0}")]
+    #[error("does not fit its network: {0}")]
     Layers(#[from] LayerError),
     /// What it says of itself is not so.
-    #[error("is no classifier: {0}")]
+    #[error("is not a classifier: {0}")]
     Description(#[from] ClassifierError),
 }
 

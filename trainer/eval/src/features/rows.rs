@@ -1,6 +1,7 @@
 //! Vectors of one length, a row an image.
 
-/// Features or class probabilities, a row an image, in f32: half the memory, and more digits than any network gives.
+/// Features or class probabilities, one row per image. f32 takes half the memory of f64 and has more digits than any
+/// network gives.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Rows {
     width: usize,
@@ -8,7 +9,7 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// Rows of `width` values each, one after another.
+    /// Contiguous rows of `width` values each.
     ///
     /// # Panics
     ///
@@ -22,7 +23,7 @@ impl Rows {
         Self { width, values }
     }
 
-    /// No rows yet, and room for `count`.
+    /// No rows, with capacity for `count`.
     pub fn with_capacity(width: usize, count: usize) -> Self {
         Self::new(width, Vec::with_capacity(width * count))
     }

@@ -7,31 +7,31 @@ use freeguide::classifier::{LayerError, Tensors};
 
 use freeguide_readers::weights::{self, WeightsError};
 
-/// Something to read from.
+/// A reader of weights.
 trait Source: Read + Seek {}
 
 impl<R: Read + Seek> Source for R {}
 
-/// The tensors of a safetensors file or of PyTorch's, of which each is read when it is asked for.
+/// The tensors of a safetensors file or a PyTorch checkpoint. Each is read when it is requested.
 pub struct Weights(RefCell<weights::Weights<BufReader<Box<dyn Source>>>>);
 
 impl Weights {
-    /// Reads what a file says of its tensors.
+    /// Reads the descriptions of a file's tensors.
     ///
     /// # Errors
     ///
-    /// What is wrong with the file.
+    /// If the file is not valid.
     pub fn read(file: impl Read + Seek + 'static) -> Result<Self, WeightsError> {
         let file: Box<dyn Source> = Box::new(file);
         let weights = weights::Weights::read(BufReader::new(file))?;
         Ok(Self(RefCell::new(weights)))
     }
 
-    /// What a safetensors file says of itself under `key`.
+    /// The metadata of a safetensors file under `key`.
     ///
     /// # Errors
     ///
-    /// Where that is no text.
+    /// If the metadata is not a string.
     pub fn text(&self, key: &str) -> Result<Option<String>, WeightsError> {
         self.0.borrow_mut().text(key)
     }

@@ -4,7 +4,7 @@ use crate::features::Rows;
 
 /// The share of images whose most probable class is `classes[i]`.
 ///
-/// `probabilities`: a row an image, as many as there are `classes`.
+/// `probabilities` has one row per image, as many as `classes`.
 pub fn accuracy(probabilities: &Rows, classes: &[u32]) -> f64 {
     let right = classes
         .iter()
@@ -14,7 +14,7 @@ pub fn accuracy(probabilities: &Rows, classes: &[u32]) -> f64 {
     right as f64 / classes.len().max(1) as f64
 }
 
-/// The index of the largest value, the first of equals.
+/// The index of the largest value; the first one if several are equal.
 fn most_probable(row: &[f32]) -> Option<usize> {
     (0..row.len()).reduce(|best, i| if row[i] > row[best] { i } else { best })
 }

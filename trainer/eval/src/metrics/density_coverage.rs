@@ -3,9 +3,9 @@
 use super::manifold::{Manifold, NEIGHBOURS};
 use super::precision_recall::share;
 
-/// Density is the mean number of real neighbourhoods (k = 5) that a generated image lies in, over k; coverage the share
-/// of real neighbourhoods with a generated image in them (Naeem et al. 2020, equations 3 and 4). Unlike precision, one
-/// outlier among the real images does not change density much.
+/// Density is the mean number of real neighbourhoods (k = 5) that contain a generated image, divided by k. Coverage is
+/// the share of real neighbourhoods that contain a generated image (Naeem et al. 2020, equations 3 and 4). Unlike
+/// precision, density hardly changes with a single outlier among the real images.
 pub struct DensityCoverage {
     radius: Vec<f64>,
     inside: u64,
@@ -22,7 +22,7 @@ impl DensityCoverage {
         }
     }
 
-    /// Hears of one pair and the square of its distance.
+    /// Records a pair and its squared distance.
     pub fn see(&mut self, real: usize, square: f64) {
         if square <= self.radius[real] {
             self.inside += 1;
@@ -30,7 +30,7 @@ impl DensityCoverage {
         }
     }
 
-    /// (density, coverage) for that many generated images.
+    /// Returns (density, coverage) for this number of generated images.
     pub fn finish(self, generated: usize) -> (f64, f64) {
         let density = self.inside as f64 / (NEIGHBOURS * generated) as f64;
         (density, share(&self.covered))

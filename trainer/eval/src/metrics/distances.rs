@@ -5,21 +5,21 @@ use faer::{Accum, Mat, MatRef, Par};
 
 use crate::features::Rows;
 
-/// Rows of a tile.
+/// The number of rows of a tile.
 const ROWS: usize = 512;
-/// Columns of a tile.
+/// The number of columns of a tile.
 const COLUMNS: usize = 2048;
 
 /// Calls `visit(i, j, tile)` for tiles that cover all pairs, where `tile[(r, c)]` is |a[i + r] − b[j + c]|², in f64.
 ///
-/// |a − b|² = |a|² + |b|² − 2 a·b, by one matrix product a tile, on all cores. Nothing but one tile and the f64 copies
-/// of its rows is held.
+/// |a − b|² = |a|² + |b|² − 2 a·b, with one matrix product per tile, on all cores. Only one tile and the f64 copies of its
+/// rows are in memory.
 pub fn for_each_tile(a: &Rows, b: &Rows, visit: impl FnMut(usize, usize, MatRef<'_, f64>)) {
     tiles(a, b, |_| 0, visit);
 }
 
-/// As [`for_each_tile`] of `rows` with themselves, but only the tiles that hold a pair with i + r > j + c: distances are
-/// symmetric, and half of them say all.
+/// Like [`for_each_tile`] for `rows` with themselves, but only the tiles with a pair i + r > j + c. Distances are
+/// symmetric, so half of them are enough.
 pub fn for_each_tile_below_the_diagonal(
     rows: &Rows,
     visit: impl FnMut(usize, usize, MatRef<'_, f64>),
@@ -27,14 +27,14 @@ pub fn for_each_tile_below_the_diagonal(
     tiles(rows, rows, |j| j, visit);
 }
 
-/// The tiles of columns from j on whose rows begin at `first(j)`.
+/// The tiles of the columns from j on, whose rows start at `first(j)`.
 fn tiles(
     a: &Rows,
     b: &Rows,
     first: impl Fn(usize) -> usize,
     mut visit: impl FnMut(usize, usize, MatRef<'_, f64>),
 ) {
-    // Distances are the same about any origin, and lose least about one in the middle.
+    // Distances do not depend on the origin. An origin in the middle loses the least precision.
     let origin = mean(b);
     let mut tile = Mat::zeros(0, 0);
     for j in (0..b.len()).step_by(COLUMNS) {
@@ -66,9 +66,9 @@ fn mean(rows: &Rows) -> Vec<f64> {
     sum.iter().map(|s| s / rows.len() as f64).collect()
 }
 
-/// Some rows about an origin.
+/// Rows relative to an origin.
 struct Block {
-    /// A column a row: so both are read in the order of memory.
+    /// One column per row, so that both are read in memory order.
     vectors: Mat<f64>,
     /// |row|².
     squares: Vec<f64>,

@@ -7,8 +7,8 @@ use super::{MetricError, Moments};
 /// d² = |μ₁ − μ₂|² + Tr(Σ₁ + Σ₂ − 2 (Σ₁ Σ₂)^½), the squared Fréchet (2-Wasserstein) distance of the Gaussians with
 /// the moments of the two sets (Dowson & Landau 1982; Heusel et al. 2017, who call it FID for Inception's features).
 ///
-/// Tr (Σ₁ Σ₂)^½ is the sum of the square roots of the eigenvalues of Σ₁^½ Σ₂ Σ₁^½, which is symmetric: no square
-/// root of a matrix that is not, and no imaginary parts to be thrown away.
+/// Tr (Σ₁ Σ₂)^½ is the sum of the square roots of the eigenvalues of Σ₁^½ Σ₂ Σ₁^½, which is symmetric. This avoids the
+/// square root of an asymmetric matrix, and imaginary parts that would have to be dropped.
 ///
 /// # Errors
 ///
@@ -41,7 +41,7 @@ fn square_root(matrix: &Mat<f64>) -> Result<Mat<f64>, MetricError> {
         .self_adjoint_eigen(Side::Lower)
         .map_err(|_| MetricError::Eigenvalues)?;
     let (vectors, values) = (eigen.U(), eigen.S().column_vector());
-    // V diag(λ^¼) times its own transpose is symmetric to the last bit.
+    // V diag(λ^¼) times its transpose is symmetric to the last bit.
     let scaled = Mat::from_fn(matrix.nrows(), matrix.ncols(), |i, j| {
         vectors[(i, j)] * values[j].max(0.0).powf(0.25)
     });

@@ -12,14 +12,14 @@ pub struct InceptionScore {
     pub deviation: f64,
 }
 
-/// exp E KL(p(y | x) ‖ p(y)) (Salimans et al. 2016), over `splits` parts of the images, one after another and as equal
-/// as can be; their mean and spread.
+/// exp E KL(p(y | x) ‖ p(y)) (Salimans et al. 2016), over `splits` contiguous parts of the images of nearly equal size.
+/// Returns the mean and the standard deviation.
 ///
-/// `probabilities`: p(y | x), a row an image.
+/// `probabilities` is p(y | x), one row per image.
 ///
 /// # Errors
 ///
-/// [`MetricError::TooFew`] where a split would be empty.
+/// [`MetricError::TooFew`], if a split would be empty.
 pub fn inception_score(probabilities: &Rows, splits: usize) -> Result<InceptionScore, MetricError> {
     let count = probabilities.len();
     if count < splits || splits == 0 {

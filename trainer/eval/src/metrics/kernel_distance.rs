@@ -6,21 +6,21 @@ use freeguide::noise::{NoiseStream, Purpose};
 use super::MetricError;
 use crate::features::Rows;
 
-/// Subsets that the distance is averaged over.
+/// The number of subsets over which the distance is averaged.
 pub const SUBSETS: usize = 100;
-/// Images of a subset, unless there are fewer.
+/// The number of images of a subset, unless there are fewer.
 pub const SUBSET_SIZE: usize = 1000;
 
 /// A kernel distance over subsets.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct KernelDistance {
-    /// The mean over the subsets. It is unbiased, and so may be below 0.
+    /// The mean over the subsets. It is unbiased and can therefore be negative.
     pub mean: f64,
     /// The standard deviation over the subsets.
     pub deviation: f64,
 }
 
-/// The squared maximum mean discrepancy with the kernel (x·y/d + 1)³, without bias, averaged over random subsets
+/// The unbiased squared maximum mean discrepancy with the kernel (x·y/d + 1)³, averaged over random subsets
 /// (Bińkowski et al. 2018, section 4). The subsets are the same in every run.
 ///
 /// # Errors
@@ -39,7 +39,7 @@ pub fn kernel_distance(
             needed: 2,
         });
     }
-    // Where a subset is everything, there is only one.
+    // If a subset contains all images, one is enough.
     let subsets = if size == a.len() && size == b.len() {
         1
     } else {

@@ -7,18 +7,18 @@ use super::neighbours::Neighbours;
 use super::precision_recall::PrecisionRecall;
 use crate::features::Rows;
 
-/// The neighbours that are kept of every point: the most that a metric here asks for.
+/// The number of neighbours kept per point: the most that any metric here needs.
 pub(super) const NEIGHBOURS: usize = 5;
 
-/// Features with the distances from each to its nearest others.
+/// Features, with the distances from each to its nearest neighbours.
 pub struct Manifold {
     rows: Rows,
-    /// Squared distances to the nearest other rows, ascending.
+    /// Squared distances to the nearest other rows, in ascending order.
     nearest: Vec<[f64; NEIGHBOURS]>,
 }
 
 impl Manifold {
-    /// Finds the nearest others of every row.
+    /// Finds the nearest neighbours of every row.
     ///
     /// # Errors
     ///
@@ -48,15 +48,15 @@ impl Manifold {
         &self.rows
     }
 
-    /// The squared distance from row `index` to its `k`-th nearest other, counted from 1.
+    /// The squared distance from row `index` to its `k`-th nearest neighbour, counted from 1.
     pub(super) fn radius(&self, index: usize, k: usize) -> f64 {
         self.nearest[index][k - 1]
     }
 }
 
-/// Keeps `nearest` the smallest values seen, ascending.
+/// Keeps in `nearest` the smallest values seen, in ascending order.
 fn insert(nearest: &mut [f64; NEIGHBOURS], value: f64) {
-    // Nearly all are too large.
+    // Nearly all values are too large.
     if value < nearest[NEIGHBOURS - 1] {
         let place = nearest.partition_point(|&n| n <= value);
         nearest[place..].rotate_right(1);
@@ -64,25 +64,26 @@ fn insert(nearest: &mut [f64; NEIGHBOURS], value: f64) {
     }
 }
 
-/// How generated images lie among real ones.
+/// How generated images are distributed relative to real ones.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Comparison {
     /// The share of generated images within the real manifold (Kynkäänniemi et al. 2019).
     pub precision: f64,
     /// The share of real images within the generated manifold.
     pub recall: f64,
-    /// How many real neighbourhoods a generated image lies in, over k (Naeem et al. 2020).
+    /// The mean number of real neighbourhoods that contain a generated image, divided by k (Naeem et al. 2020).
     pub density: f64,
-    /// The share of real neighbourhoods that hold a generated image.
+    /// The share of real neighbourhoods that contain a generated image.
     pub coverage: f64,
-    /// The share of generated images that are no nearer to a training image than that is to others (Alaa et al. 2022).
+    /// The share of generated images that are farther from their nearest training image than that image is from its own
+    /// nearest neighbour (Alaa et al. 2022).
     pub authenticity: f64,
-    /// For every generated image the index of the nearest real one and the distance to it.
+    /// For every generated image, the index of the nearest real image and the distance to it.
     pub nearest: Vec<(usize, f64)>,
 }
 
 impl Comparison {
-    /// Compares.
+    /// Compares generated with real images.
     pub fn of(real: &Manifold, generated: &Manifold) -> Self {
         let mut precision_recall = PrecisionRecall::new(real, generated);
         let mut density_coverage = DensityCoverage::new(real);

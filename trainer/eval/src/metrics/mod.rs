@@ -22,15 +22,15 @@ pub use moments::Moments;
 
 use thiserror::Error;
 
-/// Why a metric cannot be computed from what there is.
+/// Why a metric cannot be computed.
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum MetricError {
-    /// A covariance of d features has full rank from d + 1 samples on; of fewer the distance says nothing.
+    /// A covariance of d features needs d + 1 samples for full rank. With fewer, the distance says nothing.
     #[error(
         "{samples} images are too few for the covariance of {features} features: at least {} are needed", .features + 1
     )]
     TooFewForCovariance {
-        /// How many there were.
+        /// The number of samples.
         samples: u64,
         /// The length of a feature vector.
         features: usize,
@@ -38,21 +38,21 @@ pub enum MetricError {
     /// A neighbourhood needs more points than it has neighbours.
     #[error("{samples} images are too few for {neighbours} nearest neighbours: at least {} are needed", .neighbours + 1)]
     TooFewForNeighbours {
-        /// How many there were.
+        /// The number of samples.
         samples: usize,
         /// k.
         neighbours: usize,
     },
-    /// Every split of the Inception Score needs an image, and a kernel distance two.
+    /// Every split of the Inception Score needs an image, and a kernel distance needs two.
     #[error("{samples} images are too few: at least {needed} are needed")]
     TooFew {
-        /// How many there were.
+        /// The number of samples.
         samples: usize,
-        /// How many it takes.
+        /// The number of samples needed.
         needed: usize,
     },
-    /// A feature that is no number.
-    #[error("a feature is not a finite number: does the feature network fit its weights?")]
+    /// A feature is not finite.
+    #[error("a feature is not a finite number: do the weights belong to this feature network?")]
     NotFinite,
     /// The eigenvalue decomposition did not converge.
     #[error("the eigenvalues of a covariance could not be computed")]

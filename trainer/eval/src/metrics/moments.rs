@@ -6,23 +6,23 @@ use faer::{Accum, Mat, Par};
 use super::MetricError;
 use crate::features::Rows;
 
-/// Rows that are taken in at a time: their copy in f64 stays small beside the covariance.
+/// The number of rows processed at a time. Their copy in f64 stays small beside the covariance.
 const BLOCK: usize = 1024;
 
 /// Mean and covariance of the rows seen so far, in f64.
 ///
-/// Blocks are centred on their own mean before they are squared and then merged (Chan, Golub & LeVeque 1983), so that
-/// nothing cancels, however far the mean lies from 0. The memory is that of one covariance and one block.
+/// Each block is centred on its own mean before it is squared and merged (Chan, Golub & LeVeque 1983), so nothing
+/// cancels, however far the mean is from 0. The memory is that of one covariance and one block.
 #[derive(Debug, Clone)]
 pub struct Moments {
     count: u64,
     mean: Vec<f64>,
-    /// Σ (x − μ)(x − μ)ᵀ, the lower triangle: the upper one is the same.
+    /// Σ (x − μ)(x − μ)ᵀ, only the lower triangle, because the matrix is symmetric.
     scatter: Mat<f64>,
 }
 
 impl Moments {
-    /// No rows yet; of `width` features each.
+    /// Empty moments of rows with `width` features each.
     pub fn new(width: usize) -> Self {
         Self {
             count: 0,
@@ -38,7 +38,7 @@ impl Moments {
         Ok(moments)
     }
 
-    /// Takes `rows` in.
+    /// Adds `rows`.
     ///
     /// # Errors
     ///
@@ -63,7 +63,7 @@ impl Moments {
             }
         }
         mean.iter_mut().for_each(|m| *m /= count as f64);
-        // A column an image: so both are read in the order of memory.
+        // One column per image, so that both are read in memory order.
         let centred = Mat::from_fn(width, count, |j, i| {
             f64::from(block[i * width + j]) - mean[j]
         });

@@ -5,8 +5,8 @@ use super::manifold::Manifold;
 /// k of the neighbourhoods, as in the paper.
 const K: usize = 3;
 
-/// A set's manifold is the union of balls around its points that reach to their 3rd nearest neighbours. Precision is the
-/// share of generated images in the manifold of the real ones, recall that of real images in the manifold of the
+/// A set's manifold is the union of balls around its points that reach to their 3rd nearest neighbours. Precision is
+/// the share of generated images in the manifold of the real ones, recall that of real images in the manifold of the
 /// generated ones (Kynkäänniemi et al. 2019, equations 1 and 2).
 pub struct PrecisionRecall {
     real_radius: Vec<f64>,
@@ -26,7 +26,7 @@ impl PrecisionRecall {
         }
     }
 
-    /// Hears of one pair and the square of its distance.
+    /// Records a pair and its squared distance.
     pub fn see(&mut self, generated: usize, real: usize, square: f64) {
         self.generated_inside[generated] |= square <= self.real_radius[real];
         self.real_inside[real] |= square <= self.generated_radius[generated];

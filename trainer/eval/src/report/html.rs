@@ -10,10 +10,10 @@ use super::pictures::Picture;
 use super::plots::Plot;
 use crate::figures::{Figures, Metrics, NetworkFigures};
 
-/// The page's style.
+/// The style sheet of the page.
 const STYLE: &str = include_str!("report.css");
 
-/// Writes the page.
+/// Writes the HTML page.
 pub fn html(figures: &Figures, plots: &[Vec<Plot>], pictures: &[Picture]) -> String {
     let names: Vec<&str> = figures.models.iter().map(|m| m.label.as_str()).collect();
     let title = format!("Evaluation of {}", names.join(", "));
@@ -52,7 +52,7 @@ pub fn html(figures: &Figures, plots: &[Vec<Plot>], pictures: &[Picture]) -> Str
     page.into_string()
 }
 
-/// The few figures that one looks for first: for each network the best Fréchet distance, and the floor.
+/// The key figures: the best Fréchet distance for each network, and the floor.
 fn cards(figures: &Figures) -> Markup {
     html! {
         div.cards {
@@ -210,7 +210,7 @@ fn figure_of(picture: &Picture) -> Markup {
     }
 }
 
-/// Text in which `…` between backticks is code.
+/// Text with code between backticks.
 fn code_spans(text: &str) -> Markup {
     html! {
         @for (index, part) in text.split('`').enumerate() {
@@ -219,7 +219,7 @@ fn code_spans(text: &str) -> Markup {
     }
 }
 
-/// A drawing in the page's own ink, so that it is legible on a dark page too.
+/// A drawing in the text colour of the page, so that it is also legible on a dark page.
 fn themed(svg: &str) -> String {
     svg.replace("#262A33", "currentColor")
         .replace("#E2E5EB", "var(--line)")

@@ -4,15 +4,15 @@ use freeguide::sampler::Solver;
 
 use crate::figures::{CellFigures, Figures, NetworkFigures, NoisyFloor};
 
-/// What a row of images with noise is called.
+/// The label of a row of images with noise.
 pub fn noise_label(noise: &NoisyFloor) -> String {
     format!("real with noise of {}/255", noise.deviation)
 }
 
-/// Cells that differ in w alone.
+/// Cells that differ only in w.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Group {
-    /// Which model.
+    /// The index of the model.
     pub model: usize,
     /// The solver.
     pub sampler: Solver,
@@ -41,7 +41,7 @@ impl Group {
         groups
     }
 
-    /// Its cells with their places, by rising w.
+    /// Its cells with their indices, in ascending order of w.
     pub fn cells(self, network: &NetworkFigures) -> Vec<(usize, &CellFigures)> {
         let cells = network.cells.iter().enumerate();
         let mut cells: Vec<_> = cells.filter(|(_, cell)| Self::of(cell) == self).collect();
@@ -49,7 +49,7 @@ impl Group {
         cells
     }
 
-    /// What a legend calls it: the model, and the way of sampling where there is more than one.
+    /// Its label in a legend: the model and, if there are several samplings, the sampling.
     pub fn label(self, figures: &Figures, network: &NetworkFigures) -> String {
         let model = model_label(figures, self.model);
         let several = Self::all(network)
@@ -73,20 +73,20 @@ pub fn sampling(sampler: Solver, steps: usize) -> String {
     format!("{}, {steps} steps", sampler.name())
 }
 
-/// A table as the paper lays it out: a row for each w, a column for each model, FD / IS in each field.
+/// A table laid out as in the paper: one row per w, one column per model, FD / IS in each field.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PaperTable {
-    /// The way of sampling.
+    /// The solver.
     pub sampler: Solver,
     /// T.
     pub steps: usize,
-    /// The models that are its columns.
+    /// The models of its columns.
     pub models: Vec<usize>,
-    /// w of each row with the fields.
+    /// The w of each row, with its fields.
     pub rows: Vec<(f64, Vec<Option<Field>>)>,
 }
 
-/// One field.
+/// A field of the table.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Field {
     /// The Fréchet distance, and whether it is the best of its column.
@@ -96,7 +96,7 @@ pub struct Field {
 }
 
 impl PaperTable {
-    /// One table for each way of sampling; none where each would be a single row.
+    /// One table per sampling. Empty if each table would have a single row.
     pub fn all(network: &NetworkFigures) -> Vec<Self> {
         let groups = Group::all(network);
         if groups.len() > 1 && strengths(network).len() == 1 {
@@ -154,7 +154,7 @@ impl PaperTable {
     }
 }
 
-/// Every w of the sweep, the smallest first.
+/// All w of the sweep, in ascending order.
 pub fn strengths(network: &NetworkFigures) -> Vec<f64> {
     let mut strengths: Vec<f64> = network.cells.iter().map(|c| c.guidance).collect();
     strengths.sort_by(f64::total_cmp);
@@ -162,7 +162,7 @@ pub fn strengths(network: &NetworkFigures) -> Vec<f64> {
     strengths
 }
 
-/// At most `count` of `items`, evenly spread, the first and the last among them.
+/// At most `count` of `items`, evenly spaced, including the first and the last.
 pub fn spread<T: Clone>(items: &[T], count: usize) -> Vec<T> {
     if items.len() <= count || count < 2 {
         return items.iter().take(count.max(1)).cloned().collect();
@@ -173,7 +173,7 @@ pub fn spread<T: Clone>(items: &[T], count: usize) -> Vec<T> {
         .collect()
 }
 
-/// A figure with as many digits as it deserves.
+/// A figure with a suitable number of digits.
 pub fn figure(value: f64) -> String {
     match value.abs() {
         v if v >= 100.0 => format!("{value:.1}"),

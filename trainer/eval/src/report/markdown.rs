@@ -20,7 +20,7 @@ pub const METRICS: [&str; 9] = [
     "images/s",
 ];
 
-/// The fields of those columns but the last two.
+/// The fields of these columns except the last two.
 pub fn fields(metrics: &Metrics) -> [String; 7] {
     [
         figure(metrics.precision),
@@ -39,7 +39,7 @@ pub fn fields(metrics: &Metrics) -> [String; 7] {
     ]
 }
 
-/// Writes the report; plots and pictures lie in the folder `plots/` beside it.
+/// Writes the report. Its plots and pictures are in the folder `plots/` beside it.
 pub fn markdown(figures: &Figures, plots: &[Vec<Plot>], pictures: &[Picture]) -> String {
     let mut out = String::new();
     let mut line = |text: &str| {
@@ -81,21 +81,21 @@ pub fn markdown(figures: &Figures, plots: &[Vec<Plot>], pictures: &[Picture]) ->
     out + "\n"
 }
 
-/// What every report says first.
+/// The introduction of every report.
 pub fn introduction(figures: &Figures) -> Vec<String> {
     vec![
         format!(
-            "{} generated images a cell (seed {}) against {} real images of `{}`. Each image has its own seed, so that every cell can be repeated alone.",
+            "{} generated images per cell (seed {}) against {} real images of `{}`. Each image has its own seed, so each cell can be reproduced on its own.",
             figures.samples, figures.seed, figures.real_images, figures.data
         ),
         format!(
-            "Figures are named after the network whose features they are made of, and compare with those of the same network and the same number of images only. Fewer images make Fréchet distances larger; the floor, real images against other real ones, says what a perfect model would get. Measured by {} on {}.",
+            "A metric is named after its feature network. Compare it only with values of the same network and the same number of images. Fewer images give larger Fréchet distances; the floor, real images against other real images, shows what a perfect model would reach. Measured by {} on {}.",
             figures.written_by, figures.machine
         ),
     ]
 }
 
-/// A paragraph on a network, with the floor.
+/// A paragraph about a network, with the floor.
 pub fn about(network: &NetworkFigures) -> String {
     let accuracy = network.held_out_accuracy.map_or_else(String::new, |a| {
         format!(

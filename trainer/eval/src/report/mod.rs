@@ -19,7 +19,7 @@ use freeguide_native::files::{create_folder, write_atomic};
 
 pub use layout::{figure, noise_label};
 
-/// Writes the report into the folder `out`: `index.html`, which needs no other file, `report.md` with its plots and
+/// Writes the report into the folder `out`: `index.html`, which is self-contained, `report.md` with its plots and
 /// pictures in `plots/`, `table.csv` and `figures.json`.
 ///
 /// # Errors
@@ -58,7 +58,7 @@ pub fn write(work: &Work, measured: &Measured, out: &Path) -> Result<()> {
     write_atomic(&out.join("figures.json"), json.as_bytes())
 }
 
-/// Deletes plots and pictures of an earlier report in the same folder that this one has not, and nothing else.
+/// Deletes plots and pictures of an earlier report in the same folder that this report does not have.
 fn forget_others(folder: &Path, written: &[&str]) -> Result<()> {
     const OURS: [&str; 5] = [
         "trade-off-",
@@ -81,7 +81,7 @@ fn forget_others(folder: &Path, written: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// A drawing for a page whose colour is not known: on white.
+/// A drawing on white, for a page whose colour is not known.
 fn standalone(svg: &str) -> String {
     match svg.find('>') {
         Some(end) => {

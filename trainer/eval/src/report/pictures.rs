@@ -9,26 +9,26 @@ use crate::work::Work;
 use freeguide_native::grid::Grid;
 use freeguide_native::png_text::encode_png;
 
-/// A picture with its name as a file and its caption.
+/// A picture with its file name and its caption.
 pub struct Picture {
-    /// The file's name, without folder.
+    /// The file name, without a folder.
     pub file: String,
     /// What it shows.
     pub title: String,
     /// How to read it.
     pub caption: String,
-    /// What stands above each column; may be empty.
+    /// The labels of the columns; may be empty.
     pub columns: Vec<String>,
     /// The PNG.
     pub png: Vec<u8>,
 }
 
-/// The most columns of a grid.
+/// The largest number of columns of a grid.
 const COLUMNS: usize = 9;
-/// Its rows.
+/// The number of rows.
 const ROWS: usize = 8;
 
-/// A grid for each model and sampler, at its most steps: a column for each w, a row for each seed.
+/// A grid for each model and sampler, with the largest number of steps: one column per w, one row per seed.
 ///
 /// # Errors
 ///
@@ -65,7 +65,7 @@ pub fn guidance_grids(work: &Work, figures: &Figures) -> Result<Vec<Picture>> {
         grids.push(Picture {
             file: format!("guidance-{index}.png"),
             title: format!("{}, {way}", model_label(figures, group.model)),
-            caption: "Every row is one seed and one class, every column one w.".to_owned(),
+            caption: "Each row has one seed and one class, each column one w.".to_owned(),
             columns: cells
                 .iter()
                 .map(|(_, c)| format!("{}", c.guidance))
@@ -76,7 +76,7 @@ pub fn guidance_grids(work: &Work, figures: &Figures) -> Result<Vec<Picture>> {
     Ok(grids)
 }
 
-/// For each network the cell that copies most, and of it the images that are nearest to training images.
+/// For each network, the images of the cell with the lowest authenticity that are nearest to training images.
 ///
 /// # Errors
 ///
@@ -104,7 +104,7 @@ pub fn nearest_pairs(work: &Work, measured: &Measured) -> Result<Vec<Picture>> {
             file: format!("nearest-{}.png", pictures.len()),
             title: format!("Nearest training images, by {}", network.name),
             caption: format!(
-                "The {} images of {} at w = {} that are nearest to the data set, nearest first, and below each the training image. This is the cell with the least authenticity, {:.2}; real images among each other have {:.2}.",
+                "The {} images of {} at w = {} that are nearest to the data set, nearest first. Below each is the training image. This cell has the lowest authenticity, {:.2}; real images among each other have {:.2}.",
                 pairs.len(),
                 model_label(figures, figure.model),
                 figure.guidance,

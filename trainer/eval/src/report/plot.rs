@@ -8,11 +8,11 @@ use plotters::prelude::*;
 use plotters::style::register_font;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-/// Lines and the points that they go through.
+/// A line chart.
 pub struct Chart<'a> {
-    /// What the horizontal axis shows.
+    /// The label of the horizontal axis.
     pub x: &'a str,
-    /// What the vertical axis shows.
+    /// The label of the vertical axis.
     pub y: &'a str,
     /// Whether the horizontal axis is logarithmic.
     pub log_x: bool,
@@ -22,22 +22,22 @@ pub struct Chart<'a> {
 
 /// One line.
 pub struct Series {
-    /// What the legend calls it.
+    /// Its label in the legend.
     pub name: String,
-    /// Its points, in the order in which they are joined, with what is written beside them.
+    /// Its points, in the order in which they are connected.
     pub points: Vec<Point>,
-    /// Points alone, with no line between them.
+    /// Whether to draw only the points, without a line.
     pub scattered: bool,
 }
 
 /// One point.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Point {
-    /// Horizontally.
+    /// The horizontal coordinate.
     pub x: f64,
-    /// Vertically.
+    /// The vertical coordinate.
     pub y: f64,
-    /// What is written beside it; may be empty.
+    /// The label beside it; may be empty.
     pub label: String,
 }
 
@@ -45,11 +45,12 @@ const WIDTH: u32 = 760;
 const HEIGHT: u32 = 460;
 const FONT: &str = "DejaVu Sans";
 
-/// Colours that the page replaces by its own, so that plots follow a dark theme too.
+/// Colours that the page replaces with its own, so that plots also follow a dark theme.
 pub const INK: RGBColor = RGBColor(38, 42, 51);
 const MESH: RGBColor = RGBColor(226, 229, 235);
 
-/// Told apart by lightness as well as hue, on light and on dark ground, also by the colour-blind.
+/// They differ in lightness as well as hue, so they can be distinguished on light and dark backgrounds, also by the
+/// colour-blind.
 pub const PALETTE: [RGBColor; 6] = [
     RGBColor(37, 99, 235),
     RGBColor(217, 119, 6),
@@ -60,11 +61,11 @@ pub const PALETTE: [RGBColor; 6] = [
 ];
 
 impl Chart<'_> {
-    /// Draws the chart, or says why not. Points that are no numbers are left out.
+    /// Draws the chart. Points that are not finite are skipped.
     ///
     /// # Errors
     ///
-    /// What the drawing library said, or that there is nothing to draw.
+    /// If the drawing library fails, or there is nothing to draw.
     pub fn to_svg(&self) -> Result<String, String> {
         let embedded = register_font(FONT, FontStyle::Normal, dejavu::sans::regular());
         embedded.map_err(|_| "the embedded font is damaged".to_owned())?;
@@ -131,7 +132,7 @@ impl Chart<'_> {
             chart.draw_series(dots)?;
             let style = (FONT, 15).into_font().color(&color);
             let style = style.pos(Pos::new(HPos::Left, VPos::Bottom));
-            // A label for every point would cover the line where there are many.
+            // With many points, a label for each would cover the line.
             let every = points.len().div_ceil(9).max(1);
             for point in points.iter().step_by(every).filter(|p| !p.label.is_empty()) {
                 chart.draw_series(std::iter::once(
@@ -170,7 +171,7 @@ struct Axis {
 }
 
 impl Axis {
-    /// What holds all values and a little more; `None` without values.
+    /// A range slightly larger than that of the values; `None` without values.
     fn fit(values: impl Iterator<Item = f64>, log: bool) -> Option<Self> {
         let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| {
             (low.min(v), high.max(v))
@@ -183,7 +184,7 @@ impl Axis {
             _ if log => 0.3,
             _ => (0.1 * high.abs()).max(0.5),
         };
-        // Most figures cannot be negative, and an axis should not say otherwise.
+        // Most figures cannot be negative, so the axis should not be either.
         let from = low - room;
         let from = if !log && low >= 0.0 {
             from.max(0.0)
@@ -210,7 +211,7 @@ impl Ranged for Axis {
         self.linear().map(value, pixels)
     }
 
-    /// Where numbers are written: on a logarithmic axis at powers of two, since steps and evaluations double.
+    /// The positions of the labels: powers of two on a logarithmic axis, because steps and evaluations double.
     fn key_points<Hint: KeyPointHint>(&self, hint: Hint) -> Vec<f64> {
         if !self.log {
             return self.linear().key_points(hint);
@@ -226,7 +227,7 @@ impl Ranged for Axis {
     }
 }
 
-/// A number with as many digits as an axis needs.
+/// A number with the digits that an axis needs.
 fn number(value: f64) -> String {
     let digits = match value.abs() {
         v if v >= 100.0 || v == 0.0 => 0,
@@ -241,7 +242,7 @@ fn number(value: f64) -> String {
     }
 }
 
-/// A drawing that takes the width that it is given.
+/// A drawing that scales to the available width.
 pub fn responsive(svg: &str) -> String {
     let fixed = format!("width=\"{WIDTH}\" height=\"{HEIGHT}\" ");
     svg.replacen(&fixed, "", 1)

@@ -4,9 +4,9 @@ use super::layout::{Group, figure, model_label, spread, strengths};
 use super::plot::{Chart, Point, Series};
 use crate::figures::{CellFigures, Figures, NetworkFigures};
 
-/// A plot with its name as a file and its caption.
+/// A plot with its file name and its caption.
 pub struct Plot {
-    /// The file's name, without folder.
+    /// The file name, without a folder.
     pub file: String,
     /// What it shows.
     pub title: String,
@@ -19,11 +19,11 @@ pub struct Plot {
 /// Strengths for which the metric is drawn against the number of evaluations.
 const PANELS: usize = 4;
 
-/// All plots that these figures have enough points for.
+/// All plots for which these figures have enough points.
 ///
 /// # Errors
 ///
-/// What the drawing library said.
+/// If the drawing library fails.
 pub fn plots(figures: &Figures, network: &NetworkFigures) -> Result<Vec<Plot>, String> {
     let mut plots = Vec::new();
     let name = network
@@ -46,7 +46,7 @@ pub fn plots(figures: &Figures, network: &NetworkFigures) -> Result<Vec<Plot>, S
         "trade-off",
         format!("{distance} against {score}"),
         format!(
-            "The trade-off of the paper's Figure 4: one line for each model, {along} beside its points. Down is nearer to the data ({distance}), right is more distinct classes ({score})."
+            "The trade-off of the paper's Figure 4: one line per model, with {along} beside its points. Lower is closer to the data ({distance}); further right means more distinct classes ({score})."
         ),
         Chart {
             x: score,
@@ -94,7 +94,7 @@ pub fn plots(figures: &Figures, network: &NetworkFigures) -> Result<Vec<Plot>, S
         "precision-recall",
         "Precision against recall".to_owned(),
         format!(
-            "Fidelity upwards, diversity to the right, after Kynkäänniemi et al. 2019, in the feature space of {}; {along} beside its points.",
+            "Fidelity increases upwards and diversity to the right (Kynkäänniemi et al. 2019), in the feature space of {}, with {along} beside the points.",
             network.name
         ),
         Chart {
@@ -112,9 +112,9 @@ pub fn plots(figures: &Figures, network: &NetworkFigures) -> Result<Vec<Plot>, S
             add(
                 &format!("evaluations-w{w}"),
                 format!("{distance} against network evaluations, w = {w}"),
-                "One line for each sampler. A guided step takes two evaluations, one at w = 0 and w = −1.".to_owned(),
+                "One line per sampler. A guided step takes two evaluations; at w = 0 and w = −1 it takes one.".to_owned(),
                 Chart {
-                    x: "network evaluations for an image (NFE)",
+                    x: "network evaluations per image (NFE)",
                     y: distance,
                     log_x: true,
                     series,
@@ -125,7 +125,8 @@ pub fn plots(figures: &Figures, network: &NetworkFigures) -> Result<Vec<Plot>, S
     Ok(plots)
 }
 
-/// A line for each group, w at its points; where there is one w, for each model and sampler, T at its points.
+/// One line per group, with w at its points. If there is a single w, one line per model and sampler, with T at its
+/// points.
 fn lines(
     figures: &Figures,
     network: &NetworkFigures,
@@ -181,7 +182,7 @@ fn with_floor(mut series: Vec<Series>, network: &NetworkFigures) -> Vec<Series> 
     series
 }
 
-/// A line for each model and sampler at one w, from few evaluations to many.
+/// One line per model and sampler at one w, from few evaluations to many.
 fn over_steps(
     figures: &Figures,
     network: &NetworkFigures,

@@ -5,12 +5,11 @@ use anyhow::Result;
 use super::layout::noise_label;
 use crate::figures::{Figures, Metrics};
 
-/// Writes the table. The floor of each network is a row too, whose model is `real`, and so are the
-/// yardsticks.
+/// Writes the table. The floor of each network is a row whose model is `real`, and so are real images with noise.
 ///
 /// # Errors
 ///
-/// None that is known: it writes into memory.
+/// None in practice, because it writes into memory.
 pub fn csv(figures: &Figures) -> Result<Vec<u8>> {
     let mut out = csv::Writer::from_writer(Vec::new());
     out.write_record([

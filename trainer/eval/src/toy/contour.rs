@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 /// A function at the points of a square grid: `values[row * side + column]`.
 pub struct Grid {
-    /// Points along each side.
+    /// The number of points along each side.
     pub side: usize,
-    /// Row after row.
+    /// The values, row by row.
     pub values: Vec<f64>,
 }
 
@@ -26,10 +26,10 @@ impl Grid {
         }
     }
 
-    /// The closed lines around the regions above `level`. Regions are on the same side of all lines, so that a hole runs
-    /// the other way round than an outline.
+    /// The closed contours around the regions above `level`. The region is on the same side of every line, so the
+    /// outline of a hole has the opposite orientation.
     pub fn contours(&self, level: f64) -> Vec<Vec<Point>> {
-        // Every line enters a cell through one edge and leaves it through another.
+        // A contour enters a cell through one edge and leaves it through another.
         let mut next: HashMap<Edge, Edge> = HashMap::new();
         for row in 0..=self.side {
             for column in 0..=self.side {
@@ -54,23 +54,23 @@ impl Grid {
         lines
     }
 
-    /// The pieces of line in the cell whose last corner is (column, row), with the region on their left.
+    /// The segments in the cell whose last corner is (column, row), with the region on their left.
     fn cell(&self, column: usize, row: usize, level: f64) -> Vec<(Edge, Edge)> {
         let (x, y) = (column as isize, row as isize);
         let above = |dx, dy| self.at(x - 1 + dx, y - 1 + dy) > level;
         let corners = [above(0, 0), above(1, 0), above(1, 1), above(0, 1)];
-        // In coordinates that are one larger than those of the points, so that the border has numbers too.
+        // Coordinates are shifted by one, so that the border has indices too.
         let edges = [
             (column, row, false),
             (column + 1, row, true),
             (column, row + 1, false),
             (column, row, true),
         ];
-        // Side k lies between corners k and k + 1. Going round, a line starts where the region ends.
+        // Side k is between corners k and k + 1. In this order, a segment starts where the region ends.
         let leaves = (0..4).filter(|&k| corners[k] && !corners[(k + 1) % 4]);
         leaves
             .filter_map(|k| {
-                // Back along the corners of the region to the side where it begins.
+                // Go back along the corners of the region to the side where it begins.
                 let begins = (1..4).map(|d| (k + 4 - d) % 4);
                 let enters = begins
                     .clone()
@@ -80,12 +80,12 @@ impl Grid {
             .collect()
     }
 
-    /// Where the level is crossed on an edge, linearly between its ends.
+    /// The point on an edge where the level is crossed, by linear interpolation.
     fn crossing(&self, (column, row, down): Edge, level: f64) -> Point {
         let (x, y) = (column as isize - 1, row as isize - 1);
         let (dx, dy) = if down { (0, 1) } else { (1, 0) };
         let (a, b) = (self.at(x, y), self.at(x + dx, y + dy));
-        // Beside the border the line stays on it.
+        // At the border, the line stays on it.
         let t = match (a.is_finite(), b.is_finite()) {
             (true, true) => (level - a) / (b - a),
             (true, false) => 0.0,
@@ -95,7 +95,7 @@ impl Grid {
     }
 }
 
-/// Twice the area within a line, with a sign that tells outlines from holes.
+/// Twice the signed area within a line. The sign distinguishes outlines from holes.
 #[cfg(test)]
 fn double_area(line: &[Point]) -> f64 {
     let next = line.iter().cycle().skip(1);

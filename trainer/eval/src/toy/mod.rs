@@ -19,9 +19,9 @@ use contour::Grid;
 /// What is drawn.
 #[derive(Debug, Clone)]
 pub struct Toy {
-    /// w, a column each.
+    /// The guidance strengths w, one per column.
     pub guidance: Vec<f64>,
-    /// Points a panel.
+    /// The number of points per panel.
     pub samples: usize,
     /// T.
     pub steps: usize,
@@ -31,7 +31,7 @@ pub struct Toy {
     pub seed: u64,
 }
 
-/// Why the illustration was not drawn.
+/// Why the illustration could not be drawn.
 #[derive(Debug, Error)]
 pub enum ToyError {
     /// The drawing library failed.
@@ -52,11 +52,11 @@ const LEFT: i32 = 34;
 const TOP: i32 = 40;
 /// The plane is shown from −EXTENT to EXTENT.
 const EXTENT: f64 = 1.25;
-/// Points of a density along each side.
+/// The number of points of a density along each side.
 const SIDE: usize = 121;
-/// Contours, as shares of the highest density.
+/// The levels of the contours, as shares of the highest density.
 const LEVELS: [f64; 8] = [0.02, 0.08, 0.18, 0.32, 0.48, 0.64, 0.8, 0.93];
-/// λ at which sampling begins and ends: f32 can tell the noise of a point up to there.
+/// The range of λ for sampling. Within it, f32 resolves the noise of a point.
 const RANGE: LogSnrRange = LogSnrRange {
     min: -14.0,
     max: 12.0,
@@ -73,11 +73,11 @@ type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type DrawError<'a> = DrawingAreaErrorKind<<SVGBackend<'a> as DrawingBackend>::ErrorType>;
 
 impl Toy {
-    /// Draws it: above, the density that guidance of each strength stands for, p(x | c) p(c | x)^w with each class
-    /// normalised; below, what the sampler draws with the exact denoiser.
+    /// Draws the illustration. The upper row shows the guided density p(x | c) p(c | x)^w for each strength, with each
+    /// class normalised. The lower row shows what the sampler draws with the exact denoiser.
     ///
-    /// The two are not the same from w > 0 on: guided sampling follows the guided score of every noise level, and those
-    /// are not the scores of one density with noise added.
+    /// For w > 0 the two differ: guided sampling follows the guided score of every noise level, and these are not the
+    /// scores of a single density with added noise.
     ///
     /// # Errors
     ///
@@ -119,7 +119,7 @@ impl Toy {
         Ok(svg)
     }
 
-    /// Points with their classes, from the library's sampler.
+    /// Sampled points with their classes, from the library's sampler.
     fn sample(
         &self,
         mixture: &GaussianMixture,
@@ -142,7 +142,7 @@ impl Toy {
     }
 }
 
-/// The frame of a panel, and the area within it.
+/// Draws the frame of a panel and returns the area within it.
 fn panel<'a>(area: &Area<'a>, left: i32, top: i32) -> Result<Area<'a>, DrawError<'a>> {
     let (width, height) = area.dim_in_pixel();
     let (right, bottom) = (left + PANEL, top + PANEL);
@@ -151,13 +151,13 @@ fn panel<'a>(area: &Area<'a>, left: i32, top: i32) -> Result<Area<'a>, DrawError
     inner.draw(&frame).map(|()| inner.clone())
 }
 
-/// A place of the plane in the pixels of a panel; up is up.
+/// Maps a point of the plane to pixels of a panel; the y axis points up.
 fn place([x, y]: [f64; 2]) -> (i32, i32) {
     let pixel = |v: f64| ((v / EXTENT + 1.0) / 2.0 * f64::from(PANEL)).round() as i32;
     (pixel(x), PANEL - pixel(y))
 }
 
-/// The guided density of one class over the plane, its highest value being 1.
+/// The guided density of one class over the plane, scaled so that its maximum is 1.
 fn density(mixture: &GaussianMixture, class: u32, w: f64) -> Grid {
     let at = |k: usize| (k as f64 / (SIDE - 1) as f64 * 2.0 - 1.0) * EXTENT;
     let logs: Vec<f64> = (0..SIDE * SIDE)

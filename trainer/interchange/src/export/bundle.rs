@@ -1,4 +1,4 @@
-//! Bundles: `config.json` and safetensors files, in shards where they are large.
+//! Writes bundles: `config.json` and safetensors files, in shards if they are large.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,17 +18,17 @@ use crate::quantize::quantize;
 use crate::weights::{Weight, Weights};
 use freeguide_native::files::{create_folder, write_atomic};
 
-/// A file that an export consists of: its name and its bytes.
+/// A file of an export: its name and its bytes.
 pub type File = (String, Vec<u8>);
 
-/// All files of a bundle of this network; `config` is what it is, but for its weights.
+/// All files of a bundle of this network. `config` is its configuration without the weights files.
 pub fn files(network: &UNet, dtype: DType, mut config: Config) -> Result<Vec<File>> {
     let mut files = write_weights(network, dtype, &mut config)?;
     files.push((CONFIG_FILE.to_owned(), config.to_json().into_bytes()));
     Ok(files)
 }
 
-/// Serialises the weights, in shards where they are large, and lists them in `config`.
+/// Serialises the weights, in shards if they are large, and lists them in `config`.
 pub fn write_weights(network: &UNet, dtype: DType, config: &mut Config) -> Result<Vec<File>> {
     config.weights.clear();
     config.format_version = config.least_version(match dtype {
@@ -39,7 +39,7 @@ pub fn write_weights(network: &UNet, dtype: DType, config: &mut Config) -> Resul
     write_shards(weights.iter().map(|w| Stored::of(w, dtype)), config)
 }
 
-/// Serialises tensors, those of one item into one file, and lists the files in `config`.
+/// Serialises tensors, one file per item, and lists the files in `config`.
 pub(super) fn write_shards(
     tensors: impl Iterator<Item = Vec<Stored>>,
     config: &mut Config,
@@ -48,7 +48,7 @@ pub(super) fn write_shards(
     let mut filled = 0;
     for tensors in tensors {
         let bytes: u64 = tensors.iter().map(|t| t.bytes.len() as u64).sum();
-        // A tensor that is larger than a shard gets one to itself.
+        // A tensor larger than a shard gets its own shard.
         if filled > 0 && filled + bytes > MAX_SHARD_BYTES {
             shards.push(Vec::new());
             filled = 0;
@@ -76,7 +76,7 @@ pub(super) fn write_shards(
         files.push((name, bytes));
     }
     if count > 1 {
-        // What other programs look for beside shards; our own loader needs config.json alone.
+        // The index that other programs need for shards. Our own loader only needs config.json.
         let total: u64 = config.weights.iter().map(|w| w.bytes).sum();
         let index =
             serde_json::json!({ "metadata": { "total_size": total }, "weight_map": places });
@@ -88,9 +88,9 @@ pub(super) fn write_shards(
     Ok(files)
 }
 
-/// Writes the files into `out`, each whole or not at all and in their order, so that a bundle that
-/// is replaced, whose `config.json` is last, stays usable until the new one is complete. Weights of
-/// a bundle that was there before go; other files, such as a model card, stay.
+/// Writes the files into `out`, each atomically and in order. `config.json` comes last, so an old bundle stays usable
+/// until the new one is complete. Weights files of the old bundle are removed; other files, such as a model card, are
+/// kept.
 pub fn install(out: &Path, files: &[File]) -> Result<()> {
     write(out, files)?;
     for entry in fs::read_dir(out)? {
@@ -109,7 +109,7 @@ pub fn install(out: &Path, files: &[File]) -> Result<()> {
     Ok(())
 }
 
-/// As [`install`], but what was there before stays.
+/// Like [`install`], but keeps all old files.
 pub fn write(out: &Path, files: &[File]) -> Result<()> {
     create_folder(out)?;
     for (name, bytes) in files {
@@ -122,7 +122,7 @@ pub fn write(out: &Path, files: &[File]) -> Result<()> {
     Ok(())
 }
 
-/// A tensor as it stands in a file.
+/// A tensor in a file.
 pub(super) struct Stored {
     pub(super) name: String,
     pub(super) shape: Vec<usize>,
@@ -131,12 +131,12 @@ pub(super) struct Stored {
 }
 
 impl Stored {
-    /// How many numbers it holds.
+    /// The number of its values.
     pub(super) fn numbers(&self) -> usize {
         self.shape.iter().product()
     }
 
-    /// A tensor in a type; in 8 bits, its scale before it.
+    /// Converts a tensor to a type. In 8 bits, its scale comes before it.
     fn of(weight: &Weight, dtype: DType) -> Vec<Self> {
         let Weight {
             name,
@@ -186,8 +186,7 @@ impl Stored {
     }
 }
 
-/// A safetensors file. Larger types come first in it, and so the scales of 8-bit tensors before
-/// these, as the loader needs it.
+/// A safetensors file. Larger types come first, so the scales of 8-bit tensors precede them, as the loader requires.
 pub(super) fn serialize(tensors: &[Stored]) -> Result<Vec<u8>> {
     let views = tensors
         .iter()

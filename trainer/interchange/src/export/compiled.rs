@@ -1,5 +1,5 @@
-//! The bundle of a network that `cargo xtask compile-onnx` compiles: the weights that burn-onnx has
-//! read from an ONNX file, with what the file's metadata say.
+//! The bundle of a network compiled by `cargo xtask compile-onnx`: the weights that burn-onnx read from an ONNX file,
+//! with the metadata of the file.
 
 use std::fs;
 use std::path::Path;
@@ -17,10 +17,10 @@ use super::File;
 use super::bundle::{Stored, write_shards};
 use freeguide_readers::onnx::Signature;
 
-/// What the runtime's parameters are called before burn-onnx's own names.
+/// The prefix of the runtime's parameters before burn-onnx's own names.
 const PREFIX: &str = "network.";
 
-/// The files of the bundle of the ONNX file `onnx`, of which burn-onnx has written `weights`.
+/// The files of the bundle of the ONNX file `onnx`, from which burn-onnx wrote `weights`.
 pub fn files(onnx: &Path, weights: &Path) -> Result<Vec<File>> {
     let shown = onnx.display();
     let bytes = fs::read(onnx).with_context(|| format!("cannot read {shown}"))?;
@@ -31,13 +31,13 @@ pub fn files(onnx: &Path, weights: &Path) -> Result<Vec<File>> {
     let tensors = tensors.into_iter().map(|tensor| vec![tensor]);
     let mut files = write_shards(tensors, &mut config)?;
     let json = config.to_json();
-    // What the runtime will say of it is better said now.
+    // Find errors now that the runtime would find later.
     Config::parse(&json).with_context(|| shown.to_string())?;
     files.push((CONFIG_FILE.to_owned(), json.into_bytes()));
     Ok(files)
 }
 
-/// Whether the ONNX file has the signature and the metadata of a denoiser.
+/// Checks that the ONNX file has the signature and the metadata of a denoiser.
 pub fn check(onnx: &Path) -> Result<()> {
     let shown = onnx.display();
     let bytes = fs::read(onnx).with_context(|| format!("cannot read {shown}"))?;
@@ -50,9 +50,9 @@ fn config(onnx: &[u8]) -> Result<Config> {
     let signature = Signature::read(onnx)?;
     let text = |key: &str| signature.optional(key).unwrap_or_default().to_owned();
     let number = |key: &str, default: f64| match signature.optional(key) {
-        Some(text) => text
-            .parse()
-            .with_context(|| format!("its metadata entry {key} is {text:?}, which is no number")),
+        Some(text) => text.parse().with_context(|| {
+            format!("its metadata entry {key} is {text:?}, which is not a number")
+        }),
         None => Ok(default),
     };
     let classes = signature.needed("classes")?;
@@ -67,7 +67,7 @@ fn config(onnx: &[u8]) -> Result<Config> {
             channels: signature.channels,
         },
         classes: serde_json::from_str(classes)
-            .context("its metadata entry classes is no JSON list of names")?,
+            .context("its metadata entry classes is not a JSON list of names")?,
         null_class: signature.optional("null_class") != Some("none"),
         network: Network::Compiled(Compiled {
             onnx_sha256: hex(&Sha256::digest(onnx)),
@@ -81,7 +81,7 @@ fn config(onnx: &[u8]) -> Result<Config> {
             },
         },
         sampling: serde_json::from_str(sampling)
-            .context("its metadata entry sampling is no settings of samplings")?,
+            .context("its metadata entry sampling is not a valid set of sampling settings")?,
         weights: Vec::new(),
         provenance: Provenance {
             dataset: text("dataset"),
@@ -92,7 +92,7 @@ fn config(onnx: &[u8]) -> Result<Config> {
     })
 }
 
-/// The weights that burn-onnx has written.
+/// The weights that burn-onnx wrote.
 fn tensors(burnpack: &Path) -> Result<Vec<Stored>> {
     let shown = burnpack.display();
     let reader = Reader::from_file(burnpack).with_context(|| format!("cannot read {shown}"))?;
@@ -100,7 +100,7 @@ fn tensors(burnpack: &Path) -> Result<Vec<Stored>> {
     for tensor in reader.into_tensors()? {
         let (name, dtype, shape, _, bytes) = tensor.into_parts()?;
         if dtype != DType::F32 {
-            bail!("its constant {name} is {dtype:?}, and weights have to be 32-bit floats");
+            bail!("its constant {name} is {dtype:?}, but weights must be 32-bit floats");
         }
         let dtype = safetensors::Dtype::F32;
         tensors.push(Stored {

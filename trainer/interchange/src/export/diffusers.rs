@@ -1,11 +1,10 @@
-//! A folder that diffusers loads: `unet/` for `UNet2DModel.from_pretrained` and `scheduler/` for
-//! `DDPMScheduler.from_pretrained`, or any other scheduler's.
+//! Writes a folder for diffusers: `unet/` for `UNet2DModel.from_pretrained` and `scheduler/` for
+//! `DDPMScheduler.from_pretrained` or any other scheduler.
 //!
-//! ADM's U-Net is one of the networks that `UNet2DModel` can be: residual blocks with
-//! `resnet_time_scale_shift = "scale_shift"` that also resample. Its timestep t is what our network
-//! embeds in the place of λ, t = scale · (max − λ)/(max − min); the schedule's variances are such
-//! that timestep t of the scheduler has exactly that λ. The null class is the last class label. A
-//! model that was imported from diffusers goes back with the schedule that it came with.
+//! `UNet2DModel` can represent ADM's U-Net: residual blocks with `resnet_time_scale_shift = "scale_shift"` that also
+//! resample. Its timestep is t = scale · (max − λ)/(max − min), which our network embeds for λ. The variances of the
+//! schedule are chosen so that timestep t has exactly that λ. The null class is the last class label. A model that was
+//! imported from diffusers keeps its original schedule.
 
 use anyhow::Result;
 use freeguide::bundle::{CONFIG_FILE, Config, Network};
@@ -20,14 +19,14 @@ use super::bundle::{File, Stored, serialize};
 use super::torch::{is_linear, transposed};
 use crate::weights::{Weight, Weights};
 
-/// Why there is no network in diffusers that is this one.
+/// Why diffusers cannot represent the network.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum DiffusersError {
     /// A setting that `UNet2DModel` does not have.
-    #[error("diffusers' UNet2DModel has no such network: {0}")]
+    #[error("UNet2DModel of diffusers cannot represent this network: {0}")]
     Network(String),
-    /// A tensor without a place there.
-    #[error("diffusers' UNet2DModel has no place for the tensor {0}")]
+    /// A tensor without a counterpart there.
+    #[error("UNet2DModel of diffusers has no counterpart of the tensor {0}")]
     Tensor(String),
 }
 
@@ -35,11 +34,11 @@ fn no_such<T>(why: String) -> Result<T, DiffusersError> {
     Err(DiffusersError::Network(why))
 }
 
-/// The folder's files.
+/// The files of the folder.
 ///
 /// # Errors
 ///
-/// [`DiffusersError`], where `UNet2DModel` cannot be this network.
+/// [`DiffusersError`], if `UNet2DModel` cannot represent this network.
 pub fn files(network: &UNet, dtype: DType, config: &Config) -> Result<Vec<File>> {
     let Network::UNet(architecture) = &config.network else {
         return Ok(no_such("it was compiled from an ONNX file".to_owned())?);
@@ -69,7 +68,7 @@ pub fn files(network: &UNet, dtype: DType, config: &Config) -> Result<Vec<File>>
             "scheduler/scheduler_config.json".to_owned(),
             text(&scheduler)?,
         ),
-        // Class names, licence and attribution, which diffusers has no place for.
+        // Class names, licence and attribution, for which diffusers has no fields.
         (
             format!("freeguide-{CONFIG_FILE}"),
             about.to_json().into_bytes(),
@@ -83,34 +82,32 @@ fn unet_config(config: &Config, network: &UNetConfig) -> Result<Value, Diffusers
     let first = widths.first().copied().unwrap_or(0);
     if network.sinusoids() != first {
         return no_such(format!(
-            "its sinusoids have as many channels as its first stage, {first}, and this network's {}",
+            "its sinusoids have as many channels as its first stage, {first}; those of this network have {}",
             network.sinusoids()
         ));
     }
     if network.patch != 1 {
         return no_such(format!(
-            "it sees every pixel, and this network squares of {0}×{0}",
+            "it works on single pixels; this network works on squares of {0}×{0}",
             network.patch
         ));
     }
     if network.input_skip {
-        return no_such(
-            "its input is not added to what it answers (network.input_skip)".to_owned(),
-        );
+        return no_such("it does not add its input to its output (network.input_skip)".to_owned());
     }
     let head_channels = match network.heads {
         None => Some(network.head_channels),
         Some(1) => None,
         Some(heads) => {
             return no_such(format!(
-                "its heads have a fixed number of channels, and this network has {heads} heads everywhere"
+                "its heads have a fixed number of channels; this network has {heads} heads everywhere"
             ));
         }
     };
     let adds = network.modulation == Modulation::Add;
     let middle_groups = network.middle_attention_groups();
     if middle_groups.is_none() && adds {
-        let why = "it normalises before its middle's attention where the embedding is added";
+        let why = "it normalises before the attention in the middle, where the embedding is added";
         return no_such(why.to_owned());
     }
     let embedding = Some(network.embedding()).filter(|&channels| channels != 4 * first);
@@ -167,8 +164,8 @@ fn unet_config(config: &Config, network: &UNetConfig) -> Result<Value, Diffusers
     }))
 }
 
-/// Rows of the class embedding there, where there is one: the classes and, if the model knows it, ∅.
-/// A model without classes needs none.
+/// The number of rows of the class embedding in diffusers: the classes and, if the model has it, ∅. A model without
+/// classes has no class embedding.
 fn class_rows(config: &Config) -> Option<usize> {
     match config.classes.len() {
         0 => None,
@@ -176,14 +173,14 @@ fn class_rows(config: &Config) -> Option<usize> {
     }
 }
 
-/// The arguments of `DDPMScheduler`: the schedule that the network was trained on, or variances by
-/// which timestep t has the λ that the network sees as t.
+/// The arguments of `DDPMScheduler`: the schedule that the network was trained with, or variances with which timestep t
+/// has the λ that the network embeds as t.
 fn scheduler_config(config: &Config, network: &UNetConfig) -> Result<Value, DiffusersError> {
     let levels = match &network.timesteps {
         Some(timesteps) if timesteps.scale == 1.0 => timesteps.levels(),
         Some(timesteps) => {
             return no_such(format!(
-                "it sees timesteps as they are counted, and this network times {}",
+                "its timesteps are not scaled; those of this network are multiplied by {}",
                 timesteps.scale
             ));
         }
@@ -215,7 +212,7 @@ fn scheduler_config(config: &Config, network: &UNetConfig) -> Result<Value, Diff
     }))
 }
 
-/// λ of t = 0, 1, … as far as the model was trained, for a network that sees λ itself.
+/// λ of t = 0, 1, … within the range of the training, for a network that is conditioned on λ itself.
 fn even_levels(config: &Config, network: &UNetConfig) -> Result<Vec<LogSnr>, DiffusersError> {
     let scaling = network.log_snr_embedding;
     let least = config.diffusion.log_snr.min;
@@ -223,7 +220,7 @@ fn even_levels(config: &Config, network: &UNetConfig) -> Result<Vec<LogSnr>, Dif
     let last = (a_nat * (scaling.max - least)).floor();
     if !(1.0..=10_000.0).contains(&last) {
         return no_such(format!(
-            "its timesteps are counted, and network.log_snr_embedding makes {last} of them"
+            "its timesteps are whole numbers; network.log_snr_embedding gives {last} as the last one"
         ));
     }
     let level = |t: usize| LogSnr(scaling.max - t as f64 / a_nat);
@@ -232,8 +229,8 @@ fn even_levels(config: &Config, network: &UNetConfig) -> Result<Vec<LogSnr>, Dif
 
 type Tensor = (String, Vec<usize>, Vec<f32>);
 
-/// What a tensor is there: one, or three where query, key and value are apart; of the class
-/// embedding, the first `rows`.
+/// The counterparts of a tensor: one, or three if query, key and value are separate; for the class embedding, the first
+/// `rows` rows.
 fn tensors(weight: &Weight, rows: Option<usize>) -> Result<Vec<Tensor>, DiffusersError> {
     let unknown = || DiffusersError::Tensor(weight.name.clone());
     let (layer, leaf) = weight.name.rsplit_once('.').ok_or_else(unknown)?;

@@ -1,5 +1,5 @@
-//! The state dict of the PyTorch module in tests/pytorch/unet.py, which is written beside it: what
-//! a PyTorch user needs to go on from a model.
+//! Writes a state dict for the PyTorch module in tests/pytorch/unet.py, with the module beside it, so that a PyTorch
+//! user can continue with a model.
 
 use anyhow::{Result, bail};
 use freeguide::bundle::{CONFIG_FILE, Config, Network, WEIGHTS_FILE, WeightKind, WeightsFile, hex};
@@ -12,15 +12,15 @@ use crate::weights::{Weight, Weights};
 
 /// The module, as the tests use it.
 const MODULE: &str = include_str!("../../../../tests/pytorch/unet.py");
-/// The name that it is written under.
+/// The file name of the module.
 const MODULE_FILE: &str = "freeguide_unet.py";
 
-/// `model.safetensors` with PyTorch's names and layout, the module, and `config.json` as in a
-/// bundle, from which `import --from freeguide-torch` makes one again.
+/// `model.safetensors` with PyTorch's names and layout, the module, and `config.json` as in a bundle. `import --from
+/// freeguide-torch` turns them into a bundle again.
 ///
 /// # Errors
 ///
-/// Where the network is not ADM's U-Net, which the module is.
+/// If the network is not ADM's U-Net, which the module implements.
 pub fn files(network: &UNet, dtype: DType, config: &Config) -> Result<Vec<File>> {
     let plain = match &config.network {
         Network::UNet(network) => {
@@ -36,7 +36,7 @@ pub fn files(network: &UNet, dtype: DType, config: &Config) -> Result<Vec<File>>
     };
     if !plain || !config.null_class {
         bail!(
-            "the PyTorch module is ADM's U-Net with a null class, and this network is another one: use --format diffusers or onnx"
+            "the PyTorch module is ADM's U-Net with a null class, and this network is not: use --format diffusers or onnx"
         );
     }
     let weights = Weights::of(network);
@@ -65,8 +65,8 @@ pub fn files(network: &UNet, dtype: DType, config: &Config) -> Result<Vec<File>>
     ])
 }
 
-/// A tensor as torch.nn has it: `class`, a word of Python's, is `class_`, and the weights of linear
-/// layers are `[out, in]`.
+/// A tensor in the form of torch.nn: `class`, a keyword of Python, becomes `class_`, and the weights of linear layers
+/// are `[out, in]`.
 fn torch_layout(weight: &Weight) -> (String, Vec<usize>, Vec<f32>) {
     let name = weight.name.replace("class.weight", "class_.weight");
     match is_linear(weight) {
@@ -83,7 +83,7 @@ pub(super) fn is_linear(weight: &Weight) -> bool {
     weight.shape.len() == 2 && !weight.name.ends_with("class.weight")
 }
 
-/// A matrix with its dimensions exchanged.
+/// Transposes a matrix.
 pub(super) fn transposed(weight: &Weight) -> (Vec<usize>, Vec<f32>) {
     let [rows, columns] = [weight.shape[0], weight.shape[1]];
     let values = (0..rows * columns)

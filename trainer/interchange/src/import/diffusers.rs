@@ -1,4 +1,4 @@
-//! Folders that diffusers saves: a `UNet2DModel` and its schedule, alone or in a pipeline's folder.
+//! Reads folders that diffusers saves: a `UNet2DModel` and its schedule, alone or in the folder of a pipeline.
 
 use std::ops::Deref;
 
@@ -22,7 +22,7 @@ const RESIDUAL: ResidualNames = ResidualNames {
     skip: "conv_shortcut",
 };
 
-/// What a stage does, by the names of its blocks.
+/// The properties of a stage, from the names of its blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Stage {
     attends: bool,
@@ -60,12 +60,12 @@ impl Described {
             SampleSize::Unknown => None,
         };
         asked.or(saved).ok_or_else(|| {
-            let what = "the folder does not say how large its images are: say it with --size";
+            let what = "the folder does not state the size of the images: give it with --size";
             Usage(what.to_owned()).into()
         })
     }
 
-    /// The stages from the first to the last, if they are the same on both ways.
+    /// The stages from first to last, if encoder and decoder have the same.
     fn stages(&self) -> Result<Vec<Stage>> {
         let down = self.down_block_types.iter();
         let up = self.up_block_types.iter().rev();
@@ -78,23 +78,23 @@ impl Described {
         let attends = |stages: &[Stage]| stages.iter().map(|s| s.attends).collect::<Vec<_>>();
         if attends(&down) != attends(&up) {
             bail!(
-                "it attends at other sizes on the way up than on the way down, which has no counterpart here"
+                "its decoder has attention at other resolutions than its encoder, which has no counterpart here"
             );
         }
         if down.is_empty() || down.len() != self.block_out_channels.len() {
-            bail!("it has not as many blocks as block_out_channels");
+            bail!("it has a different number of blocks than of block_out_channels");
         }
-        // The last stage of each way resamples nothing.
+        // The last stage of the encoder and of the decoder does not resample.
         let alike = |stages: &[Stage]| stages.windows(2).all(|w| w[0].residual == w[1].residual);
         let last = down.len() - 1;
         if !alike(&down[..last]) || !alike(&up[1..]) {
             bail!(
-                "some of its stages resample within blocks and others by convolutions, which has no counterpart here"
+                "some of its stages resample within residual blocks and others with convolutions, which has no counterpart here"
             );
         }
         let mut stages = down;
         if let Some(last) = stages.last_mut() {
-            // Where there is more than one stage, the way up says how it doubles.
+            // With more than one stage, the decoder says how it upsamples.
             last.residual = up.last().is_some_and(|stage| stage.residual);
         }
         Ok(stages)
@@ -112,7 +112,7 @@ impl Described {
             ));
         }
         if self.center_input_sample {
-            return refuse("it centres its input");
+            return refuse("it centres its input (center_input_sample)");
         }
         if self.mid_block_scale_factor != 1.0 {
             return refuse("its middle is scaled (mid_block_scale_factor)");
@@ -121,20 +121,20 @@ impl Described {
             return refuse(&format!("its activation is {}", self.act_fn));
         }
         if let Some(kind) = &self.class_embed_type {
-            return refuse(&format!("its class embedding is of the type {kind}"));
+            return refuse(&format!("its class embedding has type {kind}"));
         }
         if !matches!(
             self.mid_block_type.as_deref(),
             None | Some("UNetMidBlock2D")
         ) {
-            return refuse("its middle is no UNetMidBlock2D");
+            return refuse("its middle block is not a UNetMidBlock2D");
         }
         if self.downsample_padding > 1 {
-            return refuse("its convolutions that halve the image pad by more than a pixel");
+            return refuse("its downsampling convolutions pad by more than one pixel");
         }
         let learned = self.out_channels == 2 * self.in_channels;
         if self.in_channels != self.out_channels && !learned {
-            return refuse("it answers with other channels than it is asked with");
+            return refuse("its output has a different number of channels than its input");
         }
         Ok(())
     }
@@ -178,7 +178,7 @@ impl Described {
                 (Some(_), true) => MiddleKind::Attention,
                 (Some(_), false) => MiddleKind::Residual,
             },
-            // There, it is normalised only where the embedding is added, unless its groups are given.
+            // diffusers normalises there only if the embedding is added, unless the groups are given.
             middle_norm_groups: match self.attn_norm_num_groups {
                 None if self.resnet_time_scale_shift == "scale_shift" => Some(0),
                 groups => groups.filter(|&groups| groups != self.norm_num_groups),
@@ -233,7 +233,7 @@ impl Described {
     }
 }
 
-/// What a folder holds.
+/// The contents of a folder.
 pub fn read(options: &Options) -> Result<Foreign> {
     let folder = Folder::find(options)?;
     let path = folder.config();

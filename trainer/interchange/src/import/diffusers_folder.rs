@@ -1,4 +1,4 @@
-//! Where diffusers puts what in a folder.
+//! The layout of a diffusers folder.
 
 use std::path::{Path, PathBuf};
 
@@ -10,20 +10,20 @@ use freeguide_native::usage::Usage;
 use freeguide_readers::diffusers::Index;
 use freeguide_readers::weights::Weights;
 
-/// The names under which weights are saved, the safe ones first.
+/// The file names of weights; safetensors come first.
 const WEIGHTS: [&str; 3] = [
     "diffusion_pytorch_model.safetensors",
     "diffusion_pytorch_model.fp16.safetensors",
     "diffusion_pytorch_model.bin",
 ];
-/// The file that says which tensor is in which of several files.
+/// The index that says which file has which tensor.
 const INDEX: &str = "diffusion_pytorch_model.safetensors.index.json";
 
 /// The folder of a network.
 pub struct Folder(PathBuf);
 
 impl Folder {
-    /// What was named or, where that is a pipeline's folder, the network's in it.
+    /// The given folder or, if that is a pipeline, the folder of its network.
     pub fn find(options: &Options) -> Result<Self> {
         let folder = &options.file;
         if folder.is_file() {
@@ -44,8 +44,7 @@ impl Folder {
         self.0.join("config.json")
     }
 
-    /// The schedule: what was asked for, or the file beside the network or in the pipeline's
-    /// folder.
+    /// The schedule: the given file, or the one beside the network or in the folder of the pipeline.
     pub fn schedule(&self, options: &Options) -> Result<PathBuf> {
         if let Some(path) = &options.scheduler {
             return Ok(path.clone());
@@ -73,7 +72,7 @@ impl Folder {
         let index: Index = json(&path)?;
         let mut whole: Option<Weights> = None;
         for name in &index.files {
-            // A name, not a path: a folder must not reach outside itself.
+            // A name, not a path, because an index must not refer outside its folder.
             if Path::new(name)
                 .file_name()
                 .is_none_or(|file| file != name.as_str())

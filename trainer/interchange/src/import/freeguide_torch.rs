@@ -1,5 +1,5 @@
-//! Our own network in PyTorch: weights with the names and the layout of the module that
-//! `export --format safetensors` goes with, beside the `config.json` that it writes.
+//! Reads our own network in PyTorch's form: weights with the names and the layout of the module that `export --format
+//! safetensors` writes, with its `config.json`.
 
 use std::path::PathBuf;
 
@@ -12,7 +12,7 @@ use super::Options;
 use super::names::Places;
 use super::place::{Place, Step};
 
-/// What is looked for in a folder.
+/// The file names of weights in a folder.
 const WEIGHTS: [&str; 3] = ["model.safetensors", "model.pt", "model.pth"];
 
 /// The weights and the configuration beside them.
@@ -36,7 +36,7 @@ pub fn read(options: &Options) -> Result<(Config, UNet)> {
     let (file, described) = files(options)?;
     let json = std::fs::read_to_string(&described).with_context(|| {
         format!(
-            "{}, which says what network the weights are for",
+            "{}, which describes the network of the weights",
             described.display()
         )
     })?;
@@ -44,7 +44,7 @@ pub fn read(options: &Options) -> Result<(Config, UNet)> {
     if let Some(names) = &options.classes {
         if names.len() != config.classes.len() {
             bail!(
-                "--classes names {} classes, and the model has {}",
+                "--classes names {} classes, but the model has {}",
                 names.len(),
                 config.classes.len()
             );
@@ -67,8 +67,8 @@ pub fn read(options: &Options) -> Result<(Config, UNet)> {
     Ok((config, network))
 }
 
-/// Where a parameter comes from: the same name, but for `class`, which Python keeps for itself, and
-/// turned where it is the weight of a linear layer.
+/// The source of a parameter: the same name, except for `class`, which is a keyword of Python, and transposed if it is
+/// the weight of a linear layer.
 fn place(ours: String) -> Place {
     let linear = [
         "log_snr_in",

@@ -1,5 +1,5 @@
-//! Checkpoints of openai/guided-diffusion (Dhariwal & Nichol 2021). A checkpoint holds weights
-//! alone; what network they are for is said by the flags with which it was trained and published.
+//! Reads checkpoints of openai/guided-diffusion (Dhariwal & Nichol 2021). A checkpoint contains only weights. The flags
+//! with which it was trained and published describe the network.
 
 use anyhow::{Result, bail};
 use freeguide::network::{Downsample, Modulation, UNetConfig, Upsample};
@@ -39,7 +39,7 @@ pub struct Flags {
     diffusion_steps: usize,
     noise_schedule: String,
     rescale_timesteps: bool,
-    /// Not a flag there, but a constant that derived programs change.
+    /// Not a flag of guided-diffusion, but a constant that derived programs change.
     norm_groups: usize,
 }
 
@@ -67,7 +67,7 @@ impl Default for Flags {
     }
 }
 
-/// Flags that say how it was trained or is sampled there, and nothing of the network.
+/// Flags that concern training or sampling and not the network.
 const WITHOUT_EFFECT: [&str; 13] = [
     "use_fp16",
     "use_checkpoint",
@@ -112,9 +112,10 @@ impl Flags {
         let mut words = text.split_whitespace();
         while let Some(word) = words.next() {
             let Some(name) = word.strip_prefix("--") else {
-                return Err(
-                    Usage(format!("--flags: {word} is not a flag: write --name value")).into(),
-                );
+                return Err(Usage(format!(
+                    "--flags: {word} is not a flag: expected --name value"
+                ))
+                .into());
             };
             let Some(value) = words.next() else {
                 return Err(Usage(format!("--flags: --{name} has no value")).into());
@@ -125,7 +126,7 @@ impl Flags {
     }
 
     fn set(&mut self, name: &str, value: &str) -> Result<()> {
-        let wrong = |what: &str| Usage(format!("--flags: --{name} {value}: {what} is wanted"));
+        let wrong = |what: &str| Usage(format!("--flags: --{name} {value}: expected {what}"));
         let number = || value.parse::<usize>().map_err(|_| wrong("a number"));
         let truth = || match value.to_lowercase().as_str() {
             "true" | "t" | "yes" | "y" | "1" => Ok(true),
@@ -160,7 +161,7 @@ impl Flags {
             "num_heads_upsample" => {
                 if value != "-1" {
                     bail!(
-                        "another number of heads on the way up (num_heads_upsample) cannot be imported"
+                        "a different number of heads in the decoder (num_heads_upsample) cannot be imported"
                     );
                 }
             }
@@ -218,7 +219,7 @@ impl Flags {
         })
     }
 
-    /// The network, but for what it is shown of the classes.
+    /// The network, without its class conditioning.
     pub fn network(&self) -> Result<UNetConfig> {
         let widths: Vec<usize> = self
             .multipliers()?
@@ -253,7 +254,7 @@ impl Flags {
         })
     }
 
-    /// Where every tensor comes from.
+    /// The source of every tensor.
     fn places(&self, network: &UNetConfig, rows: ClassRows) -> Places {
         let mut places = Places::default();
         places.linear("conditioning.log_snr_in", "time_embed.0", &[]);
@@ -334,7 +335,7 @@ impl Flags {
     }
 }
 
-/// What a checkpoint is, by its flags.
+/// The model described by the flags of a checkpoint.
 pub fn read(options: &Options) -> Result<Foreign> {
     let flags = Flags::parse(options.flags.as_deref().unwrap_or_default())?;
     let network = flags.network()?;

@@ -1,4 +1,4 @@
-//! Models that other programs trained, as bundles.
+//! Imports models of other programs as bundles.
 
 mod diffusers;
 mod diffusers_folder;
@@ -44,40 +44,40 @@ pub enum Source {
     FreeguideTorch,
 }
 
-/// Which of a model's classes is ∅.
+/// The class that is ∅.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NullClass {
-    /// None: the model is conditional only.
+    /// None: the model is only conditional.
     None,
-    /// The last.
+    /// The last class.
     Last,
-    /// The one with this id.
+    /// The class with this id.
     Id(usize),
 }
 
-/// What is imported, and what is known of it beside the file.
+/// The file to import, and what is known about it.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// The file or folder.
     pub file: PathBuf,
     /// The flags of guided-diffusion.
     pub flags: Option<String>,
-    /// The schedule of diffusers, where it is not in the folder.
+    /// The schedule of diffusers, if it is not in the folder.
     pub scheduler: Option<PathBuf>,
-    /// Height and width of the images, where the folder does not say.
+    /// Height and width of the images, if the folder does not state them.
     pub size: Option<usize>,
-    /// Which class is ∅.
+    /// The class that is ∅.
     pub null_class: NullClass,
     /// The names of the classes, without ∅.
     pub classes: Option<Vec<String>>,
     /// The bundle's name.
     pub name: String,
-    /// The licence of the model, for whoever uses the bundle.
+    /// The licence of the model, stated in the bundle.
     pub license: String,
 }
 
 impl Options {
-    /// What the rows of an embedding of the class mean; there are `rows`, or there is none.
+    /// The meaning of the rows of the class embedding, which has `rows` rows, or does not exist.
     fn class_rows(&self, rows: Option<usize>) -> Result<ClassRows> {
         let null = match (rows, self.null_class) {
             (None, NullClass::None) => return Ok(ClassRows::None),
@@ -100,16 +100,16 @@ impl Options {
     }
 }
 
-/// A model as another program left it.
+/// A model of another program.
 struct Foreign {
     weights: Weights,
-    /// Where every tensor comes from.
+    /// The source of every tensor.
     places: Places,
     size: usize,
     channels: usize,
     network: UNetConfig,
     classes: ClassRows,
-    /// Rows of the embedding of the class.
+    /// The rows of the class embedding.
     rows: usize,
     target: Target,
     clip: bool,
@@ -122,11 +122,11 @@ pub struct Imported {
     pub name: String,
     /// The number of classes, without ∅.
     pub classes: usize,
-    /// Whether there is an unconditional estimate, and so guidance.
+    /// Whether there is an unconditional estimate, and therefore guidance.
     pub null_class: bool,
     /// The number of parameters.
     pub parameters: u64,
-    /// Files and their bytes.
+    /// The names of the files, with their sizes in bytes.
     pub files: Vec<(String, u64)>,
 }
 
@@ -134,10 +134,10 @@ pub struct Imported {
 ///
 /// # Errors
 ///
-/// One sentence that names the file, and what about it has no counterpart here.
+/// One sentence that names the file and what has no counterpart here.
 pub fn import(source: Source, options: &Options, out: &Path, dtype: DType) -> Result<Imported> {
     if !options.file.exists() {
-        bail!("{} is not there", options.file.display());
+        bail!("{} does not exist", options.file.display());
     }
     let (mut config, network) = match source {
         Source::FreeguideTorch => freeguide_torch::read(options)?,
@@ -151,7 +151,7 @@ pub fn import(source: Source, options: &Options, out: &Path, dtype: DType) -> Re
     config.provenance.parameters = counts.sum();
     config.weights.clear();
     let mut files = write_weights(&network, dtype, &mut config)?;
-    // What is written is checked as whoever loads it will check it.
+    // Check what is written in the way that the loader will.
     let json = config.to_json();
     Config::parse(&json).with_context(|| options.file.display().to_string())?;
     files.push((CONFIG_FILE.to_owned(), json.into_bytes()));
@@ -168,7 +168,7 @@ pub fn import(source: Source, options: &Options, out: &Path, dtype: DType) -> Re
     })
 }
 
-/// Builds the network, with every tensor in its place.
+/// Builds the network with all tensors.
 fn assemble(foreign: Foreign, options: &Options) -> Result<(Config, UNet)> {
     let file = options.file.display();
     let (classes, null_class) = match foreign.classes {
@@ -224,7 +224,7 @@ fn class_names(options: &Options, classes: usize) -> Result<ClassNames> {
         Some(names) if names.len() == classes => Ok(names.iter().collect()),
         Some(names) => {
             let what = format!(
-                "--classes names {} classes, and the model has {classes}",
+                "--classes names {} classes, but the model has {classes}",
                 names.len()
             );
             Err(Usage(what).into())
@@ -233,7 +233,7 @@ fn class_names(options: &Options, classes: usize) -> Result<ClassNames> {
     }
 }
 
-/// Puts every tensor into its place; a tensor too many or too few is an error.
+/// Assigns all tensors. A surplus or a missing tensor is an error.
 fn fill(network: UNet, places: Places, weights: Weights, device: Device) -> Result<UNet> {
     let wanted: BTreeSet<String> = parameters(&network).into_iter().map(|p| p.name).collect();
     let places: HashMap<String, Place> = places
@@ -248,7 +248,7 @@ fn fill(network: UNet, places: Places, weights: Weights, device: Device) -> Resu
     }
     if let Some(first) = unused.first() {
         bail!(
-            "holds the tensor {first}, which the network that was described has no place for ({} such in all)",
+            "contains the tensor {first}, which does not belong to the described network ({} such tensors in total)",
             unused.len()
         );
     }
@@ -263,7 +263,7 @@ fn fill(network: UNet, places: Places, weights: Weights, device: Device) -> Resu
     filler.result.map(|()| network)
 }
 
-/// Reads the parameters one after another.
+/// Reads the parameters in sequence.
 struct Filler<'a> {
     path: Vec<String>,
     places: &'a HashMap<String, Place>,
@@ -277,7 +277,7 @@ impl Filler<'_> {
     fn read(&mut self, shape: &[usize]) -> Result<Tensor<1>> {
         let name = self.path.join(".");
         let place = self.places.get(&name);
-        let place = place.ok_or_else(|| anyhow!("has nothing for the tensor {name}"))?;
+        let place = place.ok_or_else(|| anyhow!("has no tensor for {name}"))?;
         let read = place.read(&mut self.weights)?;
         if read.shape != shape {
             let theirs: Vec<_> = place
@@ -286,7 +286,7 @@ impl Filler<'_> {
                 .flat_map(|names| names.first())
                 .collect();
             bail!(
-                "holds {theirs:?} for {name} with shape {:?} where {shape:?} is wanted: it is another network than was described",
+                "has {theirs:?} for {name} with shape {:?} instead of {shape:?}: it is not the described network",
                 read.shape
             );
         }
@@ -321,13 +321,13 @@ impl ModuleMapper for Filler<'_> {
     }
 }
 
-/// ADM's network with these channels in its stages, and these in its embeddings.
+/// ADM's network with these channels in its stages and embeddings.
 fn network_of_widths(widths: &[usize], sinusoids: usize, embedding: usize) -> Result<UNetConfig> {
     let divisor = widths.iter().fold(0, |a, &b| greatest_common_divisor(a, b));
     if divisor == 0 {
         bail!("its stages have no channels");
     }
-    // The first width where it divides all of them, as a rule; else what does.
+    // The first width, if it divides all widths, as it usually does; otherwise their divisor.
     let base = match widths.first() {
         Some(&first) if widths.iter().all(|width| width % first == 0) => first,
         _ => divisor,
@@ -347,7 +347,7 @@ fn greatest_common_divisor(a: usize, b: usize) -> usize {
     }
 }
 
-/// Opens weights, with the file's name in whatever is wrong with them.
+/// Opens weights. Errors contain the file name.
 fn open(path: &Path) -> Result<Weights> {
     Weights::open(path).map_err(|e| anyhow!("{} {e}", path.display()))
 }
@@ -359,7 +359,7 @@ fn height(weights: &mut Weights, name: &str, file: &Path) -> Result<usize> {
     Ok(read.shape.first().copied().unwrap_or(0))
 }
 
-/// The most bytes of a description: the longest list that one can hold is of ten thousand numbers.
+/// The largest size of a description in bytes: its longest list has ten thousand numbers.
 const MAX_JSON_BYTES: u64 = 1 << 20;
 
 /// Reads a description.
@@ -372,7 +372,7 @@ fn json<T: DeserializeOwned>(path: &Path) -> Result<T> {
         .with_context(name)?;
     if text.len() as u64 > MAX_JSON_BYTES {
         bail!(
-            "{} is over a megabyte long, and no description of a network",
+            "{} is over a megabyte long, so it does not describe a network",
             name()
         );
     }

@@ -1,8 +1,8 @@
-//! The names of our tensors beside those of another program, part by part.
+//! Maps the names of another program's tensors to ours, part by part.
 
 use super::place::{Place, Step};
 
-/// What another program calls the tensors of a residual block.
+/// The names of the tensors of a residual block in another program.
 pub struct ResidualNames {
     pub norm_in: &'static str,
     pub conv_in: &'static str,
@@ -12,7 +12,7 @@ pub struct ResidualNames {
     pub skip: &'static str,
 }
 
-/// The places of a network, as they are listed.
+/// The sources of a network's tensors.
 #[derive(Default)]
 pub struct Places(pub Vec<Place>);
 
@@ -32,12 +32,12 @@ impl Places {
         }
     }
 
-    /// A convolution or a normalisation, which are the same everywhere.
+    /// A convolution or a normalisation, which need no change.
     pub fn same(&mut self, ours: &str, theirs: &str) {
         self.layer(ours, &[vec![theirs.to_owned()]], &[], &[]);
     }
 
-    /// A linear layer; `first` is done to its weights before they are turned.
+    /// A linear layer. `first` is applied to its weights before they are transposed.
     pub fn linear(&mut self, ours: &str, theirs: &str, first: &[Step]) {
         let weight = [first, &[Step::Transpose]].concat();
         self.layer(ours, &[vec![theirs.to_owned()]], &weight, &[]);
@@ -49,8 +49,8 @@ impl Places {
         self.layer(ours, &[vec![theirs.to_owned()]], &rows, &rows);
     }
 
-    /// A residual block. It has a skip convolution where its widths differ: a place for one that
-    /// a network lacks is never asked for.
+    /// A residual block. It has a skip convolution if its widths differ. The source of a convolution that the network
+    /// lacks is never used.
     pub fn residual(&mut self, ours: &str, theirs: &str, names: &ResidualNames) {
         for (our, their) in [
             ("norm_in", names.norm_in),
@@ -65,7 +65,7 @@ impl Places {
         self.linear(&format!("{ours}.modulation"), &modulation, &[]);
     }
 
-    /// Query, key and value in one layer of convolutions over one pixel, `legacy` heads first.
+    /// Query, key and value in one layer of 1×1 convolutions; `legacy` means that heads come first.
     pub fn joint_attention(&mut self, ours: &str, theirs: &str, legacy: Option<usize>) {
         self.same(&format!("{ours}.norm"), &format!("{theirs}.norm"));
         let order: Vec<Step> = legacy.map(Step::PartsFirst).into_iter().collect();
@@ -76,7 +76,7 @@ impl Places {
         self.linear(&format!("{ours}.output"), &output, &[Step::Flatten]);
     }
 
-    /// Query, key and value in layers of their own, with the names of today and of former years.
+    /// Query, key and value in separate layers, with their current and former names.
     pub fn separate_attention(&mut self, ours: &str, theirs: &str) {
         self.same(&format!("{ours}.norm"), &format!("{theirs}.group_norm"));
         let named = |names: [&str; 2]| names.map(|name| format!("{theirs}.{name}")).to_vec();
@@ -101,12 +101,12 @@ impl Places {
     }
 }
 
-/// The rows of another program's embedding of the class.
+/// The rows of the class embedding in another program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClassRows {
     /// There is none: the model is unconditional.
     None,
-    /// Classes alone.
+    /// Only classes.
     Conditional,
     /// Classes, of which this one is ∅.
     Null(usize),

@@ -1,40 +1,40 @@
-//! From another program's tensors to ours: which ones, and what is done to them.
+//! Converts another program's tensors to ours.
 
 use anyhow::{Context, Result, bail};
 
 use freeguide_readers::weights::{Values, Weights};
 
-/// Where one of our tensors comes from.
+/// The source of one of our tensors.
 #[derive(Debug, Clone)]
 pub struct Place {
     /// Its name in a bundle.
     pub ours: String,
-    /// What it is put together of, one below another. Of each part the names that it may have:
-    /// the first that is there is taken. Nothing at all is a tensor that is left out there.
+    /// The parts that are concatenated. Each part has one or more possible names, of which the first existing one is
+    /// used. An empty list is a tensor that the other program does not have.
     pub theirs: Vec<Vec<String>>,
-    /// What is done to it, in this order.
+    /// The changes, in order.
     pub steps: Vec<Step>,
 }
 
 /// One change of a tensor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// Dimensions of one beyond the second go: a convolution over one pixel is a linear layer.
+    /// Drops dimensions of size one after the second: a 1×1 convolution is a linear layer.
     Flatten,
-    /// Rows and columns change places: linear layers are `[in, out]` here.
+    /// Transposes: linear layers are `[in, out]` here.
     Transpose,
-    /// The first rows stay, so many.
+    /// Keeps this number of first rows.
     Rows(usize),
-    /// Rows ordered by head, part (query, key, value), channel become ordered by part, head,
-    /// channel, for so many heads.
+    /// Reorders rows from (head, part, channel) to (part, head, channel) for this number of heads, where the parts are
+    /// query, key and value.
     PartsFirst(usize),
-    /// The first and the second half of the columns change places: sines first, then cosines.
+    /// Swaps the halves of the columns, so that sines come before cosines.
     SwapColumns,
-    /// The row of this class goes to the end, where ∅ is.
+    /// Moves the row of this class to the end, where ∅ is.
     RowToEnd(usize),
-    /// A row of zeros is put at the end, where ∅ would be.
+    /// Appends a row of zeros, where ∅ would be.
     ZeroRow,
-    /// One row of so many zeros is put in the place of no tensor at all.
+    /// Makes a row of this number of zeros for a tensor that does not exist.
     Zeros(usize),
 }
 
@@ -43,7 +43,7 @@ impl Place {
     ///
     /// # Errors
     ///
-    /// Where a part of it is missing or damaged.
+    /// If a part is missing or damaged.
     pub fn read(&self, weights: &mut Weights) -> Result<Values> {
         let mut whole = Values {
             shape: vec![0],
@@ -75,7 +75,7 @@ impl Place {
         Ok(whole)
     }
 
-    /// The names that are read of those that a file has.
+    /// The names that are used, of those that a file has.
     pub fn used<'a>(&'a self, weights: &'a Weights) -> impl Iterator<Item = &'a str> {
         self.theirs.iter().filter_map(|names| {
             let found = names.iter().find(|name| weights.contains(name));
@@ -108,13 +108,13 @@ impl Step {
         match self {
             Self::Flatten => {
                 if shape.iter().skip(2).any(|&d| d != 1) {
-                    bail!("it has shape {shape:?} and not one pixel");
+                    bail!("it has shape {shape:?} instead of a single pixel");
                 }
                 shape.truncate(2);
             }
             Self::Transpose => {
                 if shape.len() != 2 {
-                    bail!("it has shape {shape:?} and not two dimensions");
+                    bail!("it has shape {shape:?} instead of two dimensions");
                 }
                 let mut turned = Vec::with_capacity(values.len());
                 for column in 0..width {
@@ -124,14 +124,14 @@ impl Step {
             }
             Self::Rows(count) => {
                 if count > height {
-                    bail!("it has {height} rows where {count} are wanted");
+                    bail!("it has {height} rows instead of {count}");
                 }
                 values.truncate(count * width);
                 shape[0] = count;
             }
             Self::PartsFirst(heads) => {
                 if heads == 0 || height % (3 * heads) != 0 {
-                    bail!("its {height} rows are not those of {heads} heads");
+                    bail!("its {height} rows cannot be divided among {heads} heads");
                 }
                 let depth = height / (3 * heads) * width;
                 let block = |part: usize, head: usize| {
@@ -152,7 +152,7 @@ impl Step {
             }
             Self::RowToEnd(row) => {
                 if row >= height {
-                    bail!("the null class is {row} where there are {height}");
+                    bail!("the null class is {row}, but there are {height} classes");
                 }
                 values[row * width..].rotate_left(width);
             }

@@ -11,7 +11,7 @@ use freeguide_readers::diffusers::Scheduler;
 /// The name of the file.
 pub const SCHEDULER_FILE: &str = "scheduler_config.json";
 
-/// What a schedule says of a model.
+/// What a schedule says about a model.
 #[derive(Debug)]
 pub struct Schedule {
     /// Its timesteps.
@@ -50,7 +50,7 @@ pub fn read(path: &Path) -> Result<Schedule> {
         scale: 1.0,
     };
     if read.rescale_betas_zero_snr {
-        // Before anything is computed that is as long as the file says.
+        // Checked before anything of the claimed length is computed.
         timesteps
             .validate()
             .with_context(|| path.display().to_string())?;
@@ -59,18 +59,18 @@ pub fn read(path: &Path) -> Result<Schedule> {
     Ok(Schedule {
         timesteps,
         target,
-        // Another range than ours is none that can be asked for here.
+        // A range other than ours cannot be represented.
         clip: read.clip_sample && read.clip_sample_range == 1.0,
     })
 }
 
-/// The schedule in which no signal is left at the last timestep (Lin et al. 2023, algorithm 1): √ᾱ
-/// shifted and scaled, so that it ends at 0 and begins where it did.
+/// Rescales a schedule to zero terminal SNR (Lin et al. 2023, algorithm 1): √ᾱ is shifted and scaled so that it ends at
+/// 0 and starts at the same value.
 fn without_last_signal(timesteps: &Timesteps) -> Timesteps {
     let roots: Vec<f64> = timesteps.levels().iter().map(|l| l.alpha()).collect();
     let (first, last) = match (roots.first(), roots.last()) {
         (Some(&first), Some(&last)) if first > last => (first, last),
-        // Nothing that could be scaled; whoever checks the schedule says why.
+        // It cannot be scaled. The check of the schedule reports why.
         _ => return timesteps.clone(),
     };
     let alpha_bars = roots

@@ -1,5 +1,5 @@
-//! The embedding of (λ, class) as operators, in 32-bit floats whatever the rest computes in: the
-//! angles of its sinusoids reach 1000.
+//! The embedding of (λ, class) as operators. It always uses 32-bit floats, because the angles of its sinusoids reach
+//! 1000.
 
 use freeguide::network::UNetConfig;
 use freeguide::timesteps::Timesteps;
@@ -64,8 +64,8 @@ impl Graph<'_> {
         self.node("Mul", &[&distance, &factor], vec![])
     }
 
-    /// The timestep of λ `[batch, 1]`, between those of the schedule's levels in proportion: the sum
-    /// over t of clamp((λ_t − λ)/(λ_t − λ_{t+1}), 0, 1).
+    /// The timestep of λ `[batch, 1]`, interpolated linearly between the schedule's levels: the sum over t of
+    /// clamp((λ_t − λ)/(λ_t − λ_{t+1}), 0, 1).
     fn timestep(&mut self, timesteps: &Timesteps, log_snr: &Value) -> Value {
         let levels: Vec<f32> = timesteps.levels().iter().map(|l| l.0 as f32).collect();
         let slopes: Vec<f32> = levels.windows(2).map(|p| 1.0 / (p[0] - p[1])).collect();
@@ -82,7 +82,7 @@ impl Graph<'_> {
         self.node("Mul", &[&sum, &scale], vec![])
     }
 
-    /// The value in another type.
+    /// Casts a value to another type.
     pub(super) fn cast(&mut self, x: &Value, to: DataType) -> Value {
         self.node("Cast", &[x], vec![integer("to", i64::from(to as i32))])
     }

@@ -1,4 +1,4 @@
-//! The file around a graph: inputs, outputs and what a program has to know to sample.
+//! The file around a graph: inputs, outputs and the metadata that a sampler needs.
 
 use freeguide::bundle::{Config, Network, WRITTEN_BY};
 use freeguide::prediction::Target;
@@ -17,10 +17,10 @@ use super::unet::unet;
 use super::{IR_VERSION, OPSET, OnnxError, Precision, Tensors};
 use crate::weights::Weights;
 
-/// Protocol buffers hold no more, and what reads them less than that plus one.
+/// The size limit of protocol buffers.
 const MAX_BYTES: usize = (1 << 31) - 1;
 
-/// What one evaluation of the graph is.
+/// The function of a graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
     /// The joint network: `z`, `log_snr`, `class` → `prediction`.
@@ -31,7 +31,7 @@ pub enum Form {
 }
 
 impl Form {
-    /// Those that a model has: guidance needs classes and ∅.
+    /// The forms of a model. Guidance needs classes and ∅.
     pub fn of(config: &Config) -> &'static [Self] {
         match config.null_class && !config.classes.is_empty() {
             true => &[Self::Denoiser, Self::GuidedStep],
@@ -90,7 +90,7 @@ impl Form {
 ///
 /// # Errors
 ///
-/// [`OnnxError`], where the graph cannot be the whole network.
+/// [`OnnxError`], if the graph cannot represent the whole network.
 pub fn write(
     config: &Config,
     weights: &Weights,
@@ -156,7 +156,7 @@ fn guided_step(graph: &mut Graph, config: &Config) -> Result<(), OnnxError> {
     Ok(())
 }
 
-/// The network, with inputs and output in 32-bit floats whatever it computes in.
+/// The network. Inputs and output are always 32-bit floats.
 fn network(
     graph: &mut Graph,
     config: &Config,

@@ -1,4 +1,4 @@
-//! Running an ONNX denoiser natively, by tract.
+//! Runs an ONNX denoiser natively, with tract.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -10,10 +10,10 @@ use freeguide::denoiser::Denoiser;
 use tract_onnx::prelude::Tensor as Values;
 use tract_onnx::prelude::*;
 
-/// A denoiser in an ONNX file, run by tract: another reader than the program that wrote it.
+/// A denoiser in an ONNX file, run by tract, which is independent of the code that wrote it.
 pub struct OnnxDenoiser {
     model: InferenceModel,
-    /// The network as tract has optimised it, by the shape of z.
+    /// The network optimised by tract, for each shape of z.
     optimised: RefCell<HashMap<[usize; 4], Arc<TypedRunnableModel>>>,
     classes: usize,
     failure: RefCell<Option<TractError>>,
@@ -30,7 +30,7 @@ impl OnnxDenoiser {
         })
     }
 
-    /// Why its answers were not numbers, if so.
+    /// Why a run failed, if one did.
     pub fn failure(&self) -> Result<()> {
         match self.failure.take() {
             Some(error) => Err(error).context("the ONNX file cannot be run"),
@@ -38,7 +38,7 @@ impl OnnxDenoiser {
         }
     }
 
-    /// The network for z of that shape; optimising takes much longer than running.
+    /// The network for this shape of z. Optimising takes much longer than running.
     fn optimised(&self, shape: [usize; 4]) -> TractResult<Arc<TypedRunnableModel>> {
         if let Some(model) = self.optimised.borrow().get(&shape) {
             return Ok(model.clone());

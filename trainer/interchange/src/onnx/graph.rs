@@ -43,8 +43,7 @@ impl<'a> Graph<'a> {
         }
     }
 
-    /// What the names of the nodes that follow begin with: the part of the network that they
-    /// belong to.
+    /// The prefix of the names of the following nodes: the part of the network that they belong to.
     pub(super) fn set_scope(&mut self, scope: &str) {
         scope.clone_into(&mut self.scope);
     }
@@ -128,7 +127,7 @@ impl<'a> Graph<'a> {
         name
     }
 
-    /// A constant of the type that is computed in.
+    /// A constant of the computation's type.
     pub(super) fn numbers(&mut self, values: &[f32], shape: &[usize]) -> Value {
         match self.computes_in() {
             DataType::Float16 => {
@@ -140,13 +139,13 @@ impl<'a> Graph<'a> {
         }
     }
 
-    /// A tensor of the network in the type that is computed in.
+    /// A tensor of the network in the computation's type.
     pub(super) fn weight(&mut self, name: &str) -> Result<Value, OnnxError> {
         let weight = self.tensors.take(name)?;
         Ok(self.stored(weight, self.precision))
     }
 
-    /// A tensor of the network in 32-bit floats also where 16 are computed in.
+    /// A tensor of the network in 32-bit floats, even if the computation has 16 bits.
     pub(super) fn precise_weight(&mut self, name: &str) -> Result<Value, OnnxError> {
         let weight = self.tensors.take(name)?;
         let precision = match self.precision {
@@ -170,7 +169,7 @@ impl<'a> Graph<'a> {
         name.clone()
     }
 
-    /// A tensor in 8 bits, if it is one that is, and the operator that makes floats of it.
+    /// A tensor in 8 bits, if it is quantised, with the operator that converts it to floats.
     fn dequantized(&mut self, weight: &Weight) {
         let Weight {
             name,
@@ -240,7 +239,7 @@ pub(super) fn float(name: &str, value: f32) -> AttributeProto {
     }
 }
 
-/// An attribute that is a word.
+/// An attribute that is a string.
 pub(super) fn text(name: &str, value: &str) -> AttributeProto {
     AttributeProto {
         name: Some(name.to_owned()),

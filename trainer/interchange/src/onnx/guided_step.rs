@@ -1,5 +1,5 @@
-//! One step of sampling as operators: both passes of the network, the guided mix, the estimate of
-//! the clean image and the step of DDIM to the next level.
+//! One guided sampling step as operators: both passes of the network, guidance, the estimate of the clean image and the
+//! DDIM step to the next level.
 
 use freeguide::prediction::Target;
 
@@ -7,7 +7,7 @@ use super::graph::{Graph, Value, integer};
 
 /// The inputs of a step besides the network's own.
 pub(super) struct Step<'a> {
-    /// λ of the level that the step leads to, `[batch]`.
+    /// λ after the step, `[batch]`.
     pub next_log_snr: &'a Value,
     /// w, `[batch]`.
     pub guidance: &'a Value,
@@ -16,7 +16,7 @@ pub(super) struct Step<'a> {
 }
 
 impl Graph<'_> {
-    /// The rows that the network sees: every image with its class, then every image with ∅.
+    /// The rows of the network: every image with its class, then every image with ∅.
     pub(super) fn guided_rows(
         &mut self,
         [z, log_snr, class]: [&Value; 3],

@@ -3,12 +3,12 @@
 use super::OnnxError;
 use super::graph::{Graph, Value, float, integer, integers, text};
 
-/// What the layers of one network have in common.
+/// Settings shared by all layers of a network.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Style {
     /// Groups of the group normalisations.
     pub groups: usize,
-    /// Added to the variance in them.
+    /// ε, which is added to the variance in them.
     pub epsilon: f32,
 }
 
@@ -34,7 +34,7 @@ impl Graph<'_> {
         Ok(self.node("Gemm", &[x, &weight, &bias], vec![]))
     }
 
-    /// A convolution; `pads` as ONNX has them: above, left, below, right.
+    /// A convolution. `pads` has ONNX's order: top, left, bottom, right.
     pub(super) fn convolution(
         &mut self,
         layer: &str,
@@ -57,7 +57,7 @@ impl Graph<'_> {
         Ok(self.node("Conv", &[x, &weight, &bias], attributes))
     }
 
-    /// A convolution that keeps the size: 3×3 with a border of zeros, or 1×1.
+    /// A convolution that keeps the size: 3×3 with zero padding, or 1×1.
     pub(super) fn same_convolution(&mut self, layer: &str, x: &Value) -> Result<Value, OnnxError> {
         let border = match self.tensors.shape(&format!("{layer}.weight"))? {
             [.., width] => (width / 2) as i64,
@@ -99,7 +99,7 @@ impl Graph<'_> {
             text("coordinate_transformation_mode", "asymmetric"),
             text("nearest_mode", "floor"),
         ];
-        // The second input, a region of interest, belongs to another mode: it stays empty.
+        // The second input, a region of interest, belongs to another mode and stays empty.
         self.node("Resize", &[x, &String::new(), &scales], attributes)
     }
 
@@ -141,13 +141,13 @@ impl Graph<'_> {
         self.node("Transpose", &[x], vec![integers("perm", order)])
     }
 
-    /// Elements from `from` to, not including, `to` of one dimension.
+    /// Slices one dimension from `from` up to, but not including, `to`.
     pub(super) fn slice(&mut self, x: &Value, axis: i64, from: usize, to: usize) -> Value {
         let [from, to, axis] = [from as i64, to as i64, axis].map(|v| self.integers(&[v]));
         self.node("Slice", &[x, &from, &to, &axis], vec![])
     }
 
-    /// x · factor, the factor being a number.
+    /// x · factor for a scalar factor.
     pub(super) fn scaled(&mut self, x: &Value, factor: f32) -> Value {
         let factor = self.numbers(&[factor], &[1]);
         self.node("Mul", &[x, &factor], vec![])

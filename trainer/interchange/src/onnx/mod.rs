@@ -26,7 +26,7 @@ pub use error::OnnxError;
 pub use graph::Precision;
 use tensors::Tensors;
 
-/// The operator set that the graphs are written in.
+/// The operator set of the graphs.
 const OPSET: i64 = 21;
 /// The version of the file format that belongs to it.
 const IR_VERSION: i64 = 10;

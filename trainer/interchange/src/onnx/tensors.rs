@@ -1,11 +1,11 @@
-//! The tensors of a network that the graph takes one after another.
+//! The tensors of a network, which the graph uses up one by one.
 
 use std::collections::BTreeMap;
 
 use super::OnnxError;
 use crate::weights::{Weight, Weights};
 
-/// The tensors of a network that no operator has taken yet.
+/// The tensors of a network that no operator has used yet.
 pub struct Tensors<'a> {
     left: BTreeMap<&'a str, &'a Weight>,
 }
@@ -17,7 +17,7 @@ impl<'a> Tensors<'a> {
         }
     }
 
-    /// Whether there is a tensor whose name begins so.
+    /// Whether there is a tensor with this prefix.
     pub(super) fn has(&self, prefix: &str) -> bool {
         self.left
             .range(prefix..)
@@ -33,14 +33,14 @@ impl<'a> Tensors<'a> {
         }
     }
 
-    /// A tensor, once.
+    /// Takes a tensor. Each can be taken once.
     pub(super) fn take(&mut self, name: &str) -> Result<&'a Weight, OnnxError> {
         self.left
             .remove(name)
             .ok_or_else(|| OnnxError::MissingTensor(name.to_owned()))
     }
 
-    /// Answers with an error where a tensor was not taken: the graph is not the whole network.
+    /// Fails if a tensor was not taken, because then the graph is not the whole network.
     pub(super) fn all_taken(&self) -> Result<(), OnnxError> {
         match self.left.first_key_value() {
             Some((tensor, _)) => Err(OnnxError::LeftOver {

@@ -1,5 +1,4 @@
-//! The U-Net as operators. What there is follows from the tensors' names, what it does from the
-//! configuration.
+//! The U-Net as operators. The names of the tensors give its parts, the configuration gives their behaviour.
 
 use freeguide::bundle::ImageShape;
 use freeguide::network::{Downsample, Modulation, UNetConfig};
@@ -8,7 +7,7 @@ use super::OnnxError;
 use super::graph::{Graph, Value, integer};
 use super::layers::Style;
 
-/// What a residual block does to the size.
+/// The resampling of a residual block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Resample {
     None,
@@ -16,14 +15,14 @@ enum Resample {
     Up,
 }
 
-/// The network under translation: its configuration and the embedding that all blocks see.
+/// The network being translated: its configuration and the embedding that all blocks use.
 struct UNet<'a> {
     config: &'a UNetConfig,
     style: Style,
     embedding: Value,
 }
 
-/// Adds the network: noisy images, λ and class ids in, the prediction out.
+/// Adds the network, from noisy images, λ and class ids to the prediction.
 pub(super) fn unet(
     graph: &mut Graph,
     config: &UNetConfig,
@@ -121,7 +120,7 @@ impl UNet<'_> {
         self.residual(graph, "middle.second", x, Resample::None)
     }
 
-    /// A convolution of stride 2, with zeros all round or to the right and below alone.
+    /// A convolution with stride 2, with zero padding on all sides or only at the right and the bottom.
     fn halving_convolution(
         &self,
         graph: &mut Graph,

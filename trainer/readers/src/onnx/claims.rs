@@ -1,31 +1,31 @@
-//! What an ONNX file claims to hold, held against what it has, before a program whose memory knows no bounds reads it.
+//! Compares what an ONNX file claims with what it contains, before a library without memory limits reads it.
 //!
-//! Read in place: nothing is allocated.
+//! The file is read in place: nothing is allocated.
 
 use anyhow::{Context, Result, bail, ensure};
 
 use super::wire::{Field, Message};
 
-/// Bytes that a file's messages may take as structs, beside twice its own. A node is some hundred bytes, and a large
-/// network has a few thousands.
+/// Bytes that the messages of a file may take as structs, in addition to twice the size of the file. A node takes some
+/// hundred bytes, and a large network has a few thousand nodes.
 pub const MAX_DECODED: usize = 64 << 20;
 
-/// The most dimensions of a tensor.
+/// The largest number of dimensions of a tensor.
 const MAX_RANK: usize = 8;
 
-/// What a message of each kind takes as a struct, at the most, three times: a list that doubles as it grows is there
-/// twice.
+/// Three times the largest size of each kind of message as a struct, because a list that doubles as it grows exists
+/// twice while it moves.
 mod taken {
     pub const NODE: usize = 1 << 10;
     pub const ATTRIBUTE: usize = 3 << 10;
     pub const TENSOR: usize = 2 << 10;
     pub const VALUE: usize = 1 << 10;
     pub const OTHER: usize = 256;
-    /// A number of up to eight bytes that takes one in the file, and its copies.
+    /// A number that takes one byte in the file and up to eight in memory, with its copies.
     pub const NUMBER: usize = 32;
 }
 
-/// Numbers of the fields of ONNX's messages, as in onnx.proto.
+/// The field numbers of ONNX's messages, as in onnx.proto.
 mod field {
     pub mod model {
         pub const GRAPH: u64 = 7;
@@ -70,12 +70,12 @@ mod field {
     }
 }
 
-/// Checks that every tensor's bytes are there, that no other file is needed, that there is no graph within a graph, and
-/// that what the file holds does not take more than twice its size and [`MAX_DECODED`] once it is decoded.
+/// Checks that the bytes of every tensor are present, that no other file is needed, that there are no subgraphs, and
+/// that the decoded file takes at most twice its size plus [`MAX_DECODED`].
 ///
 /// # Errors
 ///
-/// A sentence on the first thing that is not so.
+/// A sentence about the first violation.
 pub fn check(bytes: &[u8]) -> Result<()> {
     let mut tally = Tally(2 * bytes.len() + MAX_DECODED);
     let model = whole(Message(bytes))?;
@@ -83,17 +83,17 @@ pub fn check(bytes: &[u8]) -> Result<()> {
         model.messages(field::model::GRAPH).next().is_some(),
         "it is not an ONNX file: it has no graph"
     );
-    // It stands last in most files, and a file that ends before it may be one that was cut off there.
+    // It comes last in most files, so a file without it may have been cut off.
     ensure!(
         model.messages(field::model::OPERATOR_SETS).next().is_some(),
-        "it has no opset_import, which says what its operators mean: save it again with one, or fetch it again where it was cut off"
+        "it has no opset_import, which defines its operators: save it again with one, or download it again if it was cut off"
     );
     for (number, field) in model.flatten() {
         tally.takes(taken::OTHER)?;
         match (number, field) {
             (field::model::GRAPH, Field::Bytes(graph)) => check_graph(Message(graph), &mut tally)?,
             (field::model::FUNCTIONS | field::model::TRAINING, _) => {
-                bail!("it defines functions or training of its own, which are not read")
+                bail!("it defines its own functions or training, which are not supported")
             }
             _ => {}
         }
@@ -101,7 +101,7 @@ pub fn check(bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Room that is left.
+/// The memory that is left.
 struct Tally(usize);
 
 impl Tally {
@@ -138,7 +138,7 @@ fn check_graph(graph: Message, tally: &mut Tally) -> Result<()> {
     Ok(())
 }
 
-/// Counts the fields of a message and of those within it, to a depth below which nothing is decoded.
+/// Counts the fields of a message and of nested messages, down to the depth that is decoded.
 fn check_parts(message: Message, depth: usize, tally: &mut Tally) -> Result<()> {
     for (_, field) in message.flatten() {
         tally.takes(taken::OTHER)?;
@@ -162,7 +162,7 @@ fn check_node(node: Message, tally: &mut Tally) -> Result<()> {
     Ok(())
 }
 
-const SPARSE: &str = "it has sparse tensors, which are not read";
+const SPARSE: &str = "it has sparse tensors, which are not supported";
 
 fn check_attribute(attribute: Message, tally: &mut Tally) -> Result<()> {
     use field::attribute as of;
@@ -170,7 +170,7 @@ fn check_attribute(attribute: Message, tally: &mut Tally) -> Result<()> {
     let tensors = attribute.every(of::TENSOR).count();
     ensure!(
         tensors <= 1,
-        "one of its attributes has two tensors for one"
+        "one of its attributes has two tensors instead of one"
     );
     for (number, field) in whole(attribute)?.flatten() {
         match (number, field) {
@@ -178,9 +178,7 @@ fn check_attribute(attribute: Message, tally: &mut Tally) -> Result<()> {
                 check_tensor(Message(tensor), tally)?;
             }
             (of::GRAPH | of::GRAPHS, _) => {
-                bail!(
-                    "it has a graph within its graph (If, Loop or Scan), which a classifier needs not"
-                )
+                bail!("it has a subgraph (If, Loop or Scan), which a classifier does not need")
             }
             (of::SPARSE_TENSOR | of::SPARSE_TENSORS, _) => bail!(SPARSE),
             (of::INTS | of::FLOATS, field) => tally.takes(numbers(field) * taken::NUMBER)?,
@@ -190,7 +188,7 @@ fn check_attribute(attribute: Message, tally: &mut Tally) -> Result<()> {
     Ok(())
 }
 
-/// The most numbers that a field can hold one after another.
+/// The largest number of values in a packed field.
 fn numbers(field: Field) -> usize {
     match field {
         // The last byte of an integer is below 128.
@@ -210,11 +208,11 @@ fn check_tensor(tensor: Message, tally: &mut Tally) -> Result<()> {
     for (number, field) in tensor.flatten() {
         match (number, field) {
             (of::LOCATION, Field::Number(1)) | (of::EXTERNAL, _) => bail!(
-                "{} lies in another file, which is not read: save the model as one file",
+                "{} is stored in another file, which is not supported: save the model as one file",
                 name()
             ),
-            (of::SEGMENT, _) => bail!("{} comes in segments, which are not read", name()),
-            // Four or eight bytes each, and copied.
+            (of::SEGMENT, _) => bail!("{} is stored in segments, which is not supported", name()),
+            // Four or eight bytes per value, plus a copy.
             (of::FLOATS | of::DOUBLES, Field::Bytes(packed)) => tally.takes(2 * packed.len())?,
             (of::INT32S | of::INT64S | of::UINT64S | of::DIMS, field) => {
                 tally.takes(numbers(field) * taken::NUMBER)?;
@@ -226,18 +224,18 @@ fn check_tensor(tensor: Message, tally: &mut Tally) -> Result<()> {
     let volume = volume(tensor).with_context(|| format!("{} has impossible dimensions", name()))?;
     let kind = tensor.number(of::TYPE).unwrap_or(0);
     let width = width(kind)
-        .with_context(|| format!("{} is of the type {kind}, which is not read", name()))?;
+        .with_context(|| format!("{} has type {kind}, which is not supported", name()))?;
     let raw = tensor.bytes(of::RAW).last().map_or(0, <[u8]>::len);
     let claimed = volume.checked_mul(width);
     ensure!(
         raw == 0 || claimed == Some(raw),
-        "{} has {raw} bytes where its dimensions say {volume} times {width}",
+        "{} has {raw} bytes, but its dimensions require {volume} times {width}",
         name()
     );
     Ok(())
 }
 
-/// The number of values, from dimensions that stand one by one or packed.
+/// The number of values, from dimensions in packed or unpacked form.
 fn volume(tensor: Message) -> Option<usize> {
     let mut volume: usize = 1;
     let mut rank = 0;
@@ -260,7 +258,7 @@ fn volume(tensor: Message) -> Option<usize> {
     Some(volume)
 }
 
-/// Bytes of a value of a TensorProto.DataType: numbers of 8 to 64 bits.
+/// The bytes of a value of a TensorProto.DataType, for numbers of 8 to 64 bits.
 fn width(kind: u64) -> Option<usize> {
     match kind {
         2 | 3 | 9 => Some(1),

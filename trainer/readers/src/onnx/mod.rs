@@ -1,4 +1,4 @@
-//! ONNX files, read in place: nothing is allocated that grows with what a file claims.
+//! Reads ONNX files in place: no allocation grows with what a file claims.
 
 pub mod claims;
 mod signature;

@@ -1,12 +1,12 @@
-//! The signature of a denoiser in an ONNX file of one's own, and what its metadata say.
+//! The signature and the metadata of a denoiser in a user's ONNX file.
 //!
-//! Read in place and without an allocation that grows with the file, since the file may be anyone's.
+//! The file is untrusted, so it is read in place and without an allocation that grows with it.
 
 use anyhow::{Context, Result, bail, ensure};
 
 use super::wire::Message;
 
-/// Inputs and their ranks and types, in order.
+/// The inputs with their ranks and types, in order.
 const INPUTS: [(&str, usize, u64); 3] =
     [("z", 4, FLOAT), ("log_snr", 1, FLOAT), ("class", 1, INT64)];
 
@@ -14,10 +14,10 @@ const INPUTS: [(&str, usize, u64); 3] =
 const FLOAT: u64 = 1;
 const INT64: u64 = 7;
 
-/// The most inputs and constants of a file. Older files name their constants as inputs, too.
+/// The largest number of inputs and constants of a file. Older files list their constants as inputs too.
 const MAX_NAMES: usize = 4096;
 
-/// Numbers of the fields that are read of ONNX's messages, as in onnx.proto.
+/// The field numbers of ONNX's messages that are read, as in onnx.proto.
 mod field {
     pub mod model {
         pub const GRAPH: u64 = 7;
@@ -46,7 +46,7 @@ mod field {
     pub const DIMENSION_VALUE: u64 = 1;
 }
 
-/// What a bundle has to know of the network.
+/// What a bundle must know about the network.
 #[derive(Debug)]
 pub struct Signature<'a> {
     /// Channels of the image.
@@ -62,7 +62,7 @@ impl<'a> Signature<'a> {
     ///
     /// # Errors
     ///
-    /// What is not as it should be.
+    /// If the signature is not as expected.
     pub fn read(bytes: &'a [u8]) -> Result<Self> {
         let model = Message(bytes);
         model.check().context("it is not an ONNX file")?;
@@ -74,25 +74,25 @@ impl<'a> Signature<'a> {
         for graph in graphs() {
             graph.check().context("it is not an ONNX file")?;
         }
-        // Several graphs in one field are one.
+        // Several graphs in one field are merged.
         let all = |number| graphs().flat_map(move |graph| graph.messages(number));
         let inputs = inputs(
             || all(field::graph::INPUT),
             || all(field::graph::INITIALIZER),
         )?;
-        // As many of them, and as much of each, as one wants to read in an error.
+        // Limited to what is readable in an error.
         let shown = |input: &Message| input.text(field::value::NAME).chars().take(40).collect();
         let names: Vec<String> = inputs.iter().take(8).map(shown).collect();
         let wanted = INPUTS.map(|(name, _, _)| name);
         ensure!(
             names == wanted,
-            "its inputs are {names:?}, and a denoiser's are {wanted:?} in this order"
+            "its inputs are {names:?}, but those of a denoiser are {wanted:?} in this order"
         );
         for (&input, (name, rank, kind)) in inputs.iter().zip(INPUTS) {
             let (dims, found) = (shape(input), element(input));
             ensure!(
                 dims.len() == rank && found == Some(kind),
-                "its input {name} has {} dimensions and the type {}, and should have {rank} and the type {}",
+                "its input {name} has {} dimensions and type {}, but must have {rank} and type {}",
                 dims.len(),
                 kind_name(found),
                 kind_name(Some(kind))
@@ -101,7 +101,7 @@ impl<'a> Signature<'a> {
         let outputs = all(field::graph::OUTPUT).count();
         ensure!(
             outputs == 1,
-            "it has {outputs} outputs, and a denoiser's one is its prediction"
+            "it has {outputs} outputs, but a denoiser has one, its prediction"
         );
         let dims = shape(inputs[0]);
         match dims[..] {
@@ -113,12 +113,12 @@ impl<'a> Signature<'a> {
                 })
             }
             _ => bail!(
-                "z has the dimensions {dims:?}, and should have [batch, 1 or 3, size, size] with a size that is fixed"
+                "z has the dimensions {dims:?}, but must have [batch, 1 or 3, size, size] with a fixed size"
             ),
         }
     }
 
-    /// A metadata entry that must be there.
+    /// A required metadata entry.
     ///
     /// # Errors
     ///
@@ -137,7 +137,7 @@ impl<'a> Signature<'a> {
     }
 }
 
-/// The inputs that no constant of the file gives a value to.
+/// The inputs that are not constants of the file.
 fn inputs<'a, I: Iterator<Item = Message<'a>>, C: Iterator<Item = Message<'a>>>(
     inputs: impl Fn() -> I,
     constants: impl Fn() -> C,
@@ -145,7 +145,7 @@ fn inputs<'a, I: Iterator<Item = Message<'a>>, C: Iterator<Item = Message<'a>>>(
     let (given, known) = (inputs().count(), constants().count());
     ensure!(
         given <= MAX_NAMES && known <= MAX_NAMES,
-        "it has {given} inputs and {known} constants, and at most {MAX_NAMES} of each are taken"
+        "it has {given} inputs and {known} constants, but at most {MAX_NAMES} of each are allowed"
     );
     let mut names = Vec::with_capacity(known);
     names.extend(constants().map(|constant| constant.text(field::TENSOR_NAME)));
@@ -171,7 +171,7 @@ fn element(value: Message) -> Option<u64> {
     tensor(value)?.number(field::tensor_type::ELEMENT)
 }
 
-/// Dimensions, those that are not fixed being none, and no more of them than are of interest.
+/// The dimensions, limited to the relevant ones. A dimension that is not fixed is `None`.
 fn shape(value: Message) -> Vec<Option<usize>> {
     let shape = tensor(value).and_then(|t| t.messages(field::tensor_type::SHAPE).last());
     let dims = shape
@@ -183,7 +183,7 @@ fn shape(value: Message) -> Vec<Option<usize>> {
     dims.map(fixed).take(8).collect()
 }
 
-/// What ONNX calls a type of numbers.
+/// The name of a data type in ONNX.
 fn kind_name(kind: Option<u64>) -> String {
     match kind {
         Some(FLOAT) => "FLOAT".to_owned(),

@@ -1,30 +1,30 @@
-//! The wire format of protocol buffers, read in place: nothing is allocated, however many messages
-//! a file claims to hold. (A message of a few bytes takes hundreds as a struct.)
+//! The wire format of protocol buffers, read in place. Nothing is allocated, however many messages a file claims to
+//! contain. (A message of a few bytes takes hundreds of bytes as a struct.)
 
 use thiserror::Error;
 
-/// The bytes are no message.
+/// The bytes are not a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("it is cut off or no protocol buffer")]
+#[error("it is cut off or not a protocol buffer")]
 pub struct NoMessage;
 
-/// What a field holds.
+/// The value of a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Field<'a> {
     /// An integer.
     Number(u64),
-    /// A string, a message or numbers one after another.
+    /// A string, a message or packed numbers.
     Bytes(&'a [u8]),
     /// Four or eight bytes, which no field that is read here has.
     Fixed,
 }
 
-/// The fields of a message, with their numbers, in the order in which they stand.
+/// The fields of a message with their numbers, in order.
 #[derive(Debug, Clone, Copy)]
 pub struct Message<'a>(pub &'a [u8]);
 
 impl<'a> Message<'a> {
-    /// Field `number`, every time that it stands there.
+    /// All occurrences of field `number`.
     pub fn every(self, number: u64) -> impl Iterator<Item = Field<'a>> {
         self.filter_map(move |field| match field {
             Ok((found, field)) if found == number => Some(field),
@@ -45,13 +45,13 @@ impl<'a> Message<'a> {
         self.bytes(number).map(Message)
     }
 
-    /// The string in field `number`, the last one counting; empty where there is none.
+    /// The last string in field `number`; empty if there is none.
     pub fn text(self, number: u64) -> &'a str {
         let bytes = self.bytes(number).last().unwrap_or_default();
         std::str::from_utf8(bytes).unwrap_or_default()
     }
 
-    /// The integer in field `number`, the last one counting.
+    /// The last integer in field `number`.
     pub fn number(self, number: u64) -> Option<u64> {
         let numbers = self.every(number).filter_map(|field| match field {
             Field::Number(number) => Some(number),
@@ -60,17 +60,16 @@ impl<'a> Message<'a> {
         numbers.last()
     }
 
-    /// Whether its fields fill it exactly.
+    /// Checks that its fields fill it exactly.
     ///
     /// # Errors
     ///
-    /// [`NoMessage`] where they do not.
+    /// [`NoMessage`], if they do not.
     pub fn check(mut self) -> Result<(), NoMessage> {
         self.try_for_each(|field| field.map(|_| ()))
     }
 
-    /// Its bytes as integers one after another, as a packed field has them; the last of them is [`NoMessage`] where it
-    /// is cut off.
+    /// Its bytes as integers, as in a packed field. The last one is [`NoMessage`] if it is cut off.
     pub fn varints(mut self) -> impl Iterator<Item = Result<u64, NoMessage>> {
         std::iter::from_fn(move || {
             if self.0.is_empty() {

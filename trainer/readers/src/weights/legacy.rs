@@ -1,6 +1,6 @@
-//! Checkpoints of `torch.save` before PyTorch 1.6: five pickles one after another (a magic number, a
-//! version, the machine, what was saved, the names of its storages), then each storage's count and
-//! numbers in the order of their names.
+//! Checkpoints of `torch.save` before PyTorch 1.6: five pickles in sequence (a magic number, a version, the machine,
+//! the saved object, the names of its storages), then the length and the values of each storage in the order of the
+//! names.
 
 use std::collections::HashMap;
 use std::io::{BufReader, Read, Seek, SeekFrom};
@@ -16,7 +16,7 @@ fn bad<T>(reason: impl Into<String>) -> Result<T, WeightsError> {
     Err(WeightsError::Torch(reason.into()))
 }
 
-/// Reads the pickles and finds where the numbers of every tensor are.
+/// Reads the pickles and locates the values of every tensor.
 pub(super) fn entries<R: Read + Seek>(
     reader: &mut R,
     length: u64,
@@ -40,19 +40,19 @@ pub(super) fn entries<R: Read + Seek>(
     let mut at = input.read;
     drop(input);
 
-    // The names stand in a list, so that each is read once and in order.
+    // The names are in a list, so each is read once and in order.
     let storages: HashMap<&str, &Storage> = pickle.storages().collect();
     let mut starts = HashMap::new();
     for key in keys.texts() {
         let Some(storage) = storages.get(key) else {
-            return bad(format!("nothing is made of its storage {key}"));
+            return bad(format!("its storage {key} is not used"));
         };
         let mut count = [0; 8];
         reader.seek(SeekFrom::Start(at))?;
         reader.read_exact(&mut count)?;
         if u64::from_le_bytes(count) != storage.count {
             return bad(format!(
-                "its storage {key} has another length than its tensors"
+                "the length of its storage {key} differs from that of its tensors"
             ));
         }
         starts.insert(key, at + 8);
@@ -60,16 +60,16 @@ pub(super) fn entries<R: Read + Seek>(
         let end = bytes.and_then(|bytes| bytes.checked_add(at + 8));
         at = match end {
             Some(end) if end <= length => end,
-            _ => return bad(format!("the numbers of its storage {key} were cut off")),
+            _ => return bad(format!("the values of its storage {key} were cut off")),
         };
     }
     collect(&pickle, top, length, &mut |key, _| match starts.get(key) {
         Some(&start) => Ok(start),
-        None => bad(format!("the numbers of its storage {key} are missing")),
+        None => bad(format!("the values of its storage {key} are missing")),
     })
 }
 
-/// Counts what is read through it.
+/// A reader that counts the bytes.
 struct Counted<R> {
     input: R,
     read: u64,

@@ -1,13 +1,13 @@
-//! Weights in other programs' files: safetensors, and what PyTorch's `torch.save` writes.
+//! Reads weights from files of other programs: safetensors, and files of PyTorch's `torch.save`.
 //!
-//! A file is opened by reading what it says of its tensors; their values are read one tensor at a
-//! time, when they are asked for. Nothing that a file claims is believed beyond its own length:
-//! opening one never takes more memory than twice its size, and some fixed number of kilobytes.
+//! Opening a file reads the descriptions of its tensors. Values are read one tensor at a time, when they are requested.
+//! No claim of a file is trusted beyond its own length: opening it takes at most twice its size plus a fixed number of
+//! kilobytes.
 //!
-//! Pickles are data here. The reader knows the few instructions and names that rebuild tensors, and
-//! refuses every other by name: nothing of a file is ever run.
+//! Pickles are treated as data. The reader knows the few instructions and names that rebuild tensors, and refuses every
+//! other by name. Nothing in a file is ever executed.
 
-// The library's: the reader is fuzzed without the library, which takes long to compile.
+// Shared with the library. The reader is fuzzed without the library, which takes long to compile.
 #[path = "../../../../src/bundle/json_extent.rs"]
 mod json_extent;
 mod legacy;
@@ -25,44 +25,44 @@ use half::{bf16, f16};
 pub(crate) use json_extent::check_extent;
 use thiserror::Error;
 
-/// Why weights cannot be read. Each is the end of a sentence that begins with the file's name.
+/// Why weights cannot be read. Each message continues a sentence that starts with the file name.
 #[derive(Debug, Error)]
 pub enum WeightsError {
-    /// The system's reader failed.
+    /// Reading the file failed.
     #[error("cannot be read: {0}")]
     Io(io::Error),
     /// It ends before it should.
-    #[error("ends before its parts do: it was cut off")]
+    #[error("is shorter than its parts: it was cut off")]
     CutOff,
-    /// No format that is known.
+    /// The format is unknown.
     #[error("is neither a safetensors file nor a PyTorch checkpoint")]
     Unknown,
-    /// A stand-in for the file, as Git leaves it where Git LFS is not installed.
+    /// A pointer to the file, which Git leaves if Git LFS is not installed.
     #[error("is a Git LFS pointer and not the file itself: fetch it with `git lfs pull`")]
     Pointer,
-    /// A safetensors file that is none.
+    /// An invalid safetensors file.
     #[error("is not a valid safetensors file: {0}")]
     Safetensors(String),
-    /// A checkpoint of PyTorch's that is none, or is damaged.
+    /// An invalid or damaged PyTorch checkpoint.
     #[error("is not a valid PyTorch checkpoint: {0}")]
     Torch(String),
-    /// Its pickle would have to be run.
+    /// Its pickle would have to be executed.
     #[error(
-        "would run code: its pickle asks for {0}, which weights have no need of. Save the weights alone, with torch.save(model.state_dict(), FILE) or as safetensors"
+        "would run code: its pickle asks for {0}, which weights do not need. Save only the weights, with torch.save(model.state_dict(), FILE) or as safetensors"
     )]
     Code(String),
-    /// More things in so small a file than weights are.
-    #[error("describes more than its {0} bytes can hold: it is no checkpoint")]
+    /// The file describes too much for its size.
+    #[error("describes more than its {0} bytes can hold: it is not a checkpoint")]
     Overfull(u64),
-    /// A tensor that is not there.
+    /// A tensor is missing.
     #[error("has no tensor {0}")]
     Missing(String),
-    /// A tensor in a form that is not read.
-    #[error("holds the tensor {name} {problem}")]
+    /// A tensor in an unsupported form.
+    #[error("has the tensor {name} {problem}")]
     Tensor {
         /// Its name.
         name: String,
-        /// What is the matter with it.
+        /// What is wrong with it.
         problem: String,
     },
 }
@@ -76,7 +76,7 @@ impl From<io::Error> for WeightsError {
     }
 }
 
-/// What a tensor's values are stored as.
+/// The data type of a tensor's values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DType {
     /// 64-bit floats.
@@ -87,7 +87,7 @@ pub enum DType {
     F16,
     /// 16-bit floats with 8 bits of exponent.
     BF16,
-    /// Integers or truth values of so many bytes, which are never weights.
+    /// Integers or booleans with this number of bytes, which are never weights.
     Other(u8),
 }
 
@@ -102,7 +102,7 @@ impl DType {
     }
 }
 
-/// The most dimensions of a tensor.
+/// The largest number of dimensions of a tensor.
 const MAX_RANK: usize = 6;
 
 /// The shape of a tensor.
@@ -133,20 +133,20 @@ impl Shape {
     }
 }
 
-/// Where a tensor's values are.
+/// The location of a tensor's values.
 #[derive(Debug, Clone)]
 struct Entry {
     shape: Shape,
     dtype: DType,
-    /// The first byte, in the file.
+    /// The position of the first byte in the file.
     at: u64,
-    /// Whether its values follow one another in the order of its dimensions.
+    /// Whether its values are contiguous in the order of its dimensions.
     contiguous: bool,
 }
 
 type Entries = BTreeMap<Box<str>, Entry>;
 
-/// How much a file of `bytes` bytes may describe, in things of some dozens of bytes each.
+/// The number of items, of some dozen bytes each, that a file of `bytes` bytes may describe.
 fn budget(bytes: u64) -> usize {
     usize::try_from(bytes / 64)
         .unwrap_or(usize::MAX)
@@ -158,11 +158,11 @@ fn budget(bytes: u64) -> usize {
 pub struct Values {
     /// Its shape.
     pub shape: Vec<usize>,
-    /// Its values, the last dimension changing fastest.
+    /// Its values; the last dimension changes fastest.
     pub values: Vec<f32>,
 }
 
-/// The tensors of a file, or of several that belong together.
+/// The tensors of one file, or of several that belong together.
 #[derive(Debug)]
 pub struct Weights<R = BufReader<File>> {
     files: Vec<Opened<R>>,
@@ -174,25 +174,25 @@ struct Opened<R> {
     reader: R,
     length: u64,
     entries: Entries,
-    /// Bytes of tensors that can still be asked for.
+    /// The number of bytes of tensors that may still be requested.
     left: u64,
-    /// Whether there is a header that may have texts in it.
+    /// Whether there is a header that may contain strings.
     safetensors: bool,
 }
 
 impl Weights {
-    /// Opens a file, whatever its name ends in.
+    /// Opens a file, whatever its extension.
     ///
     /// # Errors
     ///
-    /// [`WeightsError`], where it is damaged or no weights at all.
+    /// [`WeightsError`], if the file is damaged or does not contain weights.
     pub fn open(path: &Path) -> Result<Self, WeightsError> {
         Self::read(BufReader::new(File::open(path)?))
     }
 }
 
 impl<R: Read + Seek> Weights<R> {
-    /// As [`open`](Weights::open), from anything that can be read.
+    /// Like [`open`](Weights::open), from any reader.
     pub fn read(mut reader: R) -> Result<Self, WeightsError> {
         let length = reader.seek(SeekFrom::End(0))?;
         reader.rewind()?;
@@ -223,11 +223,11 @@ impl<R: Read + Seek> Weights<R> {
         })
     }
 
-    /// What a safetensors file says of itself under `key`.
+    /// The metadata of a safetensors file under `key`.
     ///
     /// # Errors
     ///
-    /// [`WeightsError`], where it cannot be read any more or says something that is no text.
+    /// [`WeightsError`], if the file cannot be read any more or the metadata is not a string.
     pub fn text(&mut self, key: &str) -> Result<Option<String>, WeightsError> {
         for file in self.files.iter_mut().filter(|file| file.safetensors) {
             if let Some(text) = safetensors::text(&mut file.reader, file.length, key)? {
@@ -243,7 +243,7 @@ impl<R: Read + Seek> Weights<R> {
         names.map(|name| &**name)
     }
 
-    /// Whether there is a tensor of that name.
+    /// Whether there is a tensor with this name.
     pub fn contains(&self, name: &str) -> bool {
         self.entry(name).is_some()
     }
@@ -252,35 +252,35 @@ impl<R: Read + Seek> Weights<R> {
         self.files.iter().find_map(|file| file.entries.get(name))
     }
 
-    /// The shape of a tensor, if there is one of that name.
+    /// The shape of a tensor, if there is one with this name.
     pub fn dims(&self, name: &str) -> Option<Vec<usize>> {
         let dims = self.entry(name)?.shape.dims();
         Some(dims.iter().map(|&d| d as usize).collect())
     }
 
-    /// These tensors and those of further files.
+    /// Combines these tensors with those of another file.
     ///
     /// # Errors
     ///
-    /// [`WeightsError::Tensor`], where one is in both.
+    /// [`WeightsError::Tensor`], if a tensor is in both.
     pub fn join(mut self, further: Self) -> Result<Self, WeightsError> {
         if let Some(name) = further.names().find(|name| self.contains(name)) {
             return Err(WeightsError::Tensor {
                 name: name.to_owned(),
-                problem: "that another file holds too".to_owned(),
+                problem: "that another file also has".to_owned(),
             });
         }
         self.files.extend(further.files);
         Ok(self)
     }
 
-    /// The values of a tensor. All that are asked for may take what the file has: in a small one, many large tensors
-    /// could be the same bytes.
+    /// The values of a tensor. All requests together may take at most the size of the file, because in a small file
+    /// many large tensors could share the same bytes.
     ///
     /// # Errors
     ///
-    /// [`WeightsError`], where there is no such tensor, or it holds no floating-point numbers, or
-    /// one that is not finite, or those that were read before it had all the file's bytes.
+    /// [`WeightsError`], if there is no such tensor, if its values are not floating-point numbers or not finite, or if
+    /// the tensors read before used up the file's bytes.
     pub fn values(&mut self, name: &str) -> Result<Values, WeightsError> {
         let mut files = self.files.iter_mut();
         let found = files.find_map(|file| {
@@ -299,12 +299,12 @@ impl<R: Read + Seek> Weights<R> {
             ));
         }
         if matches!(entry.dtype, DType::Other(_)) {
-            return Err(problem("of integers where weights are wanted"));
+            return Err(problem("of integers, which cannot be weights"));
         }
-        // Both fit: the entry was checked against the file's length.
+        // In range: the entry was checked against the file's length.
         let bytes = entry.shape.bytes(entry.dtype).unwrap_or(0);
         let left = file.left.checked_sub(bytes);
-        file.left = left.ok_or_else(|| problem("in bytes that others have, too"))?;
+        file.left = left.ok_or_else(|| problem("in bytes that other tensors also use"))?;
         let count = (bytes / entry.dtype.bytes()) as usize;
         let mut values = Vec::with_capacity(count);
         reader.seek(SeekFrom::Start(entry.at))?;

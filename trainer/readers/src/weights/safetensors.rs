@@ -1,4 +1,4 @@
-//! The header of a safetensors file: eight bytes of length, then JSON.
+//! The header of a safetensors file: its length in eight bytes, then JSON.
 
 use std::fmt;
 use std::io::{Read, Seek};
@@ -12,7 +12,7 @@ fn bad<T>(reason: impl Into<String>) -> Result<T, WeightsError> {
     Err(WeightsError::Safetensors(reason.into()))
 }
 
-/// What an entry takes beside its name.
+/// The memory of an entry, without its name.
 const ENTRY_BYTES: u64 = 208;
 
 /// Reads the header and checks it against the file's length.
@@ -24,7 +24,7 @@ pub(super) fn entries<R: Read + Seek>(
     let header = Header {
         data: 8 + json.len() as u64,
         room: length - 8 - json.len() as u64,
-        // Where the header is the file, a text in it takes what the entries leave.
+        // If the header is the whole file, a string in it may take what the entries leave.
         budget: length / 2 + (128 << 10),
     };
     let entries = parse(header, &json)?;
@@ -41,7 +41,7 @@ pub(super) fn entries<R: Read + Seek>(
     }
 }
 
-/// The text that stands under `key` in the header's `__metadata__`.
+/// The string under `key` in the header's `__metadata__`.
 pub(super) fn text<R: Read + Seek>(
     reader: &mut R,
     length: u64,
@@ -59,7 +59,7 @@ fn header<R: Read + Seek>(reader: &mut R, length: u64) -> Result<Vec<u8>, Weight
     let header = u64::from_le_bytes(bytes);
     if header > length.saturating_sub(8) {
         return bad(format!(
-            "its header claims {header} bytes where the file has {length}: it was cut off"
+            "its header claims {header} bytes, but the file has {length}: it was cut off"
         ));
     }
     let mut json = vec![0; header as usize];
@@ -76,7 +76,7 @@ fn parse<'de, S: DeserializeSeed<'de>>(seed: S, json: &'de [u8]) -> Result<S::Va
     value.or_else(|e| bad(e.to_string()))
 }
 
-/// Reads a text in objects within each other, by its keys; the rest is passed over.
+/// Reads a string in nested objects by its keys, and skips the rest.
 struct Under<'a>(&'a [&'a str]);
 
 impl<'de> DeserializeSeed<'de> for Under<'_> {
@@ -109,13 +109,13 @@ impl<'de> Visitor<'de> for Under<'_> {
     }
 }
 
-/// Reads the entries, each of which is checked as soon as it is read.
+/// Reads the entries. Each is checked as soon as it is read.
 struct Header {
-    /// Where the tensors begin.
+    /// The position of the tensors.
     data: u64,
-    /// How many bytes they have.
+    /// The number of their bytes.
     room: u64,
-    /// How many bytes they and their names may take in memory.
+    /// The number of bytes that the entries and their names may take in memory.
     budget: u64,
 }
 
@@ -151,7 +151,7 @@ impl<'de> Visitor<'de> for Header {
                 .is_some_and(|bytes| start.checked_add(bytes) == Some(end) && end <= self.room);
             if !fits {
                 return Err(A::Error::custom(format_args!(
-                    "the bytes {start} to {end} of {name} fit neither its shape nor the file, which may have been cut off"
+                    "the bytes {start} to {end} of {name} do not match its shape or the file, which may have been cut off"
                 )));
             }
             let left = self.budget.checked_sub(ENTRY_BYTES + name.len() as u64);
@@ -164,7 +164,7 @@ impl<'de> Visitor<'de> for Header {
                 contiguous: true,
             };
             if let Some(name) = entries.insert(name.into(), entry).map(|_| "a tensor") {
-                return Err(A::Error::custom(format_args!("{name} stands twice")));
+                return Err(A::Error::custom(format_args!("{name} occurs twice")));
             }
         }
         Ok(entries)
@@ -193,7 +193,7 @@ impl<'de> Deserialize<'de> for Type {
             "I16" | "U16" => DType::Other(2),
             "I32" | "U32" => DType::Other(4),
             "I64" | "U64" => DType::Other(8),
-            _ => return Err(D::Error::custom("a tensor has a type that is not known")),
+            _ => return Err(D::Error::custom("a tensor has an unknown type")),
         }))
     }
 }

@@ -1,5 +1,5 @@
-//! Checkpoints of `torch.save` since PyTorch 1.6: an archive that holds a pickle, `data.pkl`, and
-//! the numbers of each storage in a file of its own.
+//! Checkpoints of `torch.save` since PyTorch 1.6: an archive with a pickle, `data.pkl`, and one file per storage with
+//! its values.
 
 use std::collections::HashMap;
 use std::io::{BufReader, Read, Seek, SeekFrom};
@@ -12,10 +12,10 @@ fn bad<T>(reason: impl Into<String>) -> Result<T, WeightsError> {
     Err(WeightsError::Torch(reason.into()))
 }
 
-/// The most bytes that a pickle and what is small beside it are read with at a time.
+/// The largest number of bytes of a pickle or a small member that are read at a time.
 const BUFFER: usize = 8192;
 
-/// Reads the pickle and finds where the numbers of every tensor are.
+/// Reads the pickle and locates the values of every tensor.
 pub(super) fn entries<R: Read + Seek>(
     reader: &mut R,
     length: u64,
@@ -33,7 +33,7 @@ pub(super) fn entries<R: Read + Seek>(
             .take(order.bytes.min(16))
             .read_to_string(&mut text)?;
         if text.trim() != "little" {
-            return bad("its numbers are big-endian");
+            return bad("its values are big-endian");
         }
     }
     let Some(pickled) = archive.find(folder, "data.pkl") else {
@@ -46,18 +46,17 @@ pub(super) fn entries<R: Read + Seek>(
     let top = pickle.load(&mut input)?;
     collect(&pickle, top, length, &mut |key, bytes| {
         let Some(member) = archive.find(folder, &format!("data/{key}")) else {
-            return bad(format!("the numbers of its storage {key} are missing"));
+            return bad(format!("the values of its storage {key} are missing"));
         };
         if member.bytes < bytes {
-            return bad(format!("the numbers of its storage {key} were cut off"));
+            return bad(format!("the values of its storage {key} were cut off"));
         }
         archive.start(reader, member)
     })
 }
 
-/// The tensors of the dictionary `top`, and of dictionaries in it, whose tensors are named after
-/// both keys. `find` says where in the file the bytes of a storage begin, of which so many are
-/// wanted.
+/// The tensors of the dictionary `top` and of dictionaries in it, whose tensors are named after both keys. `find`
+/// returns the position in the file of a storage of which this many bytes are needed.
 pub(super) fn collect(
     pickle: &Pickle,
     top: Value,
@@ -65,7 +64,7 @@ pub(super) fn collect(
     find: &mut dyn FnMut(&str, u64) -> Result<u64, WeightsError>,
 ) -> Result<Entries, WeightsError> {
     let Value::Dict(_) = top else {
-        return bad("it holds no dictionary of tensors");
+        return bad("it contains no dictionary of tensors");
     };
     let mut inner = HashMap::new();
     for (dict, key, value) in pickle.pairs() {
@@ -76,7 +75,7 @@ pub(super) fn collect(
         }
     }
     let mut entries = Entries::new();
-    // Names are copied here: no more of them than the file has bytes.
+    // Names are copied here, but no more of them than the file has bytes.
     let mut named = 0;
     for (dict, key, value) in pickle.pairs() {
         let (Some((tensor, storage, storage_key)), Some(name)) =
@@ -108,14 +107,14 @@ pub(super) fn collect(
         let entry = Entry {
             shape: tensor.shape,
             dtype: storage.dtype,
-            // Within the storage, which is within the file.
+            // In the storage, which is in the file.
             at: start + tensor.offset.saturating_mul(size),
             contiguous: tensor.contiguous,
         };
         entries.insert(name.into(), entry);
     }
     if entries.is_empty() {
-        return bad("it holds no dictionary of tensors");
+        return bad("it contains no dictionary of tensors");
     }
     Ok(entries)
 }

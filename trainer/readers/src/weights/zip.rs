@@ -1,5 +1,5 @@
-//! As much of the ZIP format as `torch.save` uses: entries that are stored as they are, also in
-//! archives of more than four gigabytes (ZIP64).
+//! The part of the ZIP format that `torch.save` uses: uncompressed entries, also in archives of more than four
+//! gigabytes (ZIP64).
 
 use std::collections::HashMap;
 use std::io::{Read, Seek, SeekFrom};
@@ -9,7 +9,7 @@ use super::{WeightsError, budget};
 /// One file of an archive.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Member {
-    /// Where its local header is.
+    /// The position of its local header.
     header: u64,
     /// Its bytes.
     pub(super) bytes: u64,
@@ -41,11 +41,11 @@ fn u64_at(bytes: &[u8], at: usize) -> u64 {
     part.map_or(0, u64::from_le_bytes)
 }
 
-/// The bytes of the record that ends an archive, and of its ZIP64 companions.
+/// The sizes of the end-of-archive record and of its ZIP64 counterparts.
 const END: u64 = 22;
 const LOCATOR: u64 = 20;
 const END64: u64 = 56;
-/// A value of 16 or 32 bits that is to be found elsewhere, in the ZIP64 fields.
+/// A value of 16 or 32 bits that means that the real value is in the ZIP64 fields.
 const ELSEWHERE: u64 = 0xffff_ffff;
 
 impl Archive {
@@ -56,7 +56,7 @@ impl Archive {
             (count, size, start) = Self::end64(reader, length)?;
         }
         if start.checked_add(size).is_none_or(|end| end > length) {
-            return bad("its directory lies outside of the file");
+            return bad("its directory is outside the file");
         }
         if count > budget(length) as u64 / 2 {
             return Err(WeightsError::Overfull(length));
@@ -71,7 +71,7 @@ impl Archive {
         Ok(Self { members, length })
     }
 
-    /// Number of members, bytes of the directory and where it begins.
+    /// The number of members, and the size and position of the directory.
     fn end<R: Read + Seek>(reader: &mut R, length: u64) -> Result<(u64, u64, u64), WeightsError> {
         // A comment of up to 64 KiB may follow; torch.save writes none.
         let back = length.min(END + 0xffff);
@@ -89,7 +89,7 @@ impl Archive {
     }
 
     fn end64<R: Read + Seek>(reader: &mut R, length: u64) -> Result<(u64, u64, u64), WeightsError> {
-        // The locator stands before the record that `end` found; without a comment, here:
+        // The locator comes before the record that `end` found. Without a comment, it is here:
         let mut locator = [0; LOCATOR as usize];
         reader.seek(SeekFrom::Start(length.saturating_sub(END + LOCATOR)))?;
         reader.read_exact(&mut locator)?;
@@ -129,7 +129,7 @@ impl Archive {
         };
         let (mut packed, mut bytes) = (u32_at(&fixed, 20), u32_at(&fixed, 24));
         let mut header = u32_at(&fixed, 42);
-        // The ZIP64 field holds, in this order, those of the three that are not in their places.
+        // The ZIP64 field contains, in this order, those of the three values that are missing above.
         let mut wide = zip64(&extra);
         for value in [&mut bytes, &mut packed, &mut header] {
             if *value == ELSEWHERE {
@@ -143,18 +143,18 @@ impl Archive {
         Ok((name.into(), Member { header, bytes }))
     }
 
-    /// The member whose path ends in `path`, below the archive's one folder.
+    /// The member with this path below the archive's single folder.
     pub(super) fn find(&self, folder: &str, path: &str) -> Option<Member> {
         self.members.get(&*format!("{folder}{path}")).copied()
     }
 
-    /// The folder in which everything lies, with its slash, by where the pickle is.
+    /// The single folder of the archive, with its slash, derived from the position of the pickle.
     pub(super) fn folder(&self) -> Option<&str> {
         let mut names = self.members.keys();
         names.find_map(|name| name.strip_suffix("data.pkl"))
     }
 
-    /// Where the bytes of a member begin; all of them lie within the file.
+    /// The position of the bytes of a member, all of which are within the file.
     pub(super) fn start<R: Read + Seek>(
         &self,
         reader: &mut R,

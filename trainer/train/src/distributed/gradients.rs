@@ -1,4 +1,4 @@
-//! Adding up what every process has computed of a step.
+//! Sums the results of all processes for a step.
 
 use std::time::{Duration, Instant};
 
@@ -9,21 +9,21 @@ use burn::tensor::{Tensor, TensorData};
 
 use super::Ranks;
 
-/// What all processes have of a step together.
+/// The combined results of all processes for a step.
 pub struct Together {
-    /// The gradients, added up.
+    /// The sum of the gradients.
     pub gradients: GradientsParams,
-    /// The losses, added up.
+    /// The sum of the losses.
     pub loss: f32,
     /// Whether any process was asked to stop.
     pub stopping: bool,
 }
 
 impl Ranks {
-    /// Adds up gradients, loss and the wish to stop over all processes, in one exchange. Also says how long it took,
-    /// waiting for the slowest process included.
+    /// Sums gradients, loss and the request to stop over all processes, in one exchange. Also returns how long it took,
+    /// including the wait for the slowest process.
     ///
-    /// All processes get the same bits, and so take the same step.
+    /// All processes get the same bits and therefore take the same step.
     ///
     /// # Errors
     /// If a process is lost, or the device fails.
@@ -62,8 +62,8 @@ impl Ranks {
     }
 }
 
-/// Lays all gradients one after another, in the order of the module's parameters. Their ids differ from process to
-/// process, the order does not.
+/// Concatenates all gradients in the order of the module's parameters. The ids of the parameters differ between
+/// processes, but the order does not.
 struct Flatten<'a> {
     gradients: &'a GradientsParams,
     values: Vec<f32>,
@@ -82,7 +82,7 @@ impl ModuleVisitor for Flatten<'_> {
     }
 }
 
-/// Takes them apart again.
+/// Splits concatenated gradients again.
 struct Restore<'a> {
     like: &'a GradientsParams,
     values: &'a [f32],

@@ -1,10 +1,10 @@
-//! Whether a launcher started this process together with others.
+//! Detects whether a launcher started this process together with others.
 
 use std::env;
 
-/// Whether this process is one of several that a launcher started: Open MPI's mpirun, MPICH's Hydra or another that speaks
-/// PMI, or Slurm's srun with PMIx. A single one needs no MPI. What Slurm says of a job alone means nothing, since every
-/// batch script hears it.
+/// Whether a launcher started several processes, of which this is one: Open MPI's mpirun, MPICH's Hydra or another that
+/// uses PMI, or Slurm's srun with PMIx. A single process needs no MPI. Slurm's own job variables mean nothing, because
+/// every batch script has them.
 pub fn is_launched() -> bool {
     let number = |name: &str| env::var(name).ok()?.parse::<usize>().ok();
     match number("OMPI_COMM_WORLD_SIZE").or_else(|| number("PMI_SIZE")) {

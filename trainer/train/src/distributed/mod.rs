@@ -1,7 +1,7 @@
-//! Many processes that work as one: data-parallel training, and sampling in shares, over MPI.
+//! Distributed work over MPI: data-parallel training, and sampling in shares.
 //!
 //! `mpirun -n 4 freeguide train …` starts the program four times. Each process is a rank that computes a share of every
-//! batch; the gradients are added up over all of them, and every rank takes the same step. Rank 0 alone writes.
+//! batch. The gradients are summed over all ranks, and every rank takes the same step. Only rank 0 writes files.
 
 mod gradients;
 mod launcher;
@@ -28,7 +28,7 @@ use mpi::World;
 #[cfg(not(feature = "mpi"))]
 use without::World;
 
-/// The processes that work together, of which this is one. Without a launcher it is the only one.
+/// The processes that work together, of which this is one. Without a launcher, it is the only one.
 pub struct Ranks {
     world: Option<World>,
     rank: usize,
@@ -45,15 +45,15 @@ impl Ranks {
         }
     }
 
-    /// Meets the processes that `mpirun`, or another launcher, started with this one.
+    /// Joins the processes that `mpirun` or another launcher started with this one.
     ///
     /// # Errors
-    /// If there are others and this program was built without MPI, or MPI cannot be started.
+    /// If there are others but this program was built without MPI, or if MPI cannot be started.
     pub fn join() -> Result<Self> {
         if !launcher::is_launched() {
             return Ok(Self::alone());
         }
-        let world = World::start().context("cannot work together with the other processes")?;
+        let world = World::start().context("cannot join the other processes")?;
         let (rank, size) = (world.rank(), world.size());
         Ok(Self {
             world: Some(world),
@@ -62,22 +62,22 @@ impl Ranks {
         })
     }
 
-    /// How many processes there are.
+    /// The number of processes.
     pub fn size(&self) -> usize {
         self.size
     }
 
-    /// Whether this is the process that writes and talks.
+    /// Whether this is the process that writes files and messages.
     pub fn is_first(&self) -> bool {
         self.rank == 0
     }
 
-    /// This process's share of `count` things: the shares follow each other, and differ by one at most.
+    /// This process's share of `count` items. The shares are contiguous and differ in size by at most one.
     pub fn share(&self, count: usize) -> Range<usize> {
         share(count, self.rank, self.size)
     }
 
-    /// Replaces every value by the sum of it over all processes.
+    /// Replaces every value by its sum over all processes.
     ///
     /// # Errors
     /// If a process is lost.
@@ -88,7 +88,7 @@ impl Ranks {
         }
     }
 
-    /// What all processes have, one after another in the order of the ranks, to every one of them.
+    /// Concatenates the bytes of all processes in the order of the ranks. Every process gets all of them.
     ///
     /// # Errors
     /// If a process is lost.
@@ -99,11 +99,10 @@ impl Ranks {
         }
     }
 
-    /// Whether all processes have the same bytes. What `what` names has to be the same everywhere for the work to mean
-    /// anything.
+    /// Checks that all processes have the same bytes. `what` names what they describe.
     ///
     /// # Errors
-    /// If not.
+    /// If they differ.
     pub fn agree(&self, what: &str, digest: [u8; 32]) -> Result<()> {
         let all = self.gather(digest.to_vec())?;
         let other = all.chunks(32).position(|theirs| theirs != digest);
@@ -117,7 +116,7 @@ impl Ranks {
         }
     }
 
-    /// Does the work of a command. A failure ends all processes: the others would wait for this one for ever.
+    /// Runs a command. A failure ends all processes, because the others would wait for this one forever.
     pub fn run(self, work: impl FnOnce(&Self) -> Result<ExitCode>) -> Result<ExitCode> {
         let result = work(&self);
         let (Err(error), Some(world)) = (&result, &self.world) else {
@@ -125,8 +124,8 @@ impl Ranks {
         };
         let code = i32::from(exit_code(error));
         if self.rank > 0 {
-            // What is wrong with the arguments is wrong on every rank, and rank 0, whose end is the end of all, says it: so
-            // wait until it has, as long as a busy machine takes. Anything else may be this rank's alone.
+            // Wrong arguments are wrong on every rank. Rank 0 reports them, and its end ends all processes, so wait for
+            // it as long as a busy machine may take. Any other error may concern this rank only.
             let usage = code == 2;
             std::thread::sleep(Duration::from_millis(if usage { 20_000 } else { 500 }));
             tell!("error on rank {}: {error:#}", self.rank);
@@ -137,7 +136,7 @@ impl Ranks {
     }
 }
 
-/// What [`Ranks::agree`] compares: SHA-256.
+/// A SHA-256, which [`Ranks::agree`] compares.
 pub fn digest(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
 }

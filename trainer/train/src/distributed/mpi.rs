@@ -9,18 +9,18 @@ use mpi::ffi;
 use mpi::topology::Communicator;
 use mpi::{Threading, initialize_with_threading};
 
-/// Values that are added up at a time: 16 MiB, large enough that starting costs nothing beside it, and little to hold
-/// twice.
+/// The number of values summed at a time: 16 MiB. The start-up cost of a message is negligible at this size, and
+/// holding it twice takes little memory.
 const BUCKET: usize = 4 << 20;
 
-/// All processes of the job (MPI_COMM_WORLD). Errors are returned, not left to MPI, which would end the program without a
-/// word of ours.
+/// All processes of the job (MPI_COMM_WORLD). Errors are returned instead of being left to MPI, which would end the
+/// program without our message.
 pub struct World {
     universe: ManuallyDrop<Universe>,
 }
 
 impl World {
-    /// Starts MPI. All its calls are made by the thread that calls this.
+    /// Starts MPI. All calls to MPI must be made by the thread that calls this.
     pub fn start() -> Result<Self> {
         let (universe, _) = initialize_with_threading(Threading::Funneled)
             .context("MPI was already started in this process")?;
@@ -42,7 +42,7 @@ impl World {
         usize::try_from(self.universe.world().size()).unwrap_or(1)
     }
 
-    /// Replaces every value by its sum over all processes (MPI_Allreduce), the same bits on all of them.
+    /// Replaces every value by its sum over all processes (MPI_Allreduce). All processes get the same bits.
     pub fn sum(&self, values: &mut [f32]) -> Result<()> {
         let mut own = Vec::with_capacity(values.len().min(BUCKET));
         for bucket in values.chunks_mut(BUCKET) {
@@ -64,7 +64,7 @@ impl World {
         Ok(())
     }
 
-    /// The parts of all processes one after another (MPI_Allgatherv).
+    /// Concatenates the parts of all processes (MPI_Allgatherv).
     pub fn gather(&self, part: &[u8]) -> Result<Vec<u8>> {
         let own = c_int::try_from(part.len()).context("more than 2 GiB at once")?;
         let mut counts = vec![0 as c_int; self.size()];

@@ -1,4 +1,4 @@
-//! Drawing images in shares.
+//! Draws images in shares.
 
 use anyhow::Result;
 use freeguide::bundle::Model;
@@ -7,7 +7,7 @@ use freeguide_native::sample::{Images, draw, part};
 
 use super::Ranks;
 
-/// As [`sample::draw`](freeguide_native::sample::draw), every process a share of the images; all of them get all images.
+/// Like [`sample::draw`](freeguide_native::sample::draw), but each process draws a share. All processes get all images.
 pub fn draw_in_shares(
     ranks: &Ranks,
     model: &Model,

@@ -1,12 +1,12 @@
-//! In place of MPI, where the program was built without it.
+//! Replaces MPI in a build without it.
 
 use anyhow::{Result, bail};
 
-/// No world: there is none of these.
+/// A world that cannot be created.
 pub enum World {}
 
 impl World {
-    /// Fails: processes that know nothing of each other would all write into one run folder.
+    /// Fails, because processes that do not know of each other would all write into the same run folder.
     pub fn start() -> Result<Self> {
         bail!(
             "this freeguide was built without MPI; build it with `cargo build --release --features \

@@ -1,13 +1,13 @@
-//! The axes: how far they reach, where their ticks stand and what these are called.
+//! The axes: their ranges, ticks and labels.
 
 use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint, Ranged};
 
 use super::Point;
 
-/// A logarithmic axis is taken where the smoothed loss spans more than this factor.
+/// The axis is logarithmic if the smoothed loss spans more than this factor.
 const LOG_SPAN: f64 = 6.0;
 
-/// A stretch of an axis with the places of its ticks, as the drawing library wants it.
+/// The range of an axis with its ticks, in the form that the drawing library needs.
 pub(super) struct Scale {
     pub(super) range: std::ops::Range<f64>,
     pub(super) ticks: Vec<f64>,
@@ -40,12 +40,12 @@ pub(super) struct Axis {
 }
 
 impl Axis {
-    /// An axis on which every point of `shown` and nearly all of `raw` can be seen. None if there is no point.
+    /// An axis that shows every point of `shown` and nearly all points of `raw`. `None` if there is no point.
     pub(super) fn fit(shown: &[Point], raw: &[Point]) -> Option<Self> {
         let low = shown.iter().map(|p| p.1).reduce(f64::min)?;
         let high = shown.iter().map(|p| p.1).reduce(f64::max)?;
         let logarithmic = low > 0.0 && high / low > LOG_SPAN;
-        // Single batches may be far off; they must not squeeze the curve.
+        // The losses of single batches may be extreme. They must not compress the curve.
         let mut sorted: Vec<f64> = raw.iter().map(|p| p.1).collect();
         sorted.sort_by(f64::total_cmp);
         let quantile = |q: f64| {
@@ -67,7 +67,7 @@ impl Axis {
         } else {
             high.abs().max(1e-6) * 0.1
         };
-        // Zero belongs to the axis where it is near.
+        // The axis includes zero if zero is near.
         let low = if low >= 0.0 && low < 0.4 * high {
             0.0
         } else {
@@ -88,7 +88,7 @@ impl Axis {
         }
     }
 
-    /// Where on the axis a loss stands; one that is off the axis stands on its end.
+    /// The position of a loss on the axis. A loss beyond the axis is placed at its end.
     pub(super) fn place(&self, loss: f64) -> f64 {
         let loss = loss.clamp(self.low, self.high);
         if self.logarithmic { loss.log10() } else { loss }
@@ -98,7 +98,7 @@ impl Axis {
         self.place(self.low)..self.place(self.high)
     }
 
-    /// The losses that get a line and a number.
+    /// The losses with a grid line and a label.
     pub(super) fn ticks(&self) -> Vec<f64> {
         if !self.logarithmic {
             return linear_ticks(self.low, self.high, 7);
@@ -146,7 +146,7 @@ pub(super) fn linear_ticks(low: f64, high: f64, count: usize) -> Vec<f64> {
     (first..=last).map(|i| i as f64 * step).collect()
 }
 
-/// A loss with three digits that count, and no trailing zeros.
+/// A loss with three significant digits and without trailing zeros.
 pub(super) fn short_number(value: f64) -> String {
     if value == 0.0 {
         return "0".into();

@@ -17,12 +17,12 @@ use series::finite;
 const WIDTH: usize = 1200;
 const HEIGHT: usize = 675;
 
-/// What a loss curve shows.
+/// The data of a loss curve.
 #[derive(Clone, Copy, Debug)]
 pub struct LossCurve<'a> {
-    /// The headline.
+    /// The title.
     pub title: &'a str,
-    /// (step, loss) of training, in the order of the steps. Values that are not finite are left out.
+    /// (step, loss) of training, in the order of the steps. Values that are not finite are skipped.
     pub training: &'a [(u64, f32)],
     /// (step, loss) on images that are not trained on, in the order of the steps. May be empty.
     pub validation: &'a [(u64, f32)],
@@ -46,9 +46,9 @@ pub enum LossCurveError {
 type Point = (f64, f64);
 
 impl LossCurve<'_> {
-    /// Draws the curve as PNG, 1200×675 pixels: the raw training loss faint, its average strong,
-    /// validation in a second colour. The loss axis is logarithmic where the averaged loss spans
-    /// more than a factor of six.
+    /// Draws the curve as a PNG of 1200×675 pixels. The raw training loss is faint, its average is strong, and
+    /// validation has a second colour. The loss axis is logarithmic if the averaged loss spans more than a factor of
+    /// six.
     ///
     /// # Errors
     /// If there is no finite loss, or drawing fails.

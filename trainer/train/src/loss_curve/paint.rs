@@ -1,4 +1,4 @@
-//! The picture.
+//! Draws the picture.
 
 use plotters::coord::Shift;
 use plotters::prelude::*;
@@ -9,7 +9,7 @@ use super::axis::{Axis, Scale, linear_ticks, short_count};
 use super::series::{envelope, smoothed};
 use super::{LossCurveError, Point, WIDTH};
 
-/// The picture is drawn this many times larger and then averaged down, which gives smooth lines and letters.
+/// The picture is drawn larger by this factor and then reduced by averaging, which gives smooth lines and letters.
 pub(super) const OVERSAMPLING: usize = 3;
 
 const FONT: &str = "DejaVu Sans";
@@ -90,13 +90,13 @@ pub(super) fn paint(
         (place(&smooth), TRAINING.stroke_width(px(2.0))),
         (place(validation), VALIDATION.stroke_width(px(2.0))),
     ] {
-        // Segment by segment: the library draws the corners of a thick polyline as spikes where it turns sharply.
+        // Segment by segment, because the library draws sharp corners of a thick polyline as spikes.
         let segments = points
             .windows(2)
             .map(|ends| PathElement::new(ends.to_vec(), style));
         chart.draw_series(segments).map_err(draw_error)?;
     }
-    // A single point has no line to be seen by.
+    // A single point has no line, so draw a dot.
     let single = if smooth.len() == 1 { &smooth[..] } else { &[] };
     for (points, color) in [(single, TRAINING), (validation, VALIDATION)] {
         let dots = place(points)
@@ -105,7 +105,7 @@ pub(super) fn paint(
         chart.draw_series(dots).map_err(draw_error)?;
     }
 
-    // The legend stands at the right of the headline, where no curve can run under it.
+    // The legend is to the right of the title, where no curve can overlap it.
     let mut right = px(WIDTH as f64 - 36.0) as i32;
     for (label, color, show) in [
         ("validation", VALIDATION, !validation.is_empty()),

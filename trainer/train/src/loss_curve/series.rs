@@ -1,8 +1,8 @@
-//! What is drawn of a series: as much as can be seen.
+//! Reduces a series to what can be seen.
 
 use super::Point;
 
-/// The training loss is drawn from at most this many points; more would only repeat pixels.
+/// The training loss is drawn with at most this many points. More would share pixels.
 pub(super) const RESOLUTION: usize = 900;
 
 pub(super) fn finite(points: &[(u64, f32)]) -> Vec<Point> {
@@ -13,11 +13,11 @@ pub(super) fn finite(points: &[(u64, f32)]) -> Vec<Point> {
         .collect()
 }
 
-/// A running average, at no more places than can be seen. It reaches over a fiftieth of the points to both sides, and
-/// over less at the start, where the loss falls faster than it scatters.
+/// A running average, with no more points than can be seen. Its window covers a fiftieth of the points on either side,
+/// and less at the start, where the loss falls fast.
 pub(super) fn smoothed(points: &[Point]) -> Vec<Point> {
     let losses: Vec<f64> = points.iter().map(|p| p.1).collect();
-    // Twice, since a single pass with a window of sharp edges lets single batches be seen as steps.
+    // Twice, because a single pass with a box window shows single batches as steps.
     let smooth = box_average(&box_average(&losses));
     let stride = points.len().div_ceil(RESOLUTION).max(1);
     (0..points.len())
@@ -26,7 +26,7 @@ pub(super) fn smoothed(points: &[Point]) -> Vec<Point> {
         .collect()
 }
 
-/// The mean of each value and its neighbours to both sides.
+/// The mean of each value and its neighbours on both sides.
 fn box_average(values: &[f64]) -> Vec<f64> {
     let reach = values.len() / 50;
     let mut sums = vec![0.0];
@@ -43,7 +43,7 @@ fn box_average(values: &[f64]) -> Vec<f64> {
         .collect()
 }
 
-/// The same points, or, where they are more than can be told apart, the least and greatest of each stretch.
+/// The same points or, if there are more than can be distinguished, the minimum and maximum of each section.
 pub(super) fn envelope(points: &[Point]) -> Vec<Point> {
     if points.len() <= 2 * RESOLUTION {
         return points.to_vec();

@@ -1,4 +1,4 @@
-//! The live view of `train --live`: the whole terminal, drawn anew as the training goes on.
+//! The live view of `train --live`, which uses the whole terminal.
 
 use std::io::{Stderr, stderr};
 use std::path::{Path, PathBuf};
@@ -19,14 +19,14 @@ use super::meter::{Meter, span, three_digits};
 use crate::metric::Metric;
 use freeguide_native::output;
 
-/// The shortest time between two drawings.
+/// The shortest time between two updates.
 const PERIOD: Duration = Duration::from_millis(100);
-/// The most points of the curve: more than a terminal has places for.
+/// The largest number of points of the curve: more than a terminal can show.
 const POINTS: usize = 2048;
-/// Lines for what else was said.
+/// The number of lines for messages.
 const NOTES: usize = 3;
 
-/// The view on a terminal, which is given back as it was when the view is gone.
+/// The view. The terminal is restored when it is dropped.
 pub struct Live {
     terminal: Terminal<CrosstermBackend<Stderr>>,
     view: View,
@@ -34,12 +34,11 @@ pub struct Live {
 }
 
 impl Live {
-    /// Takes the terminal over. What is said meanwhile is shown in the view and, when it is gone,
-    /// on the terminal.
+    /// Takes over the terminal. Messages are shown in the view and, when it ends, printed on the terminal.
     pub fn begin(out: &Path) -> Result<Self> {
         let terminal = Terminal::new(CrosstermBackend::new(stderr()))
             .and_then(|terminal| {
-                // Not `terminal.clear()`, which asks the terminal where its cursor is.
+                // Not `terminal.clear()`, which queries the position of the cursor.
                 let all = Clear(ClearType::All);
                 execute!(stderr(), EnterAlternateScreen, all, cursor::Hide)?;
                 Ok(terminal)
@@ -53,13 +52,13 @@ impl Live {
         })
     }
 
-    /// Takes note of a line of metrics.
+    /// Records a line of metrics.
     pub fn update(&mut self, metric: &Metric, meter: &Meter) {
         self.view.update(metric, meter.loss());
         self.draw(meter);
     }
 
-    /// Takes note of a step; draws, if that was not done just now.
+    /// Records a step, and updates the view unless it was updated just before.
     pub fn step(&mut self, step: u64, meter: &Meter) {
         self.view.step = step;
         if self.drawn.is_none_or(|drawn| drawn.elapsed() >= PERIOD) {
@@ -67,7 +66,7 @@ impl Live {
         }
     }
 
-    /// Takes note of a grid of samples.
+    /// Records a grid of samples.
     pub fn grid(&mut self, path: &Path) {
         self.view.grid = Some(path.to_owned());
     }
@@ -75,7 +74,7 @@ impl Live {
     fn draw(&mut self, meter: &Meter) {
         self.drawn = Some(Instant::now());
         self.view.notes = output::held_notes(NOTES);
-        // A training goes on when its terminal has gone.
+        // The training continues when its terminal is gone.
         let _ = self.terminal.draw(|frame| self.view.draw(frame, meter));
     }
 }
@@ -88,7 +87,7 @@ impl Drop for Live {
     }
 }
 
-/// What is drawn.
+/// The contents of the view.
 struct View {
     out: PathBuf,
     step: u64,
@@ -118,7 +117,7 @@ impl View {
             self.losses.push((metric.step as f64, loss));
         }
         if self.losses.len() > POINTS {
-            // Every other point, and the last.
+            // Keep every other point and the last.
             let last = self.losses.len() - 1;
             let mut index = 0;
             self.losses.retain(|_| {
@@ -204,14 +203,14 @@ impl View {
                 three_digits(metric.images_per_second),
                 100.0 * metric.idle,
             ),
-            None => "the first steps are on their way".to_owned(),
+            None => "waiting for the first steps".to_owned(),
         }));
         lines.push(Line::from(match &self.grid {
             Some(path) => format!("samples: {}", path.display()),
             None => "no samples yet".to_owned(),
         }));
         lines.extend(self.notes.iter().map(|note| Line::from(note.as_str())));
-        let block = Block::bordered().title_bottom(" Ctrl-C saves a checkpoint and leaves ");
+        let block = Block::bordered().title_bottom(" Ctrl-C saves a checkpoint and exits ");
         frame.render_widget(Paragraph::new(lines).block(block), area);
     }
 }

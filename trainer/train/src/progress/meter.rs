@@ -1,36 +1,36 @@
-//! The figures of a run, apart from how they are shown: speed, time left, the smoothed loss.
+//! The figures of a run, independent of how they are shown: speed, time left, smoothed loss.
 
 use std::time::{Duration, Instant};
 
-/// How far back the images per second and the time left look, in seconds.
+/// The time over which the images per second and the time left are averaged, in seconds.
 const RATE_WINDOW: f64 = 30.0;
 
-/// How many steps the shown loss averages over: the loss of a single batch says little, since it depends mostly on the
-/// noise levels that were drawn.
+/// The number of steps over which the displayed loss is averaged. The loss of a single batch says little, because it
+/// depends mostly on the noise levels drawn.
 const LOSS_WINDOW: f64 = 100.0;
 
-/// The figures of a run, apart from how they are shown. Times are counted from the start of the run.
+/// The figures of a run. Times are counted from its start.
 pub struct Meter {
     /// The start of the run.
     pub started: Instant,
-    /// Steps of the whole training.
+    /// The number of steps of the whole training.
     pub total_steps: u64,
     start_step: u64,
     batch: usize,
-    /// Steps that are done.
+    /// The number of steps done.
     pub step: u64,
     last: Duration,
-    /// Steps and seconds of late, both faded with age; their quotient is the rate.
+    /// Recent steps and seconds, both with exponential decay. Their quotient is the rate.
     recent_steps: f64,
     recent_seconds: f64,
-    /// Sum and weight of an exponential average; their quotient has no bias towards zero at the start.
+    /// Sum and weight of an exponential average. Their quotient has no bias towards zero at the start.
     loss_sum: f64,
     loss_weight: f64,
     last_loss: f32,
     learning_rate: f64,
     /// The share of the time since the last record in which the training waited for data.
     idle: f64,
-    /// Seconds of such waiting in all.
+    /// The total time of such waiting, in seconds.
     waited: f64,
 }
 
@@ -55,7 +55,7 @@ impl Meter {
         }
     }
 
-    /// Takes note of the figures at the time `now`: steps done, the mean loss since the last ones.
+    /// Records the figures at the time `now`: steps done, and the mean loss since the last record.
     ///
     /// `idle` is the share of the time since then in which the training waited for data.
     pub fn record(&mut self, now: Duration, step: u64, loss: f32, learning_rate: f64, idle: f64) {
@@ -75,13 +75,13 @@ impl Meter {
             (now, step, loss, learning_rate);
     }
 
-    /// Steps a second of late.
+    /// Recent steps per second.
     fn rate(&self) -> Option<f64> {
         (self.recent_seconds > 0.0 && self.recent_steps > 0.0)
             .then(|| self.recent_steps / self.recent_seconds)
     }
 
-    /// The average loss of late; a loss that is no number is shown at once.
+    /// The recent average loss. A loss that is not finite is shown at once.
     pub fn loss(&self) -> f64 {
         if self.last_loss.is_finite() {
             self.loss_sum / self.loss_weight
@@ -111,13 +111,13 @@ impl Meter {
         parts.join(" · ")
     }
 
-    /// How long the rest will take.
+    /// The estimated time for the rest.
     pub fn seconds_left(&self) -> Option<f64> {
         let left = self.total_steps.saturating_sub(self.step) as f64;
         self.rate().map(|rate| left / rate)
     }
 
-    /// The same with the step in front, for output without a bar.
+    /// The same with the step first, for output without a bar.
     pub fn line(&self) -> String {
         let percent = 100.0 * self.step as f64 / self.total_steps.max(1) as f64;
         format!(
@@ -128,7 +128,7 @@ impl Meter {
         )
     }
 
-    /// What is said at the end.
+    /// The summary at the end.
     pub fn summary(&self, elapsed: Duration) -> String {
         let steps = self.step - self.start_step;
         let seconds = elapsed.as_secs_f64();
@@ -146,7 +146,7 @@ impl Meter {
     }
 }
 
-/// Three digits that count: 4.56, 45.6, 456.
+/// Three significant digits: 4.56, 45.6, 456.
 pub fn three_digits(value: f64) -> String {
     let decimals = match value {
         v if v < 9.995 => 2,
@@ -156,7 +156,7 @@ pub fn three_digits(value: f64) -> String {
     format!("{value:.decimals$}")
 }
 
-/// A time for people: `8 s`, `3 min 20 s`, `41 min`, `2 h 05 min`, `3 d 4 h`.
+/// A duration for people: `8 s`, `3 min 20 s`, `41 min`, `2 h 05 min`, `3 d 4 h`.
 pub fn span(seconds: f64) -> String {
     let seconds = seconds.round() as u64;
     let (minutes, hours) = (seconds / 60, seconds / 3600);

@@ -1,6 +1,5 @@
-//! What the terminal shows while training: a bar, or plain lines where the output is no terminal (a log file, a
-//! continuous-integration run), a live view, or nothing. All of it goes to standard error; standard output is for
-//! results.
+//! The progress display of a training: a bar, plain lines if the output is not a terminal (a log file, continuous
+//! integration), a live view, or nothing. It uses standard error; standard output is for results.
 
 mod live;
 mod meter;
@@ -16,14 +15,14 @@ use crate::metric::Metric;
 use live::Live;
 use meter::Meter;
 
-/// What is shown.
+/// The kind of display.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Display {
     /// Nothing.
     Quiet,
-    /// A bar on a terminal, else plain lines.
+    /// A bar on a terminal, otherwise plain lines.
     Auto,
-    /// The live view on a terminal, else plain lines.
+    /// The live view on a terminal, otherwise plain lines.
     Live,
 }
 
@@ -42,11 +41,11 @@ enum Output {
 }
 
 impl Progress {
-    /// Starts reporting at step `start_step` (0, or where a resumed run goes on) of `total_steps`, with `batch` images
-    /// a step, of the run in `out`.
+    /// Starts reporting at step `start_step` (0, or the step at which a run is resumed) of `total_steps`, with `batch`
+    /// images per step, for the run in `out`.
     ///
     /// # Errors
-    /// If the terminal cannot be drawn on.
+    /// If the terminal cannot be used.
     pub fn new(
         total_steps: u64,
         start_step: u64,
@@ -67,7 +66,7 @@ impl Progress {
         })
     }
 
-    /// Takes note of one finished step, of which nothing is known yet: how many are done so far.
+    /// Records the number of finished steps.
     pub fn step(&mut self, step: u64) {
         match &mut self.output {
             Output::Bar(bar) => bar.set_position(step),
@@ -76,7 +75,7 @@ impl Progress {
         }
     }
 
-    /// Takes note of a line of metrics.
+    /// Records a line of metrics.
     pub fn update(&mut self, metric: &Metric) {
         let now = self.meter.started.elapsed();
         let (loss, rate) = (metric.loss as f32, metric.learning_rate);
@@ -97,7 +96,7 @@ impl Progress {
         }
     }
 
-    /// Takes note of a grid of samples that was written after `step` steps.
+    /// Records a grid of samples that was written after `step` steps.
     pub fn grid(&mut self, step: u64, path: &Path) {
         let line = format!("step {step}: samples in {}", path.display());
         match &mut self.output {
@@ -108,7 +107,7 @@ impl Progress {
         }
     }
 
-    /// Prints a warning, also where nothing else is shown.
+    /// Prints a warning, even if nothing else is shown.
     pub fn warning(&self, what: impl std::fmt::Display) {
         match &self.output {
             Output::Bar(bar) => bar.println(format!("warning: {what}")),
@@ -116,12 +115,12 @@ impl Progress {
         }
     }
 
-    /// Ends the report with a line on the whole run: steps, time and images per second.
+    /// Ends the report with a summary of the run: steps, time and images per second.
     pub fn finish(self) {
         let summary = self.meter.summary(self.meter.started.elapsed());
         match self.output {
             Output::Bar(bar) => bar.finish_and_clear(),
-            // Dropping it gives the terminal back.
+            // Dropping it restores the terminal.
             Output::Live(live) => drop(live),
             Output::Lines(_) => {}
             Output::Quiet => return,
@@ -130,10 +129,10 @@ impl Progress {
     }
 }
 
-/// A bar that stands at `start`.
+/// A bar at position `start`.
 fn bar(total: u64, start: u64) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr_with_hz(8));
-    // The template is a constant; if a new version of the crate should refuse it, its own default serves.
+    // The template is a constant. If a new version of the crate refuses it, the default is used.
     if let Ok(style) = ProgressStyle::with_template("{bar:28.cyan/238} {pos}/{len}  {msg}") {
         bar.set_style(style.progress_chars("━╸━"));
     }
@@ -142,7 +141,7 @@ fn bar(total: u64, start: u64) -> ProgressBar {
     bar
 }
 
-/// Whether to print a line: at once at the start, every ten seconds in the first two minutes, every minute afterwards.
+/// Whether to print a line: at the start, every ten seconds in the first two minutes, and every minute afterwards.
 fn line_is_due(now: Duration, last: Option<Duration>) -> bool {
     let every = if now < Duration::from_secs(120) {
         10

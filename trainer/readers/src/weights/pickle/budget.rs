@@ -1,8 +1,8 @@
-//! What tables may take: as much as the file's length allows.
+//! The memory budget of tables, which depends on the file's length.
 
 use super::super::WeightsError;
 
-/// What tables may still take, in bytes.
+/// The number of bytes that tables may still take.
 #[derive(Debug)]
 pub(super) struct Budget {
     pub(super) left: u64,
@@ -16,7 +16,7 @@ impl Budget {
         Ok(())
     }
 
-    /// Puts `value` at the end of a table; its place.
+    /// Appends `value` to a table and returns its index.
     pub(super) fn push<T>(&mut self, table: &mut Vec<T>, value: T) -> Result<u32, WeightsError> {
         if table.len() == table.capacity() {
             let more = (table.len() / 8).max(16);

@@ -1,10 +1,9 @@
-//! A reader for the pickles of `torch.save`: a machine with a stack, of which only the part is built
-//! that rebuilds tensors. It calls nothing: what a pickle may ask for are the names in [`Global`],
-//! and each of them only makes a note of where a tensor is.
+//! A reader for the pickles of `torch.save`. A pickle is a program for a stack machine, of which only the part that
+//! rebuilds tensors is implemented. It calls nothing: a pickle may only refer to the names in [`Global`], and each of
+//! them only records where a tensor is.
 //!
-//! Values are eight bytes and point into tables, so that no nesting, sharing or cycle of a hostile
-//! pickle costs more than its length; tables grow by an eighth, and what they take is charged
-//! against the file's length.
+//! Values have eight bytes and point into tables, so nesting, sharing or cycles in a hostile pickle cost no more than
+//! its length. Tables grow by an eighth, and their memory is charged against the file's length.
 
 mod budget;
 mod rebuild;
@@ -18,7 +17,7 @@ use budget::Budget;
 use value::Global;
 pub use value::{Rebuilt, Storage, Value};
 
-/// What a pickle has made.
+/// The objects that a pickle has built.
 #[derive(Debug)]
 pub struct Pickle {
     budget: Budget,
@@ -27,7 +26,7 @@ pub struct Pickle {
     memo: Vec<Value>,
     large: Vec<u64>,
     texts: Vec<Box<str>>,
-    /// The values of all tuples, and where each tuple's are.
+    /// The values of all tuples, and the position of each tuple's values.
     members: Vec<Value>,
     tuples: Vec<[u32; 2]>,
     /// The pairs of all dictionaries: which dictionary, the key and the value.
@@ -45,7 +44,7 @@ impl Pickle {
     /// A machine for the pickles of a file of `length` bytes.
     pub fn new(length: u64) -> Self {
         Self {
-            // Tables that grow by an eighth take 17/8 of this while they move.
+            // Tables that grow by an eighth take 17/8 of this while they are moved.
             budget: Budget {
                 left: (length / 16 * 12).saturating_add(96 << 10),
                 length,
@@ -64,7 +63,7 @@ impl Pickle {
         }
     }
 
-    /// Reads one pickle, to its end and not a byte further; what it makes.
+    /// Reads one pickle exactly to its end and returns the object.
     pub fn load<R: Read>(&mut self, input: &mut R) -> Result<Value, WeightsError> {
         self.stack.clear();
         self.marks.clear();
@@ -80,7 +79,7 @@ impl Pickle {
 
     fn step<R: Read>(&mut self, code: u8, input: &mut R) -> Result<(), WeightsError> {
         match code {
-            // The version, and frames, which say nothing.
+            // The version, and frames, which carry no information.
             0x80 => drop(bytes::<1>(input)?),
             0x95 => drop(bytes::<8>(input)?),
             b'(' => {
@@ -126,7 +125,7 @@ impl Pickle {
                 let length = u64::from_le_bytes(bytes(input)?);
                 self.text(input, length)?;
             }
-            // Texts of Python 2, and bytes.
+            // Strings of Python 2, and bytes.
             b'U' => {
                 let [length] = bytes(input)?;
                 self.text(input, length.into())?;
@@ -162,7 +161,7 @@ impl Pickle {
                 let (name, module) = (self.pop()?, self.pop()?);
                 let pair = (self.text_of(module), self.text_of(name));
                 let (Some(module), Some(name)) = pair else {
-                    return bad("its pickle names something by no name");
+                    return bad("its pickle contains an unnamed reference");
                 };
                 let (module, name) = (module.to_owned(), name.to_owned());
                 self.global(&module, &name)?;
@@ -224,13 +223,13 @@ impl Pickle {
     }
 
     fn text<R: Read>(&mut self, input: &mut R, length: u64) -> Result<(), WeightsError> {
-        // Charged before it is allocated, so that no more is than the file has.
+        // Charged before the allocation, so that no more is allocated than the file has.
         let length = usize::try_from(length).unwrap_or(usize::MAX);
         self.budget.charge(length)?;
         let mut text = vec![0; length];
         input.read_exact(&mut text)?;
         let Ok(text) = String::from_utf8(text) else {
-            return bad("a text in its pickle is not UTF-8");
+            return bad("a string in its pickle is not UTF-8");
         };
         let place = self.budget.push(&mut self.texts, text.into_boxed_str())?;
         self.push(Value::Text(place))
@@ -257,7 +256,7 @@ fn bytes<const N: usize>(input: &mut impl Read) -> Result<[u8; N], WeightsError>
     Ok(bytes)
 }
 
-/// A line of text, without its end.
+/// A line of text, without the line break.
 fn line(input: &mut impl Read) -> Result<String, WeightsError> {
     let mut line = String::new();
     loop {

@@ -1,4 +1,4 @@
-//! What a pickle's calls make: notes of where tensors are.
+//! The calls of a pickle, which record where tensors are.
 
 use super::super::{MAX_RANK, Shape};
 use super::{Global, Pickle, Rebuilt, Storage, Value, WeightsError, bad};
@@ -6,7 +6,7 @@ use super::{Global, Pickle, Rebuilt, Storage, Value, WeightsError, bad};
 impl Pickle {
     pub(super) fn reduce(&mut self, function: Value, arguments: Value) -> Result<(), WeightsError> {
         let Value::Global(function) = function else {
-            return bad("its pickle calls what cannot be called");
+            return bad("its pickle calls something that cannot be called");
         };
         let result = match (function, self.members(arguments)) {
             (Global::OrderedDict, Some([])) => return self.dict(),
@@ -16,12 +16,12 @@ impl Pickle {
                 let tensor = self.rebuilt(storage, offset, size, stride)?;
                 Value::Tensor(self.budget.push(&mut self.tensors, tensor)?)
             }
-            _ => return bad("its pickle calls something in a way that is not known"),
+            _ => return bad("its pickle contains an unknown kind of call"),
         };
         self.push(result)
     }
 
-    /// `('storage', type, key, location, count)`, with which a pickle names numbers beside it.
+    /// `('storage', type, key, location, count)`, with which a pickle refers to values outside it.
     pub(super) fn storage(&mut self, id: Value) -> Result<Value, WeightsError> {
         let Some(
             &[
@@ -34,10 +34,10 @@ impl Pickle {
             ],
         ) = self.members(id)
         else {
-            return bad("its pickle names a storage in a way that is not known");
+            return bad("its pickle refers to a storage in an unknown way");
         };
         let (Some("storage"), Some(count)) = (self.text_of(kind), self.number_of(count)) else {
-            return bad("its pickle names a storage in a way that is not known");
+            return bad("its pickle refers to a storage in an unknown way");
         };
         let storage = Storage { key, dtype, count };
         Ok(Value::Storage(
@@ -66,10 +66,10 @@ impl Pickle {
             numbers(size),
             numbers(stride),
         ) else {
-            return bad("its pickle rebuilds a tensor in a way that is not known");
+            return bad("its pickle rebuilds a tensor in an unknown way");
         };
         let (Some(shape), true) = (Shape::new(&size[..rank]), rank == ranks) else {
-            return bad("its pickle rebuilds a tensor in a way that is not known");
+            return bad("its pickle rebuilds a tensor in an unknown way");
         };
         let dtype = self.storages[storage as usize].dtype;
         let held = self.storages[storage as usize].count;
@@ -88,7 +88,7 @@ impl Pickle {
             .bytes(dtype)
             .and_then(|bytes| (bytes / dtype.bytes()).checked_add(offset));
         if contiguous && end.is_none_or(|end| end > held) {
-            return bad("a tensor in it is larger than the numbers that it is made of");
+            return bad("a tensor in it is larger than its storage");
         }
         Ok(Rebuilt {
             storage,
@@ -121,8 +121,7 @@ impl Pickle {
         }
     }
 
-    /// The pairs of all dictionaries, in the order in which they were set: the dictionary, the
-    /// key and the value.
+    /// The entries of all dictionaries in the order in which they were set: the dictionary, the key and the value.
     pub fn pairs(&self) -> impl Iterator<Item = (Value, Value, Value)> {
         let pairs = self.pairs.iter();
         pairs.map(|&(dict, key, value)| (Value::Dict(dict), key, value))
@@ -134,12 +133,12 @@ impl Pickle {
         storages.filter_map(|storage| Some((&**self.texts.get(storage.key as usize)?, storage)))
     }
 
-    /// All texts, in the order in which they were read.
+    /// All strings, in the order in which they were read.
     pub fn texts(&self) -> impl Iterator<Item = &str> {
         self.texts.iter().map(|text| &**text)
     }
 
-    /// A tensor, what it is a view of, and the name of that.
+    /// A tensor, its storage, and the name of the storage.
     pub fn tensor(&self, value: Value) -> Option<(&Rebuilt, &Storage, &str)> {
         let Value::Tensor(place) = value else {
             return None;

@@ -8,7 +8,7 @@ impl Pickle {
     }
 
     pub(super) fn pop(&mut self) -> Result<Value, WeightsError> {
-        // Nothing below the last mark can be taken before the mark is.
+        // Nothing below the last mark can be popped before the mark.
         if self
             .marks
             .last()
@@ -29,7 +29,7 @@ impl Pickle {
         }
     }
 
-    /// Takes the last mark; how many values are above it.
+    /// Pops the last mark and returns the number of values above it.
     pub(super) fn since_mark_kept(&mut self) -> Result<usize, WeightsError> {
         match self.marks.pop() {
             Some(mark) => Ok(self.stack.len() - mark as usize),
@@ -37,7 +37,7 @@ impl Pickle {
         }
     }
 
-    /// Takes the last mark and what is above it.
+    /// Pops the last mark and the values above it.
     pub(super) fn since_mark(&mut self) -> Result<(), WeightsError> {
         let count = self.since_mark_kept()?;
         self.stack.truncate(self.stack.len() - count);
@@ -74,7 +74,7 @@ impl Pickle {
                 let pair = (dict, key, value);
                 self.budget.push(&mut self.pairs, pair).map(drop)
             }
-            // An attribute of something that is not looked at.
+            // An attribute of an object that is ignored.
             Value::Other => Ok(()),
             _ => bad("its pickle is damaged"),
         }

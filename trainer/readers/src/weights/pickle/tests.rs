@@ -1,4 +1,4 @@
-//! Pickles that are no weights.
+//! Pickles that are not weights.
 
 use super::*;
 

@@ -1,14 +1,14 @@
-//! What is on a pickle's stack.
+//! The values on the stack of a pickle.
 
 use super::super::{DType, Shape};
 
 /// A value on the stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Value {
-    /// Nothing that a tensor is rebuilt from: a number with a fraction, a list, bytes.
+    /// A value that no tensor is rebuilt from: a fraction, a list, bytes.
     Other,
     Number(u32),
-    /// An integer that does not fit above, in the table of integers.
+    /// The index of a large integer in the table of integers.
     Large(u32),
     Text(u32),
     Tuple(u32),
@@ -50,13 +50,13 @@ impl Global {
     }
 }
 
-/// A run of numbers in the file that tensors are views of.
+/// A storage: values in the file that tensors are views of.
 #[derive(Debug, Clone, Copy)]
 pub struct Storage {
-    /// Its name, in the table of texts.
+    /// The index of its name in the table of strings.
     pub(super) key: u32,
     pub dtype: DType,
-    /// How many numbers.
+    /// The number of values.
     pub count: u64,
 }
 
@@ -64,7 +64,7 @@ pub struct Storage {
 #[derive(Debug, Clone, Copy)]
 pub struct Rebuilt {
     pub(super) storage: u32,
-    /// The first of its numbers.
+    /// The index of its first value.
     pub offset: u64,
     pub shape: Shape,
     pub contiguous: bool,
