@@ -64,8 +64,8 @@ fn a_feature_network_of_other_classes_says_why_there_is_no_accuracy() {
     ];
     arguments.extend(sweep.split(' '));
     let ran = run(&arguments).ok();
-    let why = "There is no class accuracy by ResNet20: its 10 classes do not match those of the data set, of which it \
-        does not know \"disc\", \"square\", \"triangle\".";
+    let why = "There is no class accuracy by ResNet20: its 10 classes do not match those of the data set; it does not know \
+        \"disc\", \"square\", \"triangle\".";
     assert!(ran.err.contains(why), "{}", ran.err);
     let markdown = fs::read_to_string(out.join("report.md")).unwrap();
     assert!(markdown.contains(why), "{markdown}");

@@ -103,7 +103,7 @@ fn what_does_not_fit_is_named() {
     refused(
         1,
         &["--from", "diffusers", "/no/such/folder"],
-        &["is not there"],
+        &["does not exist"],
     );
 
     let folder = tempfile::tempdir().unwrap();

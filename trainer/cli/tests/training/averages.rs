@@ -21,7 +21,7 @@ fn any_average_that_was_kept_is_exported() {
         let (from, to) = (text(&run_folder), text(&bundle));
         run(&["export", "--run", from, "--out", to, "--ema", ema])
     };
-    export("0.99").refused(1, &["no average of decay 0.99", "0.9, 0.5"]);
+    export("0.99").refused(1, &["no average with decay 0.99", "0.9, 0.5"]);
     assert!(!bundle.exists());
     export("0.5").ok();
     assert_eq!(
@@ -31,7 +31,7 @@ fn any_average_that_was_kept_is_exported() {
     let said = run(&["inspect", text(&run_folder)]).ok().out;
     for words in [
         "checkpoint of step 12: whole",
-        "averages of decay 0.9, 0.5",
+        "averages with decay 0.9, 0.5",
         "18 images of 3 classes",
         "started at step 0",
         "--recipe",
@@ -61,7 +61,7 @@ fn an_average_may_be_added_when_a_run_goes_on() {
     let place = tempfile::tempdir().unwrap();
     let out = unfinished_run(&place);
     let ran = train(&out, &["--resume", "--set", "train.ema_decay=[0.9,0.8]"]).ok();
-    assert!(ran.err.contains("no average of decay 0.8"), "{}", ran.err);
+    assert!(ran.err.contains("no average with decay 0.8"), "{}", ran.err);
     assert!(weights(&out) == weights(whole_run()));
     assert!(weights(&out) != exported(&out, &["--ema", "0.8"]));
 }

@@ -67,7 +67,7 @@ fn tensors_that_are_not_there_are_refused() {
     let negative = refused(|graph| graph.initializer[0].dims = vec![-1]);
     assert!(negative.contains("impossible dimensions"), "{negative}");
     let kind = refused(|graph| graph.initializer[0].data_type = DataType::String as i32);
-    assert!(kind.contains("is of the type 8"), "{kind}");
+    assert!(kind.contains("has type 8"), "{kind}");
     let outside = refused(|graph| {
         graph.initializer[0].raw_data.clear();
         graph.initializer[0].data_location = Some(DataLocation::External as i32);

@@ -309,7 +309,7 @@ fn what_is_no_feature_network_is_refused_in_one_sentence() {
     let file = safetensors::serialize(weights, None).unwrap();
     let other = error(&put("b.safetensors", &file));
     assert!(
-        other.contains("b.safetensors holds other tensors than"),
+        other.contains("b.safetensors has other tensors than"),
         "{other}"
     );
 }
