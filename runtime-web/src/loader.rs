@@ -3,7 +3,7 @@
 use freeguide::bundle;
 use freeguide::noise_level::LogSnr;
 use freeguide::sampler::Evaluation;
-use freeguide::settings::{Plan, Request};
+use freeguide::settings::{ImageSettings, Plan, Request};
 use serde_json::json;
 use wasm_bindgen::prelude::wasm_bindgen;
 
@@ -126,9 +126,10 @@ impl Model {
         self.inner.computes_in_half()
     }
 
-    /// Checks a request (JSON) and says what it costs: `{ "steps", "nfe", "levels", "rows" }`, where
-    /// `nfe` counts the network evaluations for the image that needs most, `levels` are the λ that
-    /// the steps visit, in nats, and `rows` the most rows of one evaluation.
+    /// Checks a request (JSON) and says what it costs and what its images would be drawn with:
+    /// `{ "steps", "nfe", "levels", "rows", "settings" }`, where `nfe` counts the network evaluations
+    /// for the image that needs most, `levels` are the λ that the steps visit, in nats, `rows` the
+    /// most rows of one evaluation, and `settings` what the PNG of each image carries.
     ///
     /// # Errors
     ///
@@ -140,8 +141,10 @@ impl Model {
         let levels: Vec<f64> = levels.into_iter().map(|level| level.0).collect();
         let nfe = self.inner.evaluations(&plan);
         let rows = self.inner.rows(&plan);
-        let cost = json!({ "steps": plan.steps, "nfe": nfe, "levels": levels, "rows": rows });
-        Ok(cost.to_string())
+        let config = self.inner.config();
+        let settings = ImageSettings::of_plan(&plan, &config.name, &config.classes);
+        let plan = json!({ "steps": plan.steps, "nfe": nfe, "levels": levels, "rows": rows, "settings": settings });
+        Ok(plan.to_string())
     }
 
     /// Begins a sampling; no step is taken yet.

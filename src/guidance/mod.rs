@@ -20,7 +20,7 @@ mod strength;
 pub use branches::Branches;
 pub use guide::{Guide, Guided};
 pub use plus_plus::plus_plus;
-pub use policy::{Policy, Projection};
+pub use policy::{Policy, PolicyFields, PolicyKind, Projection};
 pub use projected::projected;
 pub use rescale::rescale;
 pub use rows::GuidedRows;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// What is made of the two estimates of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "lowercase", try_from = "Fields")]
+#[serde(tag = "kind", rename_all = "lowercase", try_from = "PolicyFields")]
 pub enum Policy {
     /// The paper's mix (Ho & Salimans 2022, equation 6).
     Cfg {
@@ -30,49 +30,95 @@ pub struct Projection {
     pub norm_threshold: Option<f64>,
 }
 
-/// The fields of [`Policy`] as they are read: serde keeps whatever an object with a tag holds, however much, until it
-/// has found the tag.
-#[derive(Deserialize)]
+/// A policy whose fields may be left out, as requests give it. It is also how [`Policy`] is read, because serde keeps
+/// whatever an object with a tag holds, however much, until it has found the tag.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Fields {
-    kind: Kind,
-    rescale: Option<f64>,
-    eta: Option<f64>,
-    momentum: Option<f64>,
-    norm_threshold: Option<f64>,
+pub struct PolicyFields {
+    /// Which policy; the model's own if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<PolicyKind>,
+    /// φ of [`Policy::Cfg`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rescale: Option<f64>,
+    /// [`Projection::eta`] of [`Policy::Apg`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub eta: Option<f64>,
+    /// [`Projection::momentum`] of [`Policy::Apg`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub momentum: Option<f64>,
+    /// [`Projection::norm_threshold`] of [`Policy::Apg`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub norm_threshold: Option<f64>,
 }
 
-#[derive(Clone, Copy, Deserialize)]
+/// The kinds of [`Policy`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Kind {
+pub enum PolicyKind {
+    /// [`Policy::Cfg`].
     Cfg,
+    /// [`Policy::Apg`].
     Apg,
+    /// [`Policy::CfgPlusPlus`].
     #[serde(rename = "cfg++")]
     CfgPlusPlus,
 }
 
-impl TryFrom<Fields> for Policy {
+impl PolicyKind {
+    /// Every kind, in the order in which they are offered.
+    pub const ALL: [Self; 3] = [Self::Cfg, Self::Apg, Self::CfgPlusPlus];
+
+    /// The name in settings, commands and files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Cfg => "cfg",
+            Self::Apg => "apg",
+            Self::CfgPlusPlus => "cfg++",
+        }
+    }
+}
+
+impl PolicyFields {
+    /// The whole policy. Fields that are left out are those of `base` if `kind` is left out too, else the kind's
+    /// defaults.
+    ///
+    /// # Errors
+    ///
+    /// In words, where a field belongs to another kind.
+    pub fn or(self, base: Policy) -> Result<Policy, &'static str> {
+        let base = match self.kind {
+            None => base,
+            Some(PolicyKind::Cfg) => Policy::default(),
+            Some(PolicyKind::Apg) => Policy::Apg(Projection::default()),
+            Some(PolicyKind::CfgPlusPlus) => Policy::CfgPlusPlus,
+        };
+        let projects = self.eta.or(self.momentum).or(self.norm_threshold);
+        match base {
+            Policy::Cfg { rescale } if projects.is_none() => Ok(Policy::Cfg {
+                rescale: self.rescale.unwrap_or(rescale),
+            }),
+            Policy::Apg(base) if self.rescale.is_none() => Ok(Policy::Apg(Projection {
+                eta: self.eta.unwrap_or(base.eta),
+                momentum: self.momentum.unwrap_or(base.momentum),
+                norm_threshold: self.norm_threshold.or(base.norm_threshold),
+            })),
+            Policy::CfgPlusPlus if projects.or(self.rescale).is_none() => Ok(base),
+            Policy::Cfg { .. } => Err("cfg has no setting but `rescale`"),
+            Policy::Apg(_) => Err("apg has no settings but `eta`, `momentum` and `norm_threshold`"),
+            Policy::CfgPlusPlus => Err("cfg++ has no settings"),
+        }
+    }
+}
+
+impl TryFrom<PolicyFields> for Policy {
     type Error = &'static str;
 
-    fn try_from(fields: Fields) -> Result<Self, &'static str> {
-        let projects = fields.eta.or(fields.momentum).or(fields.norm_threshold);
-        match fields.kind {
-            Kind::Cfg if projects.is_none() => Ok(Self::Cfg {
-                rescale: fields.rescale.unwrap_or_default(),
-            }),
-            Kind::Apg if fields.rescale.is_none() => {
-                let default = Projection::default();
-                Ok(Self::Apg(Projection {
-                    eta: fields.eta.unwrap_or(default.eta),
-                    momentum: fields.momentum.unwrap_or(default.momentum),
-                    norm_threshold: fields.norm_threshold,
-                }))
-            }
-            Kind::CfgPlusPlus if projects.or(fields.rescale).is_none() => Ok(Self::CfgPlusPlus),
-            Kind::Cfg => Err("cfg has no setting but `rescale`"),
-            Kind::Apg => Err("apg has no settings but `eta`, `momentum` and `norm_threshold`"),
-            Kind::CfgPlusPlus => Err("cfg++ has no settings"),
+    fn try_from(fields: PolicyFields) -> Result<Self, &'static str> {
+        if fields.kind.is_none() {
+            return Err("missing field `kind`");
         }
+        fields.or(Self::default())
     }
 }
 
@@ -94,24 +140,23 @@ impl Default for Policy {
 
 impl Policy {
     /// The names, in the order in which they are offered.
-    pub const NAMES: [&str; 3] = ["cfg", "apg", "cfg++"];
+    pub const NAMES: [&str; 3] = [
+        PolicyKind::ALL[0].name(),
+        PolicyKind::ALL[1].name(),
+        PolicyKind::ALL[2].name(),
+    ];
 
     /// The name in settings, commands and files.
     pub fn name(&self) -> &'static str {
-        match self {
-            Self::Cfg { .. } => "cfg",
-            Self::Apg(_) => "apg",
-            Self::CfgPlusPlus => "cfg++",
-        }
+        self.kind().name()
     }
 
-    /// The policy of that name with its parameters by default.
-    pub fn by_name(name: &str) -> Option<Self> {
-        match name {
-            "cfg" => Some(Self::default()),
-            "apg" => Some(Self::Apg(Projection::default())),
-            "cfg++" => Some(Self::CfgPlusPlus),
-            _ => None,
+    /// The kind, without its parameters.
+    pub fn kind(&self) -> PolicyKind {
+        match self {
+            Self::Cfg { .. } => PolicyKind::Cfg,
+            Self::Apg(_) => PolicyKind::Apg,
+            Self::CfgPlusPlus => PolicyKind::CfgPlusPlus,
         }
     }
 

@@ -36,7 +36,7 @@ impl Spacing {
     ];
 
     /// The name in settings, commands and files.
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::UniformU => "uniform-u",
             Self::UniformLambda => "uniform-lambda",
@@ -85,6 +85,37 @@ pub struct Grid {
     /// `uniform-u` that step is so long that it overshoots otherwise.
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub lower_order_last: bool,
+}
+
+/// A grid whose fields may be left out, as requests give it.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GridFields {
+    /// [`Grid::spacing`]; that of the model's or of the solver's own grid if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spacing: Option<Spacing>,
+    /// [`Grid::log_snr`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_snr: Option<LogSnrRange>,
+    /// [`Grid::rho`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rho: Option<f64>,
+    /// [`Grid::lower_order_last`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lower_order_last: Option<bool>,
+}
+
+impl GridFields {
+    /// The whole grid. Fields that are left out are those of `base` if `spacing` is left out too, else the defaults.
+    pub fn or(self, base: Grid) -> Grid {
+        let base = self.spacing.map_or(base, Grid::new);
+        Grid {
+            spacing: base.spacing,
+            log_snr: self.log_snr.or(base.log_snr),
+            rho: self.rho.unwrap_or(base.rho),
+            lower_order_last: self.lower_order_last.unwrap_or(base.lower_order_last),
+        }
+    }
 }
 
 /// The range that few steps are best spent on: σ/α from 80 down to 0.002, in λ = −2 log(σ/α)

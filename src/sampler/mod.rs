@@ -15,7 +15,7 @@ mod seed_interpolation;
 pub use ancestral::{VARIANCE_INTERPOLATION, ancestral_step};
 pub use ddim::ddim_step;
 pub use dpm_solver::{Before, dpm_solver_step};
-pub use grid::{FEW_STEPS, Grid, MAX_RHO, Spacing};
+pub use grid::{FEW_STEPS, Grid, GridFields, MAX_RHO, Spacing};
 pub use heun::heun_step;
 pub use plan::Plan;
 pub use run::{Evaluation, OtherState, Run, RunState, Sides, evaluations, rows};
@@ -48,7 +48,7 @@ impl Solver {
     pub const ALL: [Self; 4] = [Self::Ddim, Self::Ancestral, Self::DpmSolver, Self::Heun];
 
     /// The name in settings, commands and files.
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Ddim => "ddim",
             Self::Ancestral => "ancestral",

@@ -9,6 +9,11 @@ use serde::{Deserialize, Serialize};
 pub struct SeedInterpolation {
     /// The second seed, from 0 to [`MAX_SEED`](crate::noise::MAX_SEED).
     pub seed: u64,
-    /// The fraction: 0 is the first seed alone, 1 the second alone.
+    /// The fraction: 0 is the first seed alone, 1 the second alone; 0.5 if left out.
+    #[serde(default = "half")]
     pub t: f64,
+}
+
+fn half() -> f64 {
+    0.5
 }

@@ -1,14 +1,22 @@
 //! What one asks of a model: classes, strength, steps, solver, seed.
 
+mod checks;
 mod class_name;
 mod conditional;
+pub mod description;
 mod error;
+mod image_settings;
 mod request;
+#[cfg(test)]
+mod round_trip;
 mod timesteps;
+#[cfg(test)]
+mod typescript;
 
 pub use crate::sampler::{Plan, SeedInterpolation, SeedInterpolation as Toward};
 pub use class_name::{ClassName, resolve_class};
 pub use error::RequestError;
+pub use image_settings::ImageSettings;
 pub use request::{Guidance, Request};
 
 use serde::{Deserialize, Serialize};

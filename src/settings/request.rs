@@ -1,17 +1,17 @@
 //! A request as it comes from outside, and how it becomes a plan.
 
-use std::fmt::Debug;
-
 use serde::{Deserialize, Serialize};
 
+use super::checks::{check, check_grid, check_policy};
 use super::{
     ClassName, MAX_GUIDANCE, MAX_IMAGES, MAX_STEPS, RequestError, SamplingDefaults, resolve_class,
 };
 use crate::class_names::ClassNames;
-use crate::guidance::Policy;
+use crate::denoiser::Class;
+use crate::guidance::{Policy, PolicyFields};
 use crate::noise::MAX_SEED;
 use crate::noise_level::LogSnrRange;
-use crate::sampler::{Grid, MAX_RHO, Plan, SeedInterpolation, Solver};
+use crate::sampler::{Grid, GridFields, Plan, SeedInterpolation, Solver};
 
 /// One strength for all images, or one for each.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -34,7 +34,7 @@ pub struct Request {
     pub guidance: Option<Guidance>,
     /// What is made of the two estimates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub guidance_policy: Option<Policy>,
+    pub guidance_policy: Option<PolicyFields>,
     /// The λ, in nats, that are guided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guidance_interval: Option<LogSnrRange>,
@@ -46,7 +46,7 @@ pub struct Request {
     pub sampler: Option<Solver>,
     /// The levels; unless given those of the model if the solver is the model's, else the solver's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub grid: Option<Grid>,
+    pub grid: Option<GridFields>,
     /// The seed, from 0 to [`MAX_SEED`]; 0 unless given.
     #[serde(default)]
     pub seed: u64,
@@ -98,6 +98,36 @@ impl Request {
         defaults: &SamplingDefaults,
         trained: LogSnrRange,
     ) -> Result<Plan, RequestError> {
+        let classes = self.class_ids(names)?;
+        self.check_seeds(classes.len())?;
+        let policy = self.policy(defaults)?;
+        let sampler = self.sampler.unwrap_or(defaults.sampler);
+        if sampler == Solver::Heun && policy == Policy::CfgPlusPlus {
+            return Err(RequestError::Incompatible {
+                one: "guidance_policy cfg++".to_owned(),
+                other: "sampler heun".to_owned(),
+                why: "CFG++ noises again with another estimate, so that there is no slope to \
+                      average; take ddim, dpm++2m or ancestral",
+            });
+        }
+        Ok(Plan {
+            guidance: self.strengths(classes.len(), &policy, defaults)?,
+            classes,
+            steps: self.checked_steps(defaults)?,
+            sampler,
+            grid: self.levels(sampler, defaults, trained)?,
+            timestep_levels: None,
+            policy,
+            guidance_interval: self.interval(defaults)?,
+            seed: self.seed,
+            toward: self.toward,
+            first_image: self.first_image,
+            clip: self.clip.unwrap_or(defaults.clip),
+            variance_interpolation: self.nu(defaults)?,
+        })
+    }
+
+    fn class_ids(&self, names: &ClassNames) -> Result<Vec<Class>, RequestError> {
         let images = self.classes.len();
         check(
             "the number of classes",
@@ -105,21 +135,11 @@ impl Request {
             || format!("from 1 to {MAX_IMAGES}, one for each image"),
             (1..=MAX_IMAGES).contains(&images),
         )?;
-        let classes = self
-            .classes
-            .iter()
-            .map(|class| resolve_class(class, names))
-            .collect::<Result<Vec<_>, _>>()?;
-        let policy = self.guidance_policy.unwrap_or(defaults.guidance_policy);
-        check_policy(&policy)?;
-        let guidance = self.strengths(images, &policy, defaults)?;
-        let steps = self.steps.unwrap_or(defaults.steps);
-        check(
-            "steps",
-            &steps,
-            || format!("from 1 to {MAX_STEPS}"),
-            (1..=MAX_STEPS).contains(&steps),
-        )?;
+        let ids = self.classes.iter().map(|class| resolve_class(class, names));
+        ids.collect()
+    }
+
+    fn check_seeds(&self, images: usize) -> Result<(), RequestError> {
         check(
             "seed",
             &self.seed,
@@ -139,7 +159,59 @@ impl Request {
             &self.first_image,
             || format!("from 0 to {MAX_SEED}, and so must be the index of the last image"),
             self.first_image <= MAX_SEED - (images as u64 - 1),
+        )
+    }
+
+    fn policy(&self, defaults: &SamplingDefaults) -> Result<Policy, RequestError> {
+        let fields = self.guidance_policy.unwrap_or_default();
+        let policy = fields.or(defaults.guidance_policy);
+        let policy = policy.map_err(|why| RequestError::Incompatible {
+            one: "a field of guidance_policy".to_owned(),
+            other: "its kind".to_owned(),
+            why,
+        })?;
+        check_policy(&policy)?;
+        Ok(policy)
+    }
+
+    fn checked_steps(&self, defaults: &SamplingDefaults) -> Result<usize, RequestError> {
+        let steps = self.steps.unwrap_or(defaults.steps);
+        check(
+            "steps",
+            &steps,
+            || format!("from 1 to {MAX_STEPS}"),
+            (1..=MAX_STEPS).contains(&steps),
         )?;
+        Ok(steps)
+    }
+
+    fn levels(
+        &self,
+        sampler: Solver,
+        defaults: &SamplingDefaults,
+        trained: LogSnrRange,
+    ) -> Result<Grid, RequestError> {
+        let of_model = defaults.grid.filter(|_| sampler == defaults.sampler);
+        let base = of_model.unwrap_or_else(|| sampler.grid());
+        let grid = self.grid.unwrap_or_default().or(base);
+        check_grid(&grid, trained)?;
+        Ok(grid)
+    }
+
+    fn interval(&self, defaults: &SamplingDefaults) -> Result<Option<LogSnrRange>, RequestError> {
+        let interval = self.guidance_interval.or(defaults.guidance_interval);
+        if let Some(interval) = interval {
+            check(
+                "guidance_interval",
+                &(interval.min, interval.max),
+                || "two finite numbers in nats, min < max".to_owned(),
+                interval.is_valid(),
+            )?;
+        }
+        Ok(interval)
+    }
+
+    fn nu(&self, defaults: &SamplingDefaults) -> Result<f64, RequestError> {
         let nu = self
             .variance_interpolation
             .unwrap_or(defaults.variance_interpolation);
@@ -149,42 +221,7 @@ impl Request {
             || "from 0 to 1".to_owned(),
             (0.0..=1.0).contains(&nu),
         )?;
-        let guidance_interval = self.guidance_interval.or(defaults.guidance_interval);
-        if let Some(interval) = guidance_interval {
-            check(
-                "guidance_interval",
-                &(interval.min, interval.max),
-                || "two finite numbers in nats, min < max".to_owned(),
-                interval.is_valid(),
-            )?;
-        }
-        let sampler = self.sampler.unwrap_or(defaults.sampler);
-        let own = defaults.grid.filter(|_| sampler == defaults.sampler);
-        let grid = self.grid.or(own).unwrap_or_else(|| sampler.grid());
-        check_grid(&grid, trained)?;
-        if sampler == Solver::Heun && policy == Policy::CfgPlusPlus {
-            return Err(RequestError::Incompatible {
-                one: "guidance_policy cfg++".to_owned(),
-                other: "sampler heun".to_owned(),
-                why: "CFG++ noises again with another estimate, so that there is no slope to \
-                      average; take ddim, dpm++2m or ancestral",
-            });
-        }
-        Ok(Plan {
-            classes,
-            guidance,
-            steps,
-            sampler,
-            grid,
-            timestep_levels: None,
-            policy,
-            guidance_interval,
-            seed: self.seed,
-            toward: self.toward,
-            first_image: self.first_image,
-            clip: self.clip.unwrap_or(defaults.clip),
-            variance_interpolation: nu,
-        })
+        Ok(nu)
     }
 
     /// w of each image.
@@ -219,85 +256,6 @@ impl Request {
         }
         Ok(strengths)
     }
-}
-
-fn check_policy(policy: &Policy) -> Result<(), RequestError> {
-    match policy {
-        Policy::Cfg { rescale } => check(
-            "guidance_policy.rescale",
-            rescale,
-            || "from 0 to 1".to_owned(),
-            (0.0..=1.0).contains(rescale),
-        ),
-        Policy::Apg(projection) => {
-            check(
-                "guidance_policy.eta",
-                &projection.eta,
-                || "from 0 to 1".to_owned(),
-                (0.0..=1.0).contains(&projection.eta),
-            )?;
-            check(
-                "guidance_policy.momentum",
-                &projection.momentum,
-                || "above −1 and below 1".to_owned(),
-                projection.momentum.abs() < 1.0,
-            )?;
-            check(
-                "guidance_policy.norm_threshold",
-                &projection.norm_threshold,
-                || "a finite number above 0".to_owned(),
-                projection
-                    .norm_threshold
-                    .is_none_or(|r| r > 0.0 && r.is_finite()),
-            )
-        }
-        Policy::CfgPlusPlus => Ok(()),
-    }
-}
-
-fn check_grid(grid: &Grid, trained: LogSnrRange) -> Result<(), RequestError> {
-    check(
-        "grid.rho",
-        &grid.rho,
-        || format!("from 1 to {MAX_RHO}"),
-        (1.0..=MAX_RHO).contains(&grid.rho),
-    )?;
-    let Some(range) = grid.log_snr else {
-        return Ok(());
-    };
-    if grid.spacing.is_of_timesteps() {
-        return Err(RequestError::Incompatible {
-            one: "grid.log_snr".to_owned(),
-            other: format!("the spacing {}", grid.spacing.name()),
-            why: "it visits timesteps, wherever their levels are",
-        });
-    }
-    check(
-        "grid.log_snr",
-        &(range.min, range.max),
-        || {
-            let LogSnrRange { min, max } = trained;
-            format!("two numbers in nats, min < max, within the model's own {min} to {max}")
-        },
-        range.is_valid() && range.min >= trained.min && range.max <= trained.max,
-    )
-}
-
-fn check(
-    field: &'static str,
-    value: &dyn Debug,
-    expected: impl FnOnce() -> String,
-    ok: bool,
-) -> Result<(), RequestError> {
-    if ok {
-        return Ok(());
-    }
-    Err(RequestError::OutOfRange {
-        field,
-        // As Debug writes it: 1e300, not three hundred digits.
-        value: format!("{value:?}"),
-        expected: expected(),
-    })
 }
 
 #[cfg(test)]

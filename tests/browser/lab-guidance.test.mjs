@@ -183,6 +183,6 @@ test("without a classifier the page says what is missing", async (t) => {
   });
   t.after(() => bare.close());
   const page = await bare.open(t, `${small}#guidance`);
-  await page.getByText(/needs a classifier, and none came with the model/).waitFor();
+  await page.getByText(/needs a classifier, and the model has none/).waitFor();
   assert.equal(await page.locator("#fidelity-draw").isVisible(), false);
 });

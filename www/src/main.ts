@@ -75,9 +75,9 @@ setUpKeyboard({
 byId("copy-link").addEventListener("click", async () => {
   try {
     await navigator.clipboard.writeText(location.href);
-    toast("Link copied: it shows this again.");
+    toast("Link copied. It shows this sheet again.");
   } catch {
-    toast("The browser does not let the link be copied; it is in the address bar.");
+    toast("The browser does not allow copying. The link is in the address bar.");
   }
 });
 
@@ -85,7 +85,7 @@ document.addEventListener("dragover", (event) => event.preventDefault());
 document.addEventListener("drop", async (event) => {
   event.preventDefault();
   if (!event.dataTransfer) return;
-  // Before anything is awaited: the browser forgets what was dropped.
+  // Before the first await, after which the browser no longer has the dropped files.
   const dropped = droppedFiles(event.dataTransfer);
   const picture = event.dataTransfer.files[0];
   try {
@@ -97,7 +97,7 @@ document.addEventListener("drop", async (event) => {
       await draw.restore(picture);
     }
   } catch {
-    toast("This is neither a PNG picture nor a folder with a model.");
+    toast("This is neither a PNG picture nor the folder of a model.");
   }
 });
 

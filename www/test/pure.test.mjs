@@ -1,5 +1,7 @@
 // What of the page needs no page: addresses that visitors type, settings in addresses, snippets.
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { createServer } from "vite";
@@ -11,6 +13,7 @@ let snippets;
 let metrics;
 let figures;
 let labels;
+let restore;
 
 before(async () => {
   vite = await createServer({
@@ -21,8 +24,8 @@ before(async () => {
     server: { middlewareMode: true, hmr: false, ws: false },
     optimizeDeps: { noDiscovery: true },
   });
-  [address, settings, snippets, metrics, figures, labels] = await Promise.all(
-    ["own/address", "app/settings", "embed/snippets", "guidance/metrics", "guidance/figures", "guidance/labels"].map((name) => vite.ssrLoadModule(`/src/${name}.ts`)),
+  [address, settings, snippets, metrics, figures, labels, restore] = await Promise.all(
+    ["own/address", "app/settings", "embed/snippets", "guidance/metrics", "guidance/figures", "guidance/labels", "draw/restore"].map((name) => vite.ssrLoadModule(`/src/${name}.ts`)),
   );
 });
 after(() => vite?.close());
@@ -53,24 +56,46 @@ const model = { classes: ["cat", "a & b", "fish"], sampling: { sampler: "ddim", 
 test("settings go into an address and come out the same", () => {
   const all = {
     classes: ["a & b", null],
-    guidance: -0.4,
-    steps: 12,
-    sampler: "dpm++2m",
-    seed: 2 ** 53 - 1,
     count: 16,
     view: "between",
-    toward: 99,
-    policy: "apg",
-    rescale: 0,
-    interval: { min: -3, max: 5.5 },
+    otherSeed: 99,
+    drawing: {
+      guidance: -0.4,
+      steps: 12,
+      sampler: "dpm++2m",
+      seed: 2 ** 53 - 1,
+      guidancePolicy: { kind: "apg" },
+      guidanceInterval: { min: -3, max: 5.5 },
+    },
   };
   const query = settings.writeSettings(all, new URLSearchParams("model=x&device=cpu"));
   assert.equal(query.get("model"), "x");
   assert.deepEqual(settings.readSettings(new URLSearchParams(query.toString()), model), { settings: all, unknown: [] });
   const plain = settings.defaultSettings(model);
   const back = settings.writeSettings(plain, query);
-  assert.deepEqual([...back.keys()].filter((name) => ["policy", "from", "until", "toward", "view"].includes(name)), []);
+  assert.deepEqual([...back.keys()].sort(), ["class", "class", "class", "device", "model", "n", "sampler", "seed", "steps", "w"]);
   assert.deepEqual(settings.readSettings(back, model).settings, { ...plain });
+});
+
+test("links of earlier versions are read as they were meant", () => {
+  const read = (query, own) => {
+    const config = { ...model, sampling: { ...model.sampling, ...own } };
+    const { settings: found, unknown } = settings.readSettings(new URLSearchParams(query), config);
+    assert.deepEqual(unknown, []);
+    return found;
+  };
+  const old = "class=cat&w=2&steps=8&sampler=ddim&seed=5&n=4";
+  const drawing = { guidance: 2, steps: 8, sampler: "ddim", seed: 5 };
+  assert.deepEqual(read(old).drawing, drawing);
+  assert.deepEqual(read(`${old}&rescale=0.5&from=-3`).drawing, {
+    ...drawing,
+    guidancePolicy: { rescale: 0.5 },
+    guidanceInterval: { min: -3, max: 40 },
+  });
+  const apg = { guidance_policy: { kind: "apg" } };
+  assert.deepEqual(read(`${old}&rescale=0.5`, apg).drawing.guidancePolicy, { kind: "cfg", rescale: 0.5 });
+  const between = read(`${old}&view=between&toward=31`);
+  assert.deepEqual([between.view, between.otherSeed, between.drawing], ["between", 31, drawing]);
 });
 
 test("a first sheet shows classes from all of a model's, each once", () => {
@@ -89,8 +114,119 @@ test("what an address asks for and nobody knows is said", () => {
     new URLSearchParams("class=dog&sampler=magic&seed=-1&policy=best&w=1e9&steps=0&from=9&until=2"),
     model,
   );
-  assert.equal(unknown.length, 4);
-  assert.deepEqual([read.guidance, read.steps, read.interval, read.policy], [100, 1, undefined, "cfg"]);
+  assert.equal(unknown.length, 7);
+  assert.deepEqual(read, settings.defaultSettings(model));
+  const other = settings.readSettings(new URLSearchParams("policy=apg&rescale=0.5"), model);
+  assert.deepEqual(other.unknown, ["rescale “0.5” with the policy apg"]);
+});
+
+test("settings that a model has of its own are left to it", () => {
+  const own = { ...model, sampling: { ...model.sampling, guidance_policy: { kind: "apg", eta: 0.5 }, guidance_interval: { min: -3, max: 4 } } };
+  const { drawing } = settings.defaultSettings(own);
+  assert.deepEqual(drawing, { guidance: 1, steps: 8, sampler: "ddim", seed: 2 });
+  assert.equal(settings.policyOf(drawing, own), "apg");
+});
+
+// Written by the tests of src/settings: every value of every setting, as a picture's file has it and as the command says it.
+const { bundles, cases } = JSON.parse(readFileSync(new URL("../../tests/fixtures/settings.json", import.meta.url), "utf8"));
+const pets = (bundle) => ({ name: "pets", classes: ["cat", "dog"], image: { size: 16 }, sampling: bundles[bundle] });
+
+/** The arguments of every `freeguide` that a shell runs of a snippet. */
+function commandsOf(snippet) {
+  const script = `freeguide() { printf '%s\\0' "$@"; printf '\\n'; }\n${snippet}`;
+  const lines = execFileSync("sh", ["-c", script], { encoding: "utf8" }).split("\n").filter((line) => line !== "");
+  return lines.map((line) => line.split("\0").slice(0, -1));
+}
+
+/** What of a command's arguments the view decides, and the rest. */
+function split(words) {
+  const view = {};
+  const rest = [];
+  for (let at = words[0] === "sample" ? 1 : 0; at < words.length; at += 1) {
+    const name = words[at].replace(/^--/, "");
+    if (["model", "class", "count", "out", "first-image"].includes(name)) view[name] = words[(at += 1)];
+    else rest.push(words[at]);
+  }
+  return { view, rest };
+}
+
+/** The options with which a program calls `sample`. */
+async function optionsOf(program) {
+  const calls = [];
+  const loadModel = async () => ({
+    async *sample(options) {
+      calls.push(options);
+    },
+  });
+  const body = program.replace(/^import .*$/m, "");
+  await new (Object.getPrototypeOf(async () => {}).constructor)("loadModel", "document", body)(loadModel, {});
+  return calls;
+}
+
+test("every setting goes from a picture to the page, an address and a snippet, into the command that draws it", async () => {
+  for (const { bundle, picture, arguments: expected } of cases) {
+    const config = pets(bundle);
+    const { settings: dropped, unknown } = restore.sheetOf([picture], config);
+    assert.deepEqual(unknown, []);
+    const query = settings.writeSettings(dropped, new URLSearchParams("model=pets")).toString();
+    const opened = settings.readSettings(new URLSearchParams(query), config);
+    assert.deepEqual(opened, { settings: dropped, unknown: [] });
+    const embedding = { packageFolder: "./freeguide/", model: "./pets/", settings: opened.settings };
+
+    const [command, ...others] = commandsOf(snippets.commandSnippet(embedding, "models/pets"));
+    assert.deepEqual(others, []);
+    const { view, rest } = split(command);
+    assert.deepEqual(rest, split(expected).rest);
+    assert.deepEqual([view.model, view.class], ["models/pets", picture.class ?? "none"]);
+    const place = picture.image - Number(view["first-image"] ?? 0);
+    assert.ok(place >= 0 && place < Number(view.count), "the picture is among those that the command draws");
+
+    const [options] = await optionsOf(snippets.moduleSnippet(embedding));
+    const { classes, ...drawing } = options;
+    assert.deepEqual(drawing, opened.settings.drawing);
+    assert.equal(classes[place], picture.class);
+  }
+});
+
+test("the snippets of every view draw its runs", async () => {
+  for (const view of ["sheet", "sweep", "seeds", "between"]) {
+    const query = new URLSearchParams(`class=cat&class=dog&w=2&steps=4&sampler=ddim&seed=20&n=4&view=${view}${view === "between" ? "&toward=31" : ""}&policy=apg&eta=0.5`);
+    const { settings: read } = settings.readSettings(query, pets("plain"));
+    const runs = settings.runsOf(read);
+    const embedding = { packageFolder: "./freeguide/", model: "./pets/", settings: read };
+    const options = await optionsOf(snippets.moduleSnippet(embedding));
+    assert.deepEqual(options, runs.map(({ drawing, classes }) => ({ ...drawing, classes })));
+    const commands = commandsOf(snippets.commandSnippet(embedding, "models/pets")).map((words) => words.join(" "));
+    assert.equal(commands.length, runs.length);
+    runs.forEach(({ drawing, classes }, at) => {
+      const { guidance, seed, toward } = drawing;
+      const words = [`--guidance ${guidance} `, `--seed ${seed} `, `--count ${classes.length} `, "--apg-eta 0.5 ", ...(toward ? [`--toward ${toward.seed}:${toward.t} `] : [])];
+      for (const word of words) assert.ok(commands[at].includes(word), `${commands[at]} has ${word}`);
+    });
+    assert.equal(new Set(commands).size, runs.length, "each into a folder of its own");
+  }
+});
+
+test("the pictures of a saved sheet are laid out as they were", () => {
+  const config = pets("plain");
+  for (const address of ["class=cat&class=dog&n=9&w=2", "class=dog&n=4&view=sweep", "class=cat&n=4&view=seeds&seed=7&w=1", "class=cat&n=4&view=between&toward=31&w=1"]) {
+    const { settings: saved } = settings.readSettings(new URLSearchParams(`${address}&steps=4&sampler=ddim`), config);
+    const runs = settings.runsOf(saved);
+    // Row by row, as they are saved.
+    const pictures = runs[0].classes.flatMap((name, image) =>
+      runs.map(({ drawing: { guidance, steps, sampler, seed, toward } }) => ({
+        ...{ model: "pets", class: name, guidance, steps, sampler, seed, image },
+        ...(toward && { toward }),
+      })),
+    );
+    const { settings: found, unknown } = restore.sheetOf(pictures, config);
+    assert.deepEqual(unknown, []);
+    if (saved.view === "sweep") found.drawing.guidance = saved.drawing.guidance; // a sweep has none of its own
+    assert.deepEqual({ ...found, otherSeed: 0 }, { ...saved, otherSeed: 0 });
+    assert.ok(saved.view !== "between" || found.otherSeed === 31);
+  }
+  const shuffled = [0, 1, 2].map((image) => ({ model: "pets", class: "cat", guidance: 1.5 + (image === 1), steps: 4, sampler: "ddim", seed: 1, image }));
+  assert.deepEqual(restore.sheetOf(shuffled, config).unknown, ["the order of these pictures"]);
 });
 
 test("snippets are safe whatever classes and folders are called", () => {

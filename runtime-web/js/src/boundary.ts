@@ -5,18 +5,18 @@
 export interface Boundary {
   default(input?: { module_or_path: WebAssembly.Module | BufferSource }): Promise<unknown>;
   Device: { open(): Promise<WasmDevice> };
-  /** `half`: weights that all come in f16 are computed with in f16, where the device does that rightly. */
+  /** `half`: compute in f16 if all weights are in f16 and the device computes correctly in f16. */
   Loader: new (configJson: string, device: WasmDevice, half: boolean) => WasmLoader;
-  /** Hears the message of a panic, right before the instance traps. */
+  /** Registers a listener for the message of a panic, which is called right before the instance traps. */
   onPanic(listener: (message: string) => void): void;
   /**
    * Hears what a task of the instance's own throws, which is a trap; otherwise it is an uncaught error, on which Node and
    * others end the process. Added by `scripts/build.mjs`.
    */
   onTrap?(listener: (thrown: unknown) => void): void;
-  /** In the CPU build only. Means are x and y in turn. */
+  /** In the CPU build only. Means are [x, y] pairs, flattened. */
   Mixture: new (means: Float64Array, deviations: Float64Array, device: WasmDevice) => WasmMixture;
-  /** In the CPU build only. Of the bytes of a classifier's file. */
+  /** In the CPU build only. Takes the bytes of a classifier's file. */
   Classifier: new (bytes: Uint8Array, device: WasmDevice) => WasmClassifier;
 }
 
@@ -24,7 +24,7 @@ export interface WasmDevice {
   /** For people: `CPU (WebAssembly SIMD)`, or the adapter's name. */
   readonly name: string;
   /**
-   * Rejects with code `self-test` when the device computes wrongly. `half`: tests 16 bits, as they will be used, and 32 only
+   * Rejects with code `self-test` if the device computes wrong results. `half`: tests 16 bits, as they will be used, and 32 only
    * where there are none or they are wrong; without it 32 are tested as well.
    */
   selfTest(half?: boolean): Promise<void>;
@@ -33,7 +33,7 @@ export interface WasmDevice {
   free(): void;
 }
 
-/** Builds a model file by file; nothing half-loaded ever escapes. */
+/** Builds a model file by file. There is no model before every file has been verified. */
 export interface WasmLoader {
   /** JSON: `[{ "name", "bytes", "sha256" }]`, in loading order. */
   files(): string;
@@ -53,17 +53,17 @@ export interface WasmModel {
   readonly config: string;
   /** Whether it computes in f16. */
   readonly half: boolean;
-  /** JSON: `{ "steps", "nfe", "levels", "rows" }`. */
+  /** JSON: `{ "steps", "nfe", "levels", "rows", "settings" }`. */
   plan(requestJson: string): string;
   sample(requestJson: string): WasmRun;
   /** A run of that request that goes on after its step `step`, from what `state` of another one gave, in any instance. */
   resume?(requestJson: string, step: number, state: Float32Array): WasmRun;
-  /** CPU build: the network's answer to rows that another instance divided off. */
+  /** CPU build: the network's prediction for rows of another instance. */
   predict(z: Float32Array, logSnr: number, classes: Uint32Array): Float32Array;
   free(): void;
 }
 
-/** Rows of one evaluation that another instance may compute. */
+/** Rows of one evaluation for another instance to compute. */
 export interface WasmPart {
   readonly z: Float32Array;
   readonly logSnr: number;
@@ -85,17 +85,17 @@ export interface WasmRun {
   isFinite?(): Promise<boolean>;
   /** RGBA8, image after image, row-major; after the last step `denoised` is the result. */
   images(kind: "denoised" | "latent"): Promise<Uint8Array>;
-  /** RGBA8 of the estimates behind the last step: all conditional ones, then all unconditional; those not made are zero. */
+  /** RGBA8 of the estimates behind the last step: all conditional ones, then all unconditional; those not computed are zero. */
   sides(): Promise<Uint8Array>;
   /** CPU build: rows of the next evaluation, 0 after the last. */
   readonly rows: number;
-  /** CPU build: the next evaluation, of all its rows; true once that completes a step. */
+  /** CPU build: computes all rows of the next evaluation; true if that completes a step. */
   evaluate(): boolean;
-  /** CPU build: half of the rows of the next evaluation; undefined where there is only one row. */
+  /** CPU build: takes half of the rows out of the next evaluation; undefined if there is only one row. */
   divide(): WasmPart | undefined;
-  /** CPU build: computes the other half, which takes its time. */
+  /** CPU build: computes the other half. */
   compute(): void;
-  /** CPU build: goes on with the answer to `divide`; true once that completes a step. */
+  /** CPU build: continues with the prediction for the rows of `divide`; true if that completes a step. */
   join(answer: Float32Array): boolean;
   free(): void;
 }
@@ -112,7 +112,7 @@ export interface WasmMixtureRun {
   readonly steps: number;
   readonly step: number;
   advance(): void;
-  /** x and y in turn. */
+  /** [x, y] pairs, flattened. */
   points(kind: "denoised" | "latent"): Promise<Float32Array>;
   free(): void;
 }

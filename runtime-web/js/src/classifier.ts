@@ -1,6 +1,6 @@
 /**
- * Classifiers, to measure what a model draws: does a picture show the class that was asked for, and how varied are
- * many? Runs on the calling thread, on the CPU build.
+ * Classifiers, which measure whether pictures show the class that was asked for and how varied they are. Runs on the
+ * calling thread with the CPU build.
  *
  * @packageDocumentation
  */
@@ -11,21 +11,21 @@ import { AbortedError, InputError, asFreeguideError } from "./errors.js";
 import { baseUrl } from "./platform.js";
 import type { Picture } from "./types.js";
 
-/** What a classifier says of a picture. */
+/** A classifier's result for one picture. */
 export interface Classified {
-  /** The last hidden layer, in which like pictures lie close to each other. */
+  /** The last hidden layer, in which similar pictures are close to each other. */
   readonly features: Float32Array;
-  /** For each class of the classifier. */
+  /** One probability for each class of the classifier. */
   readonly probabilities: Float32Array;
 }
 
 /** A classifier that `freeguide classifier` trained. Made by `loadClassifier`. */
 export class Classifier {
   readonly name: string;
-  /** Width and height of the pictures that it looks at; others are resized. */
+  /** Width and height of its input in pixels; pictures of other sizes are resized. */
   readonly size: number;
   readonly classes: readonly string[];
-  /** Its accuracy on images that it was not trained on. */
+  /** Its accuracy on held-out images. */
   readonly accuracy: number;
   readonly #wasm: WasmClassifier;
 
@@ -40,8 +40,8 @@ export class Classifier {
   }
 
   /**
-   * Looks at square pictures, all of one size. Those of another size than `size` are resized: bilinearly, with a filter
-   * against aliasing where they shrink. Rejects with `InputError` where they are not square or differ in size.
+   * Classifies square pictures, all of one size. Other sizes than `size` are resized bilinearly, with antialiasing.
+   * Rejects with `InputError` if pictures are not square or differ in size.
    */
   async classify(pictures: readonly Picture[]): Promise<Classified[]> {
     const side = pictures[0]?.width ?? 0;
@@ -68,7 +68,7 @@ export class Classifier {
     }));
   }
 
-  /** Gives its memory back. */
+  /** Frees its memory. */
   dispose(): void {
     this.#wasm.free();
   }
@@ -76,7 +76,7 @@ export class Classifier {
 
 /**
  * Fetches a classifier's file, such as `classifier.safetensors` in a bundle's folder, and starts the CPU runtime. Rejects
- * as `loadModel` does: with `NetworkError` where there is no such file, with `BundleError` where it is another one.
+ * as `loadModel` does: with `NetworkError` if there is no such file, with `BundleError` if it is not a classifier.
  */
 export async function loadClassifier(url: string | URL, { signal }: { signal?: AbortSignal } = {}): Promise<Classifier> {
   if (signal?.aborted) throw new AbortedError("loading was aborted", { cause: signal.reason });

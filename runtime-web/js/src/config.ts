@@ -1,6 +1,8 @@
+import type { PictureSettings, Sampler } from "./settings-table.js";
+
 /** A bundle's `config.json`, as the runtime normalised it. */
 export interface ModelConfig {
-  /** Version of the bundle format; 2 for networks other than the plain one and models without a null class, else 1. */
+  /** Version of the bundle format: 2 for networks other than the default and for models without a null class, else 1. */
   readonly format_version: number;
   /** The program that wrote the bundle, for instance `freeguide 0.1.0`. */
   readonly written_by: string;
@@ -9,14 +11,14 @@ export interface ModelConfig {
   readonly image: {
     /** Width and height of an image, in pixels. */
     readonly size: number;
-    /** Colour channels that the network works on: 1 (grey) or 3. Pictures are RGBA all the same. */
+    /** Colour channels of the network: 1 (grey) or 3. Pictures are RGBA in both cases. */
     readonly channels: number;
   };
-  /** Class names; a class's id is its place in this list. A model without any is unconditional: its one class is `null`. */
+  /** Class names; a class's id is its index in this list. A model without classes is unconditional: its only class is `null`. */
   readonly classes: readonly string[];
   /**
-   * `false` where the model was trained without a null class: then it is conditional only, and asking for guidance or
-   * for the class `null` is an `InputError`. Else it may be missing.
+   * `false` if the model was trained without a null class: it is then conditional only, and guidance or the class `null`
+   * is an `InputError`. May be missing otherwise.
    */
   readonly null_class?: boolean;
   /** The network's kind and its own settings. */
@@ -29,7 +31,7 @@ export interface ModelConfig {
     readonly log_snr: { readonly min: number; readonly max: number };
     readonly [setting: string]: unknown;
   };
-  /** What `sample()` uses where an option is left out. */
+  /** The values that `sample()` uses for options that are left out. */
   readonly sampling: {
     readonly sampler: Sampler;
     readonly steps: number;
@@ -37,6 +39,10 @@ export interface ModelConfig {
     readonly guidance: number;
     readonly clip: boolean;
     readonly variance_interpolation: number;
+    /** The model's own policy, interval and grid, if it has any, in the form that PNG files have. */
+    readonly guidance_policy?: PictureSettings["guidance_policy"];
+    readonly guidance_interval?: PictureSettings["guidance_interval"];
+    readonly grid?: PictureSettings["grid"];
     readonly [setting: string]: unknown;
   };
   /** The weights files, in loading order. */
@@ -45,7 +51,7 @@ export interface ModelConfig {
   readonly provenance: Provenance;
 }
 
-/** Where a model comes from and what may be done with it. Every field may be missing from a foreign bundle. */
+/** Where a model comes from and its licence. Every field may be missing from bundles of other programs. */
 export interface Provenance {
   readonly dataset?: string;
   readonly license?: string;
@@ -62,9 +68,3 @@ export interface Provenance {
   readonly metrics?: { readonly [name: string]: unknown };
   readonly [field: string]: unknown;
 }
-
-/**
- * `ddim` (deterministic), `ancestral` (Algorithm 2 of the paper, fresh noise at every step), `dpm++2m` (DPM-Solver++(2M),
- * second order at the price of DDIM) or `heun` (second order, two evaluations a step).
- */
-export type Sampler = "ddim" | "ancestral" | "dpm++2m" | "heun";

@@ -2,9 +2,8 @@ import type { Boundary } from "./boundary.js";
 import { asFreeguideError, messageOf, PoisonedError } from "./errors.js";
 
 /**
- * Watches one wasm instance. A panic inside an asynchronous call traps in a task of its own, so the promise of that
- * call never settles: whoever hears of the trap (an uncaught error event) trips the watch, and every guarded call
- * rejects.
+ * Watches one wasm instance. A panic inside an asynchronous call traps in another task, so the promise of the call never
+ * settles. The handler of uncaught errors therefore trips the watch, and every guarded call rejects.
  */
 export class CrashWatch {
   #error: PoisonedError | undefined;
@@ -13,12 +12,12 @@ export class CrashWatch {
   /** Hears of a crash that no call rejects with. */
   onCrash: ((error: PoisonedError) => void) | undefined;
 
-  /** The crash, once there was one. */
+  /** The error of the crash, if there was one. */
   get error(): PoisonedError | undefined {
     return this.#error;
   }
 
-  /** What a panic says comes before its trap, which says nothing but `unreachable`. */
+  /** The message of a panic arrives before its trap, which only says `unreachable`. */
   panicked(message: string): void {
     this.#panic ??= message;
   }
@@ -31,7 +30,7 @@ export class CrashWatch {
     this.onCrash?.(this.#error);
   }
 
-  /** Runs a call into the instance. Rejects with one of our errors; a crash trips the watch. */
+  /** Runs a call into the instance. Rejects with a `FreeguideError`; a crash trips the watch. */
   async guard<T>(call: () => T | Promise<T>): Promise<T> {
     if (this.#error) throw this.#error;
     let reject: ((error: PoisonedError) => void) | undefined;

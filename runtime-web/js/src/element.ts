@@ -1,6 +1,6 @@
 /**
- * `<freeguide-sampler model="…">` for pages without a line of JavaScript. Importing this module defines the element; it
- * is the one module of the package with an effect.
+ * `<freeguide-sampler model="…">` for pages without JavaScript of their own. Importing this module defines the element; it
+ * and the worker are the only modules of the package with a side effect.
  *
  * ```html
  * <script type="module" src="./freeguide/dist/element.js"></script>
@@ -20,7 +20,7 @@ declare global {
   interface HTMLElementEventMap extends FreeguideSamplerEvents {}
 }
 
-// A server that renders pages has no registry, and a page may import two copies.
+// Servers that render pages have no registry, and a page may import two copies.
 if (globalThis.customElements && !customElements.get("freeguide-sampler")) {
   customElements.define("freeguide-sampler", FreeguideSampler);
 }

@@ -1,13 +1,13 @@
 /**
- * What went wrong, for programs:
+ * The kinds of errors:
  * - `aborted`: an `AbortSignal` fired
  * - `network`: a file could not be fetched
- * - `bundle`: a file was fetched and is not what the bundle promises; `detail` names the kind of damage
+ * - `bundle`: a file was fetched and is not what the bundle declares; `detail` names the kind of damage
  * - `device`: the device cannot be used
- * - `self-test`: the device computes wrongly
+ * - `self-test`: the device computes wrong results
  * - `input`: an option has a value that is not allowed
  * - `disposed`: the model was disposed of
- * - `poisoned`: the runtime crashed; this model is dead and a new `loadModel` works
+ * - `poisoned`: the runtime crashed; this model cannot be used any more, but a new `loadModel` works
  */
 export type ErrorCode =
   | "aborted"
@@ -23,7 +23,7 @@ export type ErrorCode =
 export class FreeguideError extends Error {
   /** The kind of error, stable across versions. */
   readonly code: ErrorCode;
-  /** A finer kind where there is one, for instance `newer-version` or `wrong-hash` of a `bundle` error. */
+  /** A more specific kind if there is one, for instance `newer-version` or `wrong-hash` of a `bundle` error. */
   readonly detail: string | undefined;
 
   constructor(code: ErrorCode, message: string, options: { detail?: string | undefined; cause?: unknown } = {}) {
@@ -34,7 +34,7 @@ export class FreeguideError extends Error {
   }
 }
 
-/** An `AbortSignal` fired. Its `name` is `AbortError`, as everywhere on the web; `cause` is the signal's reason. */
+/** An `AbortSignal` fired. Its `name` is `AbortError`, as in the web's own APIs; `cause` is the signal's reason. */
 export class AbortedError extends FreeguideError {
   constructor(message = "the operation was aborted", options: { cause?: unknown } = {}) {
     super("aborted", message, options);
@@ -63,14 +63,14 @@ export class DeviceError extends FreeguideError {
   }
 }
 
-/** The device was started and gave a wrong answer to a known question. */
+/** The device failed the self-test: it computes wrong results. */
 export class SelfTestError extends FreeguideError {
   constructor(message: string, options: { detail?: string | undefined; cause?: unknown } = {}) {
     super("self-test", message, options);
   }
 }
 
-/** An option has a value that is not allowed; the message names the option and what is. */
+/** An option has a value that is not allowed; the message names the option and what is allowed. */
 export class InputError extends FreeguideError {
   constructor(message: string, options: { detail?: string | undefined; cause?: unknown } = {}) {
     super("input", message, options);
@@ -84,14 +84,14 @@ export class DisposedError extends FreeguideError {
   }
 }
 
-/** The runtime crashed and took this model with it. Load the model again to go on. */
+/** The runtime crashed, and the model with it. Load the model again to continue. */
 export class PoisonedError extends FreeguideError {
   constructor(message: string, options: { detail?: string | undefined; cause?: unknown } = {}) {
     super("poisoned", message, options);
   }
 }
 
-/** An error as it crosses from the worker. */
+/** An error as the worker sends it. */
 export interface WireError {
   code: ErrorCode;
   message: string;
@@ -109,7 +109,7 @@ const makers: Record<ErrorCode, (message: string, options: { detail?: string | u
   poisoned: (message, options) => new PoisonedError(message, options),
 };
 
-/** The error of the class that belongs to `code`. */
+/** Makes an error of the class for `code`. */
 export function makeError(
   code: ErrorCode,
   message: string,
@@ -118,26 +118,26 @@ export function makeError(
   return makers[code](message, options);
 }
 
-/** The same error on the other side of the worker. */
+/** The error that a worker has sent. */
 export function fromWire({ code, message, detail }: WireError): FreeguideError {
   return makeError(code, message, { detail });
 }
 
-/** What of an error crosses the worker. */
+/** An error in the form in which a worker sends it. */
 export function toWire(error: unknown): WireError {
   const { code, message, detail } = asFreeguideError(error);
   return { code, message, detail };
 }
 
-/** What any thrown value has to say. */
+/** The message of any thrown value. */
 export function messageOf(thrown: unknown): string {
   if (thrown instanceof Error) return thrown.message || thrown.name;
   return String(thrown);
 }
 
 /**
- * Whatever was thrown, as one of ours. The runtime throws plain `Error`s with a `code`; anything without a code of
- * ours is a crash (a wasm trap, or a misuse that leaves the instance in an unknown state) and counts as `poisoned`.
+ * Any thrown value as a `FreeguideError`. The runtime throws plain `Error`s with a `code`. Anything without a known code is
+ * a crash (a wasm trap, or misuse that leaves the instance in an unknown state) and becomes `poisoned`.
  */
 export function asFreeguideError(thrown: unknown): FreeguideError {
   if (thrown instanceof FreeguideError) return thrown;

@@ -3,7 +3,7 @@ import type { Build } from "./builds.js";
 import { messageOf } from "./errors.js";
 import type { Mirror, WeightsFile } from "./weights.js";
 
-/** From an engine to the worker that helps it: the model, as its bytes arrive, and then rows to compute. */
+/** Messages from an engine to its helper: the model's bytes as they arrive, then rows to compute. */
 export type ToHelper = { to: "helper" } & (
   | { type: "start"; module: WebAssembly.Module; config: string }
   | { type: "restart" }
@@ -15,14 +15,14 @@ export type ToHelper = { to: "helper" } & (
   | { type: "predict"; id: number; z: Float32Array; logSnr: number; classes: Uint32Array }
 );
 
-/** From the helper back. */
+/** Messages from a helper to its engine. */
 export type FromHelper =
   | { type: "hello" }
   | { type: "ready" }
   | { type: "failed"; reason: string }
   | { type: "predicted"; id: number; answer: Float32Array };
 
-/** The helper itself, in a worker of its own: the same model, of which it computes the rows that it is sent. */
+/** A helper in its own worker: it loads the same model and computes the rows that it is sent. */
 export class Helper {
   readonly #build: Build;
   readonly #post: (message: FromHelper, transfer?: Transferable[]) => void;
@@ -36,7 +36,7 @@ export class Helper {
     this.#post = post;
   }
 
-  /** One message after another; the first that fails is the last. */
+  /** Handles messages in order, and none after the first that fails. */
   receive(message: ToHelper): void {
     this.#work = this.#work.then(() => this.#handle(message));
     this.#work.catch((thrown: unknown) => this.#post({ type: "failed", reason: messageOf(thrown) }));
@@ -86,7 +86,7 @@ export class Helper {
   }
 }
 
-/** A worker, as far as a helper needs one. */
+/** The part of `Worker` that a helper needs. */
 export interface HelperWorker {
   postMessage(message: ToHelper, transfer?: Transferable[]): void;
   onmessage: ((event: MessageEvent<FromHelper>) => void) | null;
@@ -94,7 +94,7 @@ export interface HelperWorker {
   terminate(): void;
 }
 
-/** The engine's side of a helper. Whatever goes wrong with it ends it, and the engine computes alone. */
+/** The engine's side of a helper. Any failure ends the helper, and the engine computes alone. */
 export class HelperLink {
   readonly #worker: HelperWorker;
   readonly #waiting = new Map<number, { resolve(answer: Float32Array): void; reject(reason: Error): void }>();
@@ -119,34 +119,34 @@ export class HelperLink {
     this.#send({ to: "helper", type: "start", module, config });
   }
 
-  /** Whether it has the model and waits for rows. */
+  /** Whether the helper has loaded the model and can compute rows. */
   get ready(): boolean {
     return this.#ready && !this.#closed;
   }
 
-  /** Has it load what the engine loads. */
+  /** Makes the helper load what the engine loads. */
   readonly mirror: Mirror = {
     begin: (name) => this.#send({ to: "helper", type: "begin", name }),
-    push: (chunk) => this.#send({ to: "helper", type: "push", chunk }), // copied: the engine goes on with its own
+    push: (chunk) => this.#send({ to: "helper", type: "push", chunk }), // copied, since the engine still uses its own
     end: () => this.#send({ to: "helper", type: "end" }),
     restart: () => this.#send({ to: "helper", type: "restart" }),
   };
 
-  /** Has it load files that have been verified before. */
+  /** Makes the helper load files that have already been verified. */
   give(files: readonly WeightsFile[]): void {
     for (const file of files) this.#send({ to: "helper", type: "file", ...file });
     this.finish();
   }
 
-  /** All files have come. */
+  /** Tells the helper that it has all files. */
   finish(): void {
     this.#send({ to: "helper", type: "finish" });
   }
 
-  /** The network's answer to these rows. Rejects where the helper is gone. */
+  /** The network's prediction for these rows. Rejects if the helper has ended. */
   predict({ z, logSnr, classes }: Pick<WasmPart, "z" | "logSnr" | "classes">): Promise<Float32Array> {
     return new Promise((resolve, reject) => {
-      if (this.#closed) return reject(new Error("the helper is gone"));
+      if (this.#closed) return reject(new Error("the helper has ended"));
       const id = this.#next++;
       this.#waiting.set(id, { resolve, reject });
       this.#send({ to: "helper", type: "predict", id, z, logSnr, classes });

@@ -11,7 +11,7 @@
  */
 export { version } from "./built.js";
 export { cache } from "./cache.js";
-export type { ModelConfig, Provenance, Sampler } from "./config.js";
+export type { ModelConfig, Provenance } from "./config.js";
 export {
   AbortedError,
   BundleError,
@@ -26,9 +26,20 @@ export {
 } from "./errors.js";
 export { loadModel } from "./load.js";
 export type { Model } from "./model.js";
-export type { ClassChoice, DrawOptions, GenerateOptions, Preview, SampleOptions } from "./options.js";
-export { pngText, pngWithText, type PictureSettings } from "./png.js";
-export type { Grid, GuidancePolicy, LogSnrRange, Spacing } from "./steering.js";
+export type { GenerateOptions, Preview, SampleOptions } from "./options.js";
+export { pngText, pngWithText } from "./png.js";
+export type {
+  ClassChoice,
+  DrawOptions,
+  Grid,
+  GuidancePolicy,
+  LogSnrRange,
+  PictureSettings,
+  PolicyKind,
+  Sampler,
+  Spacing,
+  Toward,
+} from "./settings-table.js";
 export type {
   Branches,
   BundleFiles,

@@ -2,31 +2,31 @@ import { DeviceError } from "./errors.js";
 import { baseUrl, engine } from "./platform.js";
 import type { FromEngine, ToEngine } from "./protocol.js";
 
-/** The way to an engine, in a worker or on this thread. */
+/** A connection to an engine in a worker or on this thread. */
 export interface Link {
   readonly thread: "worker" | "caller";
   post(message: ToEngine): void;
-  /** Sets who hears. Called once, before the first `post`. */
+  /** Sets the listeners. Called once, before the first `post`. */
   listen(onMessage: (message: FromEngine) => void, onBroken: (reason: string) => void): void;
   /** Whether an answer is waited for: a worker that is idle keeps no process from ending, where the engine can tell. */
   hold?(busy: boolean): void;
-  /** Ends the engine at once; idempotent. */
+  /** Ends the engine immediately; idempotent. */
   close(): void;
 }
 
 /**
- * Starts the worker's file, or the one at `address`, relative to the page. Rejects where the page may not start it
- * (policy, `file:` address, other origin).
+ * Starts the worker's file, or the one at `address`, relative to the page. Rejects if the page may not start it (content
+ * security policy, `file:` address, other origin).
  */
 async function workerLink(address?: string | URL): Promise<Link> {
-  // Written out, so that bundlers find the file.
+  // The literal form of the address lets bundlers find the file.
   const worker =
     address === undefined
       ? new Worker(new URL("./worker.js", import.meta.url), { type: "module", name: "freeguide-worker" })
       : new Worker(new URL(address, baseUrl()), { type: "module", name: "freeguide-worker" });
   try {
     await new Promise<void>((resolve, reject) => {
-      worker.onmessage = () => resolve(); // its first word is hello
+      worker.onmessage = () => resolve(); // its first message is hello
       worker.onerror = (event) => {
         event.preventDefault();
         reject(new DeviceError(`the worker did not start: ${event.message || "its file could not be loaded"}`));
@@ -41,7 +41,7 @@ async function workerLink(address?: string | URL): Promise<Link> {
     post: (message) => worker.postMessage(message),
     listen(onMessage, onBroken) {
       worker.onmessage = ({ data }: MessageEvent<FromEngine>) => onMessage(data);
-      // The worker hears of its own uncaught errors and says what they mean; here they only have to stay visible.
+      // The worker reports its own uncaught errors; here they only stay visible in the console.
       worker.onerror = null;
       worker.onmessageerror = () => onBroken("a message from the worker could not be read");
     },
@@ -62,10 +62,10 @@ async function callerLink(): Promise<Link> {
   return engineLink((post) => new Engine(builds, post));
 }
 
-// One wasm instance a build serves every model of this thread: the glue module keeps only one.
+// One wasm instance per build serves every model of this thread, because the glue module holds only one.
 let sharedBuilds: import("./builds.js").Builds | undefined;
 
-/** A link to an engine on this thread; messages arrive in tasks of their own, as they would from a worker. */
+/** A link to an engine on this thread; messages arrive asynchronously, as they would from a worker. */
 export function engineLink(
   make: (post: (message: FromEngine) => void) => {
     receive(message: ToEngine): void;
@@ -122,7 +122,7 @@ export async function openLink(worker: boolean | string | URL | undefined, runti
     try {
       return await workerLink(wanted === true ? own : wanted);
     } catch {
-      // The thread is said in `model.device.thread`.
+      // `model.device.thread` says which thread is used.
     }
   }
   return callerLink();

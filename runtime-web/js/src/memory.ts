@@ -1,30 +1,30 @@
 import { DeviceError } from "./errors.js";
 import type { GpuDevice } from "./gpu.js";
 
-/** What the runtime estimates, in bytes. */
+/** The runtime's estimate of memory, in bytes. */
 export interface MemoryEstimate {
   /** All weights. */
   readonly weights: number;
   /** The largest weight. */
   readonly largest: number;
-  /** What a network on the CPU keeps of its weights beside them, as its kernels read them. */
+  /** Weights that the CPU's kernels keep in a packed layout, in addition to the weights themselves. */
   readonly kept: number;
-  /** One row of an evaluation, of which a guided image has two. */
+  /** One row of an evaluation; a guided image has two rows. */
   readonly row: number;
-  /** The largest buffer of activations that each row adds to. */
+  /** One row's share of the largest buffer of activations. */
   readonly activation: number;
 }
 
-/** What WebAssembly can address, less what the runtime itself and the pieces of a file on its way take. */
+/** The address space of WebAssembly, minus what the runtime and the chunks of a download need. */
 const WASM_BYTES = 2 ** 32 - 2 ** 27;
-/** `navigator.deviceMemory` says 8 where there is that or more. */
+/** The largest value of `navigator.deviceMemory`, which stands for 8 GiB or more. */
 const TOLD_AT_MOST = 8;
 
 function size(bytes: number): string {
   return bytes >= 2 ** 30 ? `${(bytes / 2 ** 30).toFixed(1)} GiB` : `${Math.ceil(bytes / 2 ** 20)} MiB`;
 }
 
-/** Why so much does not fit here, or undefined where it may. */
+/** Why this many bytes do not fit into memory, or undefined if they may. */
 function shortage(bytes: number, gpu: GpuDevice | undefined): string | undefined {
   if (!gpu && bytes > WASM_BYTES) {
     return `it needs about ${size(bytes)}, and WebAssembly can have ${size(WASM_BYTES)}; a GPU may have more`;
@@ -37,14 +37,14 @@ function shortage(bytes: number, gpu: GpuDevice | undefined): string | undefined
   return undefined;
 }
 
-/** The most that a GPU binds to a kernel at once. */
+/** The largest buffer that the GPU can bind to a kernel. */
 function largestBuffer({ limits }: GpuDevice): number {
   return Math.min(limits.maxBufferSize, limits.maxStorageBufferBindingSize);
 }
 
 /**
- * Throws a `DeviceError` with `detail: "memory"` where not even one guided image could be drawn, before anything of the
- * weights is fetched.
+ * Throws a `DeviceError` with `detail: "memory"` if there is not enough memory for a single guided image. Called before any
+ * weights are fetched.
  */
 export function checkMemory({ weights, largest, kept, row }: MemoryEstimate, gpu: GpuDevice | undefined): void {
   const limit = gpu && largestBuffer(gpu);
@@ -56,8 +56,8 @@ export function checkMemory({ weights, largest, kept, row }: MemoryEstimate, gpu
 }
 
 /**
- * Throws a `DeviceError` with `detail: "memory"` where the rows of one evaluation do not fit into memory beside the
- * weights, before anything is computed; says how many images would.
+ * Throws a `DeviceError` with `detail: "memory"` if the rows of one evaluation do not fit into memory beside the weights.
+ * The message says how many images fit. Called before anything is computed.
  */
 export function checkBatch(
   { weights, kept, row, activation }: MemoryEstimate,
@@ -72,7 +72,7 @@ export function checkBatch(
   };
   const why = reason(rows);
   if (!why) return;
-  // The same share of the rows for each image, as near as can be said.
+  // Assumes that each image has the same number of rows.
   let fits = images;
   while (fits > 1 && reason(Math.ceil((rows * fits) / images))) fits = Math.floor(fits / 2);
   throw new DeviceError(`a batch of ${images} images does not fit here: ${why}. Draw fewer at a time, ${fits} for instance`, { detail: "memory" });

@@ -1,11 +1,12 @@
 import type { ModelConfig } from "./config.js";
 import { AbortedError, DisposedError } from "./errors.js";
-import { checkPreview, requestJson, type DrawOptions, type GenerateOptions, type SampleOptions } from "./options.js";
+import { checkPreview, requestJson, type GenerateOptions, type SampleOptions } from "./options.js";
 import { cutPictures, pairBranches } from "./pictures.js";
 import type { Session } from "./session.js";
+import type { DrawOptions } from "./settings-table.js";
 import type { DeviceInfo, Picture, Plan, SampleStep } from "./types.js";
 
-// Browsers that do not know `using` yet have no such symbols; the methods are then out of the way but harmless.
+// Browsers without `using` do not have these symbols; the methods are then unused but harmless.
 const disposeKey: typeof Symbol.dispose = Symbol.dispose ?? (Symbol.for("Symbol.dispose") as typeof Symbol.dispose);
 const asyncDisposeKey: typeof Symbol.asyncDispose =
   Symbol.asyncDispose ?? (Symbol.for("Symbol.asyncDispose") as typeof Symbol.asyncDispose);
@@ -28,12 +29,12 @@ export class Model {
   }
 
   /**
-   * Draws images step by step: a batch with one image an entry of `classes`. The run starts with the first `next()`;
-   * leaving the loop early, or aborting, stops it within one step. Runs of one model take turns: the oldest goes first
-   * as long as its steps are taken.
+   * Draws a batch of images step by step, one image for each entry of `classes`. The run starts with the first `next()`.
+   * Leaving the loop early, or aborting, stops it within one step. If a model has several runs, the oldest goes first as
+   * long as its steps are taken.
    *
-   * Rejects with `InputError`, `AbortedError`, `DisposedError`, `PoisonedError`, or `DeviceError` (a GPU that was lost
-   * and cannot be had again).
+   * Rejects with `InputError`, `AbortedError`, `DisposedError`, `PoisonedError`, or `DeviceError` (the GPU was lost and
+   * could not be replaced).
    */
   async *sample(options: SampleOptions): AsyncGenerator<SampleStep, void, void> {
     const request = requestJson(options, ["preview", "signal"]);
@@ -55,21 +56,21 @@ export class Model {
     }
   }
 
-  /** Draws images and resolves to the finished ones, one an entry of `classes`. Rejects as `sample` does. */
+  /** Draws images and resolves to the finished ones, one for each entry of `classes`. Rejects as `sample` does. */
   async generate(options: GenerateOptions): Promise<Picture[]> {
     let images: Picture[] = [];
-    // Named one by one: `preview` given by mistake is refused rather than overruled.
+    // Checked here too, so that a `preview` given by mistake is refused instead of ignored.
     requestJson(options, ["signal"]);
     for await (const step of this.sample({ ...options, preview: "none" })) images = step.images;
     return images;
   }
 
-  /** What a run with these options would cost, without running it. Rejects as `sample` does. */
+  /** The cost of a run with these options, and the complete settings of its images, without running it. Rejects as `sample` does. */
   async plan(options: DrawOptions): Promise<Plan> {
     return this.#session.plan<Plan>(requestJson(options));
   }
 
-  /** Stops every run (they reject with `disposed`), ends the worker and gives all memory back. Idempotent. */
+  /** Stops every run (they reject with `disposed`), ends the worker and frees all memory. Idempotent. */
   dispose(): void {
     this.#session.end(new DisposedError());
   }

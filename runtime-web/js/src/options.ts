@@ -1,49 +1,15 @@
-import type { Sampler } from "./config.js";
 import { InputError } from "./errors.js";
-import { gridOf, intervalOf, policyOf, towardOf, type Grid, type GuidancePolicy, type LogSnrRange } from "./steering.js";
-
-/** A class: its id, its name, or `null` for the unconditional model. */
-export type ClassChoice = number | string | null;
-
-/** What to draw. Everything but `classes` may be left out and then comes from the bundle's `config.sampling`. */
-export interface DrawOptions {
-  /** One entry an image: an id, a name, or `null` for the unconditional model. */
-  classes: readonly ClassChoice[];
-  /**
-   * Guidance strength w, one for all images or one for each: 0 is the conditional model, −1 the unconditional one. Other
-   * tools print a scale s = 1 + w.
-   */
-  guidance?: number | readonly number[];
-  /** What is made of the two estimates, `cfg` if neither this nor the bundle says otherwise. */
-  guidancePolicy?: GuidancePolicy;
-  /** The λ that are guided, all if left out; outside, the second pass is skipped. */
-  guidanceInterval?: LogSnrRange;
-  /** Sampling steps T, at least 1. */
-  steps?: number;
-  sampler?: Sampler;
-  /** The levels; the sampler's own if neither this nor the bundle says otherwise. */
-  grid?: Grid;
-  /** Integer from 0 to 2⁵³ − 1, 0 if left out. Image k of a seed does not depend on the batch it is drawn in. */
-  seed?: number;
-  /** Another seed, and how much of the way to it the noise is taken: 0 is `seed` itself, 1 the other. */
-  toward?: { readonly seed: number; readonly t: number };
-  /** Number of the first image within the seed, 0 if left out: image k of this batch is image `firstImage + k`. */
-  firstImage?: number;
-  /** Clip x̃ to [−1, 1] at every step. */
-  clip?: boolean;
-  /** ν in [0, 1]: the exponent between the two variances of the ancestral sampler. */
-  varianceInterpolation?: number;
-}
+import { GROUPS, SETTINGS, type DrawOptions, type Setting } from "./settings-table.js";
 
 /**
- * What a step shows: the estimate x̃ of the clean image, the noisy latent z, x̃ beside the two estimates that it was made
- * of (`SampleStep.branches`), or nothing before the last step.
+ * What a step shows: the estimate x̃ of the clean image, the noisy latent z, x̃ together with the conditional and the
+ * unconditional estimate (`SampleStep.branches`), or nothing before the last step.
  */
 export type Preview = "denoised" | "latent" | "branches" | "none";
 
 /** Options of `sample()`. */
 export interface SampleOptions extends DrawOptions {
-  /** What the images of a step are, `denoised` if left out. The last step always carries the result. */
+  /** What the images of a step show, `denoised` if left out. The last step always has the result. */
   preview?: Preview;
   /** Ends the run within one step. */
   signal?: AbortSignal | undefined;
@@ -56,20 +22,11 @@ export interface GenerateOptions extends DrawOptions {
 }
 
 const previews: readonly Preview[] = ["denoised", "latent", "branches", "none"];
-const drawKeys = [
-  "classes",
-  "guidance",
-  "guidancePolicy",
-  "guidanceInterval",
-  "steps",
-  "sampler",
-  "grid",
-  "seed",
-  "toward",
-  "firstImage",
-  "clip",
-  "varianceInterpolation",
-];
+/** The names of the settings below a path: of `[]` `guidance`, `grid` …, of `["grid"]` `spacing`, `logSnr` … */
+function namesBelow(parent: readonly string[]): string[] {
+  const below = SETTINGS.filter(({ path }) => parent.every((name, depth) => path[depth] === name));
+  return [...new Set(below.flatMap(({ path }) => path[parent.length] ?? []))];
+}
 
 function show(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value);
@@ -77,8 +34,8 @@ function show(value: unknown): string {
   return String(value);
 }
 
-function refuse(name: string, value: unknown, allowed: string): never {
-  throw new InputError(`${name} must be ${allowed}, not ${show(value)}`, { detail: name });
+function refuse(name: string, value: unknown, allowed: string, detail = name): never {
+  throw new InputError(`${name} must be ${allowed}, not ${show(value)}`, { detail });
 }
 
 function integer(name: string, value: unknown, least: number): number {
@@ -93,7 +50,7 @@ export function checkSeed(seed: unknown): number {
   return integer("seed", seed, 0);
 }
 
-/** Refuses names that mean nothing, so that a misspelt option is not silently a default. */
+/** Refuses unknown names, so that a misspelt option is not silently ignored. */
 function checkNames(options: object, known: readonly string[]): void {
   for (const name of Object.keys(options)) {
     if (!known.includes(name)) {
@@ -109,13 +66,65 @@ export function checkPreview(value: unknown): Preview {
   return value as Preview;
 }
 
+/** The value of a setting, checked as far as possible without the model. */
+function checked(setting: Setting, value: unknown): unknown {
+  const { path, kind, names, min = -Infinity, max = Infinity } = setting;
+  const name = path.join(".");
+  // Errors name the option, or the group within it.
+  const option = path.length > 1 ? path.slice(0, -1).join(".") : name;
+  switch (kind) {
+    case "integer":
+      return integer(name, value, min);
+    case "name":
+      if (typeof value !== "string") refuse(name, value, `one of ${names?.join(", ")}`, option);
+      return value;
+    case "switch":
+      if (typeof value !== "boolean") refuse(name, value, "true or false", option);
+      return value;
+    default:
+      if (typeof value !== "number" || !Number.isFinite(value) || value < min || value > max) {
+        refuse(name, value, Number.isFinite(max) ? `a number from ${min} to ${max}` : "a finite number", option);
+      }
+      return value;
+  }
+}
+
+/** The fields of an option under the runtime's names. */
+function renamed(parent: readonly string[], options: object): Record<string, unknown> {
+  const out: Record<string, unknown> = {};
+  for (const name of namesBelow(parent)) {
+    const value = Object.hasOwn(options, name) ? (options as Record<string, unknown>)[name] : undefined;
+    if (value === undefined) continue;
+    const path = [...parent, name];
+    const option = path.join(".");
+    const group = GROUPS[option];
+    if (group) {
+      const alone = typeof value === "string" ? group.shorthand : null;
+      out[group.field.at(-1) ?? name] = alone === null ? fieldsOf(path, value) : { [alone]: value };
+    } else {
+      const setting = SETTINGS.find((candidate) => candidate.path.join(".") === option);
+      if (setting) out[setting.field.at(-1) ?? name] = checked(setting, value);
+    }
+  }
+  return out;
+}
+
+function fieldsOf(path: readonly string[], value: unknown): Record<string, unknown> {
+  const option = path.join(".");
+  const names = namesBelow(path);
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw new InputError(`${option} must be an object with ${names.join(", ")}`, { detail: option });
+  }
+  const foreign = Object.keys(value).find((name) => !names.includes(name));
+  if (foreign !== undefined) throw new InputError(`${option} has no ${foreign}; it has ${names.join(", ")}`, { detail: option });
+  return renamed(path, value);
+}
+
 /** The request as the runtime reads it. Throws `InputError`, which names the option and what is allowed. */
 export function requestJson(options: DrawOptions, also: readonly string[] = []): string {
   if (typeof options !== "object" || options === null) refuse("options", options, "an object with `classes`");
-  checkNames(options, [...drawKeys, ...also]);
-
-  const { classes, guidance, steps, sampler, seed, firstImage, clip, varianceInterpolation } = options;
-  const { guidancePolicy, guidanceInterval, grid, toward } = options;
+  checkNames(options, ["classes", ...namesBelow([]), ...also]);
+  const { classes, guidance, ...others } = options;
   if (!Array.isArray(classes) || classes.length === 0) {
     refuse("classes", classes, "a list with one class (id, name or null) for each image");
   }
@@ -128,24 +137,6 @@ export function requestJson(options: DrawOptions, also: readonly string[] = []):
   for (const w of Array.isArray(guidance) ? (guidance as readonly unknown[]) : [guidance]) {
     if (guidance !== undefined && !Number.isFinite(w)) refuse("guidance", w, "a finite number, or one for each image");
   }
-  if (sampler !== undefined && typeof sampler !== "string") refuse("sampler", sampler, "the name of a sampler");
-  if (clip !== undefined && typeof clip !== "boolean") refuse("clip", clip, "true or false");
-  if (varianceInterpolation !== undefined && !(varianceInterpolation >= 0 && varianceInterpolation <= 1)) {
-    refuse("varianceInterpolation", varianceInterpolation, "a number from 0 to 1");
-  }
   // JSON.stringify leaves out what is undefined: the runtime then takes the bundle's own setting.
-  return JSON.stringify({
-    classes,
-    guidance,
-    guidance_policy: policyOf(guidancePolicy),
-    guidance_interval: intervalOf(guidanceInterval),
-    steps: steps === undefined ? undefined : integer("steps", steps, 1),
-    sampler,
-    grid: gridOf(grid),
-    seed: seed === undefined ? undefined : checkSeed(seed),
-    toward: towardOf(toward),
-    first_image: firstImage === undefined ? undefined : integer("firstImage", firstImage, 0),
-    clip,
-    variance_interpolation: varianceInterpolation,
-  });
+  return JSON.stringify({ classes, guidance, ...renamed([], others) });
 }

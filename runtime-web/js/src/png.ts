@@ -1,37 +1,9 @@
 /**
- * The settings of a picture inside its PNG file: an iTXt chunk with the keyword `freeguide` whose text is JSON (PNG
- * specification, third edition, 11.3.3.4). The native command writes the same.
+ * The settings of a picture inside its PNG file: an iTXt chunk with the keyword `freeguide` and JSON as its text (PNG
+ * specification, third edition, 11.3.3.4). The native command writes the same chunk.
  */
 
-import type { ClassChoice } from "./options.js";
-import type { LogSnrRange } from "./steering.js";
-
-/** What a picture was drawn with; enough to draw it again. */
-export interface PictureSettings {
-  /** Name of the model. */
-  model: string;
-  /** Class name or id; null is the unconditional model. */
-  class: ClassChoice;
-  /** Guidance strength w. */
-  guidance: number;
-  steps: number;
-  sampler: string;
-  seed: number;
-  /** Number of the image within the seed. */
-  image: number;
-  /** Whether x̃ was clipped to [−1, 1]. */
-  clip: boolean;
-  /** ν of the ancestral sampler. */
-  variance_interpolation: number;
-  /** What was made of the two estimates, where that is not the paper's mix: `kind` and its settings. */
-  guidance_policy?: { readonly kind: string; readonly [setting: string]: unknown };
-  /** The λ that were guided, in nats, where not all were. */
-  guidance_interval?: LogSnrRange;
-  /** The other seed, and how far towards it. */
-  toward?: { readonly seed: number; readonly t: number };
-  /** The program that drew it, for instance `freeguide 0.1.0`. */
-  freeguide: string;
-}
+import type { PictureSettings } from "./settings-table.js";
 
 const KEYWORD = "freeguide";
 const SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
@@ -57,7 +29,7 @@ function* chunksOf(png: Uint8Array): Generator<Chunk> {
   throw new TypeError("the PNG file is cut off");
 }
 
-/** CRC-32 as PNG uses it (ISO 3309), bit by bit: a chunk of settings is short. */
+/** CRC-32 as in PNG (ISO 3309), computed bit by bit, since settings are short. */
 function crc32(bytes: Uint8Array): number {
   let crc = 0xffffffff;
   for (const byte of bytes) {
@@ -80,8 +52,8 @@ function textChunk(text: string): Uint8Array {
 }
 
 /**
- * The same PNG with `settings` in it, for instance what `canvas.toBlob` made; a list where it shows several pictures.
- * Throws `TypeError` if it is no PNG.
+ * A copy of `png`, for instance from `canvas.toBlob`, with `settings` in it; a list if it shows several pictures. Throws
+ * `TypeError` if it is not a PNG.
  */
 export function pngWithText(png: Uint8Array, settings: PictureSettings | readonly PictureSettings[]): Uint8Array<ArrayBuffer> {
   let header: Chunk | undefined;
@@ -99,8 +71,8 @@ export function pngWithText(png: Uint8Array, settings: PictureSettings | readonl
 }
 
 /**
- * The settings that a PNG carries, one entry a picture that it shows, or undefined. They were written by whoever made
- * the file: any field may be missing. Throws `TypeError` if it is no PNG.
+ * The settings inside a PNG, one entry for each picture that it shows, or undefined. The file may come from any program, so
+ * every field may be missing. Throws `TypeError` if it is not a PNG.
  */
 export function pngText(png: Uint8Array): Partial<PictureSettings>[] | undefined {
   const decoder = new TextDecoder();
@@ -109,13 +81,13 @@ export function pngText(png: Uint8Array): Partial<PictureSettings>[] | undefined
     const fields = decoder.decode(data).split("\0");
     const [keyword, compressed] = fields;
     // fields: keyword, "" (compression flag 0), "" (method 0), language, translated keyword, text; the two zero bytes
-    // of the flags are separators of their own.
+    // of the flags act as separators too.
     if (keyword !== KEYWORD || compressed !== "") continue;
     let value: unknown;
     try {
       value = JSON.parse(fields.slice(5).join("\0"));
     } catch {
-      return undefined; // somebody else's chunk of the same name
+      return undefined; // another program's chunk with the same keyword
     }
     const pictures = (Array.isArray(value) ? value : [value]) as unknown[];
     return pictures.filter((each): each is Partial<PictureSettings> => typeof each === "object" && each !== null);

@@ -2,14 +2,14 @@ import type { BundleFiles, DeviceInfo, DeviceOption, LoadProgress } from "./type
 import type { Preview } from "./options.js";
 import type { WireError } from "./errors.js";
 
-/** What a load asks for. */
+/** The parameters of a load. */
 export interface LoadRequest {
   url: string;
-  /** The files of the bundle, where it is a local folder. */
+  /** The bundle's files, if it is a local folder. */
   files?: BundleFiles;
   device: DeviceOption;
   cache: boolean;
-  /** Workers that compute on the CPU, this one included; `auto` starts another where it pays. */
+  /** Workers that compute on the CPU, including this one; `auto` starts a second one if that is faster. */
   threads: "auto" | 1 | 2;
   /** Whether the network may compute in 16 bits. */
   half: boolean;
@@ -22,19 +22,19 @@ export interface LoadRequest {
   gpu?: unknown;
 }
 
-/** From the page to the engine. `id` names the call that the answers carry. */
+/** Messages from the page to the engine. Answers carry the `id` of their call. */
 export type ToEngine =
   | ({ type: "load"; id: number } & LoadRequest)
   | { type: "plan"; id: number; request: string }
-  /** `skip`: the steps that an engine whose device was lost has already shown. */
+  /** `skip`: steps that were already shown before the device was lost. */
   | { type: "sample"; id: number; request: string; preview: Preview; skip: number }
-  /** The consumer took a step: the engine may run one more. */
+  /** The consumer has taken a step, so the engine may compute one more. */
   | { type: "more"; id: number }
   | { type: "cancel"; id: number };
 
-/** From the engine to the page. */
+/** Messages from the engine to the page. */
 export type FromEngine =
-  /** The worker's file was loaded and runs. */
+  /** The worker has started. */
   | { type: "hello" }
   | { type: "progress"; id: number; progress: LoadProgress }
   | { type: "result"; id: number; value: unknown }
@@ -47,28 +47,28 @@ export type FromEngine =
   /** The cache refused a verified file: the page holds it in memory for as long as it is open. */
   | { type: "cache-refused"; sha256: string; blob: Blob }
   /**
-   * Nothing will be answered any more: the runtime crashed or, where `lost` says so, its device went away and another
-   * engine may go on.
+   * The engine answers nothing from now on: the runtime crashed or, if `lost`, its device was lost and another engine may
+   * take over.
    */
   | { type: "dead"; error: WireError; lost: boolean };
 
-/** A finished step as it crosses from the worker. */
+/** A finished step as the engine sends it. */
 export interface WireStep {
   step: number;
   steps: number;
   nfe: number;
   milliseconds: number;
-  /** RGBA8, image after image; null where the preview is `none` and the run goes on. */
+  /** RGBA8, image after image; null if the preview is `none` and this is not the last step. */
   pixels: Uint8Array | null;
   /** With the preview `branches`: the conditional estimates, then the unconditional ones; those not computed are zero. */
   branches: Uint8Array | null;
 }
 
-/** What a load resolves to. */
+/** The result of a load. */
 export interface Loaded {
   config: string;
   device: Omit<DeviceInfo, "thread">;
 }
 
-/** Steps that the engine may be ahead of the consumer: it computes the next one while this one is drawn. */
+/** Steps that the engine may be ahead of the consumer, so that it computes the next one while this one is drawn. */
 export const STEPS_AHEAD = 2;

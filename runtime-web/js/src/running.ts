@@ -23,7 +23,7 @@ export class RunningSample {
     this.fail(new AbortedError("sampling was aborted", { cause: this.#signal?.reason }));
   };
 
-  /** The number of the last step that came. */
+  /** The number of the last step that arrived. */
   get arrived(): number {
     return this.#last;
   }
@@ -39,7 +39,7 @@ export class RunningSample {
     this.#wake?.();
   }
 
-  /** The next step. An error comes before steps that have arrived: after an abort nothing more is shown. */
+  /** The next step. Errors take precedence over steps that have arrived, so that nothing is shown after an abort. */
   async next(): Promise<WireStep> {
     for (;;) {
       if (this.#error) throw this.#error;
@@ -54,7 +54,7 @@ export class RunningSample {
     }
   }
 
-  /** Ends the run if it is still going. */
+  /** Ends the run if it is still active. */
   close(): void {
     this.#signal?.removeEventListener("abort", this.#onAbort);
     this.#cancel();

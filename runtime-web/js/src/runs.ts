@@ -7,7 +7,7 @@ import type { Sharing } from "./sharing.js";
 import type { Way } from "./way.js";
 import type { RunState, Seated, Ways } from "./ways.js";
 
-/** What a run tells about itself. */
+/** Receives the steps and errors of runs. */
 export interface RunEvents {
   step(id: number, step: WireStep): void;
   fail(id: number, error: unknown): void;
@@ -34,7 +34,7 @@ interface Job {
   seat: Seated | undefined;
   /** In 16 bits: a state whose values were good. */
   good: RunState | undefined;
-  /** Steps that the consumer has room for. */
+  /** Steps that may be computed before the consumer takes one. */
   credit: number;
   cancelled: boolean;
 }
@@ -45,8 +45,8 @@ const GOOD_EVERY = 4;
 const WORTH = 1500;
 
 /**
- * Runs the steps of one model, one at a time, oldest run first; the others queue. A run whose consumer does not take its
- * steps gives way to the next one, so that a run started in the middle of another's loop does not wait forever.
+ * Computes the steps of one model's runs, one step at a time, the oldest run first. A run whose consumer does not take its
+ * steps yields to the next run, so that a run that is started inside another run's loop does not wait forever.
  */
 export class Runs {
   readonly #ways: Ways;
@@ -73,7 +73,7 @@ export class Runs {
     return this.#jobs[0]?.request;
   }
 
-  /** The consumer took a step. */
+  /** The consumer has taken a step. */
   more(id: number): void {
     const job = this.#jobs.find((candidate) => candidate.id === id);
     if (!job) return;
@@ -81,7 +81,7 @@ export class Runs {
     void this.#pump();
   }
 
-  /** Ends a run after the step it is in. */
+  /** Ends a run after its current step. */
   cancel(id: number): void {
     const job = this.#jobs.find((candidate) => candidate.id === id);
     if (!job) return;
@@ -89,7 +89,7 @@ export class Runs {
     void this.#pump();
   }
 
-  /** Ends every run; resolves once the runtime is not in use any more. */
+  /** Ends every run; resolves when the runtime is no longer in use. */
   async cancelAll(): Promise<void> {
     for (const job of this.#jobs) job.cancelled = true;
     while (this.#busy) await yieldToEvents();
@@ -101,7 +101,7 @@ export class Runs {
     this.#busy = true;
     try {
       for (;;) {
-        // Only here, between steps, is no call into the runtime under way, so that a run may be freed.
+        // Runs may only be freed between steps, when no call into the runtime is active.
         for (const job of this.#jobs.filter(({ cancelled }) => cancelled)) this.#drop(job);
         const job = this.#jobs.find(({ credit }) => credit > 0);
         if (!job) return;
@@ -205,7 +205,7 @@ export class Runs {
     }
   }
 
-  /** One evaluation, half of whose rows the helper computes at the same time. */
+  /** Computes one evaluation; the helper computes half of the rows at the same time. */
   async #evaluateWith(helper: HelperLink, run: WasmRun, way: Way): Promise<boolean> {
     const part = await way.watch.guard(() => run.divide());
     if (!part) return way.watch.guard(() => run.evaluate());

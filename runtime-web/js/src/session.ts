@@ -7,7 +7,7 @@ import type { Preview } from "./options.js";
 import type { DeviceInfo, LoadProgress } from "./types.js";
 
 interface Waiting {
-  /** What to ask again where the engine's device was lost. */
+  /** The message to send again if the engine's device is lost. */
   readonly message: ToEngine;
   progress?(progress: LoadProgress): void;
   result?(value: unknown): void;
@@ -25,19 +25,19 @@ export interface SessionListeners {
   progress?(progress: LoadProgress): void;
 }
 
-/** How often in a row a device may be lost before a single step is done. */
+/** Number of consecutive device losses, without a finished step in between, after which the session ends. */
 const LOSSES = 3;
 
-/** The calling side of a link: turns messages into promises and ends them all when the engine ends. */
+/** The calling side of a link: turns messages into promises, and rejects them all when the engine ends. */
 export class Session {
   readonly #open: () => Promise<Link>;
   readonly #hears: SessionListeners;
   readonly #waiting = new Map<number, Waiting>();
-  /** Undefined while a lost device is replaced. */
+  /** Undefined while a lost device is being replaced. */
   #link: Link | undefined;
   #request: Omit<LoadRequest, "memoryCache"> | undefined;
   #device: DeviceInfo | undefined;
-  /** The load that follows a loss, while it is under way. */
+  /** Id of the load after a device loss, while it is running. */
   #reload: number | undefined;
   #losses = 0;
   #nextId = 1;
@@ -74,13 +74,13 @@ export class Session {
     return this.#device;
   }
 
-  /** Throws what every call rejects with once the session has ended. */
+  /** Throws if the session has ended. */
   check(): void {
-    // A new error each time, so that its stack names the caller.
+    // A new error each time, so that its stack trace names the caller.
     if (this.#ended) throw makeError(this.#ended.code, this.#ended.message, { detail: this.#ended.detail, cause: this.#ended });
   }
 
-  /** Closes the link and rejects whatever waits; only the first reason counts. */
+  /** Closes the link and rejects everything that is waiting. Later calls do nothing. */
   end(reason: FreeguideError): void {
     if (this.#ended) return;
     this.#ended = reason;
@@ -105,7 +105,7 @@ export class Session {
     return config;
   }
 
-  /** What a run would cost. */
+  /** The plan of a request: its cost and its settings. */
   plan<T>(request: string): Promise<T> {
     return this.#call<T>({ type: "plan", id: this.#nextId++, request });
   }
@@ -129,7 +129,7 @@ export class Session {
     this.#link?.hold?.(this.#waiting.size > 0);
   }
 
-  /** What is asked while a model loads again waits for it, as does what was interrupted. */
+  /** Sends a message. While a model is loaded again after a loss, other messages wait. */
   #post(message: ToEngine): void {
     if (this.#reload === undefined || message.id === this.#reload) this.#link?.post(message);
   }
@@ -143,7 +143,7 @@ export class Session {
         if (!this.#ended) this.#link?.post({ type: "more", id });
       },
       () => {
-        // What is not waited for any more ended by itself.
+        // A run that is no longer waiting has already ended.
         if (this.#waiting.delete(id) && !this.#ended) this.#link?.post({ type: "cancel", id });
         this.#hold();
       },
@@ -205,17 +205,17 @@ export class Session {
   }
 
   /**
-   * Goes on with another engine after the loss of the device. It asks for an interrupted load again; after one it loads
-   * the model again, from the cache as far as that has it, and takes up every run from its seed: what was shown of a run
-   * is computed again and not shown again.
+   * Continues with a new engine after the device was lost. An interrupted load starts over. A loaded model is loaded
+   * again, from the cache if it is there, and every run restarts from its seed: steps that were already shown are computed
+   * again but not shown again.
    */
   async #recover(error: FreeguideError): Promise<void> {
     this.#link?.close();
     this.#link = undefined;
     this.#losses += 1;
-    // Lost again while it was being replaced: that attempt is over, and its load is not waited for.
+    // The replacement was lost too: its load will not finish.
     if (this.#reload !== undefined) this.#waiting.delete(this.#reload);
-    // A device of the page's own is the page's to replace.
+    // Only the page can replace its own device.
     if (!this.#request || this.#request.gpuDevice !== undefined || this.#losses > LOSSES) return this.end(error);
     try {
       this.#hears.lost?.(error.message);

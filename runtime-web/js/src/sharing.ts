@@ -1,19 +1,19 @@
 import type { HelperLink } from "./helper.js";
 import { COMPARED_AGAIN, Times, TIMINGS } from "./times.js";
 
-/** A run that would go on for so long, in milliseconds, is worth starting a helper for. */
+/** A helper is started for runs whose remaining steps would take at least this long, in milliseconds. */
 const WORTH_A_HELPER = 1500;
-/** How often a helper is asked for in vain: weights reach the cache a while after the model is loaded. */
+/** Attempts to start a helper: the weights reach the cache some time after the model is loaded. */
 const ATTEMPTS = 8;
 
-/** Evaluations of so many rows, computed alone and shared. */
+/** Times of evaluations of one number of rows, computed alone and shared with a helper. */
 class Comparison {
   readonly alone = new Times();
   readonly shared = new Times();
 
   get shares(): boolean {
     const { alone, shared } = this;
-    // In turns until both are known.
+    // Alternate until both have been timed.
     if (Math.min(alone.count, shared.count) < TIMINGS) return shared.count < alone.count;
     return shared.best < alone.best;
   }
@@ -21,21 +21,21 @@ class Comparison {
 
 /** How a model's evaluations may be shared. */
 export interface SharingOptions {
-  /** Share whatever has two rows, whether or not it is faster. */
+  /** Share every evaluation of two rows or more, even if that is slower. */
   always: boolean;
   /** A helper that is loading, or has loaded, the model. */
   helper?: HelperLink | undefined;
-  /** Starts a helper, where the model's weights are at hand. */
+  /** Starts a helper, if the model's weights are local or cached. */
   startHelper?: (() => Promise<HelperLink | undefined>) | undefined;
   /** In milliseconds. */
   now?: () => number;
 }
 
 /**
- * Whether another worker computes half of the rows of an evaluation. What an evaluation costs whatever its rows are,
- * reading the weights above all, is paid twice then, so that it depends on the model, the machine and the number of rows
- * which way is faster: for each number of rows both are timed in the first evaluations, and the faster is kept. The
- * helper itself is started by the first run that is long enough to gain by it.
+ * Decides whether a second worker computes half of the rows of an evaluation. Sharing pays the fixed cost of an evaluation
+ * (mostly reading the weights) twice, so whether it is faster depends on the model, the machine and the number of rows. For
+ * each number of rows, the first evaluations time both and the faster one is used from then on. The helper is started by
+ * the first run that is long enough to benefit.
  */
 export class Sharing {
   readonly #always: boolean;
@@ -54,7 +54,7 @@ export class Sharing {
     this.#now = now;
   }
 
-  /** Makes an evaluation of so many rows, of a run with so many steps left, by `work`, which shares it with a helper if given one. */
+  /** Runs `work`, one evaluation of `rows` rows in a run with `stepsLeft` steps left. `work` shares it with the helper that it is given, if any. */
   async evaluate(rows: number, stepsLeft: number, work: (helper: HelperLink | undefined) => Promise<boolean>): Promise<boolean> {
     const helper = this.#partner(rows);
     const begun = this.#now();
@@ -63,7 +63,7 @@ export class Sharing {
     if (rows >= 2) {
       this.#took(rows, helper !== undefined, milliseconds);
       const { count, best } = this.#comparison(rows).alone;
-      // Not by the first, in which the engine still compiles.
+      // The first evaluation includes compilation by the JavaScript engine.
       if (count >= 2 && best * stepsLeft >= WORTH_A_HELPER) void this.#ask();
     }
     return done;
@@ -91,7 +91,7 @@ export class Sharing {
     return comparison;
   }
 
-  /** Has a helper started, once. */
+  /** Starts the helper, once. */
   async #ask(): Promise<void> {
     if (!this.#startHelper || this.#helper || this.#startingHelper || this.#attempts >= ATTEMPTS) return;
     this.#startingHelper = true;
@@ -100,7 +100,7 @@ export class Sharing {
       this.#helper = await this.#startHelper();
       if (this.#closed) this.#helper?.close();
     } catch {
-      // No worker can be started here, or a file is gone: the engine computes alone.
+      // No worker can be started, or a file is missing: the engine computes alone.
     } finally {
       this.#startingHelper = false;
     }

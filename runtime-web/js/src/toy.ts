@@ -1,24 +1,24 @@
 /**
- * Guidance where everything is known: a mixture of Gaussians in the plane, one for each class, with the exact denoiser
- * and the library's own samplers. Runs on the calling thread, on the CPU build.
+ * Guidance on a mixture of Gaussians in the plane, one for each class, for which the exact denoiser is known. Uses the
+ * library's samplers and runs on the calling thread with the CPU build.
  *
  * @packageDocumentation
  */
 import type { Boundary, WasmDevice, WasmMixture } from "./boundary.js";
 import { packagedBuilds } from "./builds.js";
-import type { Sampler } from "./config.js";
+import type { Sampler } from "./settings-table.js";
 import { AbortedError, asFreeguideError } from "./errors.js";
 
 /** One class: an isotropic Gaussian. */
 export interface ToyClass {
   readonly mean: readonly [number, number];
-  /** Standard deviation, more than 0. */
+  /** Standard deviation, above 0. */
   readonly deviation: number;
 }
 
 /** What to draw from a mixture. */
 export interface ToyRequest {
-  /** Which class; null is the whole mixture. */
+  /** The class; null is the whole mixture. */
   readonly class: number | null;
   /** Guidance strength w. */
   readonly guidance: number;
@@ -38,14 +38,14 @@ export class Toy {
   }
 
   /**
-   * The density that guidance of strength w stands for, p(x | c) p(c | x)^w (Ho & Salimans 2022, section 3), at the middles
-   * of `side` × `side` cells of the square from −`extent` to `extent`, row by row from the top; the largest is 1.
+   * The density that guidance of strength w targets, p(x | c) p(c | x)^w (Ho & Salimans 2022, section 3), at the centres
+   * of `side` × `side` cells of the square from −`extent` to `extent`, row by row from the top, scaled so that the largest is 1.
    */
   density(choice: { class: number | null; guidance: number; side: number; extent: number }): Float32Array {
     return call(() => this.#mixture.density(choice.class ?? -1, choice.guidance, choice.side, choice.extent));
   }
 
-  /** Samples points, x and y in turn: first the noise, then the estimate x̃ after each step. */
+  /** Samples points as flattened [x, y] pairs: first the noise, then the estimate x̃ after each step. */
   async *sample({ class: name, points, ...request }: ToyRequest): AsyncGenerator<Float32Array, void, void> {
     const classes = Array.from({ length: points }, () => name);
     const run = call(() => this.#mixture.sample(JSON.stringify({ classes, clip: false, ...request })));
@@ -62,7 +62,7 @@ export class Toy {
     }
   }
 
-  /** Gives its memory back. */
+  /** Frees its memory. */
   dispose(): void {
     this.#mixture.free();
   }
@@ -79,7 +79,7 @@ export class ToyRuntime {
     this.#device = device;
   }
 
-  /** A mixture of equally probable classes. Throws `InputError` where a number is none or a deviation is not positive. */
+  /** A mixture of equally probable classes. Throws `InputError` if a number is not finite or a deviation is not positive. */
   mixture(classes: readonly ToyClass[]): Toy {
     const means = Float64Array.from(classes.flatMap(({ mean }) => mean));
     const deviations = Float64Array.from(classes.map(({ deviation }) => deviation));

@@ -1,3 +1,5 @@
+import type { PictureSettings } from "./settings-table.js";
+
 /**
  * `auto`: the CPU draws at once; where there is a real GPU that passes the self-test, it is prepared meanwhile, and each is
  * timed, and the faster one goes on. `webgpu`: any adapter, or an error.
@@ -166,4 +168,6 @@ export interface Plan {
   readonly levels: readonly number[];
   /** The most rows that one evaluation has, for all images together: memory grows with them. */
   readonly rows: number;
+  /** The complete settings of each image, which its PNG should carry. */
+  readonly settings: readonly PictureSettings[];
 }

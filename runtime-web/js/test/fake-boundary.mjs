@@ -154,10 +154,13 @@ export function fakeBoundary(options = {}) {
       return request;
     }
     plan(requestJson) {
-      const { steps, guidance, classes } = this.#complete(requestJson);
+      const { steps, guidance, classes, ids, seed, sampler, first_image } = this.#complete(requestJson);
       const rows = guidance === 0 || guidance === -1 ? classes.length : 2 * classes.length;
       const levels = Array.from({ length: steps }, (_, at) => at - steps / 2);
-      return JSON.stringify({ steps, nfe: guidance === 0 || guidance === -1 ? steps : 2 * steps, levels, rows });
+      const nfe = guidance === 0 || guidance === -1 ? steps : 2 * steps;
+      const { name: model, classes: names } = this.#config;
+      const settings = ids.map((id, at) => ({ model, class: names[id] ?? null, guidance, steps, sampler, seed, image: first_image + at }));
+      return JSON.stringify({ steps, nfe, levels, rows, settings });
     }
     sample(requestJson) {
       const request = this.#complete(requestJson);

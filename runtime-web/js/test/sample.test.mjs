@@ -108,8 +108,11 @@ test("options reach the runtime under its names", async (t) => {
 test("plan counts network evaluations", async (t) => {
   const { model } = await fakeModel(t);
   const levels = [-1, 0];
-  assert.deepEqual(await model.plan({ classes: [0], steps: 2, guidance: 2 }), { steps: 2, nfe: 4, levels, rows: 2 });
-  assert.deepEqual(await model.plan({ classes: [0], steps: 2, guidance: 0 }), { steps: 2, nfe: 2, levels, rows: 1 });
+  const { settings, ...cost } = await model.plan({ classes: [0], steps: 2, guidance: 2 });
+  assert.deepEqual(cost, { steps: 2, nfe: 4, levels, rows: 2 });
+  assert.deepEqual(settings.map(({ class: name, steps }) => [name, steps]), [["cat", 2]], "one an image");
+  const { nfe, rows } = await model.plan({ classes: [0], steps: 2, guidance: 0 });
+  assert.deepEqual([nfe, rows], [2, 1]);
 });
 
 test("bad options are refused by name", async (t) => {

@@ -4,11 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use freeguide::sampler::Solver;
-use freeguide::settings::Toward;
 
 use crate::compiled_bundle::CompiledBundle;
+use crate::drawing::Drawing;
 use crate::export::Export;
-use crate::steering::Steering;
 use crate::train::Train;
 use freeguide_eval::OnnxInput;
 
@@ -98,37 +97,11 @@ pub struct Sample {
     /// take turns; without it, they take turns through all classes.
     #[arg(long, value_name = "CLASS")]
     pub class: Vec<String>,
-    /// Guidance strength w: 0 means no guidance; larger values trade diversity for fidelity.
-    #[arg(long, value_name = "W", allow_negative_numbers = true)]
-    pub guidance: Option<f64>,
-    /// The number of sampling steps.
-    #[arg(long, value_name = "T")]
-    pub steps: Option<usize>,
-    /// The solver: ddim, ancestral (Algorithm 2 of the paper), dpm++2m (second order, one evaluation
-    /// per step) or heun (second order, two evaluations per step).
-    #[arg(long, value_name = "NAME", value_parser = solver)]
-    pub sampler: Option<Solver>,
-    /// The seed, from 0 to 2^53 - 1.
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub seed: u64,
-    /// Interpolate the noise towards another seed. T is from 0 (--seed) to 1 (the other seed), 0.5 by
-    /// default.
-    #[arg(long, value_name = "SEED[:T]", value_parser = toward)]
-    pub toward: Option<Toward>,
+    #[command(flatten)]
+    pub drawing: Drawing,
     /// The number of images.
     #[arg(long, value_name = "N", default_value_t = 16)]
     pub count: usize,
-    /// The index of the first image.
-    #[arg(long, value_name = "K", default_value_t = 0)]
-    pub first_image: u64,
-    /// Do not clip the estimate of the clean image to [-1, 1] in each step.
-    #[arg(long)]
-    pub no_clip: bool,
-    /// ν, which interpolates between the two variances of the ancestral sampler, from 0 to 1.
-    #[arg(long, value_name = "NU")]
-    pub variance_interpolation: Option<f64>,
-    #[command(flatten)]
-    pub steering: Steering,
     /// The number of images drawn at a time. A batch that does not fit into memory is refused, if the free memory is
     /// known.
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=4096))]
@@ -168,17 +141,6 @@ pub struct Device {
     /// The device to compute on: auto, cpu, vulkan or wgpu; see `freeguide devices`.
     #[arg(long, value_name = "NAME", default_value = "auto")]
     pub device: String,
-}
-
-/// Parses another seed and how far to interpolate towards it.
-fn toward(text: &str) -> Result<Toward, String> {
-    let (seed, t) = text.split_once(':').unwrap_or((text, "0.5"));
-    match (seed.parse(), t.parse()) {
-        (Ok(seed), Ok(t)) => Ok(Toward { seed, t }),
-        _ => {
-            Err("expected a seed and how far to interpolate towards it, such as 8:0.25".to_owned())
-        }
-    }
 }
 
 /// Parses the name of a solver.

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use freeguide::bundle::ClassNames;
-use freeguide::settings::{ClassName, Guidance, MAX_IMAGES, Request};
+use freeguide::settings::{ClassName, MAX_IMAGES};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::arguments::{Devices, Inspect, Sample};
@@ -45,18 +45,8 @@ fn sample_on(ranks: &Ranks, arguments: &Sample) -> Result<ExitCode> {
         given => given.iter().map(|text| class(text, names)).collect(),
     };
     let turns = classes.len();
-    let mut request = Request::new(classes.into_iter().cycle().take(arguments.count).collect());
-    request.guidance = arguments.guidance.map(Guidance::All);
-    request.steps = arguments.steps;
-    request.sampler = arguments.sampler;
-    request.seed = arguments.seed;
-    request.toward = arguments.toward;
-    request.first_image = arguments.first_image;
-    request.clip = arguments.no_clip.then_some(false);
-    request.variance_interpolation = arguments.variance_interpolation;
-    arguments
-        .steering
-        .apply(&mut request, &model.config().sampling)?;
+    let classes = classes.into_iter().cycle().take(arguments.count);
+    let request = arguments.drawing.request(classes.collect())?;
     let plan = model.plan(&request)?;
     let batch = usize::from(arguments.batch);
     memory::check_batch(
@@ -113,9 +103,7 @@ fn sample_on(ranks: &Ranks, arguments: &Sample) -> Result<ExitCode> {
         vec![arguments.out.clone()]
     };
     if arguments.json {
-        let settings: Vec<_> = (0..arguments.count)
-            .map(|i| sample::settings(&model, &plan, i))
-            .collect();
+        let settings = sample::settings(&model, &plan);
         print_line(
             serde_json::json!({ "files": written, "images": settings, "nfe": evaluations, "seconds": seconds }),
         )?;

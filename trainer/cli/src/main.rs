@@ -7,13 +7,13 @@ mod arguments;
 mod classifier;
 mod commands;
 mod compiled_bundle;
+mod drawing;
 mod eval;
 mod export;
 mod import;
 mod inspect_run;
 mod parse_error;
 mod serve;
-mod steering;
 mod toy;
 mod train;
 

@@ -5,55 +5,15 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use burn::tensor::Tensor;
-use freeguide::bundle::{Model, WRITTEN_BY};
+use freeguide::bundle::Model;
 use freeguide::denoiser::Denoiser;
-use freeguide::guidance::Policy;
-use freeguide::noise_level::LogSnrRange;
 use freeguide::pixels::to_interleaved;
-use freeguide::sampler::{Grid as LevelGrid, Run};
-use freeguide::settings::{ClassName, Plan, Request, Toward};
-use serde::Serialize;
+use freeguide::sampler::{Plan, Run};
+use freeguide::settings::{ClassName, ImageSettings, Request};
 
 use crate::files::write_atomic;
 use crate::grid::Grid;
 use crate::png_text::{KEYWORD, encode_png};
-
-/// The settings that made an image, which its PNG stores as text. The web page writes the same keys.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct ImageSettings<'a> {
-    /// The bundle's name.
-    pub model: &'a str,
-    /// The class's name, or null for the unconditional model.
-    pub class: Option<&'a str>,
-    /// w.
-    pub guidance: f64,
-    /// T.
-    pub steps: usize,
-    /// The solver.
-    pub sampler: &'static str,
-    /// The seed.
-    pub seed: u64,
-    /// The other seed and the interpolation towards it, if the noise is interpolated.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub toward: Option<Toward>,
-    /// The index of the image, which keys its noise.
-    pub image: u64,
-    /// Whether x̃ was clipped.
-    pub clip: bool,
-    /// ν of the ancestral sampler.
-    pub variance_interpolation: f64,
-    /// The grid of noise levels, if it is not the solver's default.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub grid: Option<LevelGrid>,
-    /// The guidance policy, if it is not the paper's.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub guidance_policy: Option<Policy>,
-    /// The interval of λ with guidance, if it is limited.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub guidance_interval: Option<LogSnrRange>,
-    /// The program.
-    pub freeguide: &'static str,
-}
 
 /// Images in sequence, each `[height, width, channels]` as bytes.
 pub struct Images {
@@ -125,31 +85,16 @@ fn values(tensor: Tensor<4>) -> Result<Vec<f32>> {
     Ok(data.iter::<f32>().collect())
 }
 
-/// The settings of image `index` of a plan.
-pub fn settings<'a>(model: &'a Model, plan: &Plan, index: usize) -> ImageSettings<'a> {
-    ImageSettings {
-        model: &model.config().name,
-        class: plan.classes[index].map(|id| &model.config().classes[id as usize]),
-        guidance: plan.guidance[index],
-        steps: plan.steps,
-        sampler: plan.sampler.name(),
-        seed: plan.seed,
-        toward: plan.toward,
-        image: plan.first_image + index as u64,
-        clip: plan.clip,
-        variance_interpolation: plan.variance_interpolation,
-        grid: (plan.grid != plan.sampler.grid()).then_some(plan.grid),
-        guidance_policy: (plan.policy != Policy::default()).then_some(plan.policy),
-        guidance_interval: plan.guidance_interval,
-        freeguide: WRITTEN_BY,
-    }
+/// The settings of every image of a plan, as their PNGs carry them.
+pub fn settings(model: &Model, plan: &Plan) -> Vec<ImageSettings> {
+    let config = model.config();
+    ImageSettings::of_plan(plan, &config.name, &config.classes)
 }
 
 /// Writes the images into the existing folder `out`, as 00000.png and so on by their index.
 pub fn write_files(model: &Model, plan: &Plan, images: &Images, out: &Path) -> Result<Vec<String>> {
     let mut written = Vec::new();
-    for index in 0..plan.classes.len() {
-        let settings = settings(model, plan, index);
+    for (index, settings) in settings(model, plan).into_iter().enumerate() {
         let text = serde_json::to_string(&settings)?;
         let png = encode_png(
             images.image(index),
@@ -167,10 +112,7 @@ pub fn write_files(model: &Model, plan: &Plan, images: &Images, out: &Path) -> R
 
 /// All images on one PNG, which stores the settings of each.
 pub fn sheet(model: &Model, plan: &Plan, images: &Images, grid: &Grid) -> Result<Vec<u8>> {
-    let settings: Vec<_> = (0..plan.classes.len())
-        .map(|i| settings(model, plan, i))
-        .collect();
-    let text = serde_json::to_string(&settings)?;
+    let text = serde_json::to_string(&settings(model, plan))?;
     let sheet = grid.lay_out(&images.pixels, images.size, images.channels);
     Ok(encode_png(
         &sheet.pixels,

@@ -1,7 +1,7 @@
 import type { ModelConfig } from "freeguide";
 import { make } from "./dom.js";
 
-// Class names could be anything, so the choice without a class is a place in the list and no name.
+// Class names can be any text, so the choice without a class is an index and not a name.
 const NO_CLASS = "-1";
 
 /** A list to choose one class from. `none` offers the unconditional model too. */
@@ -16,7 +16,7 @@ export class ClassList {
     this.element.addEventListener("change", onChange);
   }
 
-  /** Shows the classes of a model, `chosen` among them where the model has it. */
+  /** Shows the classes of a model and selects `chosen` if the model has it. */
   offer(config: ModelConfig, chosen: string | null | undefined): void {
     this.#names = config.classes;
     const options = config.classes.map((name, id) => make("option", { value: String(id) }, name));

@@ -1,11 +1,11 @@
-/** The element that index.html promises. */
+/** An element of index.html. */
 export function byId<T extends HTMLElement = HTMLElement>(id: string): T {
   const element = document.getElementById(id);
   if (!element) throw new Error(`index.html has no #${id}`);
   return element as T;
 }
 
-/** Makes an element: properties are set, `data-` and `aria-` names become attributes. */
+/** Makes an element. Names that begin with `data-` or `aria-` are set as attributes, others as properties. */
 export function make<K extends keyof HTMLElementTagNameMap>(
   tag: K,
   properties: Record<string, unknown> = {},

@@ -7,9 +7,9 @@ import { showProvenance } from "./provenance.js";
 
 /** Where a model comes from. */
 export interface Source {
-  /** What the address calls it; undefined for files that were dropped, which no address can name. */
+  /** Its name in the address; undefined for dropped files, which an address cannot name. */
   readonly asked: string | undefined;
-  /** What the list of models calls it. */
+  /** Its name in the list of models. */
   readonly name: string;
   readonly bundle: string | BundleFiles;
 }
@@ -34,7 +34,7 @@ export class ModelHost {
   #control: AbortController | undefined;
   #model: Model | undefined;
 
-  /** `onModel` hears of every model that is opened, and before that, with undefined, that the last one is closed. */
+  /** `onModel` is called with undefined when a model is closed, and with every model that is opened. */
   constructor(onModel: (model: Model | undefined) => void) {
     this.#onModel = onModel;
     byId("loading-stop").addEventListener("click", () => this.#control?.abort());
@@ -49,12 +49,12 @@ export class ModelHost {
     pick.addEventListener("change", () => {
       const added = this.#added.find(({ name }) => name === pick.value);
       const source = added ?? { asked: pick.value, name: pick.value, bundle: modelUrl(pick.value) };
-      // The settings of one model mean little to another.
+      // The settings of one model rarely suit another.
       setQuery(source.asked === undefined ? new URLSearchParams() : new URLSearchParams({ model: source.asked }));
       void this.open(source);
     });
     window.addEventListener("pagehide", () => this.#model?.dispose());
-    // Out of the back-forward cache the page comes without its model.
+    // A page from the back-forward cache has lost its model.
     window.addEventListener("pageshow", (event) => event.persisted && this.#source && void this.reopen());
   }
 
@@ -62,17 +62,17 @@ export class ModelHost {
     return this.#model;
   }
 
-  /** What the address calls the model: said in every link, since another one may ship first some day. */
+  /** The model's name in the address. Every link has it, since the default model may change. */
   get asked(): string | undefined {
     return this.#source?.asked;
   }
 
-  /** What is open, or would be opened, as the address names it; undefined for files that were dropped. */
+  /** The name in the address of the model that is open, or would be opened; undefined for dropped files. */
   async named(): Promise<string | undefined> {
     return this.#source ? this.#source.asked : (query().get("model") ?? (await shippedModels())[0]?.folder);
   }
 
-  /** Opens what the address names, else what ships, unless something was opened already. */
+  /** Opens the model that the address names, or else the first that ships, unless a model was already opened. */
   async start(): Promise<void> {
     if (this.#source) return;
     const asked = await this.named();
@@ -87,7 +87,7 @@ export class ModelHost {
     if (this.#source) await this.open(this.#source);
   }
 
-  /** Loads a model in the place of the one there is. What goes wrong is shown; resolves to whether it went well. */
+  /** Replaces the model by another. Errors are shown; resolves to whether it was loaded. */
   async open(source: Source): Promise<boolean> {
     this.#control?.abort();
     const control = new AbortController();
@@ -123,7 +123,7 @@ export class ModelHost {
     }
   }
 
-  /** Says in the place of the pictures what went wrong. */
+  /** Shows an error in place of the pictures. */
   broken(error: unknown): void {
     const onGpu = this.#model?.device.kind === "webgpu" || deviceOption.value === "webgpu";
     this.#loading.end();
@@ -163,7 +163,7 @@ export class ModelHost {
     byId("refused-words").textContent = reasons.map((reason) => `${reason}.`).join(" ");
   }
 
-  /** Lists the models there are to choose from, where there is more than one. */
+  /** Lists the models to choose from, if there is more than one. */
   async #offer(source: Source): Promise<void> {
     const shipped = await shippedModels();
     const isShipped = shipped.some(({ folder }) => folder === source.asked);

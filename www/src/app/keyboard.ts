@@ -8,7 +8,7 @@ export function setUpKeyboard(act: { draw(): void; stop(): void; roll(): void; b
     if (event.key === "Escape") {
       act.stop();
     } else if (event.key === "Enter" && !hasItsOwnEnter) {
-      // Text fields submit their form by themselves, which also leaves the field and so takes its value over.
+      // Text fields submit their form themselves, after their change event.
       if (takesText && target.closest("form")) return;
       event.preventDefault();
       act.draw();

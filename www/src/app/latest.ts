@@ -1,6 +1,6 @@
 import { AbortedError } from "freeguide";
 
-/** One kind of work at a time: a newer order replaces the one that waits and stops the one that runs. */
+/** Runs one task at a time: a new one replaces the waiting one and stops the running one. */
 export class Latest {
   readonly #onError: (error: unknown) => void;
   #next: { work: (signal: AbortSignal) => Promise<void>; brief: boolean } | undefined;
@@ -15,7 +15,7 @@ export class Latest {
     return this.#loop !== undefined;
   }
 
-  /** `brief` work is left to finish where more of it comes, or a drag would abort each before it shows anything. */
+  /** A `brief` task is not stopped by another brief one, or a drag would abort each before it shows anything. */
   order(work: (signal: AbortSignal) => Promise<void>, brief = false): void {
     this.#next = { work, brief };
     if (this.#current && !(this.#current.brief && brief)) this.#current.control.abort();

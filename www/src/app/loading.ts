@@ -14,7 +14,7 @@ function megabytes(bytes: number): string {
   return (bytes / 1e6).toFixed(1);
 }
 
-/** The stage while a model loads: the page's name comes out of noise as the bytes come in. */
+/** The display while a model loads: the page's name emerges from noise as bytes arrive. */
 export class Loading {
   readonly #mark = new Wordmark(byId<HTMLCanvasElement>("loading-mark"), 2);
   readonly #still = matchMedia("(prefers-reduced-motion: reduce)");
@@ -33,7 +33,7 @@ export class Loading {
     const tick = (now: number): void => {
       if (!this.#running) return;
       this.#shown += (this.#progress - this.#shown) * 0.15;
-      // Twelve times a second: noise that flickers faster only tires.
+      // Twelve times a second: faster flicker is tiring.
       if (now - last > 80) {
         last = now;
         this.#mark.draw(this.#shown);
@@ -44,7 +44,7 @@ export class Loading {
   }
 
   show({ phase, loaded, total, cached }: LoadProgress): void {
-    // The runtime is small beside the weights: a quarter of the way, the weights the rest.
+    // The runtime is smaller than the weights: it takes the first quarter of the bar.
     const part = total ? loaded / total : phase === "runtime" ? 0.5 : 0;
     if (phase === "runtime") this.#progress = Math.max(this.#progress, 0.25 * part);
     if (phase === "weights") this.#progress = 0.3 + 0.7 * part;

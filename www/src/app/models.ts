@@ -1,4 +1,4 @@
-/** The bundles that ship beside the page, as models/index.json lists them. */
+/** The bundles that ship with the page, as listed in models/index.json. */
 export interface ShippedModel {
   /** Folder inside models/. */
   readonly folder: string;
@@ -6,15 +6,15 @@ export interface ShippedModel {
   readonly classes: number;
   /** Pixels of an image's side. */
   readonly size: number;
-  /** Whether figures.json lies beside it: what `freeguide eval` measured. */
+  /** Whether it has figures.json, the results of `freeguide eval`. */
   readonly figures: boolean;
-  /** The name of the classifier that lies in its folder, as classifier.safetensors; null where there is none. */
+  /** The name of its classifier, classifier.safetensors in its folder; null if there is none. */
   readonly classifier?: string | null;
 }
 
 let shipped: Promise<ShippedModel[]> | undefined;
 
-/** What ships; empty where the list is missing. */
+/** The models that ship; empty if the list is missing. */
 export function shippedModels(): Promise<ShippedModel[]> {
   shipped ??= fetchList();
   return shipped;

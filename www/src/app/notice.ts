@@ -1,13 +1,13 @@
 import { byId } from "./dom.js";
 
-/** Says something to those who listen to the page instead of looking at it. */
+/** Announces a message to screen readers. */
 export function say(words: string): void {
   byId("status").textContent = words;
 }
 
 let timer: number | undefined;
 
-/** Says something to everybody, for a few seconds. */
+/** Shows a message for a few seconds, and announces it. */
 export function toast(words: string): void {
   const box = byId("toast");
   box.textContent = words;
@@ -17,7 +17,7 @@ export function toast(words: string): void {
   say(words);
 }
 
-/** Says what went wrong with something small. */
+/** Shows an error that does not stop the page. */
 export function complain(error: unknown): void {
   toast(error instanceof Error ? error.message : String(error));
 }

@@ -10,11 +10,11 @@ import { modelUrl, shippedModels } from "./models.js";
 export function setUpOffline(host: ModelHost): (model: Model) => void {
   // The development server's files change, and it has no service worker.
   if (!import.meta.env.PROD || !("serviceWorker" in navigator)) return () => {};
-  void navigator.serviceWorker.register("./sw.js").catch(() => {}); // the page does without
+  void navigator.serviceWorker.register("./sw.js").catch(() => {}); // the page works without it
   return ({ device }) => {
     const { asked } = host;
     void shippedModels().then((shipped) => {
-      // Somebody else's address is theirs to keep or change.
+      // Models of other sites are not cached.
       const ours = shipped.filter(({ folder }) => folder === asked).map(({ folder }) => modelUrl(folder));
       keepOffline({ files: ["./models/index.json"], models: ours, runtime: device.kind }).catch(() => {});
     });

@@ -1,19 +1,19 @@
 import type { Model } from "freeguide";
 import { byId } from "./dom.js";
 
-/** One part of the laboratory: what is behind one of the tabs. */
+/** One part of the page: the content of a tab. */
 export interface Part {
-  /** It is being looked at. */
+  /** The part is shown. */
   show?(): void;
-  /** It is not looked at any more: whatever it draws stops. */
+  /** The part is hidden: it stops drawing. */
   hide?(): void;
-  /** A model was opened, or closed. Only parts that need one hear of it, and only once they were shown. */
+  /** A model was opened, or closed. Called only on parts that need a model, and only after they were first shown. */
   model?(model: Model | undefined): void;
-  /** The rail was moved; `settled` once it is let go. */
+  /** The guidance rail was moved; `settled` when it is released. */
   guidance?(settled: boolean): void;
-  /** A change of the device's theme or the page's: what is painted has to be painted again. */
+  /** The colour theme has changed: canvases have to be painted again. */
   theme?(): void;
-  /** Enter, Escape and R where no field takes them. */
+  /** Enter, Escape and R, if no field uses them. */
   draw?(): void;
   stop?(): void;
   roll?(): void;
@@ -40,7 +40,7 @@ export class Parts {
     window.addEventListener("hashchange", () => void this.#follow());
   }
 
-  /** The part that is shown, once it was made. */
+  /** The part that is shown, if it is ready. */
   get current(): Part | undefined {
     return this.#shown?.part;
   }
@@ -68,7 +68,7 @@ export class Parts {
       this.#made.set(tab.name, making);
     }
     const part = await making;
-    // The visitor may have gone on meanwhile.
+    // The visitor may have changed the tab meanwhile.
     if (this.#shown.tab !== tab) return;
     this.#shown.part = part;
     placeFixtures(root);
@@ -77,7 +77,7 @@ export class Parts {
   }
 }
 
-/** Brings what several parts share (the rail, the load's progress, the problem) to where this part has a place for it. */
+/** Moves the elements that parts share (the rail, the progress of a load, errors) to their places in this part. */
 function placeFixtures(root: HTMLElement): void {
   for (const name of ["loading", "problem", "rail"]) {
     (root.querySelector(`[data-place~="${name}"]`) ?? byId("fixtures")).append(byId(name));

@@ -1,7 +1,7 @@
 import { describeError } from "freeguide";
 import { byId } from "./dom.js";
 
-/** Says in words what went wrong, and offers what may help. */
+/** Shows an error and offers what may help. */
 export function showProblem(error: unknown, { retry, useCpu }: { retry: () => void; useCpu: (() => void) | undefined }): void {
   const { title, advice, detail } = describeError(error);
   byId("problem-title").textContent = title;

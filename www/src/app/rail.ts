@@ -2,26 +2,26 @@ import { byId, svg } from "./dom.js";
 import { showNumber } from "./settings.js";
 
 /**
- * The guidance rail. It is the formula drawn to scale: the two estimates of the network lie on a line, without a class
- * (∅, at w = −1) and with it (c, at w = 0), and guidance goes on along that line to ε̃ = (1 + w) ε(c) − w ε(∅).
+ * The guidance rail: the formula drawn to scale. The unconditional estimate (∅, at w = −1) and the conditional one (c, at
+ * w = 0) are points on a line, and guidance extrapolates along it to ε̃ = (1 + w) ε(c) − w ε(∅).
  */
 
-/** Half the width of the thumb, in CSS pixels: where the ends of the scale lie inside the input. */
+/** Half the width of the thumb in CSS pixels: the distance from the ends of the input to the ends of the scale. */
 const INSET = 19;
 const LINE = 40;
 
 /** What a strength of guidance means, in words. */
 export function wordsFor(w: number): string {
-  if (w <= -1) return "No class at all: the network draws whatever it has seen.";
-  if (w < 0) return "Between no class and the class: only a hint of it.";
-  if (w === 0) return "The conditional model as it was trained: the most variety. One pass a step instead of two.";
-  if (w < 1) return "A nudge away from “anything” and towards the class.";
-  if (w <= 3) return "Clearly the class, at some cost in variety.";
-  if (w <= 5) return "Each class gathers around its type.";
+  if (w <= -1) return "No class: the unconditional model, trained on all images.";
+  if (w < 0) return "Between the unconditional and the conditional model: a weak influence of the class.";
+  if (w === 0) return "The conditional model without guidance: the most variety. One evaluation a step instead of two.";
+  if (w < 1) return "Slightly stronger towards the class.";
+  if (w <= 3) return "Clearly the class, with somewhat less variety.";
+  if (w <= 5) return "The pictures of a class become similar.";
   return "Exaggerated: strong colours, little variety.";
 }
 
-/** The formula with its two coefficients filled in; a term that is zero is left out, as its pass is. */
+/** The formula with its two coefficients filled in; a term that is zero is left out, as is its evaluation. */
 function formula(w: number): Node[] {
   const part = (tag: "b" | "i" | "span", text: string, className = ""): HTMLElement => {
     const element = document.createElement(tag);
@@ -49,7 +49,7 @@ export class Rail {
   readonly #arrow = svg("path", { class: "arrow" });
   #width = 0;
 
-  /** `onInput` while the thumb moves, `onSettle` when it is let go. */
+  /** `onInput` is called while the thumb moves, `onSettle` when it is released. */
   constructor(onInput: (w: number) => void, onSettle: (w: number) => void) {
     this.#input.addEventListener("input", () => {
       this.#show();
@@ -65,15 +65,16 @@ export class Rail {
   }
 
   set value(w: number) {
-    // A link may ask for more than the rail shows by itself.
+    // A link may ask for values outside the usual range.
     this.#input.max = String(Math.max(8, Math.ceil(w)));
-    // The range would round a finer value to its step.
+    this.#input.min = String(Math.min(-1, Math.floor(w)));
+    // With a fixed step the input would round finer values.
     this.#input.step = Number.isInteger(Number((w * 10).toFixed(6))) ? "0.1" : "any";
     this.#input.value = String(w);
     this.#layOut();
   }
 
-  /** Off where the model has nothing to guide with. */
+  /** Disabled if the model cannot be guided. */
   set enabled(enabled: boolean) {
     this.#input.disabled = !enabled;
     this.#show();
@@ -111,18 +112,18 @@ export class Rail {
     parts.push(svg("circle", { class: "with-class", cx: this.#x(0), cy: LINE, r: 6 }));
     parts.push(svg("text", { class: "estimate start", x: this.#x(-1) - 8, y: 14 }, narrow ? "∅" : "∅ no class"));
     parts.push(svg("text", { class: "estimate", x: this.#x(0), y: 14 }, narrow ? "c" : "c class"));
-    parts.push(svg("text", { class: "estimate end faint", x: this.#x(most) + 8, y: 14 }, "less variety, more type →"));
+    parts.push(svg("text", { class: "estimate end faint", x: this.#x(most) + 8, y: 14 }, "less variety, more typical →"));
     this.#marks.replaceChildren(...parts);
     this.#show();
   }
 
   #show(): void {
     const w = this.value;
-    // At least one decimal, so that the reading does not jump while the thumb moves.
+    // At least one decimal, so that the text does not jump while the thumb moves.
     byId("w-value").textContent = Number.isInteger(w) ? `${showNumber(w)}.0` : showNumber(w);
     byId("formula").replaceChildren(...formula(w));
     byId("w-words").textContent = this.#input.disabled
-      ? "This model has no second estimate, so there is nothing to guide with."
+      ? "This model has only one estimate, so it cannot be guided."
       : `${wordsFor(w)} Other tools call this scale ${showNumber(1 + w)}.`;
     this.#input.setAttribute("aria-valuetext", `w ${showNumber(w)}`);
     this.#arrow.setAttribute("d", `M${this.#x(0)} ${LINE}H${this.#x(w)}`);

@@ -1,34 +1,26 @@
-import type { DrawOptions, LogSnrRange, ModelConfig, Sampler } from "freeguide";
+import type { ModelConfig, Sampler } from "freeguide";
+import { readQuery, SETTINGS, settingAt, settingOf, withSetting, writeQuery, type Drawing, type Setting, type SettingValue } from "freeguide/settings";
+
+/** What pictures are drawn with. Settings that it leaves out are the model's own. */
+export type PageDrawing = Drawing & Required<Pick<Drawing, "guidance" | "steps" | "sampler" | "seed">>;
 
 /** What a sheet of pictures is drawn with. Lives in the address, so that a link reproduces it. */
 export interface Settings {
   /** Class names; null is the unconditional model. Picture k takes entry k modulo their number. */
   classes: (string | null)[];
-  /** Guidance strength w. */
-  guidance: number;
-  steps: number;
-  sampler: Sampler;
-  seed: number;
   /** Pictures on the sheet: 1, 4, 9 or 16. */
   count: number;
   view: View;
-  /** The seed that `between` leads to. */
-  toward: number;
-  policy: PolicyName;
-  /** Of `cfg`: how much of the conditional estimate's contrast is restored, from 0 to 1. */
-  rescale: number;
-  /** The λ, in nats, that are guided; all where there is none. */
-  interval: LogSnrRange | undefined;
+  /** The seed that the view `between` leads to. */
+  otherSeed: number;
+  drawing: PageDrawing;
 }
 
-/** What is made of the two estimates. */
-export type PolicyName = "cfg" | "apg" | "cfg++";
-
-/** The policies there are: their names, and what they do in a few words. */
-export const POLICIES: ReadonlyMap<PolicyName, { readonly name: string; readonly words: string }> = new Map([
-  ["cfg", { name: "the paper’s mix", words: "(1 + w) of the estimate with the class, less w of the one without (Ho & Salimans 2022)." }],
-  ["apg", { name: "projected (APG)", words: "Only what guidance adds across the estimate, not along it: less glare at a high w (Sadat et al. 2024)." }],
-  ["cfg++", { name: "CFG++", words: "Noises again with the estimate without a class. Made for w from −1 to 0 (Chung et al. 2024)." }],
+/** The page's words for the guidance policies. */
+export const POLICIES: ReadonlyMap<string, { readonly name: string; readonly words: string }> = new Map([
+  ["cfg", { name: "the paper’s mix (CFG)", words: "(1 + w) times the conditional estimate, minus w times the unconditional one (Ho & Salimans 2022)." }],
+  ["apg", { name: "projected (APG)", words: "Mostly the part of the update that is orthogonal to the conditional estimate: less oversaturation at a high w (Sadat et al. 2024)." }],
+  ["cfg++", { name: "CFG++", words: "Adds the noise of the unconditional estimate in each step. Made for w from −1 to 0 (Chung et al. 2024)." }],
 ]);
 
 /**
@@ -39,71 +31,62 @@ export type View = "sheet" | "sweep" | "seeds" | "between";
 
 const VIEWS: readonly string[] = ["sheet", "sweep", "seeds", "between"] satisfies View[];
 
-/** `text` as a view; `sheet` where it is none. */
+/** `text` as a view; `sheet` if it is not one. */
 export function viewOf(text: string | null): View {
   return text !== null && VIEWS.includes(text) ? (text as View) : "sheet";
 }
 
-/** The samplers there are: their names, and what they are in a few words. */
+/** The page's words for the samplers. */
 export const SAMPLERS: ReadonlyMap<Sampler, { readonly name: string; readonly words: string }> = new Map([
-  ["ddim", { name: "DDIM", words: "Deterministic: the seed alone decides" }],
+  ["ddim", { name: "DDIM", words: "Deterministic: depends on the seed alone" }],
   ["ancestral", { name: "ancestral", words: "Fresh noise at every step: Algorithm 2 of the paper" }],
-  ["dpm++2m", { name: "DPM-Solver++", words: "DPM-Solver++(2M), of second order: as good with half the steps" }],
-  ["heun", { name: "Heun", words: "Second order with two evaluations a step" }],
+  ["dpm++2m", { name: "DPM-Solver++", words: "DPM-Solver++(2M), second order: as good with half the steps" }],
+  ["heun", { name: "Heun", words: "Second order, with two evaluations a step" }],
 ]);
 
 export const COUNTS = [1, 4, 9, 16];
-/** The strengths that a sweep shows: no class, the conditional model, and on. */
+/** The strengths of guidance that a sweep shows: no class, the conditional model, and more. */
 export const SWEEP = [-1, 0, 1, 2, 4, 8];
 /** Most seeds that a sweep shows. */
 export const SWEEP_ROWS = 4;
-export const GUIDANCE_MIN = -1;
-export const GUIDANCE_MAX = 8;
-export const MOST_STEPS = 1000;
 
-/** Beyond every model's λ, in nats. */
-export const FARTHEST = 40;
+/** How addresses and commands call the unconditional model. */
+export const NO_CLASS = "none";
 
-const NO_CLASS = "none";
+const FIELDS_OF_POLICIES = SETTINGS.filter(({ applies }) => applies?.path.join(".") === "guidancePolicy.kind");
 
-/** What of a model its settings depend on. */
+/** What the page needs to know of a model to fit settings to it. */
 export interface Drawable {
   readonly classes: readonly string[];
-  readonly sampling: Pick<ModelConfig["sampling"], "sampler" | "steps" | "guidance">;
+  readonly sampling: Pick<ModelConfig["sampling"], "sampler" | "steps" | "guidance" | "guidance_policy" | "guidance_interval" | "grid">;
   readonly image: { readonly size: number };
   readonly null_class?: boolean;
 }
 
-/** Whether a model has the two estimates that guidance is made of: it needs classes and, beside them, none. */
+/** Whether a model can be guided: it needs classes and the null class. */
 export function canBeGuided({ classes, null_class }: Pick<Drawable, "classes" | "null_class">): boolean {
   return null_class !== false && classes.length > 0;
 }
 
-/** The most pictures of the sheet that a visitor sees first. */
+/** The most pictures of the first sheet. */
 const FIRST_SHEET = 9;
 
-/** At most `count` of a list, at equal distances from its beginning to its end. */
+/** At most `count` entries of a list, equally spaced. */
 function spread<T>(list: readonly T[], count: number): T[] {
   const length = Math.min(list.length, count);
   const places = new Set(Array.from({ length }, (_, at) => Math.floor((at * list.length) / length)));
   return list.filter((_, at) => places.has(at));
 }
 
-/** What a model is shown with when the address says nothing: every class once, or as many as the sheet has pictures. */
+/** The settings of an address that says nothing: every class once, or as many as the sheet has pictures. */
 export function defaultSettings(config: Drawable): Settings {
   const { sampler, steps, guidance } = config.sampling;
   return {
     classes: config.classes.length > 0 ? spread(config.classes, FIRST_SHEET) : [null],
-    guidance: canBeGuided(config) ? guidance : 0,
-    steps,
-    sampler,
-    seed: 2,
     count: config.image.size > 64 ? 4 : FIRST_SHEET,
     view: "sheet",
-    toward: 8,
-    policy: "cfg",
-    rescale: 0,
-    interval: undefined,
+    otherSeed: 8,
+    drawing: { guidance: canBeGuided(config) ? guidance : 0, steps, sampler, seed: 2 },
   };
 }
 
@@ -119,100 +102,118 @@ export function randomSeed(): number {
   return (value ?? 0) % 1_000_000;
 }
 
-function within(text: string | null, least: number, most: number, otherwise: number): number {
-  const value = text === null || text.trim() === "" ? NaN : Number(text);
-  return Number.isFinite(value) ? Math.min(most, Math.max(least, value)) : otherwise;
-}
-
-function findClass(text: string, config: Drawable): string | null | undefined {
+/** The class that a text names, by its name or id; undefined if the model has no such class. */
+export function findClass(text: string, config: Drawable): string | null | undefined {
   if (text === NO_CLASS) return config.null_class === false ? undefined : null;
   if (config.classes.includes(text)) return text;
   return /^\d+$/.test(text) ? config.classes[Number(text)] : undefined;
 }
 
-/** The range of λ between two texts; an empty one is no limit. Undefined where it is no range or there is none. */
-export function intervalOf(from: string | null, until: string | null): LogSnrRange | undefined {
-  const min = within(from, -FARTHEST, FARTHEST, -FARTHEST);
-  const max = within(until, -FARTHEST, FARTHEST, FARTHEST);
-  return min < max && (min > -FARTHEST || max < FARTHEST) ? { min, max } : undefined;
+const POLICY = settingAt("guidancePolicy.kind");
+
+/** The model's own value of a setting, which counts if `drawing` leaves it out; undefined if the model has none. */
+export function modelsOwn(setting: Setting, { sampling }: Pick<Drawable, "sampling">): SettingValue | undefined {
+  let value: unknown = sampling;
+  for (const name of setting.field) value = (value as Record<string, unknown> | undefined)?.[name];
+  return value as SettingValue | undefined;
 }
 
-/** The settings that an address asks for, and what of it this model does not know. */
-export function readSettings(query: URLSearchParams, config: Drawable): { settings: Settings; unknown: string[] } {
-  const settings = defaultSettings(config);
-  const unknown: string[] = [];
+/** The policy that pictures are drawn with. */
+export function policyOf(drawing: Readonly<Drawing>, config: Pick<Drawable, "sampling">): string {
+  return String(settingOf(drawing, POLICY) ?? modelsOwn(POLICY, config) ?? "cfg");
+}
+
+/** Removes settings of other policies than the drawing's, and adds them to `unknown`. */
+function ofOnePolicy(drawing: Drawing, config: Drawable, unknown: string[]): Drawing {
+  const policy = policyOf(drawing, config);
+  let fitting = drawing;
+  for (const setting of FIELDS_OF_POLICIES) {
+    const value = settingOf(drawing, setting);
+    if (value === undefined || setting.applies?.values.includes(policy)) continue;
+    unknown.push(`${setting.address} “${value}” with the policy ${policy}`);
+    fitting = withSetting(fitting, setting, undefined);
+  }
+  return fitting;
+}
+
+/** The classes that an address names, each once, and those that the model does not know. */
+function readClasses(query: URLSearchParams, config: Drawable): { classes: (string | null)[]; unknown: string[] } {
   const classes: (string | null)[] = [];
+  const unknown: string[] = [];
   for (const text of query.getAll("class")) {
     const found = findClass(text, config);
     if (found === undefined) unknown.push(`class “${text}”`);
     else if (!classes.includes(found)) classes.push(found);
   }
+  return { classes, unknown };
+}
+
+/** The settings of an address, and what this model does not know of them. */
+export function readSettings(query: URLSearchParams, config: Drawable): { settings: Settings; unknown: string[] } {
+  const settings = defaultSettings(config);
+  const { classes, unknown } = readClasses(query, config);
   if (classes.length > 0) settings.classes = classes;
-  if (canBeGuided(config)) settings.guidance = within(query.get("w"), GUIDANCE_MIN, 100, settings.guidance);
-  settings.steps = Math.round(within(query.get("steps"), 1, MOST_STEPS, settings.steps));
-  const sampler = query.get("sampler");
-  if (sampler !== null && SAMPLERS.has(sampler as Sampler)) settings.sampler = sampler as Sampler;
-  else if (sampler !== null) unknown.push(`sampler “${sampler}”`);
-  const seed = query.get("seed");
-  if (seed !== null) {
-    const parsed = parseSeed(seed);
-    if (parsed === undefined) unknown.push(`seed “${seed}”`);
-    else settings.seed = parsed;
-  }
   const count = Number(query.get("n"));
   if (COUNTS.includes(count)) settings.count = count;
   settings.view = viewOf(query.get("view"));
-  const policy = query.get("policy") as PolicyName | null;
-  if (policy !== null && POLICIES.has(policy)) settings.policy = policy;
-  else if (policy !== null) unknown.push(`policy “${policy}”`);
-  settings.rescale = within(query.get("rescale"), 0, 1, 0);
-  settings.interval = intervalOf(query.get("from"), query.get("until"));
-  settings.toward = parseSeed(query.get("toward") ?? "") ?? settings.toward;
+  const asked = readQuery(query);
+  unknown.push(...asked.unknown);
+  let { drawing } = asked;
+  // Links of earlier versions leave the policy out if it is the paper's.
+  if (query.has("rescale") && !query.has("policy") && policyOf({}, config) !== "cfg") drawing = withSetting(drawing, POLICY, "cfg");
+  drawing = ofOnePolicy(drawing, config, unknown);
+  if (settings.view === "between") {
+    const { toward, ...others } = drawing;
+    settings.otherSeed = toward?.seed ?? settings.otherSeed;
+    drawing = others;
+  }
+  if (!canBeGuided(config)) delete drawing.guidance;
+  settings.drawing = { ...settings.drawing, ...drawing };
   return { settings, unknown };
 }
 
-/** The address's query for `settings`; what else the address says (model, device) is kept. */
-export function writeSettings(settings: Settings, before: URLSearchParams): URLSearchParams {
+/** The address's query for `settings`; what else the address says (model, device) stays. */
+export function writeSettings({ classes, count, view, otherSeed, drawing }: Settings, before: URLSearchParams): URLSearchParams {
   const query = new URLSearchParams(before);
   query.delete("class");
-  for (const name of settings.classes) query.append("class", name ?? NO_CLASS);
-  query.set("w", String(settings.guidance));
-  query.set("steps", String(settings.steps));
-  query.set("sampler", settings.sampler);
-  query.set("seed", String(settings.seed));
-  query.set("n", String(settings.count));
-  const optional: [string, string | undefined][] = [
-    ["policy", settings.policy === "cfg" ? undefined : settings.policy],
-    ["rescale", settings.policy === "cfg" && settings.rescale > 0 ? String(settings.rescale) : undefined],
-    ["from", settings.interval && settings.interval.min > -FARTHEST ? String(settings.interval.min) : undefined],
-    ["until", settings.interval && settings.interval.max < FARTHEST ? String(settings.interval.max) : undefined],
-  ];
-  for (const [name, value] of optional) {
-    if (value === undefined) query.delete(name);
-    else query.set(name, value);
+  for (const name of classes) query.append("class", name ?? NO_CLASS);
+  writeQuery(drawing, query);
+  query.set("n", String(count));
+  if (view === "sheet") query.delete("view");
+  else query.set("view", view);
+  if (view === "between") {
+    query.set("toward", String(otherSeed));
+    query.delete("t");
   }
-  if (settings.view !== "sheet") query.set("view", settings.view);
-  else query.delete("view");
-  if (settings.view === "between") query.set("toward", String(settings.toward));
-  else query.delete("toward");
   return query;
 }
 
-/** Guidance as people write it: no trailing zeros, a real minus sign. */
-export function showNumber(value: number, digits = 2): string {
-  return String(Number(value.toFixed(digits))).replace("-", "−");
+/** One run of a view: pictures of one strength of guidance and one seed. */
+export interface ViewRun {
+  readonly drawing: PageDrawing;
+  /** The class of each picture. */
+  readonly classes: readonly (string | null)[];
 }
 
-/** How the pictures of `settings` are drawn, classes and guidance apart. */
-export function steering({ steps, sampler, policy, rescale, interval }: Settings): Pick<
-  DrawOptions,
-  "steps" | "sampler" | "guidancePolicy" | "guidanceInterval"
-> {
-  return {
-    steps,
-    sampler,
-    // Named even where it is the usual one: a model may have another of its own.
-    guidancePolicy: policy === "cfg" ? { kind: "cfg", rescale } : policy,
-    ...(interval && { guidanceInterval: interval }),
-  };
+/** The runs that draw what `settings` ask for. */
+export function runsOf({ classes, count, view, otherSeed, drawing }: Settings): ViewRun[] {
+  const inTurn = (length: number): (string | null)[] => Array.from({ length }, (_, at) => classes[at % classes.length] ?? null);
+  const each = (make: (at: number) => PageDrawing): ViewRun[] =>
+    Array.from({ length: count }, (_, at) => ({ drawing: make(at), classes: inTurn(1) }));
+  switch (view) {
+    case "sheet":
+      return [{ drawing, classes: inTurn(count) }];
+    case "sweep":
+      return SWEEP.map((guidance) => ({ drawing: { ...drawing, guidance }, classes: inTurn(Math.min(count, SWEEP_ROWS)) }));
+    // One class: what changes is the noise.
+    case "seeds":
+      return each((at) => ({ ...drawing, seed: Math.min(Number.MAX_SAFE_INTEGER, drawing.seed + at) }));
+    case "between":
+      return each((at) => ({ ...drawing, toward: { seed: otherSeed, t: at / Math.max(1, count - 1) } }));
+  }
+}
+
+/** A number for people: no trailing zeros, a real minus sign. */
+export function showNumber(value: number, digits = 2): string {
+  return String(Number(value.toFixed(digits))).replace("-", "−");
 }

@@ -7,11 +7,11 @@ function stored(theme: string | null): void {
     if (theme === null) localStorage.removeItem(KEY);
     else localStorage.setItem(KEY, theme);
   } catch {
-    // Storage is refused: the choice lasts as long as the page.
+    // Without storage the choice lasts as long as the page.
   }
 }
 
-/** The button that turns light into dark and back. Until it is used the system decides. */
+/** The button that switches between light and dark. Until it is used, the system decides. */
 export function setUpTheme(onChange: () => void): void {
   const root = document.documentElement;
   const system = matchMedia("(prefers-color-scheme: dark)");
@@ -25,7 +25,7 @@ export function setUpTheme(onChange: () => void): void {
   button.addEventListener("click", () => {
     const dark = root.dataset.theme ? root.dataset.theme === "dark" : system.matches;
     const next = dark ? "light" : "dark";
-    // Back at what the system says, the system decides again.
+    // If the choice equals the system's, the system decides again.
     if ((next === "dark") === system.matches) {
       delete root.dataset.theme;
       stored(null);

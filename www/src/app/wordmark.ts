@@ -1,4 +1,4 @@
-/** The name, in pixels: it comes out of noise while the model loads, as the pictures will. */
+/** The name in pixels, which emerges from noise while the model loads. */
 
 const ROWS = 9;
 // Letters on a grid nine rows high: two for ascenders, five, two for descenders.
@@ -15,7 +15,7 @@ const LETTERS: Record<string, string[]> = {
 interface Cell {
   /** 0: empty, 1: ink, 2: accent. */
   ink: 0 | 1 | 2;
-  /** How late in the load this cell settles, 0 to 1. */
+  /** When this cell settles during the load, from 0 to 1. */
   late: number;
 }
 
@@ -67,7 +67,7 @@ export class Wordmark {
     const image = context.createImageData(width, height);
     this.#cells.forEach((row, y) =>
       row.forEach(({ ink, late }, x) => {
-        // A cell settles within a fifth of the load around its own moment.
+        // Each cell settles within a fifth of the load.
         const settled = progress >= 1 ? 1 : Math.min(1, Math.max(0, (progress - late * 0.8) / 0.2));
         const from = noise[Math.floor(Math.random() * noise.length)] ?? paper;
         const to = inks[ink];

@@ -1,9 +1,8 @@
 import type { Model, Picture, PictureSettings } from "freeguide";
 import { pngWithText } from "freeguide";
 import { zipSync, type Zippable } from "fflate";
-import { steering, type Settings } from "../app/settings.js";
+import type { Settings } from "../app/settings.js";
 import { canvasOf, fileName, offer, pngOf } from "./files.js";
-import { pictureSettings } from "./sheet.js";
 
 /** A finished picture with what it was drawn with. */
 export interface Finished {
@@ -11,10 +10,10 @@ export interface Finished {
   readonly settings: PictureSettings;
 }
 
-/** Pictures of one run: enough that a GPU is busy, few enough that a visitor can stop. */
+/** Pictures of one run: enough to use a GPU well, few enough to stop quickly. */
 const AT_ONCE = 16;
 
-/** Draws the first `count` pictures of a seed, class after class in turn. `onProgress` hears of every picture. */
+/** Draws the first `count` pictures of a seed, class after class in turn. `onProgress` is called with the number of finished pictures. */
 export async function drawMany(
   model: Model,
   settings: Settings,
@@ -29,18 +28,19 @@ export async function drawMany(
       { length: Math.min(AT_ONCE, count - first) },
       (_, at) => settings.classes[(first + at) % settings.classes.length] ?? null,
     );
-    const { guidance, seed } = settings;
-    const pictures = await model.generate({ classes, guidance, ...steering(settings), seed, firstImage: first, signal });
+    const options = { ...settings.drawing, classes, firstImage: (settings.drawing.firstImage ?? 0) + first };
+    const { settings: drawn } = await model.plan(options);
+    const pictures = await model.generate({ ...options, signal });
     pictures.forEach((picture, at) => {
-      const place = { class: classes[at] ?? null, image: first + at };
-      finished.push({ picture, settings: pictureSettings(place, { guidance, seed, t: undefined }, settings, model.config) });
+      const made = drawn[at];
+      if (made) finished.push({ picture, settings: made });
     });
     onProgress(finished.length);
   }
   return finished;
 }
 
-/** Saves pictures edge to edge in one PNG, as games want them; its settings list them row by row. */
+/** Saves pictures edge to edge in one PNG, a sprite sheet; its settings list them row by row. */
 export async function saveSprites(pictures: readonly Finished[], times: number): Promise<void> {
   const [first] = pictures;
   if (!first) return;
@@ -57,7 +57,7 @@ export async function saveSprites(pictures: readonly Finished[], times: number):
   offer(png, `${first.settings.model}-seed${first.settings.seed}-${columns}-columns-of-${side}px.png`);
 }
 
-/** Saves pictures as files of their own, each with its settings, in one ZIP. */
+/** Saves each picture as a PNG with its settings, all in one ZIP. */
 export async function saveZip(pictures: readonly Finished[], times: number): Promise<void> {
   const [first] = pictures;
   if (!first) return;

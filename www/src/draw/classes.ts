@@ -1,6 +1,6 @@
 import { byId, make } from "../app/dom.js";
 
-/** The class chips: one at a time, or several that take turns over the sheet. */
+/** The class chips: one, or several that take turns over the sheet. */
 export class ClassChips {
   readonly #box = byId("classes");
   readonly #mix = byId<HTMLInputElement>("mix");
@@ -34,7 +34,7 @@ export class ClassChips {
     this.#show();
   }
 
-  /** Shows the chips of a model; one that was trained without the null class has no chip for it. */
+  /** Shows a chip for each class of a model, and one for the null class if it has one. */
   offer(names: readonly string[], nullClass: boolean): void {
     this.#chips = new Map(
       [...names, ...(nullClass ? [null] : [])].map((name) => {

@@ -1,14 +1,15 @@
-import type { Sampler } from "freeguide";
+import type { ModelConfig, Sampler } from "freeguide";
+import { parseSetting, settingAt } from "freeguide/settings";
 import { byId, choose, chosen, make } from "../app/dom.js";
 import type { Rail } from "../app/rail.js";
-import { MOST_STEPS, parseSeed, SAMPLERS, viewOf, type Settings, type View } from "../app/settings.js";
+import { parseSeed, SAMPLERS, viewOf, type Settings, type View } from "../app/settings.js";
 import type { ClassChips } from "./classes.js";
 import { SteeringFields } from "./steering.js";
 
 const form = byId<HTMLFormElement>("console");
 const seedField = byId<HTMLInputElement>("seed");
 const stepsField = byId<HTMLInputElement>("steps");
-const towardField = byId<HTMLInputElement>("toward");
+const otherSeedField = byId<HTMLInputElement>("toward");
 const samplerField = byId<HTMLSelectElement>("sampler");
 const viewField = byId<HTMLSelectElement>("view");
 
@@ -22,7 +23,7 @@ export class Controls {
     this.#chips = chips;
     this.#rail = rail;
     this.#steering = new SteeringFields(onChange, (policy) => {
-      // CFG++ goes from the one estimate to the other and not beyond; 0.6 of the way is its paper's.
+      // CFG++ interpolates between the two estimates; its paper uses λ = 0.6, which is w = −0.4.
       if (policy === "cfg++" && rail.value > 0) rail.value = -0.4;
       if (policy !== "cfg++" && rail.value < 0) rail.value = 2;
     });
@@ -31,35 +32,36 @@ export class Controls {
     for (const id of ["seed", "steps", "count", "sampler", "view", "toward"]) byId(id).addEventListener("change", onChange);
   }
 
-  /** What the controls say. A field that holds nonsense is put right. */
+  /** What the controls say. Invalid fields are corrected. */
   read(): Settings {
     const seed = parseSeed(seedField.value) ?? 0;
-    const steps = Math.min(MOST_STEPS, Math.max(1, Math.round(Number(stepsField.value) || 1)));
+    const steps = Number(parseSetting(settingAt("steps"), stepsField.value) ?? 1);
     seedField.value = String(seed);
     stepsField.value = String(steps);
     return {
       classes: this.#chips.value,
-      guidance: this.#rail.value,
-      steps,
-      sampler: samplerField.value as Sampler,
-      seed,
       count: Number(chosen(form, "count")),
       view: viewOf(viewField.value),
-      toward: parseSeed(towardField.value) ?? 0,
-      ...this.#steering.read(),
+      otherSeed: parseSeed(otherSeedField.value) ?? 0,
+      drawing: { ...this.#steering.read(), guidance: this.#rail.value, steps, sampler: samplerField.value as Sampler, seed },
     };
   }
 
-  write(settings: Settings): void {
-    this.#chips.value = settings.classes;
-    this.#rail.value = settings.guidance;
-    stepsField.value = String(settings.steps);
-    seedField.value = String(settings.seed);
-    samplerField.value = settings.sampler;
-    choose(form, "count", String(settings.count));
-    towardField.value = String(settings.toward);
-    this.#steering.write(settings);
-    this.view = settings.view;
+  write({ classes, count, view, otherSeed, drawing }: Settings): void {
+    this.#chips.value = classes;
+    this.#rail.value = drawing.guidance;
+    stepsField.value = String(drawing.steps);
+    seedField.value = String(drawing.seed);
+    samplerField.value = drawing.sampler;
+    choose(form, "count", String(count));
+    otherSeedField.value = String(otherSeed);
+    this.#steering.write(drawing);
+    this.view = view;
+  }
+
+  /** Fits the controls to a model. */
+  offer(config: ModelConfig): void {
+    this.#steering.offer(config);
   }
 
   set seed(seed: number) {
@@ -75,7 +77,7 @@ export class Controls {
     this.#showFields();
   }
 
-  /** A field that the view has no use for is out of the way. */
+  /** Hides fields that the view does not use. */
   #showFields(): void {
     byId("toward-field").hidden = viewField.value !== "between";
   }
@@ -84,7 +86,7 @@ export class Controls {
     return chosen(form, "preview") === "latent" ? "latent" : "denoised";
   }
 
-  /** Until there is a model the settings mean nothing; the device can be chosen all the same. */
+  /** Without a model the settings are disabled, except for the device. */
   set enabled(enabled: boolean) {
     for (const part of form.querySelectorAll<HTMLElement>(".classes, .fields, .go")) part.inert = !enabled;
     byId<HTMLButtonElement>("draw").disabled = !enabled;

@@ -3,15 +3,15 @@ import { showNumber, type View } from "../app/settings.js";
 import { enlargement, savePicture } from "./save.js";
 import { className, paint, type Tile } from "./sheet.js";
 
-/** Frames in the strip that shows how a picture came out of noise. */
+/** Frames in the strip that shows how a picture emerged from noise. */
 const STRIP = 8;
 
-/** The window with one picture: large, how it came about, what it was drawn with, and its file. */
+/** The window with one picture: enlarged, with its steps, its settings, and buttons to save it. */
 export class Detail {
   readonly #dialog = byId<HTMLDialogElement>("detail");
   #tile: Tile | undefined;
 
-  /** `onVary` is asked to show what lies near the picture. */
+  /** `onVary` shows variations of the picture. */
   constructor(onError: (error: unknown) => void, onVary: (view: View) => void) {
     const vary = (view: View): void => {
       this.#dialog.close();
@@ -25,7 +25,7 @@ export class Detail {
     byId("detail-save").addEventListener("click", () => save(1));
     byId("detail-save-large").addEventListener("click", () => save(enlargement(this.#tile?.canvas.width ?? 1)));
     byId("detail-close").addEventListener("click", () => this.#dialog.close());
-    // A click beside the window closes it: the dialog itself has no padding.
+    // A click outside the window closes it, since the dialog itself has no padding.
     this.#dialog.addEventListener("click", (event) => {
       if (event.target === this.#dialog) this.#dialog.close();
     });

@@ -10,7 +10,7 @@ const FACTORS = [1, 2, 4, 8, 16, 32, 64];
 const LARGEST_SIDE = 1024;
 const MOST_PICTURES = 1000;
 
-/** The window that saves: the sheet with its legend, a sprite sheet, or a ZIP of as many pictures as are wanted. */
+/** The window that saves the sheet with its caption, a sprite sheet, or a ZIP of any number of pictures. */
 export class ExportWindow {
   readonly #dialog = byId<HTMLDialogElement>("export");
   readonly #sheet: Sheet;
@@ -36,18 +36,18 @@ export class ExportWindow {
       make(
         "fieldset",
         { className: "choices" },
-        make("legend", { className: "unseen" }, "As what"),
-        kind("sheet", "Sheet", "as it is shown, with a line that says what made it"),
-        kind("sprites", "Sprite sheet", "edge to edge, pixel for pixel"),
-        kind("zip", "ZIP", "one PNG a picture"),
+        make("legend", { className: "unseen" }, "Format"),
+        kind("sheet", "Sheet", "as shown, with its settings as a caption"),
+        kind("sprites", "Sprite sheet", "edge to edge, without gaps"),
+        kind("zip", "ZIP", "one PNG for each picture"),
       ),
       make(
         "div",
         { className: "fields", id: "export-fields" },
         make("div", { className: "field" }, make("label", { htmlFor: "export-count" }, "Pictures of this seed"), this.#count),
-        make("div", { className: "field" }, make("label", { htmlFor: "export-factor" }, "Every pixel as"), this.#factor),
+        make("div", { className: "field" }, make("label", { htmlFor: "export-factor" }, "Enlarge each pixel to"), this.#factor),
       ),
-      make("p", { className: "fine" }, "Every file carries the settings that drew it: drop one on this page to get them back."),
+      make("p", { className: "fine" }, "Every file contains the settings that drew it: drop one on this page to restore them."),
       this.#bar,
       make("p", { className: "row" }, this.#save, this.#cancel),
     );

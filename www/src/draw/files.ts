@@ -33,11 +33,11 @@ export function offer(bytes: Uint8Array<ArrayBuffer>, name: string, type = "imag
   link.href = url;
   link.download = name;
   link.click();
-  // The download has its own hold on the data once it has begun.
+  // A download that has begun keeps the data alive.
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }
 
-/** A name that says what the picture is. */
+/** A file name that describes the picture. */
 export function fileName(settings: PictureSettings): string {
   const w = showNumber(settings.guidance).replace("−", "-");
   const name = String(settings.class ?? "none").replace(/[^\w-]+/g, "-");

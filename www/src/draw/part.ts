@@ -21,7 +21,7 @@ const live = byId<HTMLInputElement>("live");
 const drawButton = byId<HTMLButtonElement>("draw");
 const stopButton = byId<HTMLButtonElement>("stop");
 
-/** The generator: a sheet of pictures, and what it is drawn with. */
+/** The generator: a sheet of pictures and its settings. */
 export class DrawPart implements Part {
   readonly #host: ModelHost;
   readonly #rail: Rail;
@@ -33,7 +33,7 @@ export class DrawPart implements Part {
   readonly #export: ExportWindow;
   #model: Model | undefined;
   #studio: Studio | undefined;
-  /** Whether the visitor has decided about `live`; until then the speed of the device does. */
+  /** Whether the visitor has set `live`; until then it depends on the speed of the device. */
   #liveWasChosen = false;
   #settling: number | undefined;
   #shown = false;
@@ -61,12 +61,12 @@ export class DrawPart implements Part {
   show(): void {
     this.#shown = true;
     if (this.#model && !canBeGuided(this.#model.config)) {
-      // The toy has left it on.
+      // The toy enables the rail.
       this.#rail.enabled = false;
       this.#rail.value = 0;
     }
-    // Another part may have moved the rail: the same sheet is then drawn anew.
-    if (this.#studio && this.#rail.value !== this.#sheet.runs[0]?.guidance && !this.#studio.busy) this.#changed();
+    // If another part has moved the rail, the sheet is drawn again.
+    if (this.#studio && this.#rail.value !== this.#sheet.runs[0]?.drawing.guidance && !this.#studio.busy) this.#changed();
   }
 
   hide(): void {
@@ -86,6 +86,7 @@ export class DrawPart implements Part {
     this.#chips.offer(model.config.classes, model.config.null_class !== false);
     this.#rail.enabled = canBeGuided(model.config);
     const { settings, unknown } = readSettings(query(), model.config);
+    this.#controls.offer(model.config);
     this.#controls.write(settings);
     if (unknown.length > 0) toast(`This model does not know ${unknown.join(", ")}.`);
     this.#studio = this.#startStudio(model);
@@ -94,7 +95,7 @@ export class DrawPart implements Part {
   }
 
   guidance(settled: boolean): void {
-    // A sweep has its own strengths: whoever moves the rail wants to see one.
+    // A sweep has its own strengths; moving the rail returns to one strength.
     if (this.#controls.view === "sweep") this.#controls.view = "sheet";
     this.#changed(settled ? "swap" : "draft");
   }
@@ -112,49 +113,49 @@ export class DrawPart implements Part {
     this.#draw("show");
   }
 
-  /** Takes over the settings of a picture that was saved here or by `freeguide sample`. */
+  /** Restores the settings of a picture that was saved here or by `freeguide sample`. */
   async restore(file: File): Promise<void> {
     const pictures = pngText(new Uint8Array(await file.arrayBuffer()));
     if (!pictures || pictures.length === 0) {
-      toast("This picture carries no settings of freeguide.");
+      toast("This picture contains no freeguide settings.");
       return;
     }
     if (!this.#model) {
-      toast("There is no model yet to draw it with: drop it again once there is.");
+      toast("No model is loaded yet. Drop the picture again when one is.");
       return;
     }
     const { settings, unknown } = sheetOf(pictures, this.#model.config);
-    toast(unknown.length > 0 ? `This model does not know ${unknown.join(", ")}.` : "Took the settings of the picture.");
+    toast(unknown.length > 0 ? `This model does not know ${unknown.join(", ")}.` : "Restored the settings of the picture.");
     this.#controls.write(settings);
     this.#draw("show");
   }
 
-  /** Shows what lies near a picture: its class alone, the view that was asked for, enough places. */
+  /** Shows variations of a picture: its class alone, in the given view, with at least nine pictures. */
   #vary(view: View): void {
     const { tile } = this.#detail;
     if (!tile?.drawn) return;
     const settings = this.#controls.read();
     settings.classes = [tile.class];
-    settings.seed = tile.drawn.seed;
+    settings.drawing.seed = tile.drawn.seed;
     settings.view = view;
     settings.count = Math.max(9, settings.count);
     this.#controls.write(settings);
     this.#draw("show");
   }
 
-  /** A setting changed: draws again where that is wanted, else says that the sheet is out of date. */
+  /** A setting changed: draws again if `live` is on, else marks the sheet as out of date. */
   #changed(manner: Manner = "swap"): void {
     window.clearTimeout(this.#settling);
     if (!this.#studio) return;
     const settings = this.#controls.read();
-    // Browsers limit how often the address may change: what a drag passes over is not worth it.
+    // Browsers limit how often the address may change, so the values during a drag are skipped.
     if (manner !== "draft") remember(settings, this.#host);
     if (!live.checked) {
       drawButton.classList.add("stale");
       return;
     }
     this.#studio.order(settings, manner);
-    // The thumb rests: the sheet deserves all its steps although it is still held.
+    // The thumb rests: draw with all steps although it is still held.
     if (manner === "draft") this.#settling = window.setTimeout(() => this.#changed(), 400);
   }
 
@@ -178,7 +179,7 @@ export class DrawPart implements Part {
         meanStep = 0;
         drafting = manner === "draft";
         if (drafting) return;
-        // A redraw that takes no time shall not make the button flicker.
+        // A fast redraw should not make the button flicker.
         busySoon = window.setTimeout(() => showBusy(true), manner === "show" ? 0 : 300);
         drawButton.classList.remove("stale");
         this.#scrubber.begin();
@@ -234,7 +235,7 @@ export class DrawPart implements Part {
 }
 
 function showBusy(busy: boolean): void {
-  // The focus goes along, so that Enter and Esc stay under the same finger.
+  // The focus moves along, so that Enter and Esc keep working.
   const held = document.activeElement === drawButton || document.activeElement === stopButton;
   drawButton.hidden = busy;
   stopButton.hidden = !busy;

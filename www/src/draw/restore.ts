@@ -1,35 +1,78 @@
 import type { ModelConfig, PictureSettings } from "freeguide";
-import { COUNTS, defaultSettings, readSettings, type Settings } from "../app/settings.js";
+import { drawingOfPicture } from "freeguide/settings";
+import { canBeGuided, COUNTS, defaultSettings, findClass, runsOf, type Settings, type View } from "../app/settings.js";
+
+type Pictures = readonly Partial<PictureSettings>[];
+
+/** The view whose pictures differ as these do. */
+function viewOf(pictures: Pictures): View {
+  const differ = (of: (picture: Partial<PictureSettings>) => unknown): boolean => new Set(pictures.map(of)).size > 1;
+  if (differ(({ guidance }) => guidance)) return "sweep";
+  if (differ(({ seed }) => seed)) return "seeds";
+  if (differ(({ toward }) => toward?.t)) return "between";
+  return "sheet";
+}
+
+/** The shortest list of classes that, taken in turn, gives these. */
+function turnOf<T>(classes: readonly T[]): T[] {
+  const period = classes.findIndex((_, length) => length > 0 && classes.every((name, at) => name === classes[at % length]));
+  return classes.slice(0, period < 0 ? classes.length : period);
+}
+
+/** Whether a sheet with these settings has every one of the pictures. */
+function hasAll(settings: Settings, pictures: Pictures, config: ModelConfig): boolean {
+  const runs = runsOf(settings);
+  return pictures.every(({ image = 0, guidance, seed, toward, class: name }) =>
+    runs.some(({ drawing, classes }) => {
+      const place = image - (drawing.firstImage ?? 0);
+      return (
+        (drawing.guidance === guidance || !canBeGuided(config)) &&
+        drawing.seed === seed &&
+        drawing.toward?.t === toward?.t &&
+        place in classes &&
+        classes[place] === findClass(String(name ?? "none"), config)
+      );
+    }),
+  );
+}
+
+/** The smallest sheet that has so many pictures. */
+const countFor = (wanted: number): number => COUNTS.find((count) => count >= wanted) ?? 16;
 
 /** The sheet that shows the pictures of a saved file again, and what of it this model does not know. */
-export function sheetOf(
-  pictures: readonly Partial<PictureSettings>[],
-  config: ModelConfig,
-): { settings: Settings; unknown: string[] } {
-  const [first] = pictures;
-  const was = defaultSettings(config);
-  const asked = new URLSearchParams({
-    w: String(first?.guidance ?? was.guidance),
-    steps: String(first?.steps ?? was.steps),
-    sampler: String(first?.sampler ?? was.sampler),
-    seed: String(first?.seed ?? was.seed),
+export function sheetOf(pictures: Pictures, config: ModelConfig): { settings: Settings; unknown: string[] } {
+  const [first = {}] = pictures;
+  const settings = defaultSettings(config);
+  const { drawing, unknown } = drawingOfPicture(first, config.sampling);
+  settings.view = viewOf(pictures);
+  settings.drawing = { ...settings.drawing, ...drawing };
+  const classes = pictures.map((picture) => findClass(String(picture.class ?? "none"), config));
+  pictures.forEach((picture, at) => {
+    if (classes[at] === undefined) unknown.push(`class “${String(picture.class)}”`);
   });
-  const { guidance_policy: policy, guidance_interval: interval, toward } = first ?? {};
-  if (policy !== undefined) asked.set("policy", String(policy.kind));
-  if (policy?.["rescale"] !== undefined) asked.set("rescale", String(policy["rescale"]));
-  if (interval !== undefined) {
-    asked.set("from", String(interval.min));
-    asked.set("until", String(interval.max));
+  // Of a sweep, whose pictures come row by row, the column of one strength.
+  const shown = classes.filter((_, at) => settings.view !== "sweep" || pictures[at]?.guidance === first.guidance);
+  const known = shown.filter((name) => name !== undefined);
+  const images = pictures.map(({ image }) => Number(image) || 0);
+  const last = Math.max(...images);
+  // A picture's number is its place, where the sheet has as many.
+  const from = last < 16 ? 0 : Math.min(...images);
+  if (from > 0) settings.drawing.firstImage = from;
+  else delete settings.drawing.firstImage;
+  if (known.length > 0) settings.classes = turnOf(known);
+  settings.count = countFor(last - from + 1);
+  if (settings.view === "sweep") {
+    settings.drawing.guidance = defaultSettings(config).drawing.guidance;
+  } else if (settings.view !== "sheet") {
+    settings.count = countFor(pictures.length);
   }
-  if (toward !== undefined) {
-    asked.set("view", "between");
-    asked.set("toward", String(toward.seed));
+  if (settings.view === "seeds") settings.drawing.seed = Math.min(...pictures.map(({ seed = 0 }) => seed));
+  if (settings.view === "between") {
+    settings.otherSeed = first.toward?.seed ?? settings.otherSeed;
+    delete settings.drawing.toward;
   }
-  for (const picture of pictures) asked.append("class", String(picture.class ?? "none"));
-  const { settings, unknown } = readSettings(asked, config);
-  // The smallest sheet that has all of them: a picture's number is its place.
-  const most = Math.max(...pictures.map(({ image }) => Number(image) || 0));
-  settings.count = COUNTS.find((count) => count > most) ?? 16;
-  if (first?.model !== config.name) unknown.push(`model “${String(first?.model)}”`);
+  if (!canBeGuided(config)) settings.drawing.guidance = 0;
+  if (first.model !== config.name) unknown.push(`model “${String(first.model)}”`);
+  else if (unknown.length === 0 && !hasAll(settings, pictures, config)) unknown.push("the order of these pictures");
   return { settings, unknown };
 }

@@ -3,7 +3,7 @@ import { showNumber } from "../app/settings.js";
 import { canvasOf, fileName, offer, pngOf } from "./files.js";
 import { className, type Sheet, type Tile } from "./sheet.js";
 
-/** How often a picture's side goes into about 512 pixels. */
+/** The factor that enlarges a picture to about 512 pixels. */
 export function enlargement(size: number): number {
   return Math.max(1, Math.floor(512 / size));
 }
@@ -15,7 +15,7 @@ export async function savePicture(tile: Tile, times = 1): Promise<void> {
   offer(pngWithText(await pngOf(canvasOf(picture, times)), tile.drawn), fileName(tile.drawn));
 }
 
-/** Saves the whole sheet as one picture with a line that says what it shows. */
+/** Saves the whole sheet as one picture with a caption. */
 export async function saveSheet(sheet: Sheet): Promise<void> {
   const tiles = sheet.tiles.filter(({ drawn }) => drawn).sort((a, b) => a.number - b.number);
   const [first] = tiles;
@@ -45,7 +45,7 @@ export async function saveSheet(sheet: Sheet): Promise<void> {
   };
   context.fillStyle = ink;
   if (sweep) {
-    sheet.runs.forEach(({ guidance }, at) => {
+    sheet.runs.forEach(({ drawing: { guidance } }, at) => {
       text(`w = ${showNumber(guidance)}`, left + at * (side + gap) + side / 2, margin + 14, "center", "20px ui-monospace, monospace");
     });
   }

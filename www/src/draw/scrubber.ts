@@ -1,7 +1,7 @@
 import { byId } from "../app/dom.js";
 import { paint, type Sheet } from "./sheet.js";
 
-/** Time under the sheet: runs along while pictures are drawn, and afterwards goes back to any step. */
+/** The time line below the sheet: shows progress while pictures are drawn, and afterwards any step. */
 export class Scrubber {
   readonly #sheet: Sheet;
   readonly #input = byId<HTMLInputElement>("scrub");
@@ -22,7 +22,7 @@ export class Scrubber {
     this.#output.textContent = `step ${done} of ${all}`;
   }
 
-  /** The run is over: the range is now the steps that can be looked at. */
+  /** The run is over: the range is now the steps that can be shown. */
   end(): void {
     const most = Math.max(0, ...this.#sheet.tiles.map(({ frames }) => frames.length));
     this.#input.disabled = most < 2;

@@ -1,7 +1,6 @@
 import type { ModelConfig, Picture, PictureSettings } from "freeguide";
-import { version } from "freeguide";
 import { byId, make } from "../app/dom.js";
-import { showNumber, SWEEP, SWEEP_ROWS, type Settings } from "../app/settings.js";
+import { runsOf, showNumber, SWEEP, type PageDrawing, type Settings, type ViewRun } from "../app/settings.js";
 
 /** One place on the sheet. */
 export interface Tile {
@@ -9,33 +8,30 @@ export interface Tile {
   readonly canvas: HTMLCanvasElement;
   /** Class name; null is the unconditional model. */
   readonly class: string | null;
-  /** Number of the image within the seed. */
-  readonly image: number;
   /** Number of the tile on the sheet, from 1. */
   readonly number: number;
-  /** What tells it from its neighbours: its class, its seed, how far it is on the way to another seed. */
+  /** What distinguishes it from its neighbours: its class, its seed, or the weight of the second seed. */
   caption: string;
   /** What the shown picture was drawn with; undefined until a run has finished a step. */
   drawn: PictureSettings | undefined;
+  /** What was asked for to draw it. */
+  asked: PageDrawing | undefined;
   /** The picture after each step. */
   frames: Picture[];
 }
 
-/** Tiles that are drawn in one run, since a run has one strength of guidance and one seed. */
+/** Tiles that are drawn in one run, which has one strength of guidance and one seed. */
 export interface Run {
-  guidance: number;
-  seed: number;
-  /** How far the noise is on the way to the seed `toward`, from 0 to 1. */
-  t: number | undefined;
+  drawing: PageDrawing;
   readonly tiles: Tile[];
 }
 
-/** Class and picture numbers as text. */
+/** A class for people. */
 export function className(name: string | null): string {
   return name ?? "no class";
 }
 
-/** The grid of pictures. It is laid out anew only when its shape changes, so that pictures stay until they are replaced. */
+/** The grid of pictures. It is laid out again only if its shape changes, so that pictures stay until they are replaced. */
 export class Sheet {
   readonly #element = byId("sheet");
   readonly #open: (tile: Tile) => void;
@@ -47,7 +43,7 @@ export class Sheet {
   #rows = 1;
   runs: Run[] = [];
 
-  /** `open` a tile's window, `save` its picture, `pick` the strength of a sweep's column. */
+  /** `open` opens a tile's window, `save` saves its picture, `pick` takes the strength of a sweep's column. */
   constructor({ open, save, pick }: { open(tile: Tile): void; save(tile: Tile): void; pick(w: number): void }) {
     this.#open = open;
     this.#save = save;
@@ -68,75 +64,49 @@ export class Sheet {
     return this.#size;
   }
 
-  /** Makes places for what `settings` ask for. */
+  /** Lays out tiles for what `settings` ask for. */
   layOut(settings: Settings, config: ModelConfig): void {
     const { count, view, classes } = settings;
-    const side = view === "sweep" ? Math.min(count, SWEEP_ROWS) : Math.round(Math.sqrt(count));
+    const runs = runsOf(settings);
     this.#element.hidden = false;
     const shape = JSON.stringify([config.name, config.image.size, count, view, classes]);
     if (shape !== this.#shape) {
       this.#shape = shape;
       this.#size = config.image.size;
-      this.#columns = view === "sweep" ? SWEEP.length : side;
-      this.#rows = side;
-      this.runs = this.#places(settings, side);
+      this.#columns = view === "sweep" ? SWEEP.length : Math.round(Math.sqrt(count));
+      this.#rows = view === "sweep" ? (runs[0]?.classes.length ?? 1) : this.#columns;
+      this.runs = runs.map((run, at) => this.#place(run, at, runs.length));
       this.#element.classList.toggle("sweep", view === "sweep");
       const inOrder = this.tiles.sort((a, b) => a.number - b.number).map(({ figure }) => figure);
       const heads = view === "sweep" ? SWEEP.map((w) => this.#head(w)) : [];
       this.#element.replaceChildren(...heads, ...inOrder);
       this.#fit();
     }
-    this.runs.forEach((run, at) => this.#assign(run, at, settings));
+    runs.forEach(({ drawing }, at) => {
+      const run = this.runs[at];
+      if (!run) return;
+      run.drawing = drawing;
+      for (const tile of run.tiles) {
+        tile.caption = captionOf(tile.class, drawing, view);
+        this.label(tile);
+      }
+    });
   }
 
-  /** The runs of a view, each with its tiles. */
-  #places({ view, classes, count }: Settings, side: number): Run[] {
-    const run = (tiles: Tile[]): Run => ({ guidance: 0, seed: 0, t: undefined, tiles });
-    const each = <T>(length: number, make: (at: number) => T): T[] => Array.from({ length }, (_, at) => make(at));
-    const classAt = (image: number): string | null => classes[image % classes.length] ?? null;
-    switch (view) {
-      case "sheet":
-        return [run(each(count, (image) => this.#tile(classAt(image), image, image + 1)))];
-      case "sweep":
-        return SWEEP.map((_, column) =>
-          run(each(side, (image) => this.#tile(classAt(image), image, image * SWEEP.length + column + 1))),
-        );
-      // One class: what changes is the seed.
-      case "seeds":
-      case "between":
-        return each(count, (at) => run([this.#tile(classes[0] ?? null, 0, at + 1)]));
-    }
-  }
-
-  /** What a run is drawn with. Places stay as they are when only this changes. */
-  #assign(run: Run, at: number, { view, guidance, seed, toward }: Settings): void {
-    run.guidance = view === "sweep" ? (SWEEP[at] ?? guidance) : guidance;
-    run.seed = view === "seeds" ? Math.min(Number.MAX_SAFE_INTEGER, seed + at) : seed;
-    run.t = view === "between" ? at / Math.max(1, this.runs.length - 1) : undefined;
-    for (const tile of run.tiles) {
-      if (view === "seeds") tile.caption = `seed ${run.seed}`;
-      else if (run.t === undefined) tile.caption = className(tile.class);
-      else tile.caption = run.t === 0 ? `seed ${seed}` : run.t === 1 ? `seed ${toward}` : `${Math.round(run.t * 100)} %`;
-      this.label(tile);
-    }
+  /** The tiles of one of `all` runs: run after run, or a column of the sheet for each where a run has several. */
+  #place({ drawing, classes }: ViewRun, at: number, all: number): Run {
+    return { drawing, tiles: classes.map((name, place) => this.#tile(name, place * all + at + 1)) };
   }
 
   /** The pictures on a sheet that was drawn whole with just these settings, in the seed's order; else none. */
   finished(wanted: Settings): { picture: Picture; settings: PictureSettings }[] {
-    const { view, seed, guidance, steps, sampler, classes } = wanted;
-    if (view !== "sheet") return [];
-    const { guidance_policy, guidance_interval } = policySettings(wanted);
-    const steered = JSON.stringify([guidance_policy, guidance_interval]);
-    const found = this.tiles.flatMap(({ drawn, frames, image }) => {
-      const picture = frames.at(-1);
-      const same =
-        drawn?.seed === seed &&
-        drawn.guidance === guidance &&
-        drawn.steps === steps &&
-        drawn.sampler === sampler &&
-        JSON.stringify([drawn.guidance_policy, drawn.guidance_interval]) === steered &&
-        drawn.class === (classes[image % classes.length] ?? null);
-      return picture && drawn && same && frames.length === steps ? [{ picture, settings: drawn }] : [];
+    const [run] = runsOf(wanted);
+    if (wanted.view !== "sheet" || !run) return [];
+    const asked = JSON.stringify(run.drawing);
+    const found = this.tiles.flatMap((tile, at) => {
+      const picture = tile.frames.at(-1);
+      const same = JSON.stringify(tile.asked) === asked && tile.class === run.classes[at] && tile.frames.length === run.drawing.steps;
+      return picture && tile.drawn && same ? [{ picture, settings: tile.drawn }] : [];
     });
     return found.length === this.tiles.length ? found : [];
   }
@@ -148,19 +118,19 @@ export class Sheet {
     return head;
   }
 
-  #tile(name: string | null, image: number, number: number): Tile {
+  #tile(name: string | null, number: number): Tile {
     const canvas = make("canvas", { width: this.#size, height: this.#size });
     const open = make("button", { type: "button", className: "open" }, canvas);
     const save = make("button", { type: "button", className: "save", tabIndex: -1, title: "Save as PNG", "aria-hidden": "true" }, "↓");
     const figure = make("figure", { className: "tile" }, open, save, make("figcaption"));
-    const tile: Tile = { figure, canvas, class: name, image, number, caption: "", drawn: undefined, frames: [] };
+    const tile: Tile = { figure, canvas, class: name, number, caption: "", drawn: undefined, asked: undefined, frames: [] };
     open.addEventListener("click", () => this.#open(tile));
     save.addEventListener("click", () => this.#save(tile));
     fillWithNoise(canvas);
     return tile;
   }
 
-  /** Says what a tile shows, for those who do not see it. */
+  /** Describes a tile for screen readers. */
   label({ figure, drawn, class: name, number, caption }: Tile): void {
     const what = `Picture ${number}, ${className(name)}`;
     const words = drawn ? `${what}, guidance ${showNumber(drawn.guidance)}, seed ${drawn.seed}. Open` : `${what}, not drawn yet`;
@@ -169,7 +139,7 @@ export class Sheet {
     figure.classList.toggle("drawn", drawn !== undefined);
   }
 
-  /** Tiles are whole multiples of an image's pixels on the screen, so that every pixel is a square of the same size. */
+  /** The side of a tile is a multiple of the image's, in screen pixels, so that every pixel is a square of the same size. */
   #fit(): void {
     const stage = this.#element.parentElement;
     if (!stage || this.#element.hidden) return;
@@ -189,40 +159,12 @@ export class Sheet {
   }
 }
 
-/** The settings of a tile's picture as its PNG carries them. */
-export function pictureSettings(
-  tile: Pick<Tile, "class" | "image">,
-  run: Omit<Run, "tiles">,
-  settings: Settings,
-  config: ModelConfig,
-): PictureSettings {
-  return {
-    model: config.name,
-    class: tile.class,
-    guidance: run.guidance,
-    steps: settings.steps,
-    sampler: settings.sampler,
-    seed: run.seed,
-    image: tile.image,
-    clip: config.sampling.clip,
-    variance_interpolation: config.sampling.variance_interpolation,
-    ...policySettings(settings),
-    ...(run.t !== undefined && { toward: { seed: settings.toward, t: run.t } }),
-    freeguide: `freeguide ${version}`,
-  };
-}
-
-/** What of guidance beyond its strength a picture carries; nothing where it is the paper's. */
-function policySettings({ policy, rescale, interval }: Settings): Partial<PictureSettings> {
-  const named: PictureSettings["guidance_policy"] =
-    policy === "apg"
-      ? { kind: "apg", eta: 0, momentum: -0.5 }
-      : policy === "cfg++"
-        ? { kind: "cfg++" }
-        : rescale > 0
-          ? { kind: "cfg", rescale }
-          : undefined;
-  return { ...(named && { guidance_policy: named }), ...(interval && { guidance_interval: interval }) };
+/** What distinguishes a picture from its neighbours: its class, its seed, or the weight of the second seed. */
+function captionOf(name: string | null, { seed, toward }: PageDrawing, view: Settings["view"]): string {
+  if (view === "seeds") return `seed ${seed}`;
+  if (view !== "between" || !toward) return className(name);
+  const { t = 0.5 } = toward;
+  return t === 0 ? `seed ${seed}` : t === 1 ? `seed ${toward.seed}` : `${Math.round(t * 100)} %`;
 }
 
 /** Shows a picture in a tile. */
@@ -232,7 +174,7 @@ export function paint(canvas: HTMLCanvasElement, picture: Picture): void {
   canvas.getContext("2d")?.putImageData(picture as ImageData, 0, 0);
 }
 
-/** What every picture begins as. */
+/** Shows noise, which every picture begins as. */
 function fillWithNoise(canvas: HTMLCanvasElement): void {
   const context = canvas.getContext("2d");
   if (!context) return;

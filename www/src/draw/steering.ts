@@ -1,63 +1,135 @@
+import type { ModelConfig } from "freeguide";
+import { parseSetting, SETTINGS, settingOf, withSetting, type Drawing, type Setting } from "freeguide/settings";
 import { byId, make } from "../app/dom.js";
-import { FARTHEST, intervalOf, POLICIES, type PolicyName, type Settings } from "../app/settings.js";
+import { modelsOwn, POLICIES, policyOf } from "../app/settings.js";
 
-type Steered = Pick<Settings, "policy" | "rescale" | "interval">;
+/** Settings that have a place of their own among the controls. */
+const ELSEWHERE: readonly string[] = ["guidance", "steps", "sampler", "seed"];
 
-/** The settings of guidance beyond its strength: the policy, how much contrast is restored, the levels that are guided. */
+interface Field {
+  readonly setting: Setting;
+  readonly element: HTMLElement;
+  readonly input: HTMLInputElement | HTMLSelectElement;
+}
+
+/** All other settings of a drawing, one field each, made from the table of settings. An empty field leaves its setting to the model. */
 export class SteeringFields {
-  readonly #policy = make("select", { id: "policy" });
-  readonly #rescale = make("input", { type: "number", id: "rescale", min: "0", max: "1", step: "0.05", value: "0" });
-  readonly #from = make("input", { type: "number", id: "from", step: "0.5", placeholder: "all", "aria-label": "Guide from λ" });
-  readonly #until = make("input", { type: "number", id: "until", step: "0.5", placeholder: "all", "aria-label": "Guide until λ" });
+  readonly #fields: readonly Field[];
   readonly #words = make("p", { className: "fine wide", id: "policy-words" });
-  readonly #rescaleField: HTMLElement;
+  #config: Pick<ModelConfig, "sampling"> | undefined;
+  /** What the fields were last set to, in which settings of another policy or grid may be. */
+  #drawing: Drawing = {};
 
-  /** `onPolicy` hears when another policy was chosen, which may want another strength. */
-  constructor(onChange: () => void, onPolicy: (policy: PolicyName) => void) {
-    this.#policy.append(...[...POLICIES].map(([value, { name }]) => make("option", { value }, name)));
-    this.#rescaleField = make("div", { className: "field" }, make("label", { htmlFor: "rescale" }, "Restore contrast"), this.#rescale);
-    byId("more-fields").append(
-      make("div", { className: "field" }, make("label", { htmlFor: "policy" }, "Guidance"), this.#policy),
-      this.#rescaleField,
-      make(
-        "fieldset",
-        { className: "field" },
-        make("legend", {}, "Guide only from λ, until λ"),
-        make("span", { className: "joined" }, this.#from, this.#until),
-      ),
-      this.#words,
-    );
-    this.#policy.addEventListener("change", () => {
-      onPolicy(this.#policy.value as PolicyName);
-      this.#show();
+  /** `onChange` hears of every change, and `onPolicy` before it when another policy was chosen, which may need another strength. */
+  constructor(onChange: () => void, onPolicy: (policy: string) => void) {
+    this.#fields = SETTINGS.filter(({ path }) => !ELSEWHERE.includes(path.join("."))).map(makeField);
+    byId("more-fields").append(...this.#fields.map(({ element }) => element), this.#words);
+    for (const { setting, input } of this.#fields) {
+      input.addEventListener("change", () => {
+        this.#take(setting, input);
+        if (setting.address === "policy") onPolicy(this.#policy);
+        onChange();
+      });
+    }
+  }
+
+  /** Fits the fields to a model. */
+  offer(config: Pick<ModelConfig, "sampling">): void {
+    this.#config = config;
+    for (const { setting, input } of this.#fields) {
+      const own = modelsOwn(setting, config);
+      if (input instanceof HTMLInputElement) input.placeholder = own === undefined ? "default" : String(own);
+      else input.options[0]?.replaceChildren(own === undefined ? "default" : `the model’s own (${nameOf(setting, String(own))})`);
+    }
+    this.#show();
+  }
+
+  /** What the fields say. */
+  read(): Drawing {
+    return structuredClone(this.#drawing);
+  }
+
+  write(drawing: Drawing): void {
+    this.#drawing = {};
+    for (const { setting, input } of this.#fields) {
+      const value = settingOf(drawing, setting);
+      if (value !== undefined) this.#drawing = withSetting(this.#drawing, setting, value);
+      input.value = value === undefined || value === setting.unlimited ? "" : String(value);
+    }
+    this.#show();
+    // What differs from the model's own settings should not be hidden.
+    if (Object.keys(this.#drawing).length > 0) byId<HTMLDetailsElement>("more").open = true;
+  }
+
+  get #policy(): string {
+    return policyOf(this.#drawing, this.#config ?? { sampling: { sampler: "ddim", steps: 1, guidance: 0 } });
+  }
+
+  /** Takes over what a field says. Nonsense is put right: the field then says what counts. */
+  #take(setting: Setting, input: Field["input"]): void {
+    const value = parseSetting(setting, input.value);
+    this.#drawing = withSetting(this.#drawing, setting, value);
+    if (value === undefined) input.value = "";
+    this.#complete(setting);
+    if (setting.address === "policy") {
+      for (const { setting: other, input: field } of this.#fields) {
+        if (other.applies?.path[0] !== "guidancePolicy" || other.applies.values.includes(this.#policy)) continue;
+        this.#drawing = withSetting(this.#drawing, other, undefined);
+        field.value = "";
+      }
+    }
+    this.#show();
+  }
+
+  /**
+   * Keeps the group of a changed setting whole: an empty end of a range is open where it may be; a group of which more is
+   * missing, or whose range is empty, is left to the model until the rest is typed too.
+   */
+  #complete({ path }: Setting): void {
+    const parent = path.slice(0, -1).join(".");
+    const group = this.#fields.filter(({ setting }) => setting.path.length > 1 && setting.path.slice(0, -1).join(".") === parent);
+    if (!group.some(({ setting }) => setting.required)) return;
+    const isEmpty = group.every(({ input }) => input.value === "");
+    const values = group.map(({ setting, input }) => (isEmpty ? undefined : (parseSetting(setting, input.value) ?? setting.unlimited)));
+    const isWhole = group.every(({ setting }, at) => values[at] !== undefined || !setting.required);
+    const [min, max] = values;
+    const isRange = group.every(({ setting }) => setting.kind === "log-snr");
+    const counts = isWhole && !(isRange && Number(min) >= Number(max));
+    group.forEach(({ setting }, at) => {
+      this.#drawing = withSetting(this.#drawing, setting, counts ? values[at] : undefined);
     });
-    for (const field of [this.#policy, this.#rescale, this.#from, this.#until]) field.addEventListener("change", onChange);
-    this.#show();
-  }
-
-  read(): Steered {
-    const rescale = Math.min(1, Math.max(0, Number(this.#rescale.value) || 0));
-    this.#rescale.value = String(rescale);
-    return {
-      policy: this.#policy.value as PolicyName,
-      rescale,
-      interval: intervalOf(this.#from.value, this.#until.value),
-    };
-  }
-
-  write({ policy, rescale, interval }: Steered): void {
-    this.#policy.value = policy;
-    this.#rescale.value = String(rescale);
-    this.#from.value = interval && interval.min > -FARTHEST ? String(interval.min) : "";
-    this.#until.value = interval && interval.max < FARTHEST ? String(interval.max) : "";
-    this.#show();
-    // What is not as usual should not be hidden.
-    if (policy !== "cfg" || rescale > 0 || interval) byId<HTMLDetailsElement>("more").open = true;
   }
 
   #show(): void {
-    this.#rescaleField.hidden = this.#policy.value !== "cfg";
-    const words = POLICIES.get(this.#policy.value as PolicyName)?.words ?? "";
-    this.#words.textContent = `${words} λ is the logarithm of signal to noise: low at the beginning, high at the end; outside the range the class alone draws, in one pass (Kynkäänniemi et al. 2024).`;
+    const policy = this.#policy;
+    for (const { setting, element, input } of this.#fields) {
+      const { applies } = setting;
+      const ofPolicies = applies?.path[0] === "guidancePolicy";
+      element.hidden = ofPolicies && !applies.values.includes(policy) && input.value === "";
+    }
+    this.#words.textContent = `${POLICIES.get(policy)?.words ?? ""} λ is the logarithm of the signal-to-noise ratio: low at the first step, high at the last. Outside the guided range the conditional model draws alone, in one evaluation a step (Kynkäänniemi et al. 2024). An empty field leaves the setting to the model.`;
   }
+}
+
+/** What the page calls a value. */
+function nameOf({ address }: Setting, value: string): string {
+  if (value === "true") return "yes";
+  if (value === "false") return "no";
+  return (address === "policy" ? POLICIES.get(value)?.name : undefined) ?? value;
+}
+
+function makeField(setting: Setting): Field {
+  const { address, label, help, kind, names, min, max } = setting;
+  const id = `setting-${address}`;
+  let input: Field["input"];
+  if (kind === "name" || kind === "switch") {
+    const values = names ?? ["true", "false"];
+    const options = values.map((value) => make("option", { value }, nameOf(setting, value)));
+    input = make("select", { id, title: help }, make("option", { value: "" }, "default"), ...options);
+  } else {
+    input = make("input", { type: "number", id, title: help, step: kind === "integer" ? "1" : "any", placeholder: "default" });
+    if (min !== undefined) input.min = String(min);
+    if (max !== undefined) input.max = String(max);
+  }
+  return { setting, input, element: make("div", { className: "field" }, make("label", { htmlFor: id }, label), input) };
 }

@@ -1,12 +1,14 @@
 import { AbortedError, type Model, type Preview } from "freeguide";
-import { paint, pictureSettings, type Run, type Sheet } from "./sheet.js";
-import { steering, SWEEP_ROWS, type Settings } from "../app/settings.js";
+import { runsOf, type Settings } from "../app/settings.js";
+import { paint, type Run, type Sheet } from "./sheet.js";
 
-/** How a sheet is drawn. `show`: step by step. `swap`: the old pictures stay until the new ones are there. `draft`: the
- * same with few steps, while a setting is still moving. */
+/**
+ * How a sheet is drawn. `show`: step by step. `swap`: the old pictures stay until the new ones are finished. `draft`: as
+ * `swap`, with few steps, while a setting is being dragged.
+ */
 export type Manner = "show" | "swap" | "draft";
 
-/** What the studio tells the page. */
+/** Events of the studio. */
 export interface StudioEvents {
   begin(manner: Manner): void;
   /** After each step: of all steps of the sheet, and how long one took. */
@@ -20,11 +22,11 @@ interface Order {
   manner: Manner;
 }
 
-/** Longest time that a draft should take, in milliseconds: a drag then still feels like one. */
+/** Longest time of a draft in milliseconds, so that a drag still feels responsive. */
 const DRAFT_BUDGET = 300;
 const LEAST_DRAFT_STEPS = 4;
 
-/** Draws sheets with one model, one at a time. A new order replaces the one that waits; drafts are left to finish. */
+/** Draws sheets with one model, one at a time. A new order replaces the waiting one; drafts are not interrupted by drafts. */
 export class Studio {
   readonly #model: Model;
   readonly #sheet: Sheet;
@@ -48,12 +50,12 @@ export class Studio {
 
   order(settings: Settings, manner: Manner): void {
     this.#next = { settings: structuredClone(settings), manner };
-    // A draft is short: it is left to finish, or a drag would abort each before it shows anything.
+    // Drafts are short and may finish, or a drag would abort each before it shows anything.
     if (this.#current && !(this.#current.manner === "draft" && manner === "draft")) this.#current.control.abort();
     this.#loop ??= this.#work();
   }
 
-  /** Stops at once and forgets what waits. Resolves when nothing runs any more. */
+  /** Stops immediately and drops the waiting order. Resolves when nothing is running. */
   async stop(): Promise<void> {
     this.#next = undefined;
     this.#current?.control.abort();
@@ -61,10 +63,14 @@ export class Studio {
   }
 
   /** Expected milliseconds of a sheet; undefined until something was drawn. */
-  estimate({ count, steps, guidance, view }: Settings): number | undefined {
+  estimate(settings: Settings): number | undefined {
     if (this.#cost === 0) return undefined;
-    const passes = view === "sweep" ? 5 : guidance === 0 || guidance === -1 ? 0.5 : 1;
-    return this.#cost * steps * passes * (view === "sweep" ? Math.min(count, SWEEP_ROWS) : count);
+    // Without guidance one evaluation a step is enough.
+    const costs = runsOf(settings).map(({ drawing: { guidance, steps }, classes }) => {
+      const passes = guidance === 0 || guidance === -1 ? 0.5 : 1;
+      return this.#cost * steps * passes * classes.length;
+    });
+    return costs.reduce((sum, cost) => sum + cost, 0);
   }
 
   async #work(): Promise<void> {
@@ -86,44 +92,37 @@ export class Studio {
         }
       }
       this.#current = undefined;
-      // Before the end is told: whoever hears it may order the next sheet.
+      // Before the event `end`, whose listener may order the next sheet.
       if (!this.#next) this.#loop = undefined;
       this.#events.end({ manner, finished, milliseconds: performance.now() - begun });
     }
   }
 
   async #draw(asked: Settings, manner: Manner, signal: AbortSignal): Promise<void> {
-    const settings = { ...asked };
+    const settings = { ...asked, drawing: { ...asked.drawing } };
+    const { steps } = asked.drawing;
     if (manner === "draft") {
       const whole = this.estimate(asked) ?? Infinity;
       if (whole > DRAFT_BUDGET) {
-        const affordable = Math.floor((asked.steps * DRAFT_BUDGET) / whole);
-        settings.steps = Math.min(asked.steps, Math.max(LEAST_DRAFT_STEPS, affordable));
+        const affordable = Math.floor((steps * DRAFT_BUDGET) / whole);
+        settings.drawing.steps = Math.min(steps, Math.max(LEAST_DRAFT_STEPS, affordable));
       }
     }
     this.#sheet.layOut(settings, this.#model.config);
     let done = 0;
-    const all = settings.steps * this.#sheet.runs.length;
+    const all = settings.drawing.steps * this.#sheet.runs.length;
     for (const run of this.#sheet.runs) {
-      done = await this.#drawRun(run, settings, manner, signal, done, all);
+      done = await this.#drawRun(run, manner, signal, done, all);
     }
   }
 
-  async #drawRun(run: Run, settings: Settings, manner: Manner, signal: AbortSignal, before: number, all: number): Promise<number> {
-    const { tiles, guidance, seed } = run;
-    const drawn = tiles.map((tile) => pictureSettings(tile, run, settings, this.#model.config));
+  async #drawRun({ tiles, drawing }: Run, manner: Manner, signal: AbortSignal, before: number, all: number): Promise<number> {
+    const options = { ...drawing, classes: tiles.map((tile) => tile.class) };
+    const { settings: drawn } = await this.#model.plan(options);
     const frames: (typeof tiles)[number]["frames"][] = tiles.map(() => []);
     const quiet = manner !== "show";
     let done = before;
-    const steps = this.#model.sample({
-      classes: tiles.map((tile) => tile.class),
-      guidance,
-      ...steering(settings),
-      seed,
-      ...(run.t !== undefined && { toward: { seed: settings.toward, t: run.t } }),
-      preview: manner === "draft" ? "none" : this.preview,
-      signal,
-    });
+    const steps = this.#model.sample({ ...options, preview: manner === "draft" ? "none" : this.preview, signal });
     for await (const { step, steps: total, images, milliseconds, nfe } of steps) {
       done += 1;
       const passes = nfe / total / 2;
@@ -137,6 +136,7 @@ export class Studio {
         if (!picture || (quiet && !last)) return;
         tile.frames = frames[at] ?? [];
         tile.drawn = drawn[at];
+        tile.asked = drawing;
         paint(tile.canvas, picture);
         if (last || step === 1) this.#sheet.label(tile);
       });

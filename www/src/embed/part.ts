@@ -5,9 +5,9 @@ import { toast } from "../app/notice.js";
 import { modelUrl } from "../app/models.js";
 import type { Part } from "../app/parts.js";
 import { readSettings, type Settings } from "../app/settings.js";
-import { commandSnippet, elementSnippet, moduleSnippet, pageSnippet, type Embedding } from "./snippets.js";
+import { commandSnippet, elementAttributes, elementSnippet, moduleSnippet, pageSnippet, type Embedding } from "./snippets.js";
 
-/** What the address says, without a model to hold it against. */
+/** The settings of the address, read without a model. */
 function settingsOfAddress(): Settings {
   const asked = query();
   const classes = asked.getAll("class").filter((name) => name !== "none");
@@ -15,7 +15,7 @@ function settingsOfAddress(): Settings {
   return readSettings(asked, { classes, sampling, image: { size: 16 } }).settings;
 }
 
-/** Snippets to copy, filled in with the settings that the address carries. */
+/** Snippets to copy, with the settings of the address filled in. */
 export class EmbedPart implements Part {
   readonly #host: ModelHost;
   readonly #packageFolder = make("input", { type: "text", id: "embed-package", value: "./freeguide/", spellcheck: false });
@@ -35,21 +35,21 @@ export class EmbedPart implements Part {
         "div",
         { className: "prose" },
         make("h2", {}, "Put it on your page"),
-        make("p", {}, "No server and no key: a static host is enough. The snippets carry the settings that you drew with last."),
+        make("p", {}, "A static host is enough: no server, no API key. The snippets contain the settings that you drew with last."),
       ),
       make(
         "div",
         { className: "fields narrow" },
-        field("embed-package", "Where the package lies", this.#packageFolder),
-        field("embed-model", "Where the model lies", this.#modelFolder),
+        field("embed-package", "Folder of the package", this.#packageFolder),
+        field("embed-model", "Folder of the model", this.#modelFolder),
       ),
       make(
         "div",
         { className: "snippets" },
-        this.#snippet("element", "An element", "For a page without a line of JavaScript. Styled through --freeguide-accent and its siblings, and ::part(draw).", show),
+        this.#snippet("element", "An element", "For a page without JavaScript of its own. It draws pictures of one seed. Style it with --freeguide-accent and the other custom properties, and ::part(draw).", show),
         this.#preview,
-        this.#snippet("page", "A plain page", "The pictures as they emerge, on canvases of your own."),
-        this.#snippet("module", "A project with a bundler", "Typed, without dependencies and without effects on import."),
+        this.#snippet("page", "A plain page", "The pictures at every step, on your own canvases."),
+        this.#snippet("module", "A project with a bundler", "Typed, without dependencies, and without side effects on import."),
         this.#snippet("command", "The command line", "The same pictures, natively."),
       ),
       make(
@@ -100,7 +100,7 @@ export class EmbedPart implements Part {
         await navigator.clipboard.writeText(code.textContent ?? "");
         toast("Copied.");
       } catch {
-        toast("The browser does not let it be copied; select it by hand.");
+        toast("The browser does not allow copying. Select the text instead.");
       }
     });
     return make(
@@ -130,20 +130,11 @@ export class EmbedPart implements Part {
     const element = document.createElement("freeguide-sampler");
     const asked = await this.#host.named();
     if (asked === undefined) {
-      toast("A model that was dropped has no address for the element: open it by its address.");
+      toast("A dropped model has no address for the element. Open it by its address instead.");
       return;
     }
-    const attributes = {
-      model: modelUrl(asked),
-      "class-name": settings.classes[0] ?? "none",
-      guidance: settings.guidance,
-      steps: settings.steps,
-      sampler: settings.sampler,
-      seed: settings.seed,
-      count: settings.count,
-      device: this.#host.model?.device.kind ?? "auto",
-    };
-    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, String(value));
+    const attributes = [["model", modelUrl(asked)], ...elementAttributes({ settings }), ["device", this.#host.model?.device.kind ?? "auto"]] as const;
+    for (const [name, value] of attributes) element.setAttribute(name, value);
     this.#preview.replaceChildren(element);
   }
 }

@@ -1,10 +1,11 @@
-import { showNumber, type Settings } from "../app/settings.js";
+import { attributesOf, commandArguments, type Drawing } from "freeguide/settings";
+import { NO_CLASS, runsOf, showNumber, type Settings } from "../app/settings.js";
 
-/** What a snippet is filled in with. */
+/** What snippets contain. */
 export interface Embedding {
-  /** Where the package lies on the author's site, as the page sees it. */
+  /** The folder of the package on the author's site, relative to the page. */
   readonly packageFolder: string;
-  /** Where the bundle lies. */
+  /** The folder of the bundle. */
   readonly model: string;
   readonly settings: Settings;
 }
@@ -16,21 +17,61 @@ function attribute(text: string): string {
 
 /** `value` as JavaScript that may stand inside a script element. */
 function literal(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(literal).join(", ")}]`;
+  if (typeof value === "object" && value !== null) {
+    return `{ ${Object.entries(value).map(([name, field]) => `${name}: ${literal(field)}`).join(", ")} }`;
+  }
   return JSON.stringify(value).replaceAll("<", "\\u003c");
 }
 
-/** The custom element: no line of JavaScript. */
-export function elementSnippet({ packageFolder, model, settings }: Embedding): string {
-  const { classes, guidance, steps, sampler, seed, count } = settings;
-  const attributes = [
-    `model=${attribute(model)}`,
-    `class-name=${attribute(classes[0] ?? "none")}`,
-    `guidance=${attribute(String(guidance))}`,
-    `steps=${attribute(String(steps))}`,
-    `sampler=${attribute(sampler)}`,
-    `seed=${attribute(String(seed))}`,
-    `count=${attribute(String(count))}`,
-  ];
+/** `text` as one word of a shell. */
+function shellWord(text: string): string {
+  return /^[\w./:,+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
+/** The setting in which the runs of a view differ, its values, and how the command takes it. */
+interface Loop {
+  readonly variable: "guidance" | "seed" | "t";
+  readonly values: readonly number[];
+  readonly option: string;
+  readonly text: string;
+  /** The drawing without what the loop sets. */
+  readonly rest: Drawing;
+}
+
+function loopOf(settings: Settings): Loop | undefined {
+  const { view, drawing, otherSeed } = settings;
+  const runs = runsOf(settings);
+  const { guidance, seed, toward, ...others } = drawing;
+  const t = { ...(toward && { toward }) };
+  switch (view) {
+    case "sheet":
+      return undefined;
+    case "sweep":
+      return { variable: "guidance", values: runs.map((run) => run.drawing.guidance), option: "--guidance", text: "$guidance", rest: { ...others, ...t, seed } };
+    case "seeds":
+      return { variable: "seed", values: runs.map((run) => run.drawing.seed), option: "--seed", text: "$seed", rest: { ...others, ...t, guidance } };
+    case "between":
+      return { variable: "t", values: runs.map((run) => run.drawing.toward?.t ?? 0), option: "--toward", text: `${otherSeed}:$t`, rest: { ...others, guidance, seed } };
+  }
+}
+
+/** The classes of a run's pictures. */
+function classesOf(settings: Settings): readonly (string | null)[] {
+  return runsOf(settings)[0]?.classes ?? [];
+}
+
+/** The attributes of the custom element, which draws the first run of a view. */
+export function elementAttributes({ settings }: Pick<Embedding, "settings">): [name: string, text: string][] {
+  const [first] = runsOf(settings);
+  if (!first) return [];
+  return [["class-name", first.classes[0] ?? NO_CLASS], ...attributesOf(first.drawing), ["count", String(first.classes.length)]];
+}
+
+/** The element as HTML. */
+export function elementSnippet(embedding: Embedding): string {
+  const { packageFolder, model } = embedding;
+  const attributes = [["model", model] as const, ...elementAttributes(embedding)].map(([name, text]) => `${name}=${attribute(text)}`);
   return `<script type="module" src=${attribute(`${packageFolder}dist/element.js`)}></script>
 
 <freeguide-sampler
@@ -39,16 +80,17 @@ export function elementSnippet({ packageFolder, model, settings }: Embedding): s
 `;
 }
 
-function call({ settings }: Embedding): string {
-  const { classes, guidance, steps, sampler, seed, count } = settings;
-  const list = Array.from({ length: count }, (_, at) => classes[at % classes.length] ?? null);
-  return `{
-  classes: ${literal(list).replaceAll(",", ", ")},
-  guidance: ${guidance}, // w; other tools call this scale ${showNumber(1 + guidance).replace("−", "-")}
-  steps: ${steps},
-  sampler: ${literal(sampler)},
-  seed: ${seed},
-}`;
+/** The options of one run, one a line. */
+function options({ settings }: Embedding): string {
+  const loop = loopOf(settings);
+  const { guidance, ...rest } = loop?.rest ?? settings.drawing;
+  const lines = [`classes: ${literal(classesOf(settings))}`];
+  if (typeof guidance === "number") {
+    lines.push(`guidance: ${guidance}, // w; other tools call this scale ${showNumber(1 + guidance).replace("−", "-")}`);
+  }
+  for (const [name, value] of Object.entries(rest)) lines.push(`${name}: ${literal(value)}`);
+  if (loop) lines.push(loop.variable === "t" ? `toward: { seed: ${settings.otherSeed}, t }` : loop.variable);
+  return `{\n${lines.map((line) => `  ${line.includes(" // ") ? line : `${line},`}`).join("\n")}\n}`;
 }
 
 /** The package on a plain page. */
@@ -66,11 +108,9 @@ export function moduleSnippet(embedding: Embedding): string {
 }
 
 function program(embedding: Embedding, from: string): string {
-  return `import { loadModel } from ${literal(from)};
-
-const model = await loadModel(${literal(embedding.model)});
-const contexts = [];
-for await (const { images } of model.sample(${call(embedding)})) {
+  const loop = loopOf(embedding.settings);
+  const run = `const contexts = [];
+for await (const { images } of model.sample(${options(embedding)})) {
   images.forEach((image, at) => {
     contexts[at] ??= document.getElementById("pictures")
       .appendChild(Object.assign(document.createElement("canvas"), { width: image.width, height: image.height }))
@@ -79,14 +119,23 @@ for await (const { images } of model.sample(${call(embedding)})) {
   });
 }
 `;
+  const runs = loop ? `for (const ${loop.variable} of ${literal(loop.values)}) {\n${run.replace(/^(?=.)/gm, "  ")}}\n` : run;
+  return `import { loadModel } from ${literal(from)};
+
+const model = await loadModel(${literal(embedding.model)});
+${runs}`;
 }
 
 /** The command line that draws the same pictures. */
 export function commandSnippet({ settings }: Embedding, model: string): string {
-  const { classes, guidance, steps, sampler, seed, count } = settings;
-  const quoted = (text: string): string => (/^[\w./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`);
-  const names = classes.map((name) => `--class ${quoted(name ?? "none")}`).join(" ");
-  return `freeguide sample --model ${quoted(model)} ${names} \\
-  --guidance ${guidance} --steps ${steps} --sampler ${sampler} --seed ${seed} --count ${count} --out pictures/
+  const loop = loopOf(settings);
+  const names = settings.view === "sheet" || settings.view === "sweep" ? settings.classes : settings.classes.slice(0, 1);
+  const classes = names.map((name) => `--class ${shellWord(name ?? NO_CLASS)}`).join(" ");
+  const words = commandArguments(loop?.rest ?? settings.drawing).map(shellWord);
+  if (loop) words.push(loop.option, loop.text);
+  const out = loop ? `pictures/${loop.variable}$${loop.variable}/` : "pictures/";
+  const command = `freeguide sample --model ${shellWord(model)} ${classes} \\
+  ${words.join(" ")} --count ${classesOf(settings).length} --out ${out}
 `;
+  return loop ? `for ${loop.variable} in ${loop.values.join(" ")}; do\n${command.replace(/^(?=.)/gm, "  ")}done\n` : command;
 }

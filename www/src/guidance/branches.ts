@@ -3,21 +3,21 @@ import { ClassList } from "../app/choose-class.js";
 import { make } from "../app/dom.js";
 import { Latest } from "../app/latest.js";
 import { say } from "../app/notice.js";
-import { parseSeed, randomSeed, showNumber, steering, type Settings } from "../app/settings.js";
+import { parseSeed, randomSeed, showNumber, type Settings } from "../app/settings.js";
 import { paint } from "../draw/sheet.js";
 
-/** Steps that a drag takes: enough to see where it goes. */
+/** Steps of a draft while the rail is dragged. */
 const DRAFT_STEPS = 8;
 /** Frames in the strips. */
 const STRIP = 10;
-/** How far along a finished run is shown first: at its end the three are all but the same. */
+/** The fraction of a finished run that is shown first, since the three estimates hardly differ at its end. */
 const TELLING = 0.3;
 
 type Which = "unconditional" | "conditional" | "guided";
 const estimates: readonly { which: Which; sign: string; words: string; from: string }[] = [
-  { which: "unconditional", sign: "x̃(∅)", words: "without a class", from: "what the network would draw if it knew nothing" },
-  { which: "conditional", sign: "x̃(c)", words: "with the class", from: "what it would draw for the class" },
-  { which: "guided", sign: "x̃", words: "guided", from: "on from ∅ through c: what the next step follows" },
+  { which: "unconditional", sign: "x̃(∅)", words: "without a class", from: "the unconditional estimate" },
+  { which: "conditional", sign: "x̃(c)", words: "with the class", from: "the conditional estimate" },
+  { which: "guided", sign: "x̃", words: "guided", from: "extrapolated from ∅ through c: what the solver follows" },
 ];
 
 interface Row {
@@ -65,7 +65,7 @@ export class Branches {
       make(
         "p",
         { className: "lead" },
-        "At each step the network is asked twice. Guidance draws a line from the estimate without a class to the one with it, and goes on along that line as far as w says.",
+        "At each step the network is evaluated twice, without and with the class. Guidance extrapolates along the line from the first estimate through the second, as far as w says.",
       ),
       make(
         "div",
@@ -85,7 +85,7 @@ export class Branches {
     this.element.inert = model === undefined;
     if (!model || !settings) return;
     this.#classes.offer(model.config, settings.classes.find((name) => name !== null));
-    this.#seed.value = String(settings.seed);
+    this.#seed.value = String(settings.drawing.seed);
   }
 
   roll(): void {
@@ -97,7 +97,7 @@ export class Branches {
     this.#latest.stop();
   }
 
-  /** Draws with the rail's strength; a `draft` takes few steps. */
+  /** Draws with the strength of the rail; a `draft` has few steps. */
   draw(draft = false): void {
     const model = this.#model;
     const settings = this.#settings;
@@ -105,14 +105,15 @@ export class Branches {
     const seed = parseSeed(this.#seed.value) ?? 0;
     this.#seed.value = String(seed);
     const guidance = this.#strength();
-    const steps = draft ? Math.min(DRAFT_STEPS, settings.steps) : settings.steps;
+    const steps = draft ? Math.min(DRAFT_STEPS, settings.drawing.steps) : settings.drawing.steps;
     const name = this.#classes.value;
     this.#latest.order(async (signal) => {
       const frames: Estimates[] = [];
       for await (const { step, steps: all, branches } of model.sample({
         classes: [name],
+        ...settings.drawing,
         guidance,
-        ...steering({ ...settings, steps }),
+        steps,
         seed,
         preview: "branches",
         signal,
@@ -120,7 +121,7 @@ export class Branches {
         const [estimates] = branches ?? [];
         if (!estimates) continue;
         frames.push(estimates);
-        // While an old picture is there it stays until the new one is whole, or it would flicker.
+        // An old picture stays until the new one is finished, to avoid flicker.
         if (this.#frames.length === 0 || step === all) this.#take(frames, all);
       }
       this.#frames = frames;
@@ -165,7 +166,7 @@ export class Branches {
   }
 }
 
-/** Paints an estimate; one that the step did not need leaves its place empty. */
+/** Paints an estimate; the canvas stays empty if the step did not need it. */
 function show(canvas: HTMLCanvasElement, picture: Picture | undefined, size: Picture | undefined): void {
   canvas.classList.toggle("skipped", picture === undefined);
   if (picture) paint(canvas, picture);

@@ -3,7 +3,7 @@ import { make } from "../app/dom.js";
 import { showNumber } from "../app/settings.js";
 import { figuresOf, type Figures, type Metrics, type Network } from "./figures.js";
 
-/** The figures that were measured of the model before, where its site has them. */
+/** The results of the model's evaluation, if the site has them. */
 export class Evaluation {
   readonly element = make("section", { className: "exhibit", "aria-labelledby": "evaluation-title", hidden: true });
 
@@ -15,7 +15,7 @@ export class Evaluation {
 
   #show({ networks, samples, machine, command }: Figures): void {
     this.element.replaceChildren(
-      make("h2", { id: "evaluation-title" }, "What was measured before"),
+      make("h2", { id: "evaluation-title" }, "Results of the evaluation"),
       make("p", { className: "lead" }, `${samples.toLocaleString("en")} images a row, against the images that the model learned from.`),
       ...networks.map((network) => table(network)),
       make("p", { className: "fine" }, `${command}. Machine: ${machine}.`),
@@ -44,11 +44,11 @@ function table({ distance, score, floor, cells, name }: Network): HTMLElement {
   const heads: [string, string][] = [
     ["w", "Strength of guidance"],
     ["drawn with", "Sampler and steps"],
-    [distance, "Fréchet distance between features: less is better"],
-    [score, "More is better"],
-    ["class", "Share that a classifier takes for the class that was asked for"],
-    ["precision", "Fidelity: share of pictures that lie among the real ones"],
-    ["recall", "Diversity: share of real pictures that lie among the drawn ones"],
+    [distance, "Fréchet distance between features: lower is better"],
+    [score, "Higher is better"],
+    ["class", "Fraction that a classifier assigns to the requested class"],
+    ["precision", "Fidelity: fraction of generated pictures within the real ones"],
+    ["recall", "Diversity: fraction of real pictures within the generated ones"],
   ];
   return make(
     "div",

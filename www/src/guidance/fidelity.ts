@@ -4,13 +4,13 @@ import { make, svg } from "../app/dom.js";
 import { Latest } from "../app/latest.js";
 import { modelUrl, shippedModels } from "../app/models.js";
 import { say } from "../app/notice.js";
-import { showNumber, steering, type Settings } from "../app/settings.js";
+import { showNumber, type Settings } from "../app/settings.js";
 import { figuresOf, type Network } from "./figures.js";
 import { placeLabels } from "./labels.js";
 import { inceptionScore, recognised, variety, type Seen } from "./metrics.js";
 
 const STRENGTHS = [0, 0.5, 1, 2, 4];
-/** Pictures of each class that one press of the button adds at each strength. */
+/** Pictures of each class that one click adds at each strength. */
 const ROUNDS = 2;
 const CLASSES = 10;
 const STEPS = 16;
@@ -27,7 +27,7 @@ interface Measured {
   readonly variety: number | undefined;
 }
 
-/** Fidelity against diversity over the strength of guidance, on pictures that are drawn here and a classifier looks at. */
+/** Fidelity against diversity over the strength of guidance, measured by a classifier on pictures that are drawn here. */
 export class Fidelity {
   readonly element: HTMLElement;
   readonly #latest: Latest;
@@ -52,10 +52,10 @@ export class Fidelity {
     const heads: [string, string][] = [
       ["w", "Strength of guidance"],
       ["pictures", "Drawn here"],
-      ["class", "Share that the classifier takes for the class that was asked for"],
-      ["before", "The same share, of the evaluation's many pictures"],
-      ["score", "Inception Score by this classifier: more is better; few pictures score low"],
-      ["before", "The same score, of the evaluation's many pictures"],
+      ["class", "Fraction that the classifier assigns to the requested class"],
+      ["before", "The same fraction in the evaluation, of many more pictures"],
+      ["score", "Inception Score by this classifier: higher is better; few pictures score low"],
+      ["before", "The same score in the evaluation, of many more pictures"],
       ["variety", "Mean distance between the features of two pictures of one class"],
     ];
     this.#shown = make(
@@ -104,7 +104,7 @@ export class Fidelity {
     this.#drawn = 0;
     if (asked === undefined || !shipped?.classifier) {
       this.#offer(
-        "This part needs a classifier, and none came with the model: `freeguide classifier` trains one. Its file belongs into the bundle's folder, as classifier.safetensors.",
+        "This part needs a classifier, and the model has none. `freeguide classifier` trains one; its file belongs in the bundle's folder as classifier.safetensors.",
         false,
       );
       return;
@@ -195,9 +195,9 @@ export class Fidelity {
       for (const [at, guidance] of STRENGTHS.entries()) {
         const pictures = await model.generate({
           classes,
+          ...settings.drawing,
           guidance,
-          ...steering({ ...settings, steps: Math.min(STEPS, settings.steps) }),
-          seed: settings.seed,
+          steps: Math.min(STEPS, settings.drawing.steps),
           firstImage: this.#drawn,
           signal,
         });

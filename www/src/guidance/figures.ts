@@ -32,7 +32,7 @@ export interface Figures {
 
 const fetched = new Map<string, Promise<Figures | undefined>>();
 
-/** What was measured of a model that ships; undefined where nothing was. */
+/** The evaluation of a model that ships; undefined if there is none. */
 export async function figuresOf(asked: string | undefined): Promise<Figures | undefined> {
   const shipped = (await shippedModels()).find(({ folder }) => folder === asked);
   if (!shipped?.figures) return undefined;
@@ -46,12 +46,12 @@ async function fetchFigures(folder: string): Promise<Figures | undefined> {
     const response = await fetch(`./models/${encodeURIComponent(folder)}/figures.json`);
     return response.ok ? only(folder, (await response.json()) as Figures) : undefined;
   } catch {
-    // The page does without its figures.
+    // The page works without the figures.
     return undefined;
   }
 }
 
-/** The figures of one of the models that a report compares; all of them where none has its name. */
+/** The figures of one of the models that a report compares; all of them if none has its name. */
 export function only(folder: string, figures: Figures): Figures {
   const place = figures.models?.findIndex(({ label }) => label === folder) ?? -1;
   if (place < 0) return figures;

@@ -2,14 +2,14 @@ import type { Model } from "freeguide";
 import { make } from "../app/dom.js";
 import { Latest } from "../app/latest.js";
 import { say } from "../app/notice.js";
-import { showNumber, steering, SWEEP, type Settings } from "../app/settings.js";
+import { showNumber, SWEEP, type Settings } from "../app/settings.js";
 import { paint } from "../draw/sheet.js";
 
 /** Most classes that are shown: one row each. */
 const MOST_ROWS = 12;
 const STEPS = 20;
 
-/** Every class at every strength, from the same noise. */
+/** Every class at every strength of guidance, from the same noise. */
 export class StrengthGrid {
   readonly element: HTMLElement;
   readonly #latest: Latest;
@@ -21,7 +21,7 @@ export class StrengthGrid {
   #settings: Settings | undefined;
   #cells: HTMLCanvasElement[][] = [];
 
-  /** `pick` is told a strength whose column was chosen. */
+  /** `pick` is called with the strength of a chosen column. */
   constructor(onError: (error: unknown) => void, pick: (w: number) => void) {
     this.#latest = new Latest(onError);
     this.#pick = pick;
@@ -30,7 +30,7 @@ export class StrengthGrid {
       "section",
       { className: "exhibit", "aria-labelledby": "grid-title" },
       make("h2", { id: "grid-title" }, "Every class, every strength"),
-      make("p", { className: "lead" }, "A row a class, all from the same noise. To the left anything goes; to the right each class gathers around its type."),
+      make("p", { className: "lead" }, "One row for each class, all from the same noise. On the left the class has no influence; towards the right the pictures of a class become similar."),
       make("p", { className: "row" }, this.#button, this.#bar),
       make("div", { className: "scroll", tabIndex: 0, role: "region", "aria-label": "Grid of classes and strengths" }, this.#table),
     );
@@ -80,12 +80,12 @@ export class StrengthGrid {
         let done = 0;
         for (const [column, guidance] of SWEEP.entries()) {
           for (const [row, name] of names.entries()) {
-            // One at a time and image 0 of the seed each: the same noise everywhere.
+            // One at a time, always the first image of the seed, so that the noise is the same everywhere.
             const [picture] = await model.generate({
               classes: [name],
+              ...settings.drawing,
               guidance,
-              ...steering({ ...settings, steps: Math.min(STEPS, settings.steps) }),
-              seed: settings.seed,
+              steps: Math.min(STEPS, settings.drawing.steps),
               signal,
             });
             const cell = this.#cells[row]?.[column];

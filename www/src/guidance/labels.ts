@@ -1,13 +1,13 @@
-/** A point in a chart, or the middle of a label, in the chart's units. */
+/** A point in a chart, or the centre of a label, in the chart's units. */
 export interface Place {
   readonly x: number;
   readonly y: number;
 }
 
-/** The box that a label needs, and the half side of the mark that it belongs to. */
+/** The size of a label, and half the side of its mark. */
 const [WIDTH, HEIGHT, MARK] = [44, 16, 7];
 
-/** Around its mark, the usual places first. */
+/** Positions around the mark, in order of preference. */
 const AROUND: readonly Place[] = [1, 2].flatMap((rank) => [
   { x: 0, y: -17 * rank },
   { x: 0, y: 17 * rank },
@@ -20,8 +20,8 @@ const AROUND: readonly Place[] = [1, 2].flatMap((rank) => [
 ]);
 
 /**
- * Where to write the labels of points so that none lies on another, on a mark or outside of a chart of that size: the middle
- * of each. Where there is no such place left, a label is above its mark.
+ * Positions for the labels of points (the centre of each) so that none overlaps another label, a mark or the border of a
+ * chart of that size. A label without such a position is above its mark.
  */
 export function placeLabels(points: readonly Place[], [width, height]: readonly [number, number]): Place[] {
   const placed: Place[] = [];

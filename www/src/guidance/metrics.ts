@@ -1,6 +1,6 @@
 import type { Classified } from "freeguide/classifier";
 
-/** A picture that was looked at: the class that was asked for, as a place among the classifier's, and its answer. */
+/** A classified picture: the index of the requested class among the classifier's, and the classifier's result. */
 export interface Seen extends Classified {
   readonly asked: number;
 }
@@ -8,14 +8,14 @@ export interface Seen extends Classified {
 const mean = (values: readonly number[]): number | undefined =>
   values.length === 0 ? undefined : values.reduce((sum, value) => sum + value, 0) / values.length;
 
-/** The share of pictures that the classifier takes for the class that was asked for. */
+/** The fraction of pictures that the classifier assigns to the requested class. */
 export function recognised(seen: readonly Seen[]): number | undefined {
   return mean(seen.map(({ asked, probabilities }) => Number(probabilities.indexOf(Math.max(...probabilities)) === asked)));
 }
 
 /**
- * exp of the mean KL divergence of p(y | x) from p(y) (Salimans et al. 2016): from 1, where all answers are alike, to the
- * number of classes, where each is certain and all are equally frequent.
+ * exp of the mean KL divergence of p(y | x) from p(y) (Salimans et al. 2016): from 1, if all results are
+ * equal, to the number of classes, if each is certain and all are equally frequent.
  */
 export function inceptionScore(seen: readonly Seen[]): number | undefined {
   const [first] = seen;
@@ -29,7 +29,7 @@ export function inceptionScore(seen: readonly Seen[]): number | undefined {
   return divergence === undefined ? undefined : Math.exp(divergence);
 }
 
-/** The mean distance between the features of two pictures of one class: how varied the pictures of a class are. */
+/** The mean distance between the features of two pictures of one class, a measure of variety within classes. */
 export function variety(seen: readonly Seen[]): number | undefined {
   const distances: number[] = [];
   seen.forEach((a, at) => {

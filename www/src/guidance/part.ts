@@ -10,7 +10,7 @@ import { Fidelity } from "./fidelity.js";
 import { StrengthGrid } from "./grid.js";
 import { Variety } from "./variety.js";
 
-/** What guidance does: at every step, over its strength and the classes, to the variety, and in figures. */
+/** The effects of guidance: at every step, over strengths and classes, on variety, and in an evaluation. */
 export class GuidancePart implements Part {
   readonly #host: ModelHost;
   readonly #rail: Rail;
@@ -22,7 +22,7 @@ export class GuidancePart implements Part {
   readonly #none = make(
     "p",
     { className: "lead exhibit", id: "no-guidance", hidden: true },
-    "The model that is open was trained with classes alone, or with none at all. It has no two estimates, and so there is no guidance to be seen.",
+    "This model was trained without a null class, or without classes. It has only one estimate, so it cannot be guided.",
   );
   #settling: number | undefined;
 
@@ -65,7 +65,7 @@ export class GuidancePart implements Part {
     this.#rail.enabled = this.#none.hidden;
     for (const { element } of [this.#branches, this.#grid, this.#variety, this.#fidelity]) element.hidden = !this.#none.hidden;
     const settings = model && readSettings(query(), model.config).settings;
-    if (settings) this.#rail.value = settings.guidance;
+    if (settings) this.#rail.value = settings.drawing.guidance;
     this.#branches.use(model, settings);
     this.#grid.use(model, settings);
     this.#variety.use(model, settings);
@@ -81,7 +81,7 @@ export class GuidancePart implements Part {
       next.set("w", String(this.#rail.value));
       setQuery(next);
     } else {
-      // The thumb rests: the picture deserves all its steps although it is still held.
+      // The thumb rests: draw with all steps although it is still held.
       this.#settling = window.setTimeout(() => this.guidance(true), 400);
     }
     this.#branches.draw(!settled);

@@ -3,7 +3,7 @@ import { ClassList } from "../app/choose-class.js";
 import { make, svg } from "../app/dom.js";
 import { Latest } from "../app/latest.js";
 import { say } from "../app/notice.js";
-import { showNumber, steering, type Settings } from "../app/settings.js";
+import { showNumber, type Settings } from "../app/settings.js";
 import { paint } from "../draw/sheet.js";
 
 const STRENGTHS = [-1, -0.5, 0, 0.5, 1, 2, 4, 8];
@@ -13,8 +13,8 @@ const HEIGHT = 150;
 const COLUMN = 80;
 
 /**
- * How far pictures lie apart: the root mean square difference of their channels over all pairs, of 255. 0 where all are
- * the same. It knows pixels, not what they show.
+ * How much pictures differ: the root mean square difference of their channels over all pairs, of 255; 0 if all are equal.
+ * It compares pixels, not contents.
  */
 export function spread(pictures: readonly Picture[]): number {
   let sum = 0;
@@ -50,7 +50,7 @@ export class Variety {
     this.element = make(
       "section",
       { className: "exhibit", "aria-labelledby": "variety-title" },
-      make("h2", { id: "variety-title" }, "What it costs, measured here"),
+      make("h2", { id: "variety-title" }, "The cost in variety, measured here"),
       make(
         "p",
         { className: "lead" },
@@ -125,9 +125,9 @@ export class Variety {
           this.#bar.value = at / STRENGTHS.length;
           const pictures = await model.generate({
             classes: Array.from({ length: PICTURES }, () => name),
+            ...settings.drawing,
             guidance,
-            ...steering({ ...settings, steps: Math.min(STEPS, settings.steps) }),
-            seed: settings.seed,
+            steps: Math.min(STEPS, settings.drawing.steps),
             signal,
           });
           const canvases = this.#columns.children[at]?.querySelectorAll("canvas") ?? [];

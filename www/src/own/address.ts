@@ -1,10 +1,10 @@
-/** Addresses that visitors type, as addresses of a bundle's folder. */
+/** Turns what visitors type into the address of a bundle's folder. */
 
 const HUB = "https://huggingface.co/";
 
 /**
- * The address of the folder that `text` means: an https address, a page of a Hugging Face repository (or a folder in
- * it), or `user/repository`. Undefined where it is none of these.
+ * The address of the folder that `text` names: an https address, a page of a Hugging Face repository (or of a folder in
+ * it), or `user/repository`. Undefined if it is none of these.
  */
 export function bundleAddress(text: string): string | undefined {
   const trimmed = text.trim();

@@ -1,17 +1,17 @@
 import type { BundleFiles } from "freeguide";
 import type { Source } from "../app/host.js";
 
-/** A file with its place below what was dropped or chosen. */
+/** A file with its path below what was dropped or chosen. */
 export interface PlacedFile {
   readonly path: string;
   readonly file: File;
 }
 
 const CONFIG = "config.json";
-/** Folders below folders that are looked into, so that a home folder dropped by mistake does not hang the page. */
+/** Depth of folders that are searched, so that a home folder dropped by mistake does not hang the page. */
 const DEEPEST = 4;
 
-/** All files of a drop, those of folders included. Must be called while the drop event is handled. */
+/** All files of a drop, including those in folders. Must be called while the drop event is handled. */
 export async function droppedFiles(data: DataTransfer): Promise<PlacedFile[]> {
   const entries = [...data.items].map((item) => item.webkitGetAsEntry()).filter((entry) => entry !== null);
   if (entries.length === 0) return [...data.files].map((file) => ({ path: file.name, file }));
@@ -31,7 +31,7 @@ async function filesBelow(entry: FileSystemEntry, depth: number): Promise<Placed
   if (depth >= DEEPEST) return [];
   const reader = (entry as FileSystemDirectoryEntry).createReader();
   const found: PlacedFile[] = [];
-  // A reader answers in pieces and ends with an empty one.
+  // A reader returns entries in batches and ends with an empty one.
   for (;;) {
     const some = await new Promise<FileSystemEntry[]>((resolve, reject) => reader.readEntries(resolve, reject));
     if (some.length === 0) return found;
@@ -39,7 +39,7 @@ async function filesBelow(entry: FileSystemEntry, depth: number): Promise<Placed
   }
 }
 
-/** The bundle among files: the folder of the outermost `config.json`. Undefined where there is none. */
+/** The bundle among files: the folder of the outermost `config.json`. Undefined if there is none. */
 export function sourceOf(files: readonly PlacedFile[]): Source | undefined {
   const configs = files.filter(({ path }) => path === CONFIG || path.endsWith(`/${CONFIG}`));
   const [outermost] = configs.sort((a, b) => a.path.split("/").length - b.path.split("/").length);

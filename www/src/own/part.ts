@@ -6,7 +6,7 @@ import type { Part } from "../app/parts.js";
 import { bundleAddress } from "./address.js";
 import { chosenFiles, sourceOf } from "./dropped.js";
 
-/** Bring your own: a bundle's folder or address, and what is in it. */
+/** Bring your own model: a bundle's folder or address, and a description of it. */
 export class OwnPart implements Part {
   readonly #host: ModelHost;
   readonly #address = make("input", {
@@ -35,14 +35,14 @@ export class OwnPart implements Part {
       const source = folder.files && sourceOf(chosenFiles(folder.files));
       folder.value = "";
       if (source) void this.#open(source);
-      else toast("There is no config.json in this folder: it is no model.");
+      else toast("There is no config.json in this folder, so it is not a model.");
     });
     const form = make(
       "form",
       { className: "address" },
       make("label", { htmlFor: "own-address" }, "Or its address"),
       make("span", { className: "joined" }, this.#address, make("button", { type: "submit", className: "primary" }, "Open")),
-      make("p", { className: "fine" }, "Any folder on any host that lets pages of other origins read it, or a Hugging Face repository."),
+      make("p", { className: "fine" }, "A folder on any host that allows cross-origin requests (CORS), or a Hugging Face repository."),
     );
     form.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -53,7 +53,7 @@ export class OwnPart implements Part {
         "div",
         { className: "prose" },
         make("h2", {}, "Bring your own model"),
-        make("p", {}, "It is checked before anything of it is used: lengths, SHA-256, names, shapes and values of every tensor. What is wrong is said in words."),
+        make("p", {}, "Before it is used, everything is checked: the length and SHA-256 of every file, and the name, shape and values of every tensor. Errors are explained."),
       ),
       make("div", { className: "columns" }, zone, form),
       make("div", { className: "slot", "data-place": "loading problem" }),
@@ -62,7 +62,7 @@ export class OwnPart implements Part {
         "div",
         { className: "prose" },
         make("h3", {}, "Make one"),
-        make("p", {}, "From a folder that has a folder of images for each class. On two processor cores a 16 × 16 model takes about an hour."),
+        make("p", {}, "From a folder with one folder of images for each class. On two processor cores a 16 × 16 model takes about an hour."),
         make(
           "pre",
           { tabIndex: 0, role: "region", "aria-label": "Commands" },
@@ -93,7 +93,7 @@ export class OwnPart implements Part {
   }
 
   async #open(source: Source): Promise<void> {
-    // The settings of one model mean little to another.
+    // The settings of one model rarely suit another.
     setQuery(new URLSearchParams(source.asked === undefined ? {} : { model: source.asked }));
     if (await this.#host.open(source)) toast(`Opened ${source.name}.`);
   }
@@ -108,7 +108,7 @@ export class OwnPart implements Part {
       ["Images", `${image.size} × ${image.size}, ${image.channels === 1 ? "grey" : "colour"}`],
       ["Classes", `${config.classes.length}: ${config.classes.slice(0, 12).join(", ")}${config.classes.length > 12 ? ", …" : ""}`],
       ["Network", `${config.network.kind}${provenance.parameters ? `, ${(provenance.parameters / 1e6).toFixed(1)} M weights` : ""}, ${(bytes / 1e6).toFixed(1)} MB`],
-      ["Learned on", provenance.dataset],
+      ["Trained on", provenance.dataset],
       ["Licence", provenance.license],
       ["Written by", config.written_by],
       ["Runs on", device.name],

@@ -18,7 +18,7 @@ const POINTS = 400;
 /** Milliseconds that a frame of the film is shown. */
 const FRAME = 28;
 
-/** The toy: what guidance does to three Gaussians, where the exact answer is known. */
+/** The toy: guidance on three Gaussians, for which the exact result is known. */
 export class ToyPart implements Part {
   readonly #rail: Rail;
   readonly #plane: Plane;
@@ -41,7 +41,7 @@ export class ToyPart implements Part {
     this.#sampler.replaceChildren(...[...SAMPLERS].map(([value, { name, words }]) => make("option", { value, title: words }, name)));
     const choice = (value: string, label: string): HTMLElement =>
       make("label", {}, make("input", { type: "radio", name: "toy-class", value }), make("span", {}, label));
-    const reset = make("button", { type: "button", className: "quiet" }, "Put them back");
+    const reset = make("button", { type: "button", className: "quiet" }, "Reset");
     reset.addEventListener("click", () => {
       this.#plane.classes = [...START];
       this.#plane.place();
@@ -55,7 +55,7 @@ export class ToyPart implements Part {
       make(
         "p",
         { className: "lead" },
-        "Here everything is known. The map is the density that guidance stands for, p(x | c) p(c | x)ʷ; the points come out of noise through the exact denoiser and the same sampler as the pictures. Turn w up and they part: to guide every noisy step is not to guide the result, and more steps do not mend it.",
+        "Here the exact result is known. The map shows the density that guidance targets, p(x | c) p(c | x)ʷ. The points are sampled from noise with the exact denoiser and the same sampler as the pictures. With a higher w the two differ: guiding every noisy step is not the same as guiding the result, and more steps do not change that.",
       ),
       make(
         "fieldset",
@@ -74,7 +74,7 @@ export class ToyPart implements Part {
       ),
       make("div", { className: "go" }, again, reset),
       this.#words,
-      make("p", { className: "fine" }, "Drag a class, or its ring to change its width. With the keyboard: Tab to it, arrows move it, + and − change its width."),
+      make("p", { className: "fine" }, "Drag a class to move it, or its ring to change its width. With the keyboard: Tab selects a class, the arrow keys move it, + and − change its width."),
     );
     choose(this.#form, "toy-class", "0");
     this.#form.addEventListener("change", () => this.#changed(true));
@@ -100,7 +100,7 @@ export class ToyPart implements Part {
   }
 
   show(): void {
-    // The mixture can be guided whatever the model can.
+    // The mixture can be guided even if the model cannot.
     this.#rail.enabled = true;
     this.#changed(true);
   }
@@ -126,7 +126,7 @@ export class ToyPart implements Part {
     this.#changed(true);
   }
 
-  /** Map and points anew; while something is dragged the points appear without their film. */
+  /** Draws the map and the points again; during a drag the points appear without animation. */
   #changed(settled: boolean): void {
     const guidance = this.#rail.value;
     const value = chosen(this.#form, "toy-class");
@@ -147,7 +147,7 @@ export class ToyPart implements Part {
       this.#plane.showDensity(toy.density({ class: name, guidance, side: CELLS, extent: EXTENT }), words);
       const frames: Float32Array[] = [];
       const request = { class: name, guidance, points: POINTS, steps, sampler: this.#sampler.value as Sampler, seed: this.#seed };
-      // After a drag the points are there already: no need for the film.
+      // After a drag the points are already there, so there is no animation.
       const film = settled && !this.#drafted && !matchMedia("(prefers-reduced-motion: reduce)").matches;
       for await (const points of toy.sample(request)) {
         if (signal.aborted) return;
@@ -182,7 +182,7 @@ export class ToyPart implements Part {
   }
 }
 
-/** Root mean square distance from their middle. */
+/** Root mean square distance from the centre. */
 function deviation(points: Float32Array): number {
   const count = points.length / 2;
   const middle = [0, 1].map((axis) => points.reduce((sum, value, at) => (at % 2 === axis ? sum + value : sum), 0) / count);

@@ -3,7 +3,7 @@ import { make, svg } from "../app/dom.js";
 
 /** The square that is shown: from −EXTENT to EXTENT in both directions. */
 export const EXTENT = 1.5;
-/** Cells of the density's side. */
+/** Cells along one side of the density. */
 export const CELLS = 72;
 const SIZE = 600;
 const NAMES = ["A", "B", "C"];
@@ -32,7 +32,7 @@ export class Plane {
   classes: ToyClass[];
   chosen: number | null = 0;
 
-  /** `onMove` hears of every change of a class; settled once it is let go. */
+  /** `onMove` is called with every change of a class; `settled` when it is released. */
   constructor(classes: readonly ToyClass[], onMove: (settled: boolean) => void) {
     this.classes = [...classes];
     this.#onMove = onMove;
@@ -42,7 +42,7 @@ export class Plane {
     this.place();
   }
 
-  /** Puts the handles where their classes are. */
+  /** Moves the handles to their classes. */
   place(): void {
     this.#handles.forEach(({ group, ring, dot, name }, at) => {
       const spot = this.classes[at];
@@ -61,7 +61,7 @@ export class Plane {
     });
   }
 
-  /** Paints a density: 0 is paper, the largest the signal colour. */
+  /** Paints a density: 0 in the colour of the paper, the largest value in the accent colour. */
   showDensity(values: Float32Array, words: string): void {
     const context = this.#density.getContext("2d");
     if (!context) return;
@@ -69,7 +69,7 @@ export class Plane {
     const [from, to] = [colour(style, "--panel"), colour(style, "--accent")];
     const image = context.createImageData(CELLS, CELLS);
     values.forEach((value, at) => {
-      // In eight steps, so that its shape is seen as on a map.
+      // In eight steps, like the contour lines of a map.
       const share = Math.ceil(Math.sqrt(value) * 8 - 0.15) / 8;
       for (let channel = 0; channel < 3; channel += 1) {
         image.data[at * 4 + channel] = (from[channel] ?? 0) + ((to[channel] ?? 0) - (from[channel] ?? 0)) * 0.78 * share;
@@ -126,7 +126,7 @@ export class Plane {
     group.setPointerCapture(down.pointerId);
     const box = this.#svg.getBoundingClientRect();
     const scale = (2 * EXTENT) / box.width;
-    // On the ring the width is dragged, inside it the place.
+    // Dragging the ring changes the width, dragging inside it moves the class.
     const away = Math.hypot((down.clientX - box.left) * scale - EXTENT - spot.mean[0], EXTENT - (down.clientY - box.top) * scale - spot.mean[1]);
     const widens = away > Math.max(0.12, spot.deviation * 1.5);
     const move = (event: Event): void => {

@@ -1,7 +1,7 @@
-import type { Sampler } from "../config.js";
 import { AbortedError, InputError } from "../errors.js";
 import { loadModel } from "../load.js";
 import type { Model } from "../model.js";
+import { drawingOfAttributes, type Drawing } from "../settings.js";
 import type { DeviceOption, LoadProgress, Picture } from "../types.js";
 import { describeError } from "../words.js";
 import { View, type Choice } from "./view.js";
@@ -41,9 +41,10 @@ const Base = (globalThis.HTMLElement ?? class {}) as typeof HTMLElement;
 /**
  * `<freeguide-sampler model="./models/emoji16/">`: a picker for the class, guidance, seed, and pictures as they emerge.
  *
- * Attributes: `model` (address of a bundle's folder), `class-name` (a class, or `none`), `guidance`, `steps`, `sampler`,
- * `seed`, `count` (pictures, 1 to 64), `device` (`auto`, `cpu`, `webgpu`), `worker` (see `LoadOptions.worker`),
- * `loading` (`lazy`, the default: once it comes into view; `eager`), `autodraw` (draws without being asked).
+ * Attributes: `model` (address of a bundle's folder), `class-name` (a class, or `none`), `count` (pictures, 1 to 64),
+ * `device` (`auto`, `cpu`, `webgpu`), `worker` (see `LoadOptions.worker`), `loading` (`lazy`, the default: when it comes
+ * into view; `eager`), `autodraw` (draws without a click), and every setting of a drawing under the name of its option of
+ * `freeguide sample`: `guidance`, `steps`, `sampler`, `seed`, `guidance-policy`, `grid` …; `clip="false"` for `--no-clip`.
  */
 export class FreeguideSampler extends Base {
   static readonly observedAttributes = ["model", "device", "class-name", "guidance", "seed", "count"];
@@ -161,15 +162,12 @@ export class FreeguideSampler extends Base {
   }
 
   async #run(model: Model, view: View, choice: Choice, signal: AbortSignal): Promise<readonly Picture[]> {
-    const steps = this.getAttribute("steps");
-    const sampler = this.getAttribute("sampler");
     let last: readonly Picture[] = [];
     for await (const { step, steps: all, images } of model.sample({
+      ...this.#settings(),
       classes: Array.from({ length: this.#count }, () => choice.className),
       guidance: choice.guidance,
       seed: choice.seed,
-      ...(steps !== null && { steps: Number(steps) }),
-      ...(sampler !== null && { sampler: sampler as Sampler }),
       signal,
     })) {
       view.paint(images, choice);
@@ -178,6 +176,14 @@ export class FreeguideSampler extends Base {
       last = images;
     }
     return last;
+  }
+
+  /** What the attributes set beside what the controls do. */
+  #settings(): Drawing {
+    const ofControls = ["guidance", "seed"];
+    const { drawing, unknown } = drawingOfAttributes((name) => (ofControls.includes(name) ? null : this.getAttribute(name)));
+    if (unknown.length > 0) throw new InputError(`the element's attributes are not understood: ${unknown.join(", ")}`);
+    return drawing;
   }
 
   get #count(): number {

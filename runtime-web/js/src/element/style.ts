@@ -1,4 +1,4 @@
-/** The look of `<freeguide-sampler>`; what a page may change are the custom properties in `:host` and the parts. */
+/** The style of `<freeguide-sampler>`. Pages may change the custom properties in `:host` and the parts. */
 export const STYLE = `
 :host {
   --_ink: var(--freeguide-ink, #1c1a17);

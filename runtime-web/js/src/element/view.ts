@@ -9,14 +9,14 @@ export interface Choice {
   seed: number;
 }
 
-/** What the visitor does. */
+/** The visitor's actions. */
 export interface Gestures {
   draw(): void;
   stop(): void;
   retry(): void;
 }
 
-// Class names could be anything, so the choice without a class is no name but a place in the list.
+// Class names can be any text, so the choice without a class is an index and not a name.
 const NO_CLASS = "-1";
 const LARGEST_SEED = 2 ** 53 - 1;
 
@@ -27,12 +27,12 @@ function make<K extends keyof HTMLElementTagNameMap>(
 ): HTMLElementTagNameMap[K] {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  // Strings become text nodes: what a bundle says is never read as HTML.
+  // Strings become text nodes, so that text from a bundle is never parsed as HTML.
   element.append(...children);
   return element;
 }
 
-/** What is seen of the element: pictures, progress, words and controls in its shadow tree. */
+/** The element's shadow tree: pictures, progress, messages and controls. */
 export class View {
   readonly #pictures = make("div", { part: "pictures", role: "group", "aria-label": "Pictures" });
   readonly #bar = make("div");
@@ -56,7 +56,7 @@ export class View {
   );
   readonly #class = make("select", { id: "class", part: "class" });
   readonly #guidance = make("input", { id: "guidance", part: "guidance", type: "range", min: "-1", max: "8", step: "0.1" });
-  // The slider says its value itself.
+  // Screen readers read the slider's value.
   readonly #strength = make("span", { class: "value", "aria-hidden": "true" });
   readonly #seed = make("input", {
     id: "seed",
@@ -82,7 +82,7 @@ export class View {
   #canGuide = false;
 
   constructor(root: ShadowRoot, gestures: Gestures) {
-    // Not a style element, which a strict policy refuses.
+    // A style element would be refused by a strict content security policy.
     const sheet = new CSSStyleSheet();
     sheet.replaceSync(STYLE);
     root.adoptedStyleSheets = [sheet];
@@ -105,14 +105,14 @@ export class View {
     this.#retry.addEventListener("click", gestures.retry);
   }
 
-  /** Shows the classes of a model, and nothing to choose while there is none. */
+  /** Shows the classes of a model; without a model the controls are disabled. */
   offer(model: { readonly classes: readonly string[]; readonly null_class?: boolean } | undefined): void {
     this.#names = model?.classes ?? [];
     const options = this.#names.map((name, id) => make("option", { value: String(id) }, name));
     if (model?.null_class !== false) options.push(make("option", { value: NO_CLASS }, "no class"));
     this.#class.replaceChildren(...options);
     this.enabled = model !== undefined;
-    // Guidance takes two estimates: of a class, and of none.
+    // Guidance needs a conditional and an unconditional estimate.
     this.#canGuide = this.#names.length > 0 && model?.null_class !== false;
     this.#guidance.disabled = !this.#canGuide;
   }
@@ -121,7 +121,7 @@ export class View {
     for (const control of [this.#class, this.#guidance, this.#seed, this.#roll, this.#draw]) control.disabled = !enabled;
   }
 
-  /** What the controls say. A seed that is no seed is put right. */
+  /** What the controls say. An invalid seed is corrected. */
   get choice(): Choice {
     const seed = Number(this.#seed.value);
     if (!Number.isSafeInteger(seed) || seed < 0) this.#seed.value = "0";
@@ -148,7 +148,7 @@ export class View {
     this.#seed.value = String(seed);
   }
 
-  /** Makes places for pictures; those that are there stay. */
+  /** Lays out the pictures; existing ones stay if their number and size are unchanged. */
   layOut(count: number, size: number): void {
     if (this.#canvases.length === count && this.#canvases[0]?.width === size) return;
     this.#canvases = Array.from({ length: count }, (_, at) =>
@@ -172,13 +172,13 @@ export class View {
     });
   }
 
-  /** How far something is, 0 to 1. Not in words, which a screen reader would read out at every step. */
+  /** Progress from 0 to 1. Not as text, which a screen reader would read at every step. */
   set progress(done: number) {
     this.#bar.style.setProperty("--_done", String(done));
     this.#progress.setAttribute("aria-valuenow", String(Math.round(done * 100)));
   }
 
-  /** Says what is going on, also to those who do not see it. */
+  /** Shows a status message, which screen readers read too. */
   say(words: string): void {
     if (this.#status.textContent !== words) this.#status.textContent = words;
   }
@@ -193,7 +193,7 @@ export class View {
     this.#pictures.setAttribute("aria-busy", String(busy));
   }
 
-  /** Says what went wrong, or nothing. */
+  /** Shows what went wrong, or hides the message. */
   showProblem(words: { title: string; advice: string; detail: string } | undefined, retry: boolean): void {
     this.#problem.hidden = words === undefined;
     this.#problemTitle.textContent = words?.title ?? "";

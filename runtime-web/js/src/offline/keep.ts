@@ -3,17 +3,17 @@ import { baseUrl } from "../platform.js";
 import { runtimeUrl } from "../runtime-files.js";
 import type { Keep, KeepMessage } from "./serve.js";
 
-/** What only the page knows. */
+/** What the page asks its service worker to cache. */
 export interface RuntimeInUse {
-  /** Which of the two runtimes is of use to this visitor: `model.device.kind`. */
+  /** The runtime that this visitor uses: `model.device.kind`. */
   readonly runtime?: "cpu" | "webgpu";
 }
 
 /**
- * Called by a page: asks its service worker, one with `serveOffline`, to keep more files and models, for instance the
- * model that the visitor has chosen. Resolves when they are kept. Addresses are relative to the page.
+ * Called by a page: asks its service worker, which uses `serveOffline`, to cache more files and models, for instance the
+ * model that the visitor has chosen. Resolves when they are cached. Addresses are relative to the page.
  *
- * Rejects with a `FreeguideError` of code `network` where the page has no service worker or a file cannot be had.
+ * Rejects with a `FreeguideError` of code `network` if the page has no service worker or a file cannot be fetched.
  */
 export async function keepOffline({ files = [], models = [], runtime }: Keep & RuntimeInUse): Promise<void> {
   const container = (globalThis as { navigator?: { serviceWorker?: ServiceWorkerContainer } }).navigator?.serviceWorker;

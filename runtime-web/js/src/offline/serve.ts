@@ -1,39 +1,39 @@
 import { distFiles } from "../built.js";
 import { readCached, writeCached } from "../cache.js";
 
-/** What is there without a network. Addresses are relative to the service worker's file. */
+/** What is available offline. Addresses are relative to the service worker's file. */
 export interface OfflineOptions {
-  /** Of the whole site; another one makes the worker fetch everything anew and drop what the old one kept. */
+  /** Version of the whole site; a new one makes the worker fetch everything again and delete the old files. */
   readonly version: string;
-  /** The page's own files, with `./` for the page itself. All of them must arrive, or the worker does not install. */
+  /** The page's own files, with `./` for the page itself. The worker is not installed if any of them is missing. */
   readonly files: readonly string[];
-  /** Folder of the package where it is served as it is, without a bundler: its modules and the CPU runtime. */
+  /** Folder of the package, if it is served without a bundler: its modules and the CPU runtime are cached. */
   readonly runtime?: string;
-  /** Bundles' folders. Their weights are verified and go where `loadModel` looks for them. */
+  /** Folders of bundles. Their weights are verified and stored where `loadModel` looks for them. */
   readonly models?: readonly string[];
-  /** Folders of which a file is kept from the first time that it was asked for: what not every visitor needs. */
+  /** Folders whose files are cached when they are first requested: files that not every visitor needs. */
   readonly onUse?: readonly string[];
   /**
-   * Where the page itself comes from. `cache`, if left out: what is kept, so that all files are of one version. `network`:
-   * the server, and what is kept where it does not answer; a new version then shows at once, which is safe where files
-   * carry a hash in their names.
+   * Where the page itself comes from. `cache`, the default: the cache, so that all files are of one version. `network`: the
+   * server, or the cache if the server does not answer. A new version then shows immediately, which is safe if file names
+   * contain a hash.
    */
   readonly page?: "cache" | "network";
 }
 
-/** What the page asks a running worker to keep as well. */
+/** What the page asks a running worker to cache as well. */
 export interface Keep {
   readonly files?: readonly string[];
   readonly models?: readonly string[];
 }
 
-/** The message that carries a `Keep`; answered on its port with `undefined` or what went wrong. */
+/** The message with a `Keep`; the answer on its port is `undefined`, or what went wrong. */
 export interface KeepMessage {
   readonly freeguide: "keep";
   readonly keep: Keep;
 }
 
-// The part of a service worker's global scope that is used here; TypeScript has it only apart from the page's.
+// The part of a service worker's global scope that is used here. TypeScript's own types exclude those of pages.
 interface ExtendableEvent extends Event {
   waitUntil(work: Promise<unknown>): void;
 }
@@ -59,7 +59,7 @@ interface WorkerScope {
  * serveOffline({ version: "1", files: ["./", "./style.css"], runtime: "./freeguide/", models: ["./models/emoji16/"] });
  * ```
  *
- * A new version is fetched beside the old one and takes over once no page of the old one is open.
+ * A new version is fetched in the background and takes over when no page of the old version is open.
  */
 export function serveOffline(options: OfflineOptions): void {
   const scope = globalThis as unknown as WorkerScope;
@@ -105,7 +105,7 @@ export function serveOffline(options: OfflineOptions): void {
 
   scope.addEventListener("fetch", (event) => {
     const { request } = event;
-    // A part of a file is the network's business: the cache has whole ones.
+    // Range requests go to the network, since the cache has whole files.
     if (request.method !== "GET" || request.headers.has("range") || !/^https?:/.test(request.url)) return;
     const fresh = options.page === "network" && request.mode === "navigate";
     event.respondWith(fresh ? fetch(request).catch(() => answerTo(request, cacheName, onUse)) : answerTo(request, cacheName, onUse));
@@ -114,25 +114,25 @@ export function serveOffline(options: OfflineOptions): void {
 
 async function answerTo(request: Request, cacheName: string, onUse: readonly string[]): Promise<Response> {
   const cache = await caches.open(cacheName);
-  // The page is the same whatever its query says.
-  const kept = await cache.match(request, { ignoreSearch: request.mode === "navigate" });
-  if (kept) return kept;
+  // The page is the same for every query.
+  const cached = await cache.match(request, { ignoreSearch: request.mode === "navigate" });
+  if (cached) return cached;
   const response = await fetch(request);
   if (response.status === 200 && onUse.some((prefix) => request.url.startsWith(prefix))) {
-    // A cache that is full is no reason not to answer.
+    // If the cache is full, the response is still served.
     await cache.put(request, response.clone()).catch(() => {});
   }
   return response;
 }
 
-/** The package's files that the CPU build needs; the WebGPU runtime, several times as large, is kept on use. */
+/** The package's files that the CPU build needs. The WebGPU runtime, which is several times as large, is cached on use. */
 function packageFiles(base: string): string[] {
   const glue = ["cpu", "webgpu"].map((kind) => `wasm/${kind}/freeguide_${kind}.js`);
   return [...distFiles.map((file) => `dist/${file}`), ...glue, "wasm/cpu/freeguide_cpu_bg.wasm"].map((file) => base + file);
 }
 
 async function whole(url: string): Promise<Response> {
-  // Not what the browser's own cache has without asking: a new version shall be new.
+  // Bypasses the browser's HTTP cache, so that a new version is really fetched.
   const response = await fetch(url, { cache: "no-cache" });
   if (!response.ok) throw new Error(`cannot keep ${url}: the server answered ${response.status}`);
   return response;
@@ -148,7 +148,7 @@ interface Listed {
   readonly sha256: string;
 }
 
-/** Keeps a bundle: `config.json` as a file, its weights by hash where the runtime looks for them. */
+/** Caches a bundle: `config.json` as a file, and the weights by hash where the runtime looks for them. */
 async function keepModel(cache: Cache, base: string): Promise<void> {
   const config = await whole(`${base}config.json`);
   const { weights = [] } = (await config.clone().json()) as { weights?: readonly Listed[] };
@@ -163,7 +163,7 @@ async function keepModel(cache: Cache, base: string): Promise<void> {
     if (hex !== sha256) throw new Error(`cannot keep ${url}: its SHA-256 is ${hex}, not ${sha256}`);
     const writer = await writeCached(sha256, bytes);
     writer?.write(data);
-    // A file that the browser would not store comes back.
+    // `commit` returns a file that the browser refused to store.
     if (!writer || (await writer.commit())) throw new Error(`cannot keep ${url}: the browser has no room for it`);
   }
   await cache.put(`${base}config.json`, config);

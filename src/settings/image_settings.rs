@@ -1,0 +1,76 @@
+//! What an image was drawn with, as its PNG carries it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::bundle::WRITTEN_BY;
+use crate::class_names::ClassNames;
+use crate::guidance::Policy;
+use crate::noise_level::LogSnrRange;
+use crate::sampler::{Grid, Plan, SeedInterpolation, Solver};
+
+/// The settings that made an image: the text of its PNG under the keyword `freeguide`, which the command and the page
+/// write alike. They are complete, so that they do not depend on what the model's defaults are.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ImageSettings {
+    /// The bundle's name.
+    pub model: String,
+    /// The class's name, or null for the unconditional model.
+    pub class: Option<String>,
+    /// w.
+    pub guidance: f64,
+    /// T.
+    pub steps: usize,
+    /// The solver.
+    pub sampler: Solver,
+    /// The seed.
+    pub seed: u64,
+    /// The second seed and its weight, where the noise is interpolated between two.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub toward: Option<SeedInterpolation>,
+    /// The index of the image, which its noise is keyed by.
+    pub image: u64,
+    /// Whether x̃ was clipped.
+    pub clip: bool,
+    /// ν of the ancestral sampler.
+    pub variance_interpolation: f64,
+    /// The levels, where they are not the solver's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grid: Option<Grid>,
+    /// What was made of the two estimates, where that is not the paper's mix.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guidance_policy: Option<Policy>,
+    /// The λ that were guided, where not all were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guidance_interval: Option<LogSnrRange>,
+    /// The program and its version.
+    pub freeguide: String,
+}
+
+impl ImageSettings {
+    /// The settings of every image of a plan for the model `model` with these classes.
+    pub fn of_plan(plan: &Plan, model: &str, classes: &ClassNames) -> Vec<Self> {
+        let images = plan
+            .classes
+            .iter()
+            .zip(&plan.guidance)
+            .zip(plan.first_image..);
+        images
+            .map(|((class, &guidance), image)| Self {
+                model: model.to_owned(),
+                class: class.map(|id| classes[id as usize].to_owned()),
+                guidance,
+                steps: plan.steps,
+                sampler: plan.sampler,
+                seed: plan.seed,
+                toward: plan.toward,
+                image,
+                clip: plan.clip,
+                variance_interpolation: plan.variance_interpolation,
+                grid: (plan.grid != plan.sampler.grid()).then_some(plan.grid),
+                guidance_policy: (plan.policy != Policy::default()).then_some(plan.policy),
+                guidance_interval: plan.guidance_interval,
+                freeguide: WRITTEN_BY.to_owned(),
+            })
+            .collect()
+    }
+}
