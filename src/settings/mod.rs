@@ -13,7 +13,7 @@ mod timesteps;
 #[cfg(test)]
 mod typescript;
 
-pub use crate::sampler::{Plan, SeedInterpolation, SeedInterpolation as Toward};
+pub use crate::sampler::{Plan, SeedInterpolation};
 pub use class_name::{ClassName, resolve_class};
 pub use error::RequestError;
 pub use image_settings::ImageSettings;
