@@ -132,7 +132,7 @@ test("fields that are left empty are the model's own, and links keep what was ty
   await said(page, /^Drew/);
   await page.click("#more > summary");
   assert.equal(await page.getAttribute("#setting-from", "placeholder"), "-4");
-  assert.match(await page.locator("#setting-policy option").first().textContent(), /own \(projected/);
+  assert.match(await page.locator("#setting-policy option").first().textContent(), /projected.*\(the model’s own\)/);
   await page.selectOption("#setting-policy", "cfg");
   assert.equal(await page.isVisible("#setting-eta"), false);
   await page.fill("#setting-rescale", "0.5");

@@ -4,7 +4,7 @@
  */
 import { GROUPS, SETTINGS, SPACING_OF, type DrawOptions, type PictureSettings, type Setting } from "./settings-table.js";
 
-export { SETTINGS, type Setting } from "./settings-table.js";
+export { SETTINGS, SPACING_OF, type Setting } from "./settings-table.js";
 
 /** Everything that can be set but the classes, of which each image has its own; one strength of guidance for all images. */
 export type Drawing = Omit<DrawOptions, "classes" | "guidance"> & { guidance?: number };

@@ -28,6 +28,9 @@ export class Controls {
       if (policy !== "cfg++" && rail.value < 0) rail.value = 2;
     });
     samplerField.replaceChildren(...[...SAMPLERS].map(([value, { name, words }]) => make("option", { value, title: words }, name)));
+    samplerField.addEventListener("change", () => {
+      this.#steering.sampler = samplerField.value as Sampler;
+    });
     viewField.addEventListener("change", () => this.#showFields());
     for (const id of ["seed", "steps", "count", "sampler", "view", "toward"]) byId(id).addEventListener("change", onChange);
   }
@@ -53,6 +56,7 @@ export class Controls {
     stepsField.value = String(drawing.steps);
     seedField.value = String(drawing.seed);
     samplerField.value = drawing.sampler;
+    this.#steering.sampler = drawing.sampler;
     choose(form, "count", String(count));
     otherSeedField.value = String(otherSeed);
     this.#steering.write(drawing);

@@ -1,5 +1,5 @@
-import type { ModelConfig } from "freeguide";
-import { parseSetting, SETTINGS, settingOf, withSetting, type Drawing, type Setting } from "freeguide/settings";
+import type { ModelConfig, Sampler } from "freeguide";
+import { parseSetting, SETTINGS, settingAt, settingOf, SPACING_OF, withSetting, type Drawing, type Setting } from "freeguide/settings";
 import { byId, make } from "../app/dom.js";
 import { modelsOwn, POLICIES, policyOf } from "../app/settings.js";
 
@@ -19,6 +19,7 @@ export class SteeringFields {
   #config: Pick<ModelConfig, "sampling"> | undefined;
   /** What the fields were last set to, in which settings of another policy or grid may be. */
   #drawing: Drawing = {};
+  #sampler: Sampler = "ddim";
 
   /** `onChange` hears of every change, and `onPolicy` before it when another policy was chosen, which may need another strength. */
   constructor(onChange: () => void, onPolicy: (policy: string) => void) {
@@ -39,8 +40,14 @@ export class SteeringFields {
     for (const { setting, input } of this.#fields) {
       const own = modelsOwn(setting, config);
       if (input instanceof HTMLInputElement) input.placeholder = own === undefined ? "default" : String(own);
-      else input.options[0]?.replaceChildren(own === undefined ? "default" : `the model’s own (${nameOf(setting, String(own))})`);
+      else input.options[0]?.replaceChildren(own === undefined ? "default" : `${nameOf(setting, String(own))} (the model’s own)`);
     }
+    this.#show();
+  }
+
+  /** The sampler, on which it depends what other settings have an effect. */
+  set sampler(sampler: Sampler) {
+    this.#sampler = sampler;
     this.#show();
   }
 
@@ -100,14 +107,21 @@ export class SteeringFields {
     });
   }
 
+  /** The values on which it depends whether other settings have an effect, by their place. */
+  #effective(path: string): string {
+    if (path === "guidancePolicy.kind") return this.#policy;
+    if (path === "sampler") return this.#sampler;
+    const own = this.#config?.sampling.sampler === this.#sampler ? this.#config.sampling.grid?.spacing : undefined;
+    return String(settingOf(this.#drawing, settingAt("grid.spacing")) ?? own ?? SPACING_OF[this.#sampler]);
+  }
+
+  /** Hides empty fields whose settings have no effect. */
   #show(): void {
-    const policy = this.#policy;
     for (const { setting, element, input } of this.#fields) {
       const { applies } = setting;
-      const ofPolicies = applies?.path[0] === "guidancePolicy";
-      element.hidden = ofPolicies && !applies.values.includes(policy) && input.value === "";
+      element.hidden = applies !== undefined && !applies.values.includes(this.#effective(applies.path.join("."))) && input.value === "";
     }
-    this.#words.textContent = `${POLICIES.get(policy)?.words ?? ""} λ is the logarithm of the signal-to-noise ratio: low at the first step, high at the last. Outside the guided range the conditional model draws alone, in one evaluation a step (Kynkäänniemi et al. 2024). An empty field leaves the setting to the model.`;
+    this.#words.textContent = `${POLICIES.get(this.#policy)?.words ?? ""} λ is the logarithm of the signal-to-noise ratio: low at the first step, high at the last. Outside the guided range the conditional model draws alone, in one evaluation a step (Kynkäänniemi et al. 2024). An empty field leaves the setting to the model.`;
   }
 }
 
