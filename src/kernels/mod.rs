@@ -30,7 +30,7 @@ use burn::tensor::Tensor;
 pub(crate) use cpu::cached_weight_bytes;
 pub use cpu::{Panels, WeightCache};
 #[cfg(feature = "flex")]
-pub(crate) use cpu::{channels_last, for_each_chunk, thread_count};
+pub(crate) use cpu::{channels_last, for_each_chunk};
 #[cfg(feature = "wgpu")]
 use gpu::sampling;
 pub(crate) use options::GroupNormOptions;

@@ -1,5 +1,5 @@
-//! The network on a CPU: every thread answers some rows of an evaluation from the first layer to the last, with the
-//! channels of a pixel beside each other in memory.
+//! The network on a CPU: every thread answers one row of an evaluation after another from the first layer to the last, with
+//! the channels of a pixel beside each other in memory.
 //!
 //! It computes what the modules compute for whole batches, which is what trains and what runs everywhere else.
 
@@ -11,11 +11,7 @@ use super::{GroupNorm, Modulation, Resample, ResidualBlock, SelfAttention, UNet}
 use crate::kernels::channels_last::{
     self, Arena, Image, Norm, Parameter, attend, from_planes, joined, resampled, to_planes,
 };
-use crate::kernels::{Panels, WeightCache, for_each_chunk, thread_count};
-
-/// The most rows that a thread answers at a time. Weights are read once for all of them, and their activations should stay
-/// in its cache.
-const ROWS: usize = 4;
+use crate::kernels::{Panels, WeightCache, for_each_chunk};
 
 /// What the layers of some rows share.
 struct Pass<'a> {
@@ -33,7 +29,7 @@ impl UNet {
         log_snr: &Tensor<1>,
         class: &Tensor<1, Int>,
     ) -> Option<Tensor<4>> {
-        // In wasm the kernels of whole batches are faster yet.
+        // A build for browsers has the kernels of whole batches, which are slower and smaller: docs/results/cpu-kernels.md.
         if cfg!(target_family = "wasm") || !self.input.has_rows() {
             return None;
         }
@@ -46,7 +42,7 @@ impl UNet {
         }
         let shape = z.dims();
         let device = z.device();
-        let [rows, colors, height, width] = shape;
+        let [_, colors, height, width] = shape;
         let z = Parameter::of(z.clone())?;
         let embedding = self.conditioning.forward(log_snr.clone(), class.clone());
         let [_, features] = embedding.dims();
@@ -56,17 +52,14 @@ impl UNet {
         if answer.is_empty() {
             return Some(Tensor::from_data(TensorData::new(answer, shape), &device));
         }
-        let at_a_time = rows.div_ceil(thread_count()).clamp(1, ROWS);
-        for_each_chunk(&mut answer, at_a_time * size, |(): &mut (), i, answer| {
-            let count = answer.len() / size;
-            let first = i * at_a_time;
-            let z = &z.get()[first * size..][..answer.len()];
-            let embedding = &embedding.get()[first * features..][..count * features];
-            let shape = [count, colors, height, width];
+        // One row at a time: its activations stay in the cache, and the threads have equal parts.
+        for_each_chunk(&mut answer, size, |(): &mut (), row, answer| {
+            let z = &z.get()[row * size..][..size];
+            let embedding = &embedding.get()[row * features..][..features];
             self.arenas.with(|arena| {
-                let embedding = from_planes(arena, embedding, [count, features, 1, 1], 1, 0);
+                let embedding = from_planes(arena, embedding, [1, features, 1, 1], 1, 0);
                 let mut pass = Pass { arena, embedding };
-                self.answer(&mut pass, z, shape, answer);
+                self.answer(&mut pass, z, [1, colors, height, width], answer);
                 pass.embedding.free(pass.arena);
             });
         });

@@ -2,7 +2,8 @@
 and measures what it costs.
 
 A step is what freeguide's is: noise levels, the v-target, forward and backward pass, clipping of the global norm,
-AdamW, and an exponential moving average of the weights. Everything is PyTorch's own, in 32-bit floats, and run eagerly.
+AdamW, and an exponential moving average of the weights. Everything is PyTorch's own, in 32-bit floats;
+--form says how the network runs.
 
     python tests/pytorch/bench_train.py --network '{"kind": "unet", …}' --size 16 --batch 64 --steps 30 --threads 2
 """
@@ -26,6 +27,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, required=True)
     parser.add_argument("--steps", type=int, required=True)
     parser.add_argument("--threads", type=int, required=True)
+    parser.add_argument("--form", choices=["eager", "channels_last", "compile"], default="eager")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     torch.manual_seed(0)
@@ -34,11 +36,19 @@ def main() -> None:
     network = UNet(config, given.size, 3, CLASSES)
     average = UNet(config, given.size, 3, CLASSES)
     average.load_state_dict(network.state_dict())
+    forward = network
+    if given.form == "channels_last":
+        network.to(memory_format=torch.channels_last)
+        average.to(memory_format=torch.channels_last)
+    if given.form == "compile":
+        forward = torch.compile(network)
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3, weight_decay=0.01)
     images = torch.rand(256, 3, given.size, given.size) * 2 - 1
 
     def step() -> None:
         x = images[torch.randint(len(images), (given.batch,))]
+        if given.form == "channels_last":
+            x = x.to(memory_format=torch.channels_last)
         log_snr = torch.rand(given.batch) * 30 - 15
         classes = torch.randint(CLASSES + 1, (given.batch,))
         alpha = log_snr.sigmoid().sqrt()[:, None, None, None]
@@ -46,7 +56,7 @@ def main() -> None:
         noise = torch.randn_like(x)
         v = alpha * noise - sigma * x
         optimizer.zero_grad(set_to_none=True)
-        F.mse_loss(network(alpha * x + sigma * noise, log_snr, classes), v).backward()
+        F.mse_loss(forward(alpha * x + sigma * noise, log_snr, classes), v).backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
         with torch.no_grad():

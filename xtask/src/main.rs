@@ -156,9 +156,25 @@ enum Bench {
         #[arg(long, value_name = "N,N", default_value = "1,16")]
         batches: String,
     },
+    /// Sampling on the CPU: the shipped models in freeguide and in ONNX Runtime
+    ///
+    /// Prints milliseconds a guided step and peak memory of both, for one image and for nine, and
+    /// writes docs/results/bench-sample.md.
+    Sample {
+        /// A Python with ONNX Runtime; without it, one is installed into target/python
+        #[arg(long, value_name = "FILE")]
+        python: Option<PathBuf>,
+        /// The number of rounds, in turns; the best one counts
+        #[arg(long, value_name = "N", default_value_t = 3)]
+        rounds: usize,
+        /// The number of steps to measure
+        #[arg(long, value_name = "N", default_value_t = 48)]
+        steps: usize,
+    },
     /// Training on the CPU: the same network, batch and step in freeguide and in PyTorch
     ///
-    /// Prints images per second, processor time and peak memory of both at 16, 32 and 64 pixels,
+    /// Prints images per second, processor time and peak memory of both at 16, 32 and 64 pixels, with
+    /// the fastest of PyTorch run eagerly, with channels_last and compiled,
     /// and writes docs/results/bench-train.md.
     Train {
         /// A Python with PyTorch; without it, one is installed into target/bench-python
@@ -335,6 +351,14 @@ fn run(command: Command) -> Result<ExitCode> {
             steps,
             batches,
         })?,
+        Command::Bench {
+            what:
+                Bench::Sample {
+                    python,
+                    rounds,
+                    steps,
+                },
+        } => bench::sample::run(python.as_deref(), rounds, steps)?,
         Command::Bench {
             what:
                 Bench::Train {

@@ -24,6 +24,6 @@ mod winograd;
 mod winograd_transforms;
 
 pub use channels_last::{ConvolutionWeights, Panels};
-pub(crate) use threads::{count as thread_count, for_each_chunk};
+pub(crate) use threads::for_each_chunk;
 pub use weight_cache::WeightCache;
 pub(crate) use weight_cache::cached_weight_bytes;

@@ -7,7 +7,7 @@
 use rayon::prelude::*;
 
 /// How many units of work run at a time.
-pub(crate) fn count() -> usize {
+pub(super) fn count() -> usize {
     #[cfg(feature = "rayon")]
     return rayon::current_num_threads();
     #[cfg(not(feature = "rayon"))]

@@ -3,5 +3,6 @@
 pub mod gpu;
 mod machine;
 mod process;
+pub mod sample;
 pub mod train;
 pub mod web;
