@@ -194,9 +194,10 @@ fn check_memory(limit: u64) {
 
 /// Runs an ignored test of this module alone in a process, whose memory is then its own.
 fn in_a_process_of_its_own(test: &str) {
+    let (_, module) = module_path!().split_once("::").unwrap();
     let ran = std::process::Command::new(std::env::current_exe().unwrap())
         .args(["--ignored", "--exact", "--nocapture"])
-        .arg(format!("eval::metrics::reference_tests::{test}"))
+        .arg(format!("{module}::{test}"))
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&ran.stdout);
