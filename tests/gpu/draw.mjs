@@ -21,15 +21,18 @@ async function draw(address, counts, given) {
   const model = await loadModel(address, { ...given, onProgress: ({ phase }) => phases.add(phase) });
   while (told.settle && model.device.preparing) await new Promise((resolve) => setTimeout(resolve, 20));
   const loaded = { ...counts };
-  let steps;
+  const shown = [];
   let images;
-  for await (const step of model.sample(told.run)) ({ steps, images } = step);
+  for await (const step of model.sample(told.run)) {
+    shown.push(step.step);
+    images = step.images;
+  }
   const since = (from, to) => Object.fromEntries(Object.keys(to).map((key) => [key, to[key] - from[key]]));
   const { device } = model;
   if (!told.keep) model.dispose();
   return {
     device,
-    steps,
+    shown,
     phases: [...phases],
     loading: since(before, loaded),
     drawing: since(loaded, counts),

@@ -110,6 +110,11 @@ export class Choice {
     return this.#comparisons.get(rows)?.of(name).best ?? Infinity;
   }
 
+  /** Whether enough is known of a way for it to be compared. */
+  isTimed(rows: number, name: WayName): boolean {
+    return (this.#comparisons.get(rows)?.of(name).count ?? 0) >= TIMINGS;
+  }
+
   /** What was measured. */
   times(): StepTimes {
     const known = (comparison: Comparison): [string, number][] =>

@@ -187,7 +187,8 @@ export class Runs {
     choice.took(rows, way.name, milliseconds);
     const { name, trial } = choice.pick(rows);
     // Once 16 bits have been found to be the faster way.
-    if (!trial && name === "webgpu f16" && way.name === name && choice.best(rows, name) * stepsLeft >= WORTH) {
+    if (trial || name !== "webgpu f16" || way.name !== name || !choice.isTimed(rows, name)) return;
+    if (choice.best(rows, name) * stepsLeft >= WORTH) {
       // Another precision is an offer only: without it the run goes on.
       void this.#ways.offerWide(way).catch(() => {});
     }
