@@ -49,7 +49,8 @@ pub fn all() -> Result<()> {
     rustfmt()?;
     let bindgen = wasm_bindgen()?;
     let optimiser = wasm_opt();
-    for package in [js(), www(), browser_tests()] {
+    lavapipe()?;
+    for package in [js(), www(), browser_tests(), gpu_tests()] {
         npm_ci(&package)?;
     }
     let chromium = chromium()?;
