@@ -1,5 +1,4 @@
-//! Lists that end where none that makes sense would go on: what is read of a stranger's file takes no more memory than
-//! its text.
+//! Length-limited lists for untrusted JSON. Reading a file takes no more memory than its text.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,7 +14,7 @@ pub(crate) fn list<'de, const MOST: usize, T: Deserialize<'de>, D: Deserializer<
     from.deserialize_seq(UpTo::<MOST, T>(PhantomData))
 }
 
-/// As [`list`], where the field may be missing.
+/// [`list`] for a field that may be missing.
 pub(crate) fn some_list<'de, const MOST: usize, T: Deserialize<'de>, D: Deserializer<'de>>(
     from: D,
 ) -> Result<Option<Vec<T>>, D::Error> {

@@ -11,31 +11,31 @@ pub const MAX_CLASSES: usize = 100_000;
 /// The most bytes of a class's name.
 pub const MAX_CLASS_NAME: usize = 1024;
 
-/// Names of classes; their ids are their places.
+/// The class names of a model. The id of a class is the index of its name.
 ///
-/// All of them are one text, beside which each takes four bytes, so that a list of a hundred thousand short names is
-/// no larger than the JSON that it is read from.
+/// All names are stored in one string, with four more bytes for each, so that a list of a hundred thousand short names
+/// takes no more memory than its JSON.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct ClassNames {
     text: String,
-    /// Where each name ends in the text.
+    /// The end of each name in the text.
     ends: Vec<u32>,
 }
 
 impl ClassNames {
-    /// How many there are.
+    /// The number of classes.
     pub fn len(&self) -> usize {
         self.ends.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no classes.
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
     }
 
     /// The name of class `id`.
     pub fn get(&self, id: usize) -> Option<&str> {
-        self.text.get(self.place(id)?)
+        self.text.get(self.span(id)?)
     }
 
     /// The id of the class of that name.
@@ -48,7 +48,7 @@ impl ClassNames {
         (0..self.len()).map(|id| &self[id])
     }
 
-    /// A name that stands twice.
+    /// A name that occurs twice.
     pub fn duplicate(&self) -> Option<&str> {
         let mut ids: Vec<u32> = (0..self.ends.len() as u32).collect();
         ids.sort_unstable_by_key(|&id| &self[id as usize]);
@@ -57,7 +57,7 @@ impl ClassNames {
         found.map(|[first, _]| &self[first as usize])
     }
 
-    fn place(&self, id: usize) -> Option<Range<usize>> {
+    fn span(&self, id: usize) -> Option<Range<usize>> {
         let end = *self.ends.get(id)? as usize;
         let start = id.checked_sub(1).map_or(0, |last| self.ends[last] as usize);
         Some(start..end)
@@ -65,7 +65,7 @@ impl ClassNames {
 
     /// Adds a name.
     fn push(&mut self, name: &str) {
-        // By an eighth at a time: doubling would need three times the room for a moment.
+        // Grows by an eighth: doubling would briefly need three times the memory.
         if self.text.capacity() - self.text.len() < name.len() {
             self.text
                 .reserve_exact(name.len() + self.text.len() / 8 + 64);
@@ -81,10 +81,14 @@ impl ClassNames {
 impl Index<usize> for ClassNames {
     type Output = str;
 
-    /// The name of class `id`; panics where there is none.
+    /// The name of class `id`.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such class.
     fn index(&self, id: usize) -> &str {
-        let place = self.place(id);
-        &self.text[place.unwrap_or_else(|| panic!("class {id} of {}", self.len()))]
+        let span = self.span(id);
+        &self.text[span.unwrap_or_else(|| panic!("class {id} of {}", self.len()))]
     }
 }
 
@@ -109,7 +113,7 @@ impl Serialize for ClassNames {
 }
 
 impl<'de> Deserialize<'de> for ClassNames {
-    /// Counts and measures names while it reads them.
+    /// Checks the number of names and their lengths while reading.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Names;
         impl<'de> Visitor<'de> for Names {
@@ -133,7 +137,7 @@ impl<'de> Deserialize<'de> for ClassNames {
                 match count {
                     MAX_CLASSES => Ok(names),
                     _ => Err(A::Error::custom(format_args!(
-                        "there are {count} classes; up to {MAX_CLASSES} are possible"
+                        "there are {count} classes; at most {MAX_CLASSES} are allowed"
                     ))),
                 }
             }
@@ -169,7 +173,7 @@ impl<'de> Visitor<'de> for Name<'_> {
                 Ok(())
             }
             bytes => Err(E::custom(format_args!(
-                "the name of class {id} has {bytes} bytes; up to {MAX_CLASS_NAME} are possible"
+                "the name of class {id} has {bytes} bytes; at most {MAX_CLASS_NAME} are allowed"
             ))),
         }
     }
@@ -228,6 +232,6 @@ mod tests {
         let most = read(&list(MAX_CLASSES)).unwrap();
         assert_eq!((most.len(), &most[99_999]), (MAX_CLASSES, "99999"));
         let more = read(&list(MAX_CLASSES + 3)).unwrap_err();
-        assert!(more.contains("100003 classes; up to 100000"), "{more}");
+        assert!(more.contains("100003 classes; at most 100000"), "{more}");
     }
 }

@@ -9,8 +9,8 @@ pub type Class = Option<u32>;
 
 /// One network that is both the conditional and the unconditional denoiser.
 ///
-/// [`network::UNet`](crate::network::UNet) is the one that trains; the tests bring a mixture of
-/// Gaussians, whose denoiser is known exactly.
+/// [`network::UNet`](crate::network::UNet) is the one that trains. A
+/// [`GaussianMixture`](crate::gaussian_mixture::GaussianMixture) is one whose answer is exact.
 pub trait Denoiser {
     /// The number of classes. Id `classes()` itself stands for ∅.
     fn classes(&self) -> usize;

@@ -1,5 +1,5 @@
-//! A mixture of Gaussians in the plane, one for each class: the one case in which the denoiser is known exactly, with
-//! and without a class, and so every answer that a sampler and guidance should give.
+//! A mixture of Gaussians in the plane, one for each class. Its denoiser is known exactly, with and without a class, and
+//! with it the correct result of every sampler and of guidance.
 //!
 //! Ho & Salimans show guidance on three of them (2022, Figure 2). A point of the plane is an "image" of one pixel
 //! with two channels.
@@ -21,7 +21,7 @@ pub struct GaussianMixture {
     pub means: Vec<[f64; 2]>,
     /// The standard deviation of each class, as many as there are means.
     pub deviations: Vec<f64>,
-    /// What [`predict`](Denoiser::predict) answers with.
+    /// The prediction target of [`predict`](Denoiser::predict).
     pub target: Target,
 }
 
@@ -102,7 +102,7 @@ fn log_sum_exp(values: &[f64]) -> f64 {
     largest + libm::log(values.iter().map(|v| libm::exp(v - largest)).sum())
 }
 
-/// In tensor operations alone, so that it runs on whatever device samples, also where nothing can be read back at once.
+/// Uses tensor operations only, so that it also runs on devices from which nothing can be read synchronously.
 impl Denoiser for GaussianMixture {
     fn classes(&self) -> usize {
         self.means.len()
@@ -133,7 +133,7 @@ impl Denoiser for GaussianMixture {
         let offset = z.reshape([rows, 1, 2]) - alpha.clone() * means.clone();
         let square = offset.clone().square().sum_dim(2);
         let log_density = -(square / total.clone() * 0.5) - total.clone().log();
-        // Directly from the offset: z − α x̃ would cancel where there is little noise.
+        // Computed from the offset, because z − α x̃ cancels where there is little noise.
         let epsilon = offset.clone() * sigma.clone() / total.clone();
         let prediction = match self.target {
             Target::Epsilon => epsilon,
@@ -143,7 +143,7 @@ impl Denoiser for GaussianMixture {
             }
         };
 
-        // One class, or all by their posterior probability: weights, [rows, classes, 1].
+        // The weight of each class: 1 for the row's class, or the posterior probabilities. [rows, classes, 1].
         let ids: Vec<i32> = (0..count as i32).collect();
         let ids = Tensor::<2, Int>::from_data(TensorData::new(ids, [1, count]), &device);
         let class = class.reshape([rows, 1]);

@@ -1,35 +1,39 @@
 //! # freeguide
 //!
 //! Classifier-free guided diffusion (Ho & Salimans, "Classifier-Free Diffusion Guidance", 2022):
-//! what the model is and how it is sampled, the same code natively and in a browser. There is no
-//! file system, no thread and no clock in this crate; the trainer and the web runtime bring those.
+//! the model, its training objective and its samplers. The same code runs natively and in a browser. This crate uses no
+//! file system, no clock, and no threads except rayon's in the CPU kernels (feature `rayon`).
 //!
 //! One network is both the conditional and the unconditional denoiser: the null class ∅ is one
-//! more entry of its class embedding. Sampling mixes the two estimates of every step,
+//! more entry of its class embedding. Each sampling step mixes the two estimates,
 //! `(1 + w) ε(z, c) − w ε(z, ∅)`.
 //!
-//! | where | what |
+//! | module | contents |
 //! |---|---|
-//! | [`noise_level`] | λ = log α²/σ², and the paper's distribution of it |
-//! | [`timesteps`] | the schedules of models in discrete time, as noise levels |
-//! | [`prediction`] | the ε- and v-targets and what they say of x and ε |
-//! | [`gaussian_mixture`] | the case that is known exactly, in which guidance can be seen |
-//! | [`guidance`] | the mix of the two estimates, and which rows the network must see |
-//! | [`sampler`] | Algorithm 2 (ancestral) and DDIM, one step at a time |
+//! | [`noise_level`] | λ = log α²/σ², and the paper's schedule λ(u) |
+//! | [`timesteps`] | schedules in discrete time, as noise levels |
+//! | [`prediction`] | the ε- and v-targets, and x̃ and ε̃ from either |
+//! | [`denoiser`] | the interface of a denoising network |
+//! | [`network`] | the U-Net of ADM and its relatives |
+//! | [`parameters`] | a network's parameters by name |
+//! | [`guidance`] | the guided estimate: classifier-free guidance, rescale, APG, CFG++ and guidance intervals |
+//! | [`sampler`] | the samplers: ancestral (Algorithm 2), DDIM, DPM-Solver++(2M) and Heun |
 //! | [`noise`] | counter-based Gaussian noise, keyed by seed, image and step |
-//! | [`denoiser`], [`network`] | the interface of a network, and the U-Net after ADM |
-//! | [`bundle`] | the format in which a trained model travels |
-//! | [`classifier`] | the networks that say what an image shows |
-//! | [`settings`] | what one asks of a model |
+//! | [`pixels`] | model values as bytes of an image |
 //! | [`training`] | Algorithm 1: the joint training objective |
-//! | [`self_test`] | does this device compute what it should? |
+//! | [`settings`] | requests for images, and their validation |
+//! | [`class_names`] | the names of a model's classes |
+//! | [`bundle`] | the file format of a trained model |
+//! | [`classifier`] | image classifiers, for metrics |
+//! | [`gaussian_mixture`] | a mixture of Gaussians, whose denoiser is known exactly |
+//! | [`self_test`] | a test that a device computes correctly |
 //!
 //! # Example
 //!
 //! ```
 //! use burn::tensor::Device;
 //! use freeguide::{network::{UNet, UNetConfig}, prediction::Target, noise_level::LogSnrRange};
-//! use freeguide::{sampler::Run, sampler::Plan};
+//! use freeguide::sampler::{Plan, Run};
 //!
 //! let device = Device::flex();
 //! let network = UNetConfig::tiny().init(8, 3, 2, &device);

@@ -38,9 +38,9 @@ fn sigmoid(x: f64) -> f64 {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LogSnrRange {
-    /// λ at u = 1, where there is noise alone. In nats.
+    /// λ at u = 1, pure noise, in nats.
     pub min: f64,
-    /// λ at u = 0, where the image is clean. In nats.
+    /// λ at u = 0, the clean image, in nats.
     pub max: f64,
 }
 
@@ -76,7 +76,7 @@ impl LogSnrRange {
             .collect()
     }
 
-    /// Whether the range makes sense: finite, and min < max.
+    /// Whether the range is finite and min < max.
     pub fn is_valid(self) -> bool {
         self.min.is_finite() && self.max.is_finite() && self.min < self.max
     }

@@ -6,15 +6,15 @@
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::Tensor;
 
-/// What is done with each parameter of a module.
+/// A visitor of the parameters of a module.
 pub trait ParameterVisitor {
     /// Visits the parameter of this name.
     fn visit<const D: usize>(&mut self, name: &str, parameter: &Param<Tensor<D>>);
 }
 
-/// What each parameter of a module is replaced by.
+/// A replacement for each parameter of a module.
 pub trait ParameterMapper {
-    /// The parameter in the place of the one of this name.
+    /// The replacement for the parameter of this name.
     fn map<const D: usize>(&mut self, name: &str, parameter: Param<Tensor<D>>) -> Param<Tensor<D>>;
 }
 
@@ -28,7 +28,7 @@ pub fn map_parameters<M: Module>(module: M, mapper: &mut impl ParameterMapper) -
     module.map(&mut Walk::new(mapper))
 }
 
-/// A parameter of a network: where it is, and how large. It may not have been allocated yet.
+/// The name and the shape of a parameter, which may not have been allocated yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parameter {
     /// Its name.
@@ -50,13 +50,13 @@ impl ParameterVisitor for List {
     fn visit<const D: usize>(&mut self, name: &str, parameter: &Param<Tensor<D>>) {
         self.0.push(Parameter {
             name: name.to_owned(),
-            // The lazy shape: a network is not allocated to be measured.
+            // The lazy shape does not allocate the parameter.
             shape: parameter.lazy_shape().to_vec(),
         });
     }
 }
 
-/// burn's walk over a module, which tells the fields that it enters and leaves.
+/// A walk over a module that keeps the path to the current field.
 struct Walk<'a, V> {
     path: Vec<String>,
     each: &'a mut V,

@@ -1,12 +1,11 @@
-//! From a model's values to bytes.
+//! Model values as bytes of an image.
 
-/// A channel's value in [−1, 1] as a byte: −1 is 0, 1 is 255, rounded to the nearest, anything
-/// beyond (or not a number) clipped.
+/// A value in [−1, 1] as a byte, rounded to the nearest: −1 is 0, and 1 is 255. Values outside are clipped, and NaN is 0.
 pub fn byte(value: f32) -> u8 {
     ((value + 1.0) * 127.5).round().clamp(0.0, 255.0) as u8
 }
 
-/// Images as RGBA bytes, opaque, image after image, row by row: what a canvas takes.
+/// Images as opaque RGBA bytes, image after image and row by row, as a canvas takes them.
 ///
 /// `values`: `[images, channels, height, width]` with 1 (grey) or 3 channels, in [−1, 1];
 /// `shape = [channels, height, width]`.
@@ -23,7 +22,7 @@ pub fn to_rgba(values: &[f32], shape: [usize; 3]) -> Vec<u8> {
     out
 }
 
-/// Images as bytes with the channels of a pixel side by side: grey or RGB, as the model draws.
+/// Images as interleaved bytes, grey or RGB.
 pub fn to_interleaved(values: &[f32], shape: [usize; 3]) -> Vec<u8> {
     let mut out = Vec::with_capacity(values.len());
     each_pixel(values, shape, |pixel| out.extend_from_slice(pixel));

@@ -1,4 +1,4 @@
-//! What the network predicts, and what its prediction says of the clean image and of the noise.
+//! Prediction targets, and the estimates of the clean image and of the noise that follow from a prediction.
 
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,7 @@ pub enum Target {
     V,
 }
 
-/// The two views of one denoiser output at one noise level, `z = α x + σ ε`.
+/// The clean image and the noise that a prediction implies at one noise level, `z = α x + σ ε`.
 ///
 /// # Shapes
 ///
@@ -25,7 +25,7 @@ pub enum Target {
 pub struct Estimate {
     /// x̃, the estimate of the clean image, in [−1, 1] when clipped.
     pub x: Tensor<4>,
-    /// ε̃, the estimate of the noise, always the one that belongs to `x`: z = α x̃ + σ ε̃.
+    /// ε̃, the estimate of the noise. It is consistent with `x`: z = α x̃ + σ ε̃.
     pub epsilon: Tensor<4>,
 }
 
@@ -48,12 +48,12 @@ impl Target {
         }
     }
 
-    /// Reads an output of the network at one noise level as x̃ and ε̃, all
+    /// x̃ and ε̃ for an output of the network at one noise level, all
     /// `[batch, channels, height, width]`.
     ///
     /// ε-target: x̃ = (z − σ ε̃)/α. v-target: x̃ = α z − σ v. With `clip`, x̃ is clipped to
-    /// [−1, 1] and ε̂ = (z − α x̃)/σ recomputed from it (Ho & Salimans 2022, Algorithm 2: at the
-    /// first step α is e⁻¹⁰, and without a clip the division destroys the image).
+    /// [−1, 1] and ε̂ = (z − α x̃)/σ is recomputed from it (Ho & Salimans 2022, Algorithm 2). At the
+    /// first step α is e⁻¹⁰: without clipping, the division destroys the image.
     pub fn read(self, output: Tensor<4>, z: &Tensor<4>, level: LogSnr, clip: bool) -> Estimate {
         let (alpha, sigma) = (level.alpha(), level.sigma());
         let x = match self {

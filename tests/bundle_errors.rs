@@ -388,7 +388,7 @@ fn senseless_values_are_refused() {
         (
             "/classes",
             json!([]),
-            &["format_version is 1", "came with 2"],
+            &["format_version is 1", "needs version 2"],
         ),
         (
             "/classes",

@@ -12,37 +12,36 @@ use crate::noise_level::LogSnrRange;
 use crate::prediction::Target;
 use crate::settings::{ClassName, Plan, Request, RequestError, SamplingDefaults};
 
-/// The newest version of the format that this code reads. What it writes is the oldest version
-/// that can describe the model, [`Config::least_version`], so that programs that cannot draw it say
-/// so, and those that can are not kept from it.
+/// The newest version of the format that this code reads. It writes the oldest version that can describe the model
+/// ([`Config::least_version`]), so that older programs accept exactly the models that they support.
 ///
 /// - 1: the U-Net after ADM, with a null class.
-/// - 2: its relatives (every field of the network after `log_snr_embedding`), compiled networks,
-///   models without a null class and models without classes, and weights in 8 bits.
+/// - 2: relatives of that U-Net (the fields after `log_snr_embedding`), compiled networks, models without a null class,
+///   models without classes, and 8-bit weights.
 pub const FORMAT_VERSION: u64 = 2;
 /// The most bytes of a `config.json`.
 pub const MAX_CONFIG_BYTES: usize = 16 << 20;
-/// The most bytes of a text in it: an attribution may name many.
+/// The most bytes of a string in it. An attribution may be long.
 const MAX_TEXT_BYTES: usize = 64 << 10;
 /// The most weights files.
 const MAX_FILES: usize = 1000;
 /// The most characters of a weights file's name.
 const MAX_FILE_NAME: usize = 255;
-/// The most figures of merit.
+/// The most metrics.
 const MAX_METRICS: usize = 1000;
-/// What this code writes as `written_by`.
+/// The `written_by` of bundles that this code writes.
 pub const WRITTEN_BY: &str = concat!("freeguide ", env!("CARGO_PKG_VERSION"));
 
-/// What the numbers of a weights file are, as far as the format's version depends on it.
+/// The kind of numbers in a weights file, on which the format version depends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WeightKind {
     /// Floats of 16 or 32 bits.
     Floats,
-    /// Integers of 8 bits beside their scales, with floats where these are few.
+    /// Integers of 8 bits with their scales, and floats for small tensors.
     Int8,
 }
 
-/// `config.json`: everything about a model but its weights.
+/// `config.json`: everything about a model except its weights.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
@@ -52,26 +51,26 @@ pub struct Config {
     pub written_by: String,
     /// A short name, as in `models/emoji16`.
     pub name: String,
-    /// What the model draws.
+    /// The shape of the images.
     pub image: ImageShape,
-    /// Class names; their ids are their places. ∅ has the id that follows the last. A model
-    /// without classes is unconditional: there is ∅ alone.
+    /// Class names in the order of their ids. ∅ has the id after the last. A model without classes is unconditional: it has
+    /// only ∅.
     pub classes: ClassNames,
-    /// Whether the model knows ∅. Where it was trained without (by another program), it is
-    /// conditional only: there is no unconditional estimate, and so no guidance.
+    /// Whether the model has a null class ∅. A model that another program trained without one is conditional only: it has
+    /// no unconditional estimate and so no guidance.
     #[serde(default = "yes", skip_serializing_if = "is_true")]
     pub null_class: bool,
     /// The network.
     pub network: Network,
-    /// The diffusion that it was trained for.
+    /// The prediction target and the noise levels.
     pub diffusion: Diffusion,
-    /// How it is sampled unless one asks otherwise.
+    /// The default sampling settings.
     #[serde(default)]
     pub sampling: SamplingDefaults,
     /// The weights files, in order.
     #[serde(deserialize_with = "bounded::list::<MAX_FILES, _, _>")]
     pub weights: Vec<WeightsFile>,
-    /// Where the model comes from.
+    /// The origin of the model.
     pub provenance: Provenance,
 }
 
@@ -83,7 +82,7 @@ fn is_true(value: &bool) -> bool {
     *value
 }
 
-/// The images that a model draws.
+/// The shape of the images that a model draws.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ImageShape {
@@ -100,7 +99,7 @@ impl ImageShape {
     }
 }
 
-/// What the network predicts, over which noise levels.
+/// The prediction target and the noise levels of a model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Diffusion {
@@ -115,7 +114,7 @@ pub struct Diffusion {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WeightsFile {
-    /// Its name within the bundle; no path.
+    /// Its name within the bundle, without a path.
     pub file: String,
     /// Its length in bytes.
     pub bytes: u64,
@@ -123,17 +122,17 @@ pub struct WeightsFile {
     pub sha256: String,
 }
 
-/// Where a model comes from.
+/// The origin of a model.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Provenance {
     /// The data set's name.
     #[serde(default)]
     pub dataset: String,
-    /// The licence that the model may be used under, or the data's terms.
+    /// The licence of the model, or the terms of the data.
     #[serde(default)]
     pub license: String,
-    /// Whom to name.
+    /// The attribution.
     #[serde(default)]
     pub attribution: String,
     /// The recipe's name.
@@ -142,47 +141,48 @@ pub struct Provenance {
     /// Training steps.
     #[serde(default)]
     pub steps: u64,
-    /// Images that training drew, with repetition.
+    /// Training images seen, with repetition.
     #[serde(default)]
     pub images_seen: u64,
     /// The probability with which training replaced the class by ∅.
     #[serde(default)]
     pub p_uncond: f64,
-    /// The decay of the exponential moving average that the weights are.
+    /// The decay of the weights' exponential moving average.
     #[serde(default)]
     pub ema_decay: f64,
     /// The number of parameters.
     #[serde(default)]
     pub parameters: u64,
-    /// Figures of merit, by name.
+    /// Metrics by name.
     #[serde(default, deserialize_with = "bounded::map::<MAX_METRICS, _, _>")]
     pub metrics: BTreeMap<String, f64>,
 }
 
-/// What is read of a `config.json` before anything else; the rest is passed over, whatever it is.
+/// The field of `config.json` that is read first. All other fields are ignored.
 #[derive(Deserialize)]
 struct Version {
     format_version: u64,
 }
 
-/// As [`Version`], of a bundle that this code cannot read.
+/// The field that is read of a bundle in a newer format.
 #[derive(Deserialize)]
 struct Writer {
     written_by: String,
 }
 
 impl Config {
-    /// Reads and checks `config.json`, for which twice the memory of the text is enough.
+    /// Reads and validates `config.json`. It takes at most twice the memory of the text.
     ///
     /// # Errors
     ///
-    /// [`BundleError`]: bad JSON, an unknown, missing or senseless field, a newer version, over [`MAX_CONFIG_BYTES`].
+    /// [`BundleError`]: invalid JSON, an unknown, missing or invalid field, a newer version, or more than
+    /// [`MAX_CONFIG_BYTES`].
     pub fn parse(json: &str) -> Result<Self, BundleError> {
         check_lengths(json)?;
         serde_json::from_str::<IgnoredAny>(json).map_err(|e| BundleError::BadJson {
             reason: e.to_string(),
         })?;
-        // The version comes first: a newer format may have fields that this code cannot know.
+        // The version is checked first, because a newer format may have unknown fields.
         if let Ok(Version { format_version }) = serde_json::from_str(json)
             && format_version > FORMAT_VERSION
         {
@@ -200,15 +200,15 @@ impl Config {
         Ok(config)
     }
 
-    /// The configuration as it is written: indented, with a newline at the end.
+    /// The configuration as JSON, indented and with a newline at the end.
     pub fn to_json(&self) -> String {
-        // Neither a map with keys that are no strings nor a failing Serialize is in the types.
+        // This cannot fail: all map keys are strings, and no Serialize of the types fails.
         let mut json = serde_json::to_string_pretty(self).unwrap_or_default();
         json.push('\n');
         json
     }
 
-    /// The oldest version of the format that can describe this model with weights of that kind.
+    /// The oldest version of the format that can describe this model with weights of this kind.
     pub fn least_version(&self, weights: WeightKind) -> u64 {
         let plain = match &self.network {
             Network::UNet(network) => network.is_plain(),
@@ -221,11 +221,11 @@ impl Config {
         }
     }
 
-    /// Checks a request against this model.
+    /// Validates a request against this model.
     ///
     /// # Errors
     ///
-    /// [`RequestError`], naming what is wrong.
+    /// [`RequestError`] names the invalid field.
     pub fn plan(&self, request: &Request) -> Result<Plan, RequestError> {
         let plan = request.plan(&self.classes, &self.sampling, self.diffusion.log_snr)?;
         let plan = plan.on_timesteps(match &self.network {
@@ -256,22 +256,22 @@ impl Config {
             ));
         }
         if self.classes.is_empty() && !self.null_class {
-            return bad("there are no classes, and no null class either".to_owned());
+            return bad("there are no classes and no null class".to_owned());
         }
         let least = self.least_version(WeightKind::Floats);
         if self.format_version < least {
             return bad(format!(
-                "format_version is {}, and what it says came with {least}",
+                "format_version is {}, but this model needs version {least}",
                 self.format_version
             ));
         }
         if let Some(name) = self.classes.duplicate() {
-            return bad(format!("the class name {name:?} stands twice"));
+            return bad(format!("the class name {name:?} occurs twice"));
         }
         if !self.diffusion.log_snr.is_valid() {
-            return bad("diffusion.log_snr needs finite numbers, min < max".to_owned());
+            return bad("diffusion.log_snr must be finite numbers with min < max".to_owned());
         }
-        // The defaults are good if a request that asks for nothing is.
+        // The default settings are valid if a request without settings is.
         let class = match self.classes.is_empty() {
             true => ClassName::Unconditional,
             false => ClassName::Id(0),
@@ -280,10 +280,10 @@ impl Config {
             return bad(format!("sampling: {e}"));
         }
         if self.weights.is_empty() {
-            return bad(format!("weights is empty; {WEIGHTS_FILE} is expected"));
+            return bad(format!("weights is empty; it must name {WEIGHTS_FILE}"));
         }
         for (i, file) in self.weights.iter().enumerate() {
-            // A name, not a path: a bundle must not reach outside its folder.
+            // A bundle must not refer to files outside its folder.
             let safe = (1..=MAX_FILE_NAME).contains(&file.file.len())
                 && !file.file.starts_with('.')
                 && file
@@ -298,7 +298,7 @@ impl Config {
                 .iter()
                 .any(|other| other.file == file.file)
             {
-                return bad(format!("weights: {} stands twice", file.file));
+                return bad(format!("weights: {} is listed twice", file.file));
             }
             if file.sha256.len() != 64
                 || !file
@@ -319,12 +319,12 @@ impl Config {
     }
 }
 
-/// Checks how long the file and the texts in it are and how deep its lists, before anything is made of them.
+/// Checks the length of the file and of its strings and the depth of its nesting, before it is parsed.
 fn check_lengths(json: &str) -> Result<(), BundleError> {
     let bad = |reason: String| Err(BundleError::BadConfig { reason });
     if json.len() > MAX_CONFIG_BYTES {
         return bad(format!(
-            "it has {} bytes; up to {MAX_CONFIG_BYTES} are possible",
+            "it has {} bytes; at most {MAX_CONFIG_BYTES} are allowed",
             json.len()
         ));
     }

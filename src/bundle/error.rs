@@ -1,13 +1,13 @@
-//! Every way in which a bundle can be broken.
+//! Errors of loading a bundle.
 
 use thiserror::Error;
 
 use crate::network::NetworkError;
 
-/// Why a bundle cannot be used. Nothing is half-loaded: there is a model or there is this.
+/// Why a bundle cannot be loaded. No model is ever loaded in part.
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum BundleError {
-    /// A file that the bundle names, or `config.json` itself, is not there.
+    /// A file that the bundle names, or `config.json` itself, is missing.
     #[error("{file} is missing")]
     MissingFile {
         /// The file's name.
@@ -18,22 +18,22 @@ pub enum BundleError {
     Unreadable {
         /// The file's name.
         file: String,
-        /// What the system says.
+        /// The system's message.
         reason: String,
     },
     /// `config.json` is not JSON.
     #[error("config.json is not valid JSON: {reason}")]
     BadJson {
-        /// What the parser says, with line and column.
+        /// The parser's message, with line and column.
         reason: String,
     },
-    /// `config.json` is JSON, but not what a bundle holds: an unknown, missing or ill-typed field.
+    /// `config.json` is JSON, but has an unknown, missing or invalid field.
     #[error("config.json does not describe a model: {reason}")]
     BadConfig {
-        /// What the parser says, naming the field.
+        /// What is wrong with which field.
         reason: String,
     },
-    /// The bundle is of a newer format.
+    /// The bundle has a newer format.
     #[error(
         "this bundle has format version {found} (written by {written_by}); this freeguide reads up to version {supported}: update it"
     )]
@@ -42,7 +42,7 @@ pub enum BundleError {
         found: u64,
         /// The newest version that this code reads.
         supported: u64,
-        /// The program that wrote the bundle, by its own account.
+        /// The program that wrote the bundle, as it says.
         written_by: String,
     },
     /// The number of class names is not the number of classes of the weights.
@@ -52,16 +52,16 @@ pub enum BundleError {
     ClassCount {
         /// Names in `config.json`.
         named: usize,
-        /// Entries of the class embedding, less ∅.
+        /// Entries of the class embedding, without ∅.
         trained: usize,
     },
     /// The network cannot be built.
     #[error("config.json describes a network that cannot be built: {0}")]
     Network(NetworkError),
-    /// The network is not the one that this program has.
+    /// The network is not one that this program can load.
     #[error("this bundle cannot be loaded here: {reason}")]
     OtherNetwork {
-        /// Which one it is.
+        /// What is needed to load it.
         reason: String,
     },
     /// A weights file is longer or shorter than `config.json` says.
@@ -71,9 +71,9 @@ pub enum BundleError {
     Length {
         /// The file's name.
         file: String,
-        /// Bytes by `config.json`.
+        /// Bytes according to `config.json`.
         expected: u64,
-        /// Bytes that came.
+        /// Bytes of the file.
         found: u64,
     },
     /// A weights file has another SHA-256.
@@ -81,9 +81,9 @@ pub enum BundleError {
     Hash {
         /// The file's name.
         file: String,
-        /// SHA-256 by `config.json`.
+        /// SHA-256 according to `config.json`.
         expected: String,
-        /// SHA-256 of what came.
+        /// SHA-256 of the file.
         found: String,
     },
     /// A weights file is not a safetensors file.
@@ -95,31 +95,31 @@ pub enum BundleError {
         reason: String,
     },
     /// A tensor of the network is in none of the files.
-    #[error("the weights lack the tensor {tensor} ({missing} are missing in all)")]
+    #[error("the weights lack the tensor {tensor} ({missing} are missing in total)")]
     MissingTensor {
         /// The first that is missing.
         tensor: String,
-        /// How many are.
+        /// The number of missing tensors.
         missing: usize,
     },
-    /// A file holds a tensor that the network has no place for.
-    #[error("{file} holds a tensor {tensor} that this network has no place for")]
+    /// A file has a tensor that the network does not have.
+    #[error("{file} has the tensor {tensor}, which this network does not have")]
     UnknownTensor {
         /// The file's name.
         file: String,
         /// The tensor's name.
         tensor: String,
     },
-    /// A tensor stands twice, in one file or in two.
-    #[error("{file} holds the tensor {tensor}, which has come before")]
+    /// A tensor occurs twice, in one file or in two.
+    #[error("{file} has the tensor {tensor} a second time")]
     DuplicateTensor {
         /// The name of the second file, or of the only one.
         file: String,
         /// The tensor's name.
         tensor: String,
     },
-    /// A tensor has another shape than the network's.
-    #[error("the tensor {tensor} has shape {found:?} where the network needs {expected:?}")]
+    /// A tensor does not have the network's shape.
+    #[error("the tensor {tensor} has shape {found:?}, but the network needs {expected:?}")]
     Shape {
         /// The tensor's name.
         tensor: String,
@@ -128,15 +128,15 @@ pub enum BundleError {
         /// The file's shape.
         found: Vec<usize>,
     },
-    /// A tensor has a type that weights do not have.
-    #[error("the tensor {tensor} has type {found}; F32, F16 and I8 are understood")]
+    /// A tensor has an unsupported type.
+    #[error("the tensor {tensor} has type {found}; F32, F16 and I8 are supported")]
     DType {
         /// The tensor's name.
         tensor: String,
         /// The file's type.
         found: String,
     },
-    /// A tensor of 8-bit integers has no scale that fits it.
+    /// A tensor of 8-bit integers has no valid scale.
     #[error("the 8-bit tensor {tensor} cannot be read: {reason}")]
     Scale {
         /// The tensor's name.
@@ -150,25 +150,25 @@ pub enum BundleError {
         /// The tensor's name.
         tensor: String,
     },
-    /// Files were handed over in another order than the bundle's, or not at all.
-    #[error("the weights file {found} was handed over where {expected} was due")]
+    /// The caller passed the weights files in another order than the bundle's.
+    #[error("the weights file {found} was passed where {expected} was expected")]
     Order {
-        /// The file that was due.
+        /// The expected file.
         expected: String,
-        /// The file that came.
+        /// The file that was passed.
         found: String,
     },
 }
 
 impl From<NetworkError> for BundleError {
     fn from(error: NetworkError) -> Self {
-        // Part of the message, and so no `source`, which whoever prints a chain would print again.
+        // It is part of the message. As a `source` it would be printed twice.
         Self::Network(error)
     }
 }
 
 impl BundleError {
-    /// A short, stable name of the kind of error, for programs.
+    /// A short and stable name of the error's kind, for programs.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::MissingFile { .. } => "missing-file",

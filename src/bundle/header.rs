@@ -1,5 +1,5 @@
-//! The header of a safetensors file, read without believing it: how many tensors it lists, how
-//! many dimensions they have and how long their names are is bounded before it is stored.
+//! The header of an untrusted safetensors file. The number of tensors, of their dimensions and of the bytes of their names
+//! are limited before they are stored.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,10 +12,10 @@ use crate::bounded;
 
 /// The most dimensions of a tensor.
 const MAX_RANK: usize = 8;
-/// The most bytes of a tensor's name, and of its type's.
+/// The most bytes of the name of a tensor or of its type.
 const MAX_NAME: usize = 512;
 
-/// What a header says of one tensor.
+/// A header's entry for one tensor.
 #[derive(Debug, Deserialize)]
 pub(super) struct Entry {
     #[serde(deserialize_with = "short")]
@@ -25,8 +25,7 @@ pub(super) struct Entry {
     pub(super) data_offsets: [u64; 2],
 }
 
-/// The header's entries. Of a name that stands twice, JSON readers keep the last and say nothing;
-/// this one remembers it.
+/// The header's entries, and a name that occurs twice if there is one. (A JSON reader would keep the last entry silently.)
 #[derive(Default)]
 pub(super) struct Entries {
     pub(super) by_name: BTreeMap<String, Entry>,
@@ -37,7 +36,7 @@ impl Entries {
     /// Reads the header of a file of `bytes` bytes.
     pub(super) fn parse(header: &[u8], bytes: u64) -> Result<Self, serde_json::Error> {
         let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
-        // Where the header is the file, a text in it and the entries take half of its size and these constants.
+        // Even if the header is the whole file, its strings and entries take half of its size plus these constants.
         check_extent(header, (bytes / 8).saturating_add(32 << 10)).map_err(Error::custom)?;
         let room = Room((bytes / 2).saturating_add(128 << 10));
         let mut json = serde_json::Deserializer::from_slice(header);
@@ -46,10 +45,10 @@ impl Entries {
     }
 }
 
-/// Reads entries that take at most so many bytes in memory: that many small ones are in no network's file.
+/// The bytes of memory that the remaining entries may take. No network's file has so many small tensors.
 struct Room(usize);
 
-/// What an entry takes beside its name and its type while a table of them is made of another.
+/// Bytes of an entry beside its name and its type, while the table of entries grows.
 const ENTRY_BYTES: usize = 288;
 
 impl<'de> DeserializeSeed<'de> for Room {

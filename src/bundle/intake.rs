@@ -1,4 +1,4 @@
-//! Tensors on their way from a file to the device.
+//! The tensors of a file: checked against the network and copied to the device.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -8,25 +8,25 @@ use super::BundleError;
 use super::quantized::{SCALE_SUFFIX, Scales};
 use super::safetensors::{ReadTensor, Sink, Values};
 
-/// What a tensor that arrives is checked against, and where it goes.
+/// The destination of the tensors of a file, and what they are checked against.
 pub(super) struct Intake<'a> {
-    /// The file that it came in.
+    /// The file's name.
     pub(super) file: &'a str,
-    /// Class names of the bundle.
+    /// The number of class names of the bundle.
     pub(super) classes: usize,
     /// The network's tensors and their shapes.
     pub(super) expected: &'a HashMap<String, Vec<usize>>,
-    /// What has come so far.
+    /// The tensors loaded so far.
     pub(super) loaded: &'a mut BTreeMap<String, Tensor<1>>,
-    /// The scales of 8-bit tensors that are still to come.
+    /// The scales of 8-bit tensors that follow in the file.
     pub(super) scales: &'a mut Scales,
     pub(super) device: &'a Device,
-    /// Whether what the file has in f16 stays so.
+    /// Whether tensors in f16 stay in f16.
     pub(super) keep_half: bool,
 }
 
 impl Sink for Intake<'_> {
-    /// Checks what a file says of a tensor against the network.
+    /// Checks a tensor of the file's header against the network.
     fn expects(&self, name: &str, shape: &[usize]) -> Result<(), BundleError> {
         if self.loaded.contains_key(name) {
             return Err(self.duplicate(name));
@@ -43,7 +43,7 @@ impl Sink for Intake<'_> {
         if wanted == shape {
             return Ok(());
         }
-        // The commonest misfit has a plainer name: a class too many or too few.
+        // The commonest mismatch, the number of classes, has an error of its own.
         if name == "conditioning.class.weight" && shape.len() == 2 && shape[1] == wanted[1] {
             return Err(BundleError::ClassCount {
                 named: self.classes,
@@ -57,7 +57,7 @@ impl Sink for Intake<'_> {
         })
     }
 
-    /// Sends a tensor to the device, or keeps the scale of one that is to come.
+    /// Copies a tensor to the device, or keeps the scale of one that follows.
     fn accept(&mut self, tensor: ReadTensor) -> Result<(), BundleError> {
         let ReadTensor {
             name,
@@ -90,7 +90,7 @@ impl Sink for Intake<'_> {
 }
 
 impl<'a> Intake<'a> {
-    /// The tensor of the network that `name` is the scale of, and its shape.
+    /// The name and the shape of the network's tensor whose scale is called `name`.
     fn scaled(&self, name: &str) -> Option<(&'a String, &'a Vec<usize>)> {
         let tensor = name.strip_suffix(SCALE_SUFFIX)?;
         self.expected.get_key_value(tensor)

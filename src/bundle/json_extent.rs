@@ -1,34 +1,35 @@
-//! How far JSON goes, before a parser sees it. serde_json copies a text that has escapes, into a buffer that doubles as
-//! it grows, and keeps a byte for every list that is open, so that both could take thrice the file's size.
+//! The longest string and the deepest nesting of JSON, measured before it is parsed. serde_json copies a string with
+//! escapes into a buffer that doubles as it grows, and keeps a byte for every open list. Either could take three times the
+//! file's size.
 
 /// The deepest nesting of lists and objects.
 const MAX_DEPTH: usize = 64;
 
-/// How long and how deep something is.
+/// The extent of a JSON text.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Extent {
-    /// The bytes between the quotation marks of the longest text.
+    /// The bytes of the longest string, between its quotation marks.
     text: usize,
-    /// Lists and objects within each other.
+    /// The depth of nested lists and objects.
     depth: usize,
 }
 
-/// Checks that no text of what may be JSON has more than `longest` bytes, and that it is not nested deeper than any
-/// description is.
+/// Checks that no string of a text, which may be JSON, has more than `longest` bytes, and that it is not nested deeper than
+/// [`MAX_DEPTH`].
 ///
 /// # Errors
 ///
-/// What is too long or too deep, in words.
+/// A message about the limit that is exceeded.
 pub(crate) fn check_extent(json: &[u8], longest: usize) -> Result<(), String> {
     let Extent { text, depth } = extent(json);
     if text > longest {
         return Err(format!(
-            "a text in it has {text} bytes; up to {longest} are possible"
+            "a string in it has {text} bytes; at most {longest} are allowed"
         ));
     }
     if depth > MAX_DEPTH {
         return Err(format!(
-            "it is nested {depth} deep; up to {MAX_DEPTH} are possible"
+            "it is nested {depth} deep; at most {MAX_DEPTH} is allowed"
         ));
     }
     Ok(())

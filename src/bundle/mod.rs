@@ -1,13 +1,12 @@
-//! The bundle: a trained model as a folder of files, laid out as the Hugging Face hub lays one
-//! out, so that any static host can serve it.
+//! The bundle: a trained model as a folder of files with the layout of the Hugging Face hub, which any static host can
+//! serve.
 //!
 //! - `config.json`: everything but the weights, [`Config`].
-//! - `model.safetensors`, or several shards: the weights, by readable names, as 32-bit or 16-bit
-//!   floats, or as 8-bit integers that have a scale beside them ([`SCALE_SUFFIX`]).
+//! - `model.safetensors`, or several shards: the weights by readable names, as 32-bit or 16-bit floats, or as 8-bit
+//!   integers with scales ([`SCALE_SUFFIX`]).
 //!
-//! This crate has no file system and no network: whoever has them hands the bytes to a
-//! [`Loader`], chunk by chunk as they arrive. A bundle that is broken in any way is a
-//! [`BundleError`], and then nothing of it has been loaded.
+//! This crate has no file system and no network. The caller passes the bytes to a [`Loader`], chunk by chunk as they
+//! arrive. Loading a broken bundle returns a [`BundleError`] and no model.
 
 mod config;
 mod error;
@@ -40,5 +39,5 @@ pub(crate) use safetensors::{View, view};
 pub const CONFIG_FILE: &str = "config.json";
 /// The name of the weights file where there is only one.
 pub const WEIGHTS_FILE: &str = "model.safetensors";
-/// The most bytes of a weights file: Cloudflare Pages refuses files over 25 MiB.
+/// The most bytes of a weights file that is written: Cloudflare Pages refuses files over 25 MiB.
 pub const MAX_SHARD_BYTES: u64 = 20 << 20;

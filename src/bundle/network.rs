@@ -1,4 +1,4 @@
-//! Which network a bundle holds.
+//! The network of a bundle.
 
 use std::fmt;
 
@@ -11,26 +11,25 @@ use crate::network::{Fields, UNetConfig};
 /// The network and its configuration.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
-// There is one of a model, which holds it; a box would only be in the way.
+// There is one for each model, so its size does not matter.
 #[allow(clippy::large_enum_variant)]
 pub enum Network {
     /// The U-Net after ADM.
     UNet(UNetConfig),
-    /// A network that is compiled into the runtime that draws with it (`cargo xtask compile-onnx`);
-    /// no other program has it.
+    /// A network that is compiled into a runtime of its own (`cargo xtask compile-onnx`). No other program has it.
     Compiled(Compiled),
 }
 
-/// Which compiled network it is.
+/// The identity of a compiled network.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Compiled {
     /// The SHA-256 of the ONNX file that it was compiled from, in lower-case hexadecimal digits.
     pub onnx_sha256: String,
 }
 
-/// The fields that are not the U-Net's.
+/// The fields besides the U-Net's.
 #[derive(Default)]
-struct Own {
+struct OtherFields {
     kind: Option<Kind>,
     onnx_sha256: Option<String>,
 }
@@ -43,8 +42,8 @@ enum Kind {
 }
 
 impl<'de> Deserialize<'de> for Network {
-    /// Reads all fields that any network has, and looks at the kind then. (serde keeps whatever an object with a tag
-    /// holds, however much, until it has found the tag.)
+    /// Reads the fields of all kinds of networks, and checks the kind afterwards. serde's own tagged enums buffer an object
+    /// of any size until they find the tag.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Whole;
         impl<'de> Visitor<'de> for Whole {
@@ -55,18 +54,21 @@ impl<'de> Deserialize<'de> for Network {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Network, A::Error> {
-                let mut own = Own::default();
-                let fields =
-                    Fields::deserialize(MapAccessDeserializer::new(Apart { own: &mut own, map }))?;
-                own.with(fields)
+                let mut other = OtherFields::default();
+                let rest = WithoutOther {
+                    other: &mut other,
+                    map,
+                };
+                let fields = Fields::deserialize(MapAccessDeserializer::new(rest))?;
+                other.network(fields)
             }
         }
         deserializer.deserialize_map(Whole)
     }
 }
 
-impl Own {
-    fn with<E: Error>(self, fields: Fields) -> Result<Network, E> {
+impl OtherFields {
+    fn network<E: Error>(self, fields: Fields) -> Result<Network, E> {
         match (self.kind, self.onnx_sha256) {
             (None, _) => Err(E::missing_field("kind")),
             (Some(Kind::UNet), None) => {
@@ -79,19 +81,19 @@ impl Own {
             }
             (Some(Kind::Compiled), None) => Err(E::missing_field("onnx_sha256")),
             (Some(Kind::Compiled), Some(_)) => Err(E::custom(
-                "a compiled network has no fields but `onnx_sha256`",
+                "a compiled network has only the field `onnx_sha256`",
             )),
         }
     }
 }
 
-/// An object without the fields that are kept apart.
-struct Apart<'a, A> {
-    own: &'a mut Own,
+/// An object without the fields that go to `other`.
+struct WithoutOther<'a, A> {
+    other: &'a mut OtherFields,
     map: A,
 }
 
-impl<'de, A: MapAccess<'de>> MapAccess<'de> for Apart<'_, A> {
+impl<'de, A: MapAccess<'de>> MapAccess<'de> for WithoutOther<'_, A> {
     type Error = A::Error;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(
@@ -100,8 +102,8 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Apart<'_, A> {
     ) -> Result<Option<K::Value>, A::Error> {
         while let Some(key) = self.map.next_key::<String>()? {
             match key.as_str() {
-                "kind" => self.own.kind = Some(self.map.next_value()?),
-                "onnx_sha256" => self.own.onnx_sha256 = Some(self.map.next_value()?),
+                "kind" => self.other.kind = Some(self.map.next_value()?),
+                "onnx_sha256" => self.other.onnx_sha256 = Some(self.map.next_value()?),
                 _ => return seed.deserialize(key.into_deserializer()).map(Some),
             }
         }

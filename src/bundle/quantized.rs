@@ -1,16 +1,16 @@
-//! Weights in 8 bits. Beside a tensor `NAME` of integers q from −127 to 127 stands a tensor
-//! `NAME.scale` of 32-bit floats s, of the same rank, whose every dimension is the tensor's or 1:
-//! the weight is q · s, with s repeated along the dimensions of 1. Computation is in floats.
+//! 8-bit weights. A tensor `NAME` of integers q from −127 to 127 comes with a tensor `NAME.scale` of 32-bit floats s. The
+//! scale has the same rank, and each of its dimensions is the tensor's or 1. A weight is q · s, with s broadcast along the
+//! dimensions of 1. Networks compute in floats.
 
 use std::collections::BTreeMap;
 
 use super::BundleError;
 
-/// What the name of the scale of an 8-bit tensor ends with.
+/// The suffix of the name of an 8-bit tensor's scale.
 pub const SCALE_SUFFIX: &str = ".scale";
 
-/// The scales that have come and wait for their tensors. They come first: safetensors files are
-/// ordered by the size of the type.
+/// The scales whose tensors have not been read yet. Scales come first, because safetensors files are ordered by the size
+/// of the type.
 #[derive(Debug, Default)]
 pub(super) struct Scales {
     waiting: BTreeMap<String, Scale>,
@@ -23,7 +23,7 @@ struct Scale {
 }
 
 impl Scales {
-    /// Checks the shape of the scale of `tensor`, whose own is `wanted`; answers whether it is the first.
+    /// Checks the shape of the scale of `tensor`, which has the shape `wanted`. Returns whether it is the tensor's first.
     pub(super) fn check(
         &self,
         tensor: &str,
@@ -33,7 +33,7 @@ impl Scales {
         let fits = shape.len() == wanted.len()
             && shape.iter().zip(wanted).all(|(&s, &w)| s == w || s == 1);
         if !fits {
-            let reason = format!("its scale has shape {shape:?} beside {wanted:?}");
+            let reason = format!("its scale has shape {shape:?}, which does not fit {wanted:?}");
             return Err(error(tensor, reason));
         }
         Ok(!self.waiting.contains_key(tensor))
@@ -45,7 +45,7 @@ impl Scales {
         self.waiting.insert(tensor.to_owned(), scale);
     }
 
-    /// The weights that the integers of `tensor` stand for.
+    /// The weights of the integers of `tensor`.
     pub(super) fn apply(
         &mut self,
         tensor: &str,
@@ -53,7 +53,7 @@ impl Scales {
         integers: &[u8],
     ) -> Result<Vec<f32>, BundleError> {
         let Some(scale) = self.waiting.remove(tensor) else {
-            let reason = format!("{tensor}{SCALE_SUFFIX} did not come before it");
+            let reason = format!("{tensor}{SCALE_SUFFIX} is not in the file before it");
             return Err(error(tensor, reason));
         };
         let mut strides = vec![0; shape.len()];
@@ -64,16 +64,16 @@ impl Scales {
             }
             stride *= size;
         }
-        let place = |mut index: usize| {
-            let mut place = 0;
+        let scale_index = |mut index: usize| {
+            let mut scale_index = 0;
             for (axis, &size) in shape.iter().enumerate().rev() {
-                place += index % size * strides[axis];
+                scale_index += index % size * strides[axis];
                 index /= size;
             }
-            place
+            scale_index
         };
         let weight = |(index, byte): (usize, &u8)| {
-            f32::from(i8::from_le_bytes([*byte])) * scale.values[place(index)]
+            f32::from(i8::from_le_bytes([*byte])) * scale.values[scale_index(index)]
         };
         let values: Vec<f32> = integers.iter().enumerate().map(weight).collect();
         match values.iter().all(|v| v.is_finite()) {
@@ -84,7 +84,7 @@ impl Scales {
         }
     }
 
-    /// Answers with an error where a scale has found no tensor of integers.
+    /// Checks that every scale had a tensor of integers.
     pub(super) fn all_applied(&self) -> Result<(), BundleError> {
         match self.waiting.keys().next() {
             Some(tensor) => Err(error(
@@ -146,7 +146,7 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(
-            missing.contains("a.weight.scale did not come before it"),
+            missing.contains("a.weight.scale is not in the file before it"),
             "{missing}"
         );
         scales.add("b", vec![1], vec![f32::MAX]);

@@ -1,5 +1,5 @@
-//! Reading a safetensors file as it arrives: eight bytes of header length, a JSON header, the
-//! tensors one after another. The file is never held whole.
+//! Reads a safetensors file as it arrives: eight bytes of header length, a JSON header, and the tensors. The file is never
+//! held whole.
 
 use std::collections::BTreeMap;
 
@@ -9,16 +9,16 @@ use sha2::{Digest, Sha256};
 use super::header::Entries;
 use super::{BundleError, WeightsFile};
 
-/// A header beyond this is no header of ours: a name and three numbers for each tensor.
+/// The most bytes of a header, which has a name and a few numbers for each tensor.
 const MAX_HEADER_BYTES: u64 = 16 << 20;
 
-/// One tensor, complete.
+/// A complete tensor.
 #[derive(Debug)]
 pub(crate) struct ReadTensor {
     pub(crate) name: String,
     pub(crate) shape: Vec<usize>,
     pub(crate) values: Values,
-    /// Whether the file has it in 16-bit floats.
+    /// Whether it is stored in 16-bit floats.
     pub(crate) half: bool,
 }
 
@@ -27,16 +27,16 @@ pub(crate) struct ReadTensor {
 pub(crate) enum Values {
     /// Finite floats.
     Floats(Vec<f32>),
-    /// Signed integers, one a byte.
+    /// Signed integers of one byte.
     Integers(Vec<u8>),
 }
 
-/// Where tensors go.
+/// The destination of the tensors.
 pub(super) trait Sink {
-    /// Whether a tensor of that shape is wanted, before its bytes come.
+    /// Checks a tensor before its bytes arrive.
     fn expects(&self, name: &str, shape: &[usize]) -> Result<(), BundleError>;
 
-    /// Takes it.
+    /// Takes a tensor.
     fn accept(&mut self, tensor: ReadTensor) -> Result<(), BundleError>;
 }
 
@@ -69,11 +69,11 @@ struct Pending {
 enum State {
     Length,
     Header(usize),
-    /// Tensors to come, the next one last.
+    /// The remaining tensors, the next one last.
     Tensors(Vec<Pending>),
 }
 
-/// Reads one file, chunk by chunk, and checks it: length, SHA-256, header, types, finite numbers.
+/// Reads one file chunk by chunk, and checks its length, SHA-256, header, types and that all numbers are finite.
 #[derive(Debug)]
 pub(super) struct FileReader {
     file: WeightsFile,
@@ -102,7 +102,7 @@ impl FileReader {
         bad(&self.file.file, reason)
     }
 
-    /// How many bytes complete what is being read now.
+    /// The bytes of the part that is being read.
     fn wanted(&self) -> Option<usize> {
         match &self.state {
             State::Length => Some(8),
@@ -111,8 +111,8 @@ impl FileReader {
         }
     }
 
-    /// Takes the next bytes of the file; hands every tensor that they complete to `sink`, and holds none that is not
-    /// wanted there.
+    /// Takes the next bytes of the file, and passes every tensor that they complete to `sink`. Tensors that `sink` refuses
+    /// are never buffered.
     pub(super) fn push(
         &mut self,
         mut chunk: &[u8],
@@ -129,7 +129,7 @@ impl FileReader {
         self.hash.update(chunk);
         while let Some(wanted) = self.wanted() {
             let missing = wanted - self.buffer.len();
-            // Not doubled as it grows: a header has its limit, and a tensor is one of the network's.
+            // The exact size: a header is limited, and a tensor is one of the network's.
             self.buffer.reserve_exact(missing);
             if chunk.len() < missing {
                 self.buffer.extend_from_slice(chunk);
@@ -177,7 +177,7 @@ impl FileReader {
         }
     }
 
-    /// Checks that the file is complete and is the right one.
+    /// Checks the length and the SHA-256 of the file.
     pub(super) fn end(self) -> Result<(), BundleError> {
         if self.seen != self.file.bytes {
             return Err(BundleError::Length {
@@ -205,7 +205,7 @@ fn bad<T>(file: &str, reason: impl Into<String>) -> Result<T, BundleError> {
     })
 }
 
-/// The header's length, from the first bytes of a file of `bytes` bytes.
+/// The length of the header, from the first bytes of a file of `bytes` bytes.
 fn header_length(file: &str, bytes: u64, start: &[u8]) -> Result<usize, BundleError> {
     let digits = start.iter().rev();
     let length = digits.fold(0u64, |n, &b| (n << 8) | u64::from(b));
@@ -215,11 +215,11 @@ fn header_length(file: &str, bytes: u64, start: &[u8]) -> Result<usize, BundleEr
     Ok(length as usize)
 }
 
-/// The tensors of a file of `bytes` bytes in the order of theirs, which must follow one another without a gap.
+/// The tensors of a file of `bytes` bytes in the order of their data, which must have no gaps.
 fn pending(file: &str, bytes: u64, header: &[u8]) -> Result<Vec<Pending>, BundleError> {
     let entries = match Entries::parse(header, bytes) {
         Ok(entries) => entries,
-        Err(e) => return bad(file, format!("its header cannot be understood: {e}")),
+        Err(e) => return bad(file, format!("its header is invalid: {e}")),
     };
     if let Some(tensor) = entries.duplicate {
         return Err(BundleError::DuplicateTensor {
@@ -229,7 +229,7 @@ fn pending(file: &str, bytes: u64, header: &[u8]) -> Result<Vec<Pending>, Bundle
     }
     let mut found: Vec<_> = entries.by_name.into_iter().collect();
     found.sort_by_key(|(_, entry)| entry.data_offsets);
-    // What the tensors may take: no claim of the header leads beyond the length in config.json.
+    // The bytes of all tensors. Offsets beyond them are refused.
     let room = bytes - 8 - header.len() as u64;
     let mut at = 0;
     let mut pending = Vec::with_capacity(found.len());
@@ -272,13 +272,13 @@ fn pending(file: &str, bytes: u64, header: &[u8]) -> Result<Vec<Pending>, Bundle
     if at != room {
         return bad(
             file,
-            format!("its tensors take {at} bytes where there are {room}"),
+            format!("its tensors take {at} bytes, but it has {room}"),
         );
     }
     Ok(pending)
 }
 
-/// A tensor of a file that is held whole.
+/// A tensor of a file in memory.
 #[derive(Debug)]
 pub(crate) struct View<'a> {
     pub(crate) shape: Vec<usize>,
@@ -287,13 +287,13 @@ pub(crate) struct View<'a> {
 }
 
 impl View<'_> {
-    /// Its values, where they are finite floats.
+    /// Its values, if they are finite floats.
     pub(crate) fn floats(&self) -> Option<Vec<f32>> {
         floats(self.dtype, self.bytes)
     }
 }
 
-/// The header of a file that is held whole, and its tensors by name.
+/// The header of a file in memory, and its tensors by name.
 pub(crate) fn view<'a>(
     file: &str,
     bytes: &'a [u8],
@@ -302,7 +302,7 @@ pub(crate) fn view<'a>(
         return bad(file, "it ends within its first eight bytes");
     };
     let length = header_length(file, bytes.len() as u64, start)?;
-    // Both fit: the length was checked, and so is each tensor's.
+    // The header's length and those of the tensors are checked, so that no split can fail.
     let (header, mut rest) = rest.split_at(length);
     let mut views = BTreeMap::new();
     for tensor in pending(file, bytes.len() as u64, header)? {
@@ -336,7 +336,7 @@ impl Pending {
     }
 }
 
-/// Floats, all of which are finite.
+/// The values, if they are finite floats.
 fn floats(dtype: DType, bytes: &[u8]) -> Option<Vec<f32>> {
     let floats: Vec<f32> = match dtype {
         DType::F32 => bytes

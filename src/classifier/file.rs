@@ -1,20 +1,25 @@
-//! The file of a classifier: safetensors that say what they are.
+//! The file of a classifier: a safetensors file with a description in its metadata.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{CLASSIFIER_FILE, ClassifierError, LayerError, MOST, Normalisation, Tensors};
+use super::{ClassifierError, LayerError, Normalisation, Tensors};
 use crate::bounded;
 use crate::bundle::{ClassNames, View, view};
 
-/// The key of the file's metadata under which it says what it is.
+/// The name of a classifier's file in a bundle.
+pub const CLASSIFIER_FILE: &str = "classifier.safetensors";
+/// The most classes, and the most pixels per side.
+pub(super) const MAX_SIZE: usize = 4096;
+
+/// The metadata key of the description.
 pub const DESCRIPTION_KEY: &str = "freeguide_classifier";
 
-/// What a classifier says of itself, as JSON.
+/// The description of a classifier, as JSON.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Description {
-    /// The name that figures carry.
+    /// The name in reports.
     pub name: String,
     /// Height and width of its images.
     pub size: usize,
@@ -22,31 +27,30 @@ pub struct Description {
     pub classes: ClassNames,
     /// Accuracy on images that it was not trained on.
     pub held_out_accuracy: f64,
-    /// The same for each class; none where none of its images was held out.
-    #[serde(default, deserialize_with = "bounded::list::<MOST, _, _>")]
+    /// The same for each class. `None` if no image of the class was held out.
+    #[serde(default, deserialize_with = "bounded::list::<MAX_SIZE, _, _>")]
     pub held_out_class_accuracies: Vec<Option<f64>>,
-    /// How many those images were.
+    /// The number of these images.
     pub held_out_images: usize,
-    /// What the data set is known by.
+    /// The fingerprint of the data set.
     pub data_fingerprint: String,
-    /// How pixels are put to it.
+    /// The normalisation of its input.
     #[serde(default, skip_serializing_if = "Normalisation::is_symmetric")]
     pub normalisation: Normalisation,
 }
 
 impl Description {
-    /// Reads it.
+    /// Parses a description.
     ///
     /// # Errors
     ///
     /// [`ClassifierError::Description`].
     pub fn parse(json: &str) -> Result<Self, ClassifierError> {
-        serde_json::from_str(json).map_err(|e| {
-            ClassifierError::Description(format!("does not describe itself rightly: {e}"))
-        })
+        serde_json::from_str(json)
+            .map_err(|e| ClassifierError::Description(format!("has an invalid description: {e}")))
     }
 
-    /// Checks it against the classes of the weights.
+    /// Checks the description against the classes of the weights.
     ///
     /// # Errors
     ///
@@ -54,21 +58,21 @@ impl Description {
     pub fn check(&self, classes: usize) -> Result<(), ClassifierError> {
         if !self.normalisation.is_sound() {
             return Err(ClassifierError::Description(
-                "has a normalisation that no pixel survives".to_owned(),
+                "has an invalid normalisation".to_owned(),
             ));
         }
-        if (1..=MOST).contains(&self.size) && self.classes.len() == classes {
+        if (1..=MAX_SIZE).contains(&self.size) && self.classes.len() == classes {
             return Ok(());
         }
         Err(ClassifierError::Description(format!(
-            "says that it takes {} pixels and knows {} classes, which its weights do not bear out",
+            "describes {} pixels and {} classes, which do not fit its weights",
             self.size,
             self.classes.len()
         )))
     }
 }
 
-/// A file whose header has been read.
+/// A file in memory whose header has been read.
 pub(super) struct File<'a> {
     pub(super) description: Description,
     tensors: BTreeMap<String, View<'a>>,
@@ -78,7 +82,7 @@ impl<'a> File<'a> {
     pub(super) fn read(bytes: &'a [u8]) -> Result<Self, ClassifierError> {
         let (header, tensors) = view(CLASSIFIER_FILE, bytes)?;
         let says = says(header).ok_or_else(|| {
-            ClassifierError::Description("is not one of `freeguide classifier`".to_owned())
+            ClassifierError::Description("was not written by `freeguide classifier`".to_owned())
         })?;
         Ok(Self {
             description: Description::parse(&says)?,
@@ -87,14 +91,14 @@ impl<'a> File<'a> {
     }
 }
 
-/// The text under [`DESCRIPTION_KEY`] of a header that is sound.
+/// The value of [`DESCRIPTION_KEY`] in a valid header.
 fn says(header: &[u8]) -> Option<String> {
     #[derive(Deserialize)]
     struct Header {
         #[serde(rename = "__metadata__")]
         metadata: Metadata,
     }
-    /// Of all entries, the one that counts.
+    /// The metadata among the header's entries.
     #[derive(Deserialize)]
     struct Metadata {
         freeguide_classifier: String,
@@ -114,7 +118,7 @@ impl Tensors for File<'_> {
         })?;
         view.floats().ok_or_else(|| LayerError::Values {
             name: name.to_owned(),
-            reason: "with values that are no finite floats".to_owned(),
+            reason: "with values that are not finite floats".to_owned(),
         })
     }
 }

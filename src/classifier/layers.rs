@@ -1,5 +1,5 @@
-//! The layers of feature networks. They are evaluated only, so batch normalisation is folded into the
-//! convolution before it.
+//! The layers of feature networks. These are only evaluated, so batch normalisation is folded into the preceding
+//! convolution.
 
 use burn::tensor::activation::relu;
 use burn::tensor::module::{conv2d, linear};
@@ -8,12 +8,12 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use super::{LayerError, Tensors};
 
-/// How a convolution pads its input.
+/// The padding of a convolution.
 #[derive(Debug, Clone, Copy)]
 pub enum Padding {
-    /// This many pixels at [top and bottom, left and right].
+    /// Pixels at [top and bottom, left and right].
     Explicit([usize; 2]),
-    /// TensorFlow's "SAME": outputs of ⌈input / stride⌉, the odd pixel at the bottom and at the right.
+    /// TensorFlow's "SAME": the output has ⌈input / stride⌉ pixels. An odd pixel of padding is at the bottom or right.
     Same,
 }
 
@@ -27,12 +27,12 @@ pub struct Conv {
     groups: usize,
 }
 
-/// What a convolution looks like.
+/// The shape of a convolution.
 #[derive(Debug, Clone, Copy)]
 pub struct ConvShape {
-    /// Channels in.
+    /// Input channels.
     pub input: usize,
-    /// Channels out.
+    /// Output channels.
     pub output: usize,
     /// Height and width of the kernel.
     pub kernel: [usize; 2],
@@ -45,7 +45,7 @@ pub struct ConvShape {
 }
 
 impl ConvShape {
-    /// One group, stride 1, padding that keeps the size of odd kernels.
+    /// One group, stride 1, and padding that keeps the size for odd kernels.
     pub fn new(input: usize, output: usize, kernel: [usize; 2]) -> Self {
         Self {
             input,
@@ -57,17 +57,17 @@ impl ConvShape {
         }
     }
 
-    /// With that stride.
+    /// Sets the stride.
     pub fn stride(self, stride: usize) -> Self {
         Self { stride, ..self }
     }
 
-    /// With that padding.
+    /// Sets the padding.
     pub fn padding(self, padding: Padding) -> Self {
         Self { padding, ..self }
     }
 
-    /// A filter for each channel.
+    /// A depthwise convolution.
     pub fn depthwise(self) -> Self {
         Self {
             groups: self.input,
@@ -77,7 +77,7 @@ impl ConvShape {
 }
 
 impl Conv {
-    /// Takes the convolution `conv` and the batch normalisation `norm` with that ε from `weights`.
+    /// Loads the convolution `conv` and the batch normalisation `norm` with this ε from `weights`.
     ///
     /// # Errors
     ///
@@ -135,24 +135,24 @@ impl Conv {
         conv2d(x, self.weight.clone(), Some(self.bias.clone()), options)
     }
 
-    /// [`forward`](Self::forward) with a ReLU behind it.
+    /// [`forward`](Self::forward), followed by ReLU.
     pub fn relu(&self, x: Tensor<4>) -> Tensor<4> {
         relu(self.forward(x))
     }
 
-    /// [`forward`](Self::forward) with a ReLU behind it that stops at 6.
+    /// [`forward`](Self::forward), followed by ReLU6.
     pub fn relu6(&self, x: Tensor<4>) -> Tensor<4> {
         self.forward(x).clamp(0.0, 6.0)
     }
 }
 
-/// TensorFlow's padding before and after, in one direction.
+/// TensorFlow's padding before and after, along one dimension.
 fn same(size: usize, kernel: usize, stride: usize) -> (usize, usize) {
     let total = ((size.div_ceil(stride) - 1) * stride + kernel).saturating_sub(size);
     (total / 2, total - total / 2)
 }
 
-/// A linear layer, PyTorch's `[output, input]` weights.
+/// A linear layer with weights `[output, input]`, as in PyTorch.
 #[derive(Debug)]
 pub struct Linear {
     weight: Tensor<2>,
@@ -160,7 +160,7 @@ pub struct Linear {
 }
 
 impl Linear {
-    /// Takes the layer `name` from `weights`, with its bias or without.
+    /// Loads the layer `name` from `weights`, with or without its bias.
     ///
     /// # Errors
     ///
@@ -191,8 +191,8 @@ impl Linear {
     }
 }
 
-/// Every `stride`-th pixel, and zeros for the channels that are new, half before and half after the old ones: option A of
-/// He et al. 2015, as a convolution of single pixels.
+/// Every `stride`-th pixel, with zeros for the new channels, half of them before and half after the old ones: option A of
+/// He et al. 2015, as a 1×1 convolution.
 pub(super) fn shortcut(input: usize, output: usize, stride: usize, device: &Device) -> Conv {
     let before = (output - input) / 2;
     let mut weight = vec![0.0; output * input];

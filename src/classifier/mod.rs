@@ -1,9 +1,10 @@
-//! Classifiers: networks that say what an image shows, for figures on what a model draws.
+//! Image classifiers, for metrics on the images that a model draws.
 //!
-//! `freeguide classifier` trains a [`Classifier`] for a data set; a bundle may carry its file, [`CLASSIFIER_FILE`], so
-//! that a page can measure what its visitors draw. The layers and the [`ResNet`] serve the other feature networks of
-//! `freeguide eval` as well.
+//! `freeguide classifier` trains a [`Classifier`] for a data set. A bundle may contain its file, [`CLASSIFIER_FILE`], so
+//! that a page can measure what its visitors draw. Other feature networks of `freeguide eval` use the same layers and the
+//! [`ResNet`].
 
+mod error;
 mod file;
 pub mod layers;
 mod normalisation;
@@ -11,7 +12,8 @@ mod resize;
 mod resnet;
 mod tensors;
 
-pub use file::{DESCRIPTION_KEY, Description};
+pub use error::ClassifierError;
+pub use file::{CLASSIFIER_FILE, DESCRIPTION_KEY, Description};
 pub use normalisation::Normalisation;
 pub use resize::Resize;
 pub use resnet::ResNet;
@@ -19,41 +21,9 @@ pub use tensors::{LayerError, Tensors};
 
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor, TensorData};
-use thiserror::Error;
+use file::{File, MAX_SIZE};
 
-use crate::bundle::BundleError;
-use file::File;
-
-/// The name of a classifier's file beside a bundle's own.
-pub const CLASSIFIER_FILE: &str = "classifier.safetensors";
-/// The most classes and pixels a side.
-const MOST: usize = 4096;
-
-/// Why there is no answer.
-#[derive(Debug, Clone, PartialEq, Error)]
-pub enum ClassifierError {
-    /// The file is damaged.
-    #[error(transparent)]
-    File(#[from] BundleError),
-    /// The file does not say what `freeguide classifier` writes.
-    #[error("the classifier's file {0}")]
-    Description(String),
-    /// Its tensors are not those of the network.
-    #[error("the classifier's file: {0}")]
-    Layers(#[from] LayerError),
-    /// Something else than whole images.
-    #[error("{bytes} bytes are not images of {side}×{side} pixels with {channels} channels")]
-    Images {
-        /// The bytes that came.
-        bytes: usize,
-        /// Height and width that they should have.
-        side: usize,
-        /// Values of a pixel.
-        channels: usize,
-    },
-}
-
-/// A classifier that `freeguide classifier` has trained.
+/// A classifier trained by `freeguide classifier`.
 #[derive(Debug)]
 pub struct Classifier {
     description: Description,
@@ -62,11 +32,11 @@ pub struct Classifier {
 }
 
 impl Classifier {
-    /// Reads a file of `freeguide classifier`, with weights in 32 or 16 bits.
+    /// Loads a file of `freeguide classifier`, with weights in 32 or 16 bits.
     ///
     /// # Errors
     ///
-    /// [`ClassifierError`], saying what is wrong with the file.
+    /// [`ClassifierError`] if the file is invalid.
     pub fn read(bytes: &[u8], device: &Device) -> Result<Self, ClassifierError> {
         let file = File::read(bytes)?;
         let network = ResNet::load(&file, device)?;
@@ -79,7 +49,7 @@ impl Classifier {
         })
     }
 
-    /// What it says of itself.
+    /// The description.
     pub fn description(&self) -> &Description {
         &self.description
     }
@@ -89,9 +59,9 @@ impl Classifier {
         self.network.features()
     }
 
-    /// Features and class probabilities of images: `pixels` is `[count, side, side, channels]`, 0 … 255; of one channel,
-    /// which is grey, of red, green and blue, or of those and an opacity that is passed over. Images of another size than
-    /// the classifier's are resized as in `freeguide eval`: bilinearly, with a filter against aliasing where they shrink.
+    /// Features and class probabilities of images. `pixels` is `[count, side, side, channels]`, from 0 to 255, with the
+    /// channels grey, RGB or RGBA, of which the opacity is ignored. Images of another size than the classifier's are resized
+    /// as in `freeguide eval`: bilinearly, with anti-aliasing when they shrink.
     ///
     /// # Shapes
     ///
@@ -99,7 +69,7 @@ impl Classifier {
     ///
     /// # Errors
     ///
-    /// [`ClassifierError::Images`] where `pixels` is not a number of whole images of at most 4096 pixels a side.
+    /// [`ClassifierError::Images`] if `pixels` is not a number of whole images with at most 4096 pixels per side.
     pub fn classify(
         &self,
         pixels: &[u8],
@@ -107,7 +77,8 @@ impl Classifier {
         channels: usize,
     ) -> Result<(Tensor<2>, Tensor<2>), ClassifierError> {
         let bytes = side.saturating_mul(side).saturating_mul(channels);
-        if bytes == 0 || side > MOST || pixels.is_empty() || !pixels.len().is_multiple_of(bytes) {
+        if bytes == 0 || side > MAX_SIZE || pixels.is_empty() || !pixels.len().is_multiple_of(bytes)
+        {
             return Err(ClassifierError::Images {
                 bytes: pixels.len(),
                 side,

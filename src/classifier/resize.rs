@@ -1,18 +1,18 @@
-//! Images in the size that a classifier takes.
+//! Bilinear resizing of images.
 
 /// Bilinear interpolation with half-pixel centres between two sizes.
 ///
-/// With `antialias` the filter widens where an image shrinks, so that every pixel counts (as PyTorch's
-/// `interpolate(…, antialias=True)`); without, two pixels in each direction are all that is looked at, as FID does.
+/// With `antialias` the filter widens when an image shrinks, so that every pixel counts, as in PyTorch's
+/// `interpolate(…, antialias=True)`. Without, only two pixels per dimension are read, as FID does.
 #[derive(Debug, Clone)]
 pub struct Resize {
     from: usize,
-    /// For every output pixel the first input pixel that it sees, and the weights of that one and the next.
+    /// For every output pixel the first input pixel that it reads, and the weights from that pixel on.
     taps: Vec<(usize, Vec<f32>)>,
 }
 
 impl Resize {
-    /// From images of `from` by `from` pixels to `to` by `to`.
+    /// Resizing from `from` by `from` pixels to `to` by `to`.
     pub fn new(from: usize, to: usize, antialias: bool) -> Self {
         Self {
             from,
@@ -20,7 +20,7 @@ impl Resize {
         }
     }
 
-    /// One plane, row-major: `[from, from]` to `[to, to]`.
+    /// Resizes one plane, row-major, from `[from, from]` to `[to, to]`.
     pub fn plane(&self, plane: &[f32], out: &mut [f32]) {
         let to = self.taps.len();
         if self.from == to {

@@ -1,6 +1,6 @@
 //! The ResNets for CIFAR-10 (He et al. 2015, section 4.2) with parameter-free shortcuts (option A), as in
-//! `akamaster/pytorch_resnet_cifar10`. `freeguide classifier` trains networks of this form, so widths, depth and the number
-//! of classes are read off the weights.
+//! `akamaster/pytorch_resnet_cifar10`. `freeguide classifier` trains such networks of several sizes: widths, depth and the
+//! number of classes are inferred from the weights.
 
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
@@ -26,19 +26,19 @@ pub struct ResNet {
 struct Block {
     conv1: Conv,
     conv2: Conv,
-    /// Where the output has another shape than the input.
+    /// The shortcut, if the output has another shape than the input.
     shortcut: Option<Conv>,
 }
 
 impl ResNet {
-    /// Reads depth, widths and classes off the weights.
+    /// Loads a network, and infers its depth, widths and classes from the weights.
     ///
     /// # Errors
     ///
     /// [`LayerError`].
     pub fn load(weights: &impl Tensors, device: &Device) -> Result<Self, LayerError> {
         let [width, ..] = weights.shape::<4>("conv1.weight")?;
-        // A network without channels has no answer.
+        // Without channels there is nothing to compute.
         let width = width.max(1);
         let blocks_a_stage = (0..)
             .take_while(|k| weights.has(&format!("layer1.{k}.conv1.weight")))
@@ -74,7 +74,7 @@ impl ResNet {
         })
     }
 
-    /// Layers with weights on the longest path, the number in the name.
+    /// Layers with weights on the longest path, as in the name ResNet-20.
     pub fn depth(&self) -> usize {
         6 * self.blocks_a_stage + 2
     }

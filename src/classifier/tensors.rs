@@ -1,18 +1,18 @@
-//! Weights by name, wherever they come from.
+//! Weights by name, from any source.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use thiserror::Error;
 
-/// Why weights do not make a network.
+/// Why weights do not fit a network.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum LayerError {
-    /// A tensor that the network needs is not there.
+    /// A tensor of the network is missing.
     #[error("the weights have no tensor {name:?}")]
     Missing {
         /// Its name.
         name: String,
     },
-    /// A tensor of another shape.
+    /// A tensor has the wrong shape.
     #[error("tensor {name:?} has the shape {found:?}, and the network needs {expected:?}")]
     Shape {
         /// Its name.
@@ -22,30 +22,29 @@ pub enum LayerError {
         /// The shape that it should have.
         expected: Vec<usize>,
     },
-    /// A tensor whose values are no weights, or cannot be read.
+    /// The values of a tensor are not weights, or cannot be read.
     #[error("the weights hold tensor {name:?} {reason}")]
     Values {
         /// Its name.
         name: String,
-        /// What is the matter with them.
+        /// What is wrong with them.
         reason: String,
     },
 }
 
-/// Tensors by name. Values are read when they are asked for, so that a file is not in memory beside the network that is
-/// made of it.
+/// Tensors by name. Values are read on demand, so that a file need not be in memory beside its network.
 pub trait Tensors {
-    /// The shape of a tensor, if it is there.
+    /// The shape of a tensor, if it exists.
     fn dims(&self, name: &str) -> Option<Vec<usize>>;
 
-    /// The values of a tensor that is there, row-major.
+    /// The values of an existing tensor, row-major.
     ///
     /// # Errors
     ///
     /// [`LayerError::Values`], [`LayerError::Missing`].
     fn read(&self, name: &str) -> Result<Vec<f32>, LayerError>;
 
-    /// Whether there is a tensor of that name.
+    /// Whether a tensor of this name exists.
     fn has(&self, name: &str) -> bool {
         self.dims(name).is_some()
     }
@@ -54,7 +53,7 @@ pub trait Tensors {
     ///
     /// # Errors
     ///
-    /// [`LayerError::Missing`], [`LayerError::Shape`] where it has more or fewer.
+    /// [`LayerError::Missing`], or [`LayerError::Shape`] if it has more or fewer.
     fn shape<const D: usize>(&self, name: &str) -> Result<[usize; D], LayerError> {
         let found = self.dims(name).ok_or_else(|| missing(name))?;
         found.try_into().map_err(|found| LayerError::Shape {
@@ -64,7 +63,7 @@ pub trait Tensors {
         })
     }
 
-    /// The values of a tensor of that shape.
+    /// The values of a tensor, which must have this shape.
     ///
     /// # Errors
     ///
@@ -81,7 +80,7 @@ pub trait Tensors {
         self.read(name)
     }
 
-    /// A tensor of that shape on `device`.
+    /// A tensor on `device`, which must have this shape.
     ///
     /// # Errors
     ///

@@ -120,11 +120,11 @@ fn files_that_are_no_classifiers_are_refused() {
     );
     refused(
         &file(|_, says| says["classes"] = serde_json::json!(["a"])),
-        "knows 1 classes",
+        "describes 4 pixels and 1 classes",
     );
     refused(
         &file(|_, says| *says = serde_json::json!({})),
-        "does not describe itself",
+        "has an invalid description",
     );
 }
 
@@ -155,7 +155,7 @@ fn pixels_are_put_to_it_as_its_file_says() {
     assert!((other - 4.0).abs() < 1e-4, "{other}");
     for deviation in [0.0, -1.0, 1e-40] {
         let says = serde_json::json!({ "mean": [0, 0, 0], "deviation": [1, 1, deviation] });
-        refused(&seeing_red(Some(says)), "no pixel survives");
+        refused(&seeing_red(Some(says)), "has an invalid normalisation");
     }
 }
 

@@ -1,4 +1,4 @@
-//! The two estimates that guidance mixes.
+//! The two branches of guidance: the conditional and the unconditional prediction.
 
 use burn::tensor::Tensor;
 
@@ -6,8 +6,7 @@ use super::Strength;
 use crate::noise_level::LogSnr;
 use crate::prediction::{Estimate, Target};
 
-/// The network's two answers for the same latents at one level, with all that is needed to read
-/// them.
+/// The network's two predictions for the same latents at one level, with what is needed to turn them into estimates.
 ///
 /// # Shapes
 ///
@@ -29,18 +28,18 @@ pub struct Branches {
 }
 
 impl Branches {
-    /// `(1 + w) f(z, c) − w f(z, ∅)` (equation 6). On ε, on v and on x̃ it is the same mix.
+    /// `(1 + w) f(z, c) − w f(z, ∅)` (equation 6), which is the same for ε, v and x̃.
     pub fn mix(&self, w: &Strength) -> Tensor<4> {
         let direction = self.conditional.clone() - self.unconditional.clone();
         self.conditional.clone() + w.times(direction, |w| w)
     }
 
-    /// Reads an answer of the network as x̃ and ε̃.
+    /// x̃ and ε̃ for a prediction of the network.
     pub fn read(&self, output: Tensor<4>) -> Estimate {
         self.target.read(output, &self.z, self.level, self.clip)
     }
 
-    /// The estimate whose clean image is `x`, before it is clipped.
+    /// The estimate whose clean image is `x`, clipped if estimates are.
     pub fn read_clean(&self, x: Tensor<4>) -> Estimate {
         let x = if self.clip { x.clamp(-1.0, 1.0) } else { x };
         let epsilon = (self.z.clone() - x.clone() * self.level.alpha()) / self.level.sigma();

@@ -4,11 +4,11 @@
 use super::{Branches, Strength};
 use crate::prediction::Estimate;
 
-/// The guided x̃ with the noise of the unconditional estimate: x̃ of `ε(∅) + (1 + w)(ε(c) − ε(∅))`,
-/// and ε(∅) to noise it again with. The paper's λ is 1 + w, from 0 to 1: here w is from −1 to 0.
+/// The guided x̃ with the unconditional noise: x̃ of `ε(∅) + (1 + w)(ε(c) − ε(∅))`, and ε(∅) for the re-noising. The
+/// paper's λ, from 0 to 1, is 1 + w: here w is from −1 to 0.
 ///
-/// The two do not belong to the z that they were read from. A solver therefore goes on from the
-/// z that they do belong to, α x̃ + σ ε(∅); with DDIM that is the paper's algorithm to the letter.
+/// The two are not consistent with the z of the evaluation. A sampler therefore continues from z = α x̃ + σ ε(∅), with
+/// which they are. With DDIM that is exactly the paper's algorithm.
 pub fn plus_plus(branches: &Branches, w: &Strength) -> Estimate {
     Estimate {
         x: branches.read(branches.mix(w)).x,

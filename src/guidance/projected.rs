@@ -6,11 +6,11 @@ use burn::tensor::Tensor;
 use super::{Branches, Projection, Strength};
 use crate::prediction::Estimate;
 
-/// One guided estimate on x̃ (APG): Δ = x̃(c) − x̃(∅), averaged over the steps with the momentum β,
-/// cut to the norm r, and split into the part along x̃(c), which saturates, and the part across it:
-/// `x̃ = x̃(c) + w (Δ⊥ + η Δ∥)`.
+/// The guided estimate of APG, which acts on x̃: Δ = x̃(c) − x̃(∅) is averaged over the steps with the momentum β and
+/// limited to the norm r. Its component Δ∥ along x̃(c), which causes saturation, is scaled down and the orthogonal
+/// component Δ⊥ is kept: `x̃ = x̃(c) + w (Δ⊥ + η Δ∥)`.
 ///
-/// `average` is the momentum's memory from the step before, and is replaced.
+/// `average` is the running average of the previous steps. It is updated.
 pub fn projected(
     branches: &Branches,
     w: &Strength,
@@ -21,8 +21,8 @@ pub fn projected(
     let unconditional = branches.read(branches.unconditional.clone()).x;
     let mut direction = conditional.clone() - unconditional;
     if settings.momentum != 0.0 {
-        if let Some(before) = average.take() {
-            direction = direction + before * settings.momentum;
+        if let Some(previous) = average.take() {
+            direction = direction + previous * settings.momentum;
         }
         *average = Some(direction.clone());
     }

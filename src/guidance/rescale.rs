@@ -3,17 +3,17 @@
 
 use burn::tensor::Tensor;
 
-/// Gives the guided prediction, image by image, the standard deviation that the conditional one
-/// has (equations 15 and 16): `φ · guided · std(conditional) / std(guided) + (1 − φ) · guided`.
-/// Strong guidance over-exposes; this takes the contrast back and keeps the direction.
+/// Rescales the guided prediction of each image towards the standard deviation of the conditional one (equations 15 and
+/// 16): `φ · guided · std(conditional) / std(guided) + (1 − φ) · guided`. Strong guidance over-exposes images, which this
+/// reduces.
 ///
-/// As published it acts on the network's own prediction, whatever its target is.
+/// As in the paper it acts on the network's prediction, for either target.
 ///
 /// # Shapes
 ///
-/// All `[images, channels, height, width]`; the deviation is over all but the first.
+/// All `[images, channels, height, width]`. The deviation is over all dimensions but the first.
 pub fn rescale(guided: Tensor<4>, conditional: Tensor<4>, phi: f64) -> Tensor<4> {
-    // An image of one value has no deviation to restore; the bound keeps it from becoming NaN.
+    // The bound avoids NaN for an image of one value, whose deviation is 0.
     let ratio = deviation(conditional) / deviation(guided.clone()).clamp_min(1e-12);
     guided * (ratio * phi + (1.0 - phi))
 }

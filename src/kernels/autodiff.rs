@@ -1,4 +1,4 @@
-//! The kernels' operations in burn's graph of gradients.
+//! The kernels' operations in burn's autodiff graph.
 
 use std::sync::Arc;
 

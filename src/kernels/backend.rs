@@ -35,7 +35,7 @@ pub trait Kernels: Backend {
     /// The convolution of stride 1 whose zero padding keeps the size of the image.
     ///
     /// `x`: `[batch, inputs, height, width]`; `weight`: `[outputs, inputs, kernel, kernel]`; `bias`: `[outputs]`. `cache` is
-    /// where packed weights are cache, for tensors that no gradient is asked of.
+    /// where packed weights are cached, for tensors that no gradient is asked of.
     #[fusion(dtype = x, shape = convolved(x, weight))]
     fn same_convolution(
         x: FloatTensor<Self>,

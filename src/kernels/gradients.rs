@@ -1,4 +1,4 @@
-//! The operations' gradients from burn's operations, for backends without kernels for them.
+//! The operations' gradients composed of burn's operations, for backends without kernels for them.
 
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, TensorMetadata};
@@ -7,12 +7,12 @@ use burn::tensor::ops::ConvOptions;
 
 use super::options::GroupNormOptions;
 
-/// How burn is asked for a convolution that keeps the size of the image.
+/// burn's options for a convolution that keeps the size of the image.
 pub(super) fn convolution<B: Backend>(weight: &FloatTensor<B>) -> ConvOptions<2> {
     ConvOptions::new([1, 1], [weight.shape()[2] / 2; 2], [1, 1], 1)
 }
 
-/// The gradients of x, scale and shift of [`super::group_norm`], for that of the result.
+/// The gradients of x, scale and shift of [`super::group_norm`], given the gradient of the result.
 ///
 /// With x̂ the normalised x and u = x̂ · scale + shift: ∂u = grad · silu′(u), ∂shift and ∂scale are the sums of ∂u and of
 /// ∂u · x̂ over the pixels, and ∂x = (∂x̂ − mean(∂x̂) − x̂ · mean(∂x̂ · x̂)) / σ with ∂x̂ = ∂u · scale and means over the group.

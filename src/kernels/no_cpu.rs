@@ -1,10 +1,10 @@
-//! What stands in the place of the CPU's kernels in a build without them.
+//! A substitute for the CPU's kernels in a build without them.
 
 use std::marker::PhantomData;
 
 use burn::tensor::Device;
 
-/// A cache of packed weights, which only the CPU's kernels fill.
+/// The cache of packed weights, which only the CPU's kernels fill.
 #[derive(Debug)]
 pub struct WeightCache<Layout = ()>(PhantomData<Layout>);
 
@@ -21,11 +21,11 @@ impl<Layout> Default for WeightCache<Layout> {
 }
 
 impl<Layout> WeightCache<Layout> {
-    /// Drops what is cached, which is nothing.
+    /// Does nothing, as nothing is cached.
     pub(crate) fn clear(&self) {}
 }
 
-/// Bytes of packed weights that a network caches when it samples: none.
+/// The bytes of packed weights that a network caches: 0.
 pub(crate) fn cached_weight_bytes<'a>(
     _: impl IntoIterator<Item = &'a Vec<usize>>,
     _: &Device,

@@ -1,12 +1,12 @@
-//! The options of the operations.
+//! The options of the kernels' operations.
 
-/// How a group normalisation goes: over how many groups, and what follows it.
+/// The options of a group normalisation.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct GroupNormOptions {
-    /// Groups of channels.
+    /// The number of groups.
     pub groups: usize,
     /// Added to the variance.
     pub epsilon: f64,
-    /// Whether SiLU follows.
+    /// Whether SiLU is applied to the result.
     pub silu: bool,
 }

@@ -1,5 +1,5 @@
-//! The points in which U-Nets of the same family differ: ADM (Dhariwal & Nichol 2021) and the
-//! networks before and beside it, such as DDPM's (Ho et al. 2020) and those of diffusers.
+//! The variants of a U-Net: ADM (Dhariwal & Nichol 2021) and its relatives, such as DDPM's (Ho et al. 2020) and those of
+//! diffusers.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,32 +14,32 @@ pub enum Modulation {
     Add,
 }
 
-/// How the image halves from one stage to the next.
+/// Downsampling from one stage to the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Downsample {
-    /// Within a residual block, by averaging 2×2 pixels (Brock et al. 2019; ADM).
+    /// In a residual block, by averaging 2×2 pixels (Brock et al. 2019; ADM).
     #[default]
     Residual,
-    /// A 3×3 convolution of stride 2 with one pixel of zeros all round.
+    /// By a 3×3 convolution of stride 2, with one pixel of zero padding on each side.
     Convolution,
-    /// A 3×3 convolution of stride 2 with one pixel of zeros to the right and below alone, as
-    /// TensorFlow pads (DDPM).
+    /// By a 3×3 convolution of stride 2, with one pixel of zero padding at the right and at the bottom only, as TensorFlow
+    /// pads (DDPM).
     ConvolutionAfter,
 }
 
-/// How the image doubles from one stage to the next.
+/// Upsampling from one stage to the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Upsample {
-    /// Within a residual block, by repeating pixels (ADM).
+    /// In a residual block, by repeating pixels (ADM).
     #[default]
     Residual,
-    /// By repeating pixels, and a 3×3 convolution.
+    /// By repeating pixels, followed by a 3×3 convolution.
     Convolution,
 }
 
-/// What there is between the way down and the way up.
+/// The middle, between the encoder and the decoder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MiddleKind {

@@ -7,47 +7,44 @@ use super::{Downsample, LogSnrEmbedding, MiddleKind, Modulation, Upsample};
 use crate::bounded;
 use crate::timesteps::Timesteps;
 
-/// The most stages of a network, and sizes at which it attends. An image of 4096 pixels can be halved twelve times.
+/// The most stages and attention resolutions that are read. An image of 4096 pixels can be halved twelve times.
 const MAX_STAGES: usize = 64;
 
 with_preset! {
     /// Configuration of the U-Net after ADM (Dhariwal & Nichol 2021, appendix on architecture):
     /// residual blocks with scale-and-shift group normalisation by the (λ, class) embedding, residual
-    /// up- and downsampling, self-attention at chosen resolutions. That is what the defaults are; the
-    /// fields after `log_snr_embedding` make it one of its relatives instead, so that models
-    /// trained elsewhere run here.
+    /// up- and downsampling, self-attention at chosen resolutions. These are the defaults. The fields
+    /// after `log_snr_embedding` describe relatives of ADM, such as models that were trained by other programs.
     ///
-    /// In a file, a `preset` may stand in the place of the fields that it sets: see
-    /// [`preset`](Self::preset).
+    /// In a file, `preset` gives every field that the file leaves out: see [`preset`](Self::preset).
     UNetConfig, Fields:
     required {
         /// Channels of the first stage.
         base_channels: usize;
-        /// Channels of every stage, as multiples of `base_channels`; the image halves from each to
-        /// the next.
+        /// Channels of every stage, as multiples of `base_channels`. The image halves from each stage to the next.
         channel_multipliers: Vec<usize>, read by "bounded::some_list::<MAX_STAGES, _, _>";
-        /// Residual blocks a stage on the way down (one more on the way up).
+        /// Residual blocks in each stage of the encoder. The decoder has one more.
         residual_blocks: usize;
     }
     format 1 {
-        /// Sides of the feature maps at which the blocks have self-attention: the image's, in pixels, halved from stage to
-        /// stage, and divided by `patch`.
+        /// Sides of the feature maps in pixels at which the blocks have self-attention. The first stage's side is the
+        /// image's divided by `patch`, and it halves from stage to stage.
         attention_resolutions: Vec<usize> = Vec::new(), read by "bounded::some_list::<MAX_STAGES, _, _>";
-        /// Channels of an attention head (64 in ADM). Also in the middle, which always attends.
+        /// Channels of an attention head (64 in ADM), also in the middle.
         head_channels: usize = 64;
-        /// Dropout within the residual blocks, in training only.
+        /// Dropout in the residual blocks, in training only.
         dropout: f64 = 0.0;
         /// Groups of every group normalisation (32 in ADM).
         norm_groups: usize = 32;
-        /// How λ is scaled before its sinusoidal embedding.
+        /// The scaling of λ before its sinusoidal embedding.
         log_snr_embedding: LogSnrEmbedding = LogSnrEmbedding::default();
     }
     format 2 {
-        /// The network sees the timestep of a schedule in discrete time, interpolated from λ, in the
-        /// place of what `log_snr_embedding` says.
+        /// A schedule in discrete time: the network's input is its timestep, interpolated from λ, instead of
+        /// `log_snr_embedding`.
         #[serde(skip_serializing_if = "Option::is_none")]
         timesteps: Option<Timesteps> = None;
-        /// Attention has this many heads wherever it is, in the place of heads of `head_channels`.
+        /// The number of heads of every attention, instead of `head_channels`.
         #[serde(skip_serializing_if = "Option::is_none")]
         heads: Option<usize> = None;
         /// Added to the variance in group normalisations (10⁻⁵ in ADM).
@@ -56,17 +53,16 @@ with_preset! {
         /// How the embedding of (λ, class) enters a residual block.
         #[serde(skip_serializing_if = "is_default")]
         modulation: Modulation = Modulation::default();
-        /// How the image halves.
+        /// How stages downsample.
         #[serde(skip_serializing_if = "is_default")]
         downsample: Downsample = Downsample::default();
-        /// How the image doubles.
+        /// How stages upsample.
         #[serde(skip_serializing_if = "is_default")]
         upsample: Upsample = Upsample::default();
-        /// What is in the middle.
+        /// The layers of the middle.
         #[serde(skip_serializing_if = "is_default")]
         middle: MiddleKind = MiddleKind::default();
-        /// Groups of the normalisation before the middle's attention where they are not
-        /// `norm_groups`; 0 is none at all.
+        /// Groups of the normalisation before the middle's attention, `norm_groups` unless given. 0 is no normalisation.
         #[serde(skip_serializing_if = "Option::is_none")]
         middle_norm_groups: Option<usize> = None;
         /// Channels of the sinusoidal embedding, `base_channels` unless given.
@@ -79,15 +75,15 @@ with_preset! {
         /// 0 in ADM, 1 in DDPM.
         #[serde(skip_serializing_if = "is_default")]
         frequency_shift: f64 = 0.0;
-        /// Side of the squares of pixels that the network takes for one pixel with more channels, before its first
-        /// convolution and, reversed, after its last (the patching of Hoogeboom et al. 2023, *simple diffusion*, by space to
-        /// depth). 1, as a rule, is none; with 2, a network for 64×64 pixels costs what it costs for 32×32.
+        /// Side of the patches that become one pixel with more channels before the first convolution, and pixels again
+        /// after the last (space to depth; Hoogeboom et al. 2023, *simple diffusion*). 1 is no patching. With 2, a network
+        /// for 64×64 pixels costs as much as one for 32×32.
         #[serde(skip_serializing_if = "is_one")]
         patch: usize = 1;
-        /// The network's answer is added to its input times a number for each colour, which a linear layer makes of the
-        /// embedding of (λ, class) and which is 0 at first: a c_skip (Karras et al. 2022, equation 7) that is learned. The
-        /// noise of every pixel, which v and ε are mostly made of, then need not pass through the layers, which patches and
-        /// few channels leave little room for.
+        /// A learned c_skip (Karras et al. 2022, equation 7): the network's output is added to its input times one factor
+        /// for each colour. A linear layer computes the factors from the embedding of (λ, class); they start at 0. The noise
+        /// of each pixel, which dominates v and ε, then need not pass through the layers, whose capacity patches and few
+        /// channels limit.
         #[serde(skip_serializing_if = "is_default")]
         input_skip: bool = false;
     }
@@ -109,7 +105,7 @@ fn is_default_epsilon(value: &f64) -> bool {
 }
 
 impl UNetConfig {
-    /// A network of some fifty thousand parameters for images of 8×8 pixels, for tests and for the self-test of a device.
+    /// A network of some 50,000 parameters for images of 8×8 pixels, for tests and for the self-test of a device.
     pub fn tiny() -> Self {
         Self {
             base_channels: 8,
@@ -132,7 +128,7 @@ impl UNetConfig {
         }
     }
 
-    /// The network of a name: `"adm64"` is [`adm64`](Self::adm64).
+    /// The preset of this name: `"adm64"` is [`adm64`](Self::adm64).
     pub fn preset(name: &str) -> Option<Self> {
         match name {
             "adm64" => Some(Self::adm64()),
@@ -143,7 +139,7 @@ impl UNetConfig {
     /// The names that [`preset`](Self::preset) knows.
     pub const PRESETS: [&str; 1] = ["adm64"];
 
-    /// One stage of ADM's network without attention but in the middle, everything else by default.
+    /// One stage of ADM's network with attention in the middle only, everything else by default.
     pub fn adm(base_channels: usize, residual_blocks: usize) -> Self {
         Self::with_defaults(base_channels, vec![1], residual_blocks)
     }
@@ -153,7 +149,7 @@ impl UNetConfig {
         (size / self.patch.max(1)) >> stage
     }
 
-    /// Whether the blocks of a stage attend, for square images of `size` pixels.
+    /// Whether the blocks of a stage have self-attention, for square images of `size` pixels.
     pub fn attends(&self, stage: usize, size: usize) -> bool {
         self.attention_resolutions.contains(&self.side(stage, size))
     }
@@ -260,7 +256,7 @@ mod tests {
         assert_eq!(fields.over(preset), expected);
     }
 
-    /// What a bundle said before there were other networks, it says still.
+    /// Bundles of format 1 stay byte for byte the same.
     #[test]
     fn defaults_are_not_written() {
         let json = serde_json::to_value(UNetConfig::tiny()).unwrap();

@@ -1,10 +1,10 @@
 //! Dropout (Srivastava et al. 2014) without state: whether a value is dropped is a function of
-//! (seed, step, layer, image, place).
+//! (seed, step, layer, image, position).
 //!
-//! burn's own dropout draws from one generator for the whole device, so that a mask depends on
-//! everything that was drawn before it. These masks are counted instead: a step that is taken
-//! again, in a resumed run, in parts or on another rank, drops the same values. Only integers are
-//! computed, so the masks are the same bits on every device.
+//! Dropout masks are counter-based. burn's own dropout draws from one generator for the whole
+//! device, so that a mask depends on everything that was drawn before it. Here a step that is repeated, in a resumed
+//! run, in parts or on another rank, drops the same values. The masks are computed in integers and so have the same bits
+//! on every device.
 
 use std::cell::Cell;
 
@@ -12,11 +12,11 @@ use burn::tensor::{DType, Int, Tensor, TensorData};
 
 use crate::noise::{NoiseStream, Purpose};
 
-/// The first of the streams of [`Purpose::Training`] that masks are keyed by, one for each layer;
-/// [`training`](crate::training) has those below it.
+/// The first of the streams of [`Purpose::Training`] for dropout masks, one for each layer. [`training`](crate::training)
+/// uses the streams below it.
 const STREAMS: u64 = 1 << 32;
 
-/// The masks of one pass of one step of training.
+/// The masks of one forward pass in training.
 #[derive(Debug)]
 pub struct DropoutMasks {
     seed: u64,
@@ -26,7 +26,7 @@ pub struct DropoutMasks {
 }
 
 impl DropoutMasks {
-    /// The masks of step `step` for images of its batch from number `first_image` on.
+    /// The masks of step `step` for the images of its batch from index `first_image` on.
     pub fn new(seed: u64, step: u32, first_image: usize) -> Self {
         Self {
             seed,
@@ -36,8 +36,8 @@ impl DropoutMasks {
         }
     }
 
-    /// Drops each value of `x`, `[batch, channels, height, width]`, with this probability and
-    /// scales the others by 1/(1 − probability). Every call is the next layer's.
+    /// Drops each value of `x`, `[batch, channels, height, width]`, with this probability, and scales the others by
+    /// 1/(1 − probability). Each call is for the next layer.
     pub(super) fn apply(&self, x: Tensor<4>, probability: f64) -> Tensor<4> {
         let layer = self.layer.replace(self.layer.get() + 1);
         if probability == 0.0 {
@@ -46,7 +46,7 @@ impl DropoutMasks {
         let shape = x.dims();
         let (batch, values) = (shape[0], shape[1] * shape[2] * shape[3]);
         let device = x.device();
-        // Two words an image: the increment, odd, and the start of its sequence of counters.
+        // Two words for each image: the increment, which is odd, and the start of its sequence of counters.
         let stream = STREAMS + u64::from(layer);
         let mut words = NoiseStream::new(Purpose::Training, self.seed, stream, self.step);
         words.skip(2 * self.first_image as u64);
@@ -59,17 +59,17 @@ impl DropoutMasks {
         };
         let place = Tensor::<1, Int>::arange(0..values as i64, (&device, DType::I32));
         let counter = place.unsqueeze_dim::<2>(0) * column(increments) + column(starts);
-        // 31 bits, so that the comparison is one of positive numbers.
+        // 31 bits, so that positive numbers are compared.
         let bits = mix(counter).bitwise_and_scalar(i32::MAX);
         let dropped = bits.lower_elem((probability * f64::from(1u32 << 31)) as i32);
         x.mask_fill(dropped.reshape(shape), 0.0) * (1.0 / (1.0 - probability))
     }
 }
 
-/// The finaliser of MurmurHash3 (Appleby 2011), which turns a counter into 32 even bits: SplitMix
-/// (Steele, Lea & Flood 2014) in 32 bits.
+/// The finaliser of MurmurHash3 (Appleby 2011), which turns a counter into 32 uniform bits, as in SplitMix (Steele, Lea &
+/// Flood 2014).
 fn mix(h: Tensor<2, Int>) -> Tensor<2, Int> {
-    // The shift of a signed integer repeats its sign; the mask takes that away.
+    // Shifting a signed integer repeats its sign, which the mask removes.
     let fold = |h: Tensor<2, Int>, bits: u32| {
         let high = h.clone().bitwise_right_shift_scalar(bits as i32);
         h.bitwise_xor(high.bitwise_and_scalar((u32::MAX >> bits) as i32))
@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn the_integers_are_those_of_murmurhash() {
-        // Computed by the formula with Python's integers.
+        // Computed with Python's integers.
         let data = TensorData::new(vec![0, 1, 0x1234_5678, -1], [1, 4]);
         let h = Tensor::<2, Int>::from_data(data, (&Device::flex(), DType::I32));
         let mixed: Vec<i32> = mix(h).into_data().iter().collect();

@@ -5,17 +5,17 @@ use thiserror::Error;
 /// Why a network cannot be built.
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum NetworkError {
-    /// A field has a value that no network can have.
+    /// A field has an invalid value.
     #[error("network.{field} is {value}: {expected}")]
     Field {
         /// The field of [`UNetConfig`](super::UNetConfig).
         field: &'static str,
         /// Its value.
         value: String,
-        /// What would do.
+        /// The valid values.
         expected: String,
     },
-    /// The image does not halve as often as the network asks.
+    /// The image cannot be halved as often as the network has stages.
     #[error(
         "network.channel_multipliers has {stages} stages{}, so the image size must be a multiple of {multiple}, and {size} is not", of_patches(.patch)
     )]

@@ -1,4 +1,4 @@
-//! How much memory a forward pass takes, estimated before there is a network.
+//! The memory of a forward pass, estimated from the configuration.
 
 use super::UNetConfig;
 
@@ -7,8 +7,8 @@ const F32: u64 = 4;
 
 impl UNetConfig {
     /// Bytes that one row (one image in one pass) takes at the peak of a forward pass in f32, for
-    /// square images of `size` pixels: the activations that wait for the way up, and the widest
-    /// block's own. An upper estimate; the weights come on top.
+    /// square images of `size` pixels: the skip connections that are kept for the decoder, and the activations of the
+    /// largest block. It is an upper estimate, without the weights.
     pub fn row_bytes(&self, size: usize) -> u64 {
         let base = self.base_channels as u64;
         let first = self.side(0, size) as u64;
@@ -29,10 +29,10 @@ impl UNetConfig {
             if stage < last {
                 waiting += plane / 4;
             }
-            // On the way up a block sees two widths at once: as they come, normalised, activated;
-            // then its own: convolved, normalised, activated, convolved again, and the skip.
+            // A decoder block has two widths at once, of its input and the skip connection: as they are, normalised and
+            // activated. Then one width: convolved, normalised, activated, convolved again, and the shortcut.
             let block = 3 * 2 * plane + 5 * plane;
-            // Queries, keys, values and result; scores before and after the softmax.
+            // Queries, keys, values and the result, and the scores before and after the softmax.
             let attention = self
                 .scores(stage, size)
                 .map_or(0, |scores| 5 * plane + 3 * scores);
@@ -41,21 +41,21 @@ impl UNetConfig {
         (waiting + widest) * F32
     }
 
-    /// Bytes of the largest single buffer of activations, for each row and square images of `size`
-    /// pixels, in f32: a device may refuse buffers that its memory would have room for.
+    /// Bytes of the largest single buffer of activations for each row in f32, for square images of `size` pixels. A device
+    /// limits the size of a buffer apart from its memory.
     pub fn activation_bytes(&self, size: usize) -> u64 {
         let base = self.base_channels as u64;
         let multipliers = &self.channel_multipliers;
         let of_stage = |stage: usize| {
             let pixels = (self.side(stage, size) as u64).pow(2);
             let width = base * multipliers[stage] as u64;
-            // On the way up, what comes from below beside what has waited.
+            // In the decoder, the output of the stage below beside the skip connection.
             let below = multipliers
                 .get(stage + 1)
                 .map_or(width, |&m| base * m as u64);
             let joined = (below.max(width) + width) * pixels;
             let attention = self.scores(stage, size);
-            // Queries, keys and values are one.
+            // Queries, keys and values are one tensor.
             joined.max(attention.map_or(0, |scores| scores.max(3 * width * pixels)))
         };
         let largest = (0..multipliers.len()).map(of_stage).max().unwrap_or(0);

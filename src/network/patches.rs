@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-/// Every square of `side × side` pixels as one pixel with side² times the channels.
+/// Turns every square of `side × side` pixels into one pixel with side² times the channels.
 ///
 /// `[batch, channels, height, width]` becomes `[batch, channels · side², height / side, width / side]`; channel
 /// (c · side + y) · side + x is what channel c had at row y and column x of the square. `side` must divide both.

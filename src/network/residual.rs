@@ -58,7 +58,7 @@ impl ResidualBlock {
     /// # Shapes
     ///
     /// - `x`: `[batch, input channels, height, width]`.
-    /// - `embedding`: `[at least batch, width]`, from [`Conditioning::forward`].
+    /// - `embedding`: `[at least batch, width]`, from [`Conditioning::forward`](super::Conditioning::forward).
     /// - result: `[batch, output channels, height', width']`, resampled.
     ///
     /// `masks` are there in training only.

@@ -1,4 +1,4 @@
-//! Which configurations are networks.
+//! Validation of the U-Net's configuration.
 
 use std::ops::RangeInclusive;
 
@@ -29,7 +29,7 @@ impl UNetConfig {
     ///
     /// # Errors
     ///
-    /// [`NetworkError`] names the first field that does not fit.
+    /// [`NetworkError`] names the first field that is invalid.
     pub fn validate(&self, size: usize) -> Result<(), NetworkError> {
         self.validate_stages(size)?;
         self.validate_norms()?;

@@ -1,12 +1,13 @@
-//! One list of fields for a configuration and for what is read of a file, where a preset may stand for some of them.
+//! A configuration and the fields that a file may give, declared by one list.
 
-/// Declares a configuration and the fields of which a file may give any: every field once, with its default.
+/// Declares a configuration, and a type of optional fields that is read from files, where a preset or the defaults give the
+/// fields that are left out. Every field is listed once, with its default:
 ///
-/// - `required`: fields that a file must give unless it names a preset.
+/// - `required`: fields without a default, which a file must give unless it names a preset.
 /// - `format 1`: fields of every version of the bundle format.
-/// - `format 2`: fields that came with version 2 of it.
+/// - `format 2`: fields that version 2 of the format added.
 ///
-/// `read by` names the function that reads a field, where it is not its type's own.
+/// `read by` names the function that deserialises a field, if it is not the type's own.
 macro_rules! with_preset {
     (
         $(#[$about:meta])*
@@ -30,7 +31,7 @@ macro_rules! with_preset {
             $($(#[$meta2])* pub $name2: $type2,)*
         }
 
-        /// What a file says of the configuration, with `preset`.
+        /// The fields that a file gives, and the preset that it names.
         #[derive(Debug, Default, PartialEq, Deserialize)]
         #[serde(deny_unknown_fields)]
         pub(crate) struct $fields {
@@ -41,7 +42,7 @@ macro_rules! with_preset {
         }
 
         impl $fields {
-            /// The configuration that has these fields, and all others of `preset`.
+            /// The configuration with these fields, and all others from `preset`.
             fn over(self, preset: $config) -> $config {
                 $config {
                     $($name: self.$name.unwrap_or(preset.$name),)*
@@ -50,7 +51,7 @@ macro_rules! with_preset {
                 }
             }
 
-            /// The configuration that has these fields, and all others by default.
+            /// The configuration with these fields, and all others by default.
             fn over_defaults(self) -> Result<$config, String> {
                 Ok($config {
                     $($name: self.$name.ok_or(concat!("missing field `", stringify!($name), "`"))?,)*
@@ -61,7 +62,7 @@ macro_rules! with_preset {
         }
 
         impl $config {
-            /// The network with these fields and all others by default.
+            /// The configuration with these required fields, and all others by default.
             fn with_defaults($($name: $type),*) -> Self {
                 Self {
                     $($name,)*
@@ -70,7 +71,8 @@ macro_rules! with_preset {
                 }
             }
 
-            /// Whether version 1 of the bundle format can describe the network: all that came later is at its default.
+            /// Whether version 1 of the bundle format can describe the configuration: all fields of format 2 have their
+            /// defaults.
             pub fn is_plain(&self) -> bool {
                 true $(&& self.$name2 == $default2)*
             }

@@ -90,7 +90,7 @@ pub fn evaluations(plan: &Plan, trained: LogSnrRange) -> Vec<usize> {
 /// `trained`.
 pub fn rows(plan: &Plan, trained: LogSnrRange) -> usize {
     let guide = guide(plan, u32::MAX);
-    let levels = plan.grid.levels(trained, plan.steps);
+    let levels = plan.levels(trained);
     let rows = levels.into_iter().map(|level| guide.rows(level).len());
     rows.max().unwrap_or(0)
 }
@@ -338,5 +338,28 @@ impl<D: Denoiser> Run<D> {
                 }
             })
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sampler::{Grid, Spacing};
+
+    #[test]
+    fn rows_are_counted_at_the_levels_that_are_visited() {
+        // Two timesteps, of which the second is guided. Two levels equally in u, the ends of the range, are not.
+        let plan = Plan {
+            timestep_levels: Some(vec![LogSnr(-10.0), LogSnr(0.0)]),
+            ..Plan::new(vec![Some(0)], 2)
+                .with_guidance(1.0)
+                .with_grid(Grid::new(Spacing::Trailing))
+                .with_guidance_interval(LogSnrRange {
+                    min: -1.0,
+                    max: 1.0,
+                })
+        };
+        assert_eq!(evaluations(&plan, LogSnrRange::PAPER), [3]);
+        assert_eq!(rows(&plan, LogSnrRange::PAPER), 2);
     }
 }

@@ -1,4 +1,4 @@
-//! A class as people name it.
+//! Classes by name or id.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +6,7 @@ use super::RequestError;
 use crate::class_names::ClassNames;
 use crate::denoiser::Class;
 
-/// A class as people name it: its id, its name, or `null` for the unconditional model.
+/// A class in a request: its id, its name, or `null` for the unconditional model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum ClassName {
@@ -14,15 +14,15 @@ pub enum ClassName {
     Unconditional,
     /// The id, from 0.
     Id(u64),
-    /// The name, as the bundle spells it.
+    /// The name, exactly as in the bundle.
     Name(String),
 }
 
-/// The id of a class that people name; `names` are the model's.
+/// The id of a class. `names` are the model's class names.
 ///
 /// # Errors
 ///
-/// [`RequestError::UnknownClass`], which lists the classes that there are.
+/// [`RequestError::UnknownClass`] lists the model's classes.
 pub fn resolve_class(class: &ClassName, names: &ClassNames) -> Result<Class, RequestError> {
     let found = match class {
         ClassName::Unconditional => return Ok(None),

@@ -1,14 +1,14 @@
-//! Models without a null class: conditional only.
+//! Plans for models without a null class, which are conditional only.
 
 use super::RequestError;
 use crate::sampler::Plan;
 
 impl Plan {
-    /// The plan, if it never asks for the unconditional estimate.
+    /// The plan, if it never needs the unconditional estimate.
     ///
     /// # Errors
     ///
-    /// [`RequestError::NoNullClass`], naming what asks for it.
+    /// [`RequestError::NoNullClass`] names the setting that needs it.
     pub fn conditional_only(self) -> Result<Self, RequestError> {
         let unconditional = |w: f64| w == -1.0 || self.policy.needs_both(w);
         let asked = match self.guidance.iter().find(|&&w| unconditional(w)) {

@@ -1,14 +1,14 @@
-//! What can be wrong with a request.
+//! Errors of a request.
 
 use thiserror::Error;
 
-/// What is wrong with a request.
+/// Why a request is invalid.
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum RequestError {
-    /// There is no such class; the message lists those that there are.
+    /// There is no such class. The message lists the model's classes.
     #[error("there is no class {asked}; the classes are {known}")]
     UnknownClass {
-        /// What was asked for.
+        /// The class that was asked for.
         asked: String,
         /// Ids and names of the model's classes.
         known: String,
@@ -23,32 +23,32 @@ pub enum RequestError {
         /// Its range.
         expected: String,
     },
-    /// As many strengths as images are needed.
+    /// The number of strengths is not the number of images.
     #[error(
         "{strengths} guidance strengths were given for {images} images: give one, or one for each"
     )]
     GuidanceCount {
-        /// How many were given.
+        /// The number of strengths.
         strengths: usize,
-        /// How many were needed.
+        /// The number of images.
         images: usize,
     },
-    /// Two settings do not go together.
+    /// Two settings exclude each other.
     #[error("{one} does not go with {other}: {why}")]
     Incompatible {
         /// One setting and its value.
         one: String,
         /// The other.
         other: String,
-        /// Why not, and what does.
+        /// The reason, and an alternative.
         why: &'static str,
     },
-    /// The unconditional estimate was asked for, by guidance or by class, and the model has none.
+    /// Guidance or a class needs the unconditional estimate, and the model has none.
     #[error(
         "this model has no null class (it was trained elsewhere, without one), so it is conditional only: {asked} is not possible; ask for a class and leave guidance at 0"
     )]
     NoNullClass {
-        /// What was asked for.
+        /// The setting that needs it.
         asked: String,
     },
 }

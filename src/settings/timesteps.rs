@@ -1,15 +1,15 @@
-//! Grids of timesteps, which only models that were trained on timesteps have.
+//! Plans whose levels are a model's timesteps.
 
 use super::RequestError;
 use crate::sampler::Plan;
 use crate::timesteps::Timesteps;
 
 impl Plan {
-    /// The plan for a model that was trained on these timesteps, or on continuous time.
+    /// The plan with the levels of these timesteps, if its grid needs them. `None` is a model in continuous time.
     ///
     /// # Errors
     ///
-    /// [`RequestError`] where the grid is one of timesteps and the model has none, or not so many.
+    /// [`RequestError`] if the grid needs timesteps and the model has none, or too few.
     pub fn on_timesteps(mut self, timesteps: Option<&Timesteps>) -> Result<Self, RequestError> {
         let spacing = self.grid.spacing;
         if !spacing.is_of_timesteps() {

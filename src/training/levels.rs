@@ -1,4 +1,4 @@
-//! How the noise levels of a batch are drawn.
+//! The distribution of noise levels in training.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,12 +11,12 @@ use crate::noise_level::{LogSnr, LogSnrRange};
 pub enum Levels {
     /// Independent u ~ U\[0, 1\] and λ(u), as in the paper.
     Uniform,
-    /// One u in each of `batch` equal parts of \[0, 1\]: the same distribution of every single u,
-    /// less variance of the loss (the low-discrepancy sampler of Kingma et al. 2021, appendix I).
+    /// Stratified: one u in each of `batch` equal parts of \[0, 1\]. Every single u is uniform, and the loss has less
+    /// variance (the low-discrepancy sampler of Kingma et al. 2021, appendix I).
     #[default]
     Stratified,
-    /// ln σ ~ N(mean, std²) for the σ of EDM (Karras et al. 2022, table 1), which is the noise over
-    /// the signal, so that λ = −2 ln σ; clipped to the range of λ. See [`LogNormal`].
+    /// ln σ ~ N(mean, std²) for EDM's σ (Karras et al. 2022, table 1), the ratio of noise to signal: λ = −2 ln σ, clipped
+    /// to the range of λ. See [`LogNormal`].
     LogNormal,
 }
 
@@ -31,7 +31,7 @@ pub struct LogNormal {
 }
 
 impl Default for LogNormal {
-    /// What EDM trained CIFAR-10, FFHQ and ImageNet 64×64 with.
+    /// EDM's values for CIFAR-10, FFHQ and ImageNet 64×64.
     fn default() -> Self {
         Self {
             mean: -1.2,
@@ -41,7 +41,7 @@ impl Default for LogNormal {
 }
 
 impl LogNormal {
-    /// Whether there is such a distribution.
+    /// Whether the mean is finite and the deviation positive and finite.
     pub fn is_valid(self) -> bool {
         self.mean.is_finite() && self.std.is_finite() && self.std > 0.0
     }

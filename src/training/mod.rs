@@ -1,5 +1,4 @@
-//! Training the joint network (Ho & Salimans 2022, Algorithm 1): what is drawn for a batch, and
-//! the loss.
+//! Training of the joint network (Ho & Salimans 2022, Algorithm 1): the random numbers of a batch, and the loss.
 
 mod levels;
 mod order;
@@ -18,7 +17,7 @@ use crate::noise::{NoiseStream, Purpose};
 use crate::noise_level::{LogSnr, LogSnrRange};
 use crate::prediction::Target;
 
-/// What the network is trained to do.
+/// The training objective.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Objective {
     /// The prediction target.
@@ -31,12 +30,12 @@ pub struct Objective {
     pub levels: Levels,
     /// The distribution of [`Levels::LogNormal`].
     pub log_normal: LogNormal,
-    /// How they are weighted.
+    /// The weighting of the loss over noise levels.
     pub weighting: Weighting,
 }
 
-/// Some of the images of a step: all of them, or those that are computed at a time (gradient
-/// accumulation) or by one of several ranks. What is drawn for an image is the same in any part.
+/// Some of the images of a step: the whole batch, a micro-batch of gradient accumulation, or the share of one rank. The
+/// random numbers of an image do not depend on the part that it is in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Part {
     /// The seed of the training.
@@ -45,7 +44,7 @@ pub struct Part {
     pub step: u32,
     /// The size of the whole batch.
     pub batch: usize,
-    /// Which images of the batch.
+    /// Its images, as indices within the batch.
     pub images: Range<usize>,
 }
 
@@ -65,19 +64,19 @@ impl Part {
     }
 }
 
-/// Everything random about a part of a batch, drawn on the host from (seed, step, image) alone: a
+/// The random numbers of a part of a batch. They are drawn on the host and depend on (seed, step, image) only, so that a
 /// step can be repeated on any device, in any parts and after any interruption.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Draw {
     /// λ of each image.
     pub log_snr: Vec<LogSnr>,
-    /// The class of each image, or the id of ∅ where it was dropped.
+    /// The class of each image, or the id of ∅ if it was dropped.
     pub classes: Vec<u32>,
     /// ε, `[images, channels, height, width]`.
     pub noise: Vec<f32>,
 }
 
-/// The streams of [`Purpose::Training`]: one for each use. Those from 2³² on are dropout's.
+/// The streams of [`Purpose::Training`], one for each use. Dropout uses those from 2³² on.
 mod stream {
     pub const ORDER: u64 = 0;
     pub const LEVELS: u64 = 1;
@@ -87,8 +86,8 @@ mod stream {
 }
 
 impl Objective {
-    /// Draws for a part of a batch whose images have these labels; `values` is the size of an
-    /// image, channels · height · width, and `null` the id of ∅.
+    /// Draws the random numbers of a part of a batch whose images have these labels. `values` is the size of an image,
+    /// channels · height · width, and `null` the id of ∅.
     pub fn draw(&self, part: &Part, labels: &[u32], null: u32, values: usize) -> Draw {
         let first = part.images.start as u64;
         let mut drop = part.stream(stream::DROP);
@@ -133,7 +132,7 @@ impl Objective {
 
         let z = x.clone() * alpha.clone() + epsilon.clone() * sigma.clone();
         let target = self.target.of(x, epsilon, alpha, sigma);
-        // A network in half precision answers in it; its error is taken in the target's.
+        // The error is computed in the target's type, also if the network answers in half precision.
         let prediction = denoiser.predict(z, log_snr, classes).cast(target.dtype());
         let error = (prediction - target).square();
         match weight {

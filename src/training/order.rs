@@ -1,10 +1,10 @@
-//! The order in which training sees the images.
+//! The order of the images in training.
 
 use super::stream;
 use crate::noise::{NoiseStream, Purpose};
 
-/// The order in which training sees `images` images: every epoch a new permutation, keyed by
-/// (seed, epoch), so that any step can be found again.
+/// The order in which training sees `images` images: each epoch is a new permutation, keyed by (seed, epoch), so that the
+/// images of any step can be computed again.
 #[derive(Debug, Clone)]
 pub struct Order {
     seed: u64,
@@ -22,7 +22,7 @@ impl Order {
         }
     }
 
-    /// The images of a step; a batch may reach from one epoch into the next.
+    /// The images of a step. A batch may span two epochs.
     pub fn batch(&mut self, step: u64, batch: usize) -> Vec<usize> {
         (0..batch as u64)
             .map(|k| self.image(step * batch as u64 + k))

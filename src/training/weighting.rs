@@ -1,4 +1,4 @@
-//! How the squared error is weighted over noise levels.
+//! The weighting of the squared error over noise levels.
 
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +16,7 @@ pub enum Weighting {
     MinSnr,
 }
 
-/// γ of min-SNR weighting, the value that its paper recommends.
+/// γ of min-SNR weighting, as its paper recommends.
 const MIN_SNR_GAMMA: f64 = 5.0;
 
 impl Weighting {
