@@ -63,10 +63,7 @@ pub fn run(
     out: &Path,
 ) -> Result<Option<Figures>> {
     let subjects = Subjects::open(sweep, device)?;
-    let store = Store::new(out.join(STORE));
-    create_folder(store.root())?;
-    let json = serde_json::to_string_pretty(sweep)? + "\n";
-    write_atomic(&store.root().join(SWEEP), json.as_bytes())?;
+    let store = begin(sweep, out)?;
     let work = Work {
         sweep,
         subjects: &subjects,
@@ -107,8 +104,7 @@ pub fn merge(parts: &[PathBuf], device: &Device, command: String, out: &Path) ->
         }
     }
     let sweep = sweep.context("there are no parts to merge")?;
-    let store = Store::new(out.join(STORE));
-    create_folder(store.root())?;
+    let store = begin(&sweep, out)?;
     for part in parts {
         store.take_from(&Store::new(part.join(STORE)))?;
     }
@@ -124,6 +120,15 @@ pub fn merge(parts: &[PathBuf], device: &Device, command: String, out: &Path) ->
             "{missing} chunks of the sweep are missing: has every shard finished, and was every part given?"
         ),
     }
+}
+
+/// The store in `out`, which says from now on that it is for this sweep.
+fn begin(sweep: &Sweep, out: &Path) -> Result<Store> {
+    let store = Store::new(out.join(STORE));
+    create_folder(store.root())?;
+    let json = serde_json::to_string_pretty(sweep)? + "\n";
+    write_atomic(&store.root().join(SWEEP), json.as_bytes())?;
+    Ok(store)
 }
 
 fn conclude(work: &Work, command: String, out: &Path) -> Result<Figures> {

@@ -125,7 +125,7 @@ impl Store {
         )
     }
 
-    /// The output of `network` (the SHA-256 of its weights) for a chunk, if it is stored.
+    /// The output of the network with this key for a chunk, if it is stored.
     pub fn looked(&self, network: &str, key: &str, chunk: usize) -> Option<Looked> {
         let bytes = fs::read(self.features_path(network, key, chunk)).ok()?;
         let file = SafeTensors::deserialize(&bytes).ok()?;
@@ -176,7 +176,8 @@ impl Store {
         put(&path, tensors, looked.seconds)
     }
 
-    /// Copies every file of `other` that is not here yet.
+    /// Copies every file of `other` that is not here yet, or of which less is here: a longer sweep fills the last chunk of
+    /// a shorter one.
     ///
     /// # Errors
     ///
@@ -188,7 +189,8 @@ impl Store {
                 continue;
             };
             let target = self.root.join(inner);
-            if entry.file_type().is_file() && !target.exists() {
+            let lacks = || !target.exists() || rows(entry.path()) > rows(&target);
+            if entry.file_type().is_file() && lacks() {
                 let bytes = fs::read(entry.path())
                     .with_context(|| format!("cannot read {}", entry.path().display()))?;
                 if let Some(folder) = target.parent() {
@@ -199,6 +201,15 @@ impl Store {
         }
         Ok(())
     }
+}
+
+/// The number of images of a chunk of either kind, 0 if the file is not a chunk.
+fn rows(path: &Path) -> usize {
+    let count = |name| kept(path, name).map(|kept| kept.0);
+    ["images", "features"]
+        .into_iter()
+        .find_map(count)
+        .unwrap_or(0)
 }
 
 /// The first dimension of a tensor and the time that it took in seconds, if the file is as long as its header says. A

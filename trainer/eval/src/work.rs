@@ -124,7 +124,7 @@ impl Work<'_> {
             Source::Cell(_) => self.store.samples_kept(key, job.chunk) >= wanted,
         };
         let seen = |network: &FeatureNetwork| {
-            self.store.looked_kept(network.sha256(), key, job.chunk) >= wanted
+            self.store.looked_kept(&network.key(), key, job.chunk) >= wanted
         };
         drawn && self.subjects.networks.iter().all(seen)
     }
@@ -246,7 +246,7 @@ impl Work<'_> {
         meter: &Meter,
     ) -> Result<()> {
         let key = self.key(job);
-        let kept = self.store.looked(network.sha256(), key, job.chunk);
+        let kept = self.store.looked(&network.key(), key, job.chunk);
         let mut looked = kept.unwrap_or_else(|| Looked {
             extracted: Extracted::with_capacity(network, job.images.len()),
             seconds: 0.0,
@@ -266,7 +266,7 @@ impl Work<'_> {
         looked.extracted.append(&new);
         looked.seconds += seconds;
         self.store
-            .put_looked(network.sha256(), key, job.chunk, &looked)
+            .put_looked(&network.key(), key, job.chunk, &looked)
     }
 
     /// The output of `network` for all images of a source, and the time that it took in seconds.
@@ -287,7 +287,7 @@ impl Work<'_> {
                 chunk,
                 images,
             };
-            let looked = self.store.looked(network.sha256(), self.key(&job), chunk);
+            let looked = self.store.looked(&network.key(), self.key(&job), chunk);
             let mut looked = looked
                 .context("a chunk of features has disappeared: run the same command again")?;
             // A longer sweep may have stored more than this one needs.
