@@ -3,7 +3,7 @@
 //! | where | what |
 //! |---|---|
 //! | [`sweep`] | the settings of an evaluation, and its cells |
-//! | [`subjects`] | models, data set and feature networks, opened and checked for consistency |
+//! | [`inputs`] | models, data set and feature networks, opened and checked for consistency |
 //! | [`work`] | drawing images and extracting features, in chunks |
 //! | [`store`] | the chunks on disk, by key |
 //! | [`metrics`] | one metric per file |
@@ -17,6 +17,7 @@ pub mod classifier;
 pub mod features;
 mod fidelity;
 pub mod figures;
+mod inputs;
 mod measure;
 mod meter;
 mod metrics;
@@ -24,7 +25,6 @@ mod noisy;
 pub mod report;
 mod shard;
 mod store;
-mod subjects;
 mod sweep;
 pub mod toy;
 mod work;
@@ -36,8 +36,8 @@ use burn::tensor::Device;
 
 use figures::Figures;
 use freeguide_native::files::{create_folder, write_atomic};
+use inputs::Inputs;
 use store::Store;
-use subjects::Subjects;
 use work::Work;
 
 pub use fidelity::{Against, Fidelity, fidelity};
@@ -62,11 +62,11 @@ pub fn run(
     command: String,
     out: &Path,
 ) -> Result<Option<Figures>> {
-    let subjects = Subjects::open(sweep, device)?;
+    let inputs = Inputs::open(sweep, device)?;
     let store = begin(sweep, out)?;
     let work = Work {
         sweep,
-        subjects: &subjects,
+        inputs: &inputs,
         store: &store,
     };
     work.run(effort)?;
@@ -108,10 +108,10 @@ pub fn merge(parts: &[PathBuf], device: &Device, command: String, out: &Path) ->
     for part in parts {
         store.take_from(&Store::new(part.join(STORE)))?;
     }
-    let subjects = Subjects::open(&sweep, device)?;
+    let inputs = Inputs::open(&sweep, device)?;
     let work = Work {
         sweep: &sweep,
-        subjects: &subjects,
+        inputs: &inputs,
         store: &store,
     };
     match work.missing() {
