@@ -10,11 +10,12 @@ mod fixture;
 
 use std::collections::BTreeMap;
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Gradients, Int, Tensor};
 use fixture::Fixture;
 use freeguide::network::UNet;
 use freeguide::noise_level::{LogSnr, LogSnrRange};
+use freeguide::parameters::{ParameterVisitor, visit_parameters};
 use freeguide::prediction::Target;
 use freeguide::self_test;
 use freeguide::training::{Draw, Levels, LogNormal, Objective, Weighting};
@@ -180,23 +181,13 @@ impl ModuleMapper for Track {
 /// The gradient of every parameter, by its name in a bundle.
 struct Collect<'a> {
     gradients: &'a Gradients,
-    path: Vec<String>,
     found: BTreeMap<String, Vec<f32>>,
 }
 
-impl ModuleVisitor for Collect<'_> {
-    fn enter_module(&mut self, name: &str, _: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _: &str, _: &str) {
-        self.path.pop();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let name = self.path.join(".");
+impl ParameterVisitor for Collect<'_> {
+    fn visit<const D: usize>(&mut self, name: &str, param: &Param<Tensor<D>>) {
         match param.val().grad(self.gradients) {
-            Some(gradient) => self.found.insert(name, values(gradient)),
+            Some(gradient) => self.found.insert(name.to_owned(), values(gradient)),
             None => panic!("{name} has no gradient"),
         };
     }
@@ -205,10 +196,9 @@ impl ModuleVisitor for Collect<'_> {
 fn of_parameters(network: &UNet, gradients: &Gradients) -> BTreeMap<String, Vec<f32>> {
     let mut collect = Collect {
         gradients,
-        path: Vec::new(),
         found: BTreeMap::new(),
     };
-    network.visit(&mut collect);
+    visit_parameters(network, &mut collect);
     collect.found
 }
 
@@ -370,7 +360,6 @@ fn the_self_tests_network_is_pytorchs() {
 /// Every parameter as the bytes of a tensor.
 #[derive(Default)]
 struct Write {
-    path: Vec<String>,
     tensors: Vec<(String, Dtype, Vec<usize>, Vec<u8>)>,
 }
 
@@ -386,17 +375,9 @@ impl Write {
     }
 }
 
-impl ModuleVisitor for Write {
-    fn enter_module(&mut self, name: &str, _: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _: &str, _: &str) {
-        self.path.pop();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let name = format!("weight.{}", self.path.join("."));
+impl ParameterVisitor for Write {
+    fn visit<const D: usize>(&mut self, name: &str, param: &Param<Tensor<D>>) {
+        let name = format!("weight.{name}");
         self.push(&name, param.val());
     }
 }
@@ -409,7 +390,7 @@ fn write_the_self_tests_network() {
     let (z, log_snr, class) = self_test::input(&device);
     let size = z.dims()[2];
     let mut write = Write::default();
-    self_test::network(&device).visit(&mut write);
+    visit_parameters(&self_test::network(&device), &mut write);
     write.push("z", z);
     write.push("log_snr", log_snr);
     let classes: Vec<u8> = class

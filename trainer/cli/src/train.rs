@@ -79,9 +79,7 @@ fn train_on(ranks: &Ranks, arguments: &Train) -> Result<ExitCode> {
     let quiet = arguments.quiet || !ranks.is_first();
     let mut set = arguments.set.clone();
     set.extend(arguments.seed.map(|seed| format!("train.seed={seed}")));
-    let mut recipe = Recipe::load(&arguments.recipe, &set)?;
-    // The run folder holds the recipe of all ranks together, so that a single process can continue it.
-    recipe.train.batch = recipe.train.batch.saturating_mul(ranks.size());
+    let recipe = Recipe::load(&arguments.recipe, &set)?.for_processes(ranks.size())?;
     let device = device::open(&arguments.device.device)?;
     if recipe.train.precision != Precision::F32 && device == burn::tensor::Device::flex() {
         tell!(

@@ -291,6 +291,22 @@ mod with_mpi {
     }
 
     #[test]
+    fn a_batch_that_no_recipe_may_have_is_refused_before_anything_is_written() {
+        let folder = TempDir::new().unwrap();
+        let run = folder.path().join("run");
+        let output = freeguide(2, &training(&run, &["train.batch=40000"]))
+            .output()
+            .unwrap();
+        let err = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{err}");
+        assert!(
+            err.contains("2 processes with a batch of 40000 each: train.batch must be"),
+            "{err}"
+        );
+        assert!(!run.exists());
+    }
+
+    #[test]
     fn sampling_in_shares_gives_the_same_files() {
         let folder = TempDir::new().unwrap();
         let sample = |processes: usize, count: &str| {

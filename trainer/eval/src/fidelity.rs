@@ -11,9 +11,9 @@ use freeguide::denoiser::Denoiser;
 use freeguide::sampler::Run;
 use serde::Serialize;
 
+use super::inputs::Inputs;
 use super::meter::Meter;
 use super::metrics::{Moments, frechet_distance};
-use super::subjects::Subjects;
 use super::sweep::{CHUNK, ClassBalance, OnnxInput, Sweep};
 use freeguide_native::sample;
 
@@ -83,23 +83,23 @@ pub fn fidelity<D: Denoiser + Clone>(
     };
     let device = Device::flex();
     let model = Model::new(config.clone(), before.network().clone(), device.clone());
-    let subjects = Subjects::of(vec![model], &sweep, &device)?;
-    let data = &subjects.data;
-    let real = looked(&subjects, data.len(), |range| {
+    let inputs = Inputs::of(vec![model], &sweep, &device)?;
+    let data = &inputs.data;
+    let real = moments_of(&inputs, data.len(), |range| {
         let len = data.image_len();
         Ok(data.images[range.start * len..range.end * len].to_vec())
     })?;
     let meter = Meter::new(2 * against.samples, 2 * against.samples, against.quiet);
     let shape = config.image.dims();
     let diffusion = &config.diffusion;
-    let first = drawn(&subjects, against, &meter, |plan| before.run(plan.clone()))?;
-    let second = drawn(&subjects, against, &meter, |plan| {
+    let first = drawn(&inputs, against, &meter, |plan| before.run(plan.clone()))?;
+    let second = drawn(&inputs, against, &meter, |plan| {
         let (target, range) = (diffusion.target, diffusion.log_snr);
         Run::new(after.clone(), plan, target, range, shape, &device)
     })?;
     meter.finish();
     let sides = first.iter().zip(&second).zip(&real);
-    let networks = subjects.networks.iter().zip(sides);
+    let networks = inputs.networks.iter().zip(sides);
     networks
         .map(|(network, ((first, second), real))| {
             let before = frechet_distance(real, first)?;
@@ -118,37 +118,37 @@ pub fn fidelity<D: Denoiser + Clone>(
 
 /// The moments of each network's features of the images that `run` draws.
 fn drawn<D: Denoiser>(
-    subjects: &Subjects,
+    inputs: &Inputs,
     against: &Against,
     meter: &Meter,
     run: impl Fn(freeguide::settings::Plan) -> Run<D>,
 ) -> Result<Vec<Moments>> {
-    let (model, cell) = (&subjects.models[0], &subjects.cells[0]);
+    let (model, cell) = (&inputs.models[0], &inputs.cells[0]);
     let shape = model.config().image.dims();
-    looked(subjects, against.samples, |range| {
+    moments_of(inputs, against.samples, |range| {
         let since = Instant::now();
         let images = range.len();
-        let classes = subjects.classes(cell, range.clone());
+        let classes = inputs.classes(cell, range.clone());
         let plan = cell.plan(model, SEED, range.start as u64, &classes)?;
         let drawn = sample::draw_by(shape, &plan, images, &run, &mut |_, _| {})?;
-        meter.drew(images, since.elapsed().as_secs_f64());
+        meter.drawn(images, since.elapsed().as_secs_f64());
         meter.done(images);
         Ok(drawn.pixels)
     })
 }
 
 /// The moments of each network's features of `count` images, which arrive in chunks.
-fn looked(
-    subjects: &Subjects,
+fn moments_of(
+    inputs: &Inputs,
     count: usize,
     images: impl Fn(Range<usize>) -> Result<Vec<u8>>,
 ) -> Result<Vec<Moments>> {
-    let (size, channels) = (subjects.data.size, subjects.data.channels);
+    let (size, channels) = (inputs.data.size, inputs.data.channels);
     let empty = |network: &crate::features::FeatureNetwork| Moments::new(network.features());
-    let mut moments: Vec<_> = subjects.networks.iter().map(empty).collect();
+    let mut moments: Vec<_> = inputs.networks.iter().map(empty).collect();
     for start in (0..count).step_by(CHUNK) {
         let pixels = images(start..(start + CHUNK).min(count))?;
-        for (network, moments) in subjects.networks.iter().zip(&mut moments) {
+        for (network, moments) in inputs.networks.iter().zip(&mut moments) {
             let extracted = network
                 .extract(&pixels, size, channels)
                 .with_context(|| network.name().to_owned())?;

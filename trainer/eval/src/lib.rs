@@ -3,7 +3,7 @@
 //! | where | what |
 //! |---|---|
 //! | [`sweep`] | the settings of an evaluation, and its cells |
-//! | [`subjects`] | models, data set and feature networks, opened and checked for consistency |
+//! | [`inputs`] | models, data set and feature networks, opened and checked for consistency |
 //! | [`work`] | drawing images and extracting features, in chunks |
 //! | [`store`] | the chunks on disk, by key |
 //! | [`metrics`] | one metric per file |
@@ -17,6 +17,7 @@ pub mod classifier;
 pub mod features;
 mod fidelity;
 pub mod figures;
+mod inputs;
 mod measure;
 mod meter;
 mod metrics;
@@ -24,7 +25,6 @@ mod noisy;
 pub mod report;
 mod shard;
 mod store;
-mod subjects;
 mod sweep;
 pub mod toy;
 mod work;
@@ -36,8 +36,8 @@ use burn::tensor::Device;
 
 use figures::Figures;
 use freeguide_native::files::{create_folder, write_atomic};
+use inputs::Inputs;
 use store::Store;
-use subjects::Subjects;
 use work::Work;
 
 pub use fidelity::{Against, Fidelity, fidelity};
@@ -62,14 +62,11 @@ pub fn run(
     command: String,
     out: &Path,
 ) -> Result<Option<Figures>> {
-    let subjects = Subjects::open(sweep, device)?;
-    let store = Store::new(out.join(STORE));
-    create_folder(store.root())?;
-    let json = serde_json::to_string_pretty(sweep)? + "\n";
-    write_atomic(&store.root().join(SWEEP), json.as_bytes())?;
+    let inputs = Inputs::open(sweep, device)?;
+    let store = begin(sweep, out)?;
     let work = Work {
         sweep,
-        subjects: &subjects,
+        inputs: &inputs,
         store: &store,
     };
     work.run(effort)?;
@@ -107,15 +104,14 @@ pub fn merge(parts: &[PathBuf], device: &Device, command: String, out: &Path) ->
         }
     }
     let sweep = sweep.context("there are no parts to merge")?;
-    let store = Store::new(out.join(STORE));
-    create_folder(store.root())?;
+    let store = begin(&sweep, out)?;
     for part in parts {
         store.take_from(&Store::new(part.join(STORE)))?;
     }
-    let subjects = Subjects::open(&sweep, device)?;
+    let inputs = Inputs::open(&sweep, device)?;
     let work = Work {
         sweep: &sweep,
-        subjects: &subjects,
+        inputs: &inputs,
         store: &store,
     };
     match work.missing() {
@@ -124,6 +120,15 @@ pub fn merge(parts: &[PathBuf], device: &Device, command: String, out: &Path) ->
             "{missing} chunks of the sweep are missing: has every shard finished, and was every part given?"
         ),
     }
+}
+
+/// The store in `out`, which says from now on that it is for this sweep.
+fn begin(sweep: &Sweep, out: &Path) -> Result<Store> {
+    let store = Store::new(out.join(STORE));
+    create_folder(store.root())?;
+    let json = serde_json::to_string_pretty(sweep)? + "\n";
+    write_atomic(&store.root().join(SWEEP), json.as_bytes())?;
+    Ok(store)
 }
 
 fn conclude(work: &Work, command: String, out: &Path) -> Result<Figures> {

@@ -55,15 +55,15 @@ impl Side {
 ///
 /// If there are too few images for a metric, or a chunk is missing.
 pub fn measure(work: &Work, command: String) -> Result<Measured> {
-    let (subjects, sweep) = (work.subjects, work.sweep);
-    let models = subjects.models.iter().zip(&subjects.labels);
+    let (inputs, sweep) = (work.inputs, work.sweep);
+    let models = inputs.models.iter().zip(&inputs.labels);
     let mut measured = Measured {
         figures: Figures {
             written_by: WRITTEN_BY.to_owned(),
             machine: machine::description(),
             command,
             data: sweep.data.display().to_string(),
-            real_images: subjects.data.len(),
+            real_images: inputs.data.len(),
             samples: sweep.samples,
             seed: sweep.seed,
             models: models
@@ -81,7 +81,7 @@ pub fn measure(work: &Work, command: String) -> Result<Measured> {
         },
         nearest: Vec::new(),
     };
-    for network in &subjects.networks {
+    for network in &inputs.networks {
         let (figures, nearest) =
             of_network(work, network).with_context(|| network.name().to_owned())?;
         measured.figures.networks.push(figures);
@@ -94,29 +94,29 @@ fn of_network(
     work: &Work,
     network: &FeatureNetwork,
 ) -> Result<(NetworkFigures, Vec<Vec<Neighbour>>)> {
-    let (subjects, sweep) = (work.subjects, work.sweep);
-    let known = subjects.network_classes(network);
+    let (inputs, sweep) = (work.inputs, work.sweep);
+    let known = inputs.network_classes(network);
     let no_accuracy = known.as_ref().err().cloned();
     let known = known.ok();
     let real = work.read(network, Source::Data)?;
-    let (mut images, mut seconds) = (subjects.data.len(), real.seconds);
+    let (mut images, mut seconds) = (inputs.data.len(), real.seconds);
     let (floor, noise) = floor(work, network, &real.extracted, known.as_deref())?;
     let real = Side::new(real.extracted).context("the data set")?;
 
     let asked: Option<Vec<u32>> = known.map(|ids| {
-        let classes = subjects.sequence.iter();
+        let classes = inputs.sequence.iter();
         classes.map(|&class| ids[class as usize]).collect()
     });
     let (mut cells, mut nearest) = (Vec::new(), Vec::new());
-    for (index, cell) in subjects.cells.iter().enumerate() {
-        let looked = work.read(network, Source::Cell(index))?;
+    for (index, cell) in inputs.cells.iter().enumerate() {
+        let stored = work.read(network, Source::Cell(index))?;
         images += sweep.samples;
-        seconds += looked.seconds;
+        seconds += stored.seconds;
         let (metrics, comparison) =
-            compare(&real, looked.extracted, asked.as_deref(), sweep.splits)
+            compare(&real, stored.extracted, asked.as_deref(), sweep.splits)
                 .context("--samples")?;
         nearest.push(pairs(&comparison));
-        let model = &subjects.models[cell.model];
+        let model = &inputs.models[cell.model];
         let one = cell.plan(model, sweep.seed, 0, &[0])?;
         cells.push(CellFigures {
             model: cell.model,
@@ -154,13 +154,13 @@ fn floor(
     real: &Extracted,
     known: Option<&[u32]>,
 ) -> Result<(Floor, Vec<NoisyFloor>)> {
-    let (data, sweep) = (&work.subjects.data, work.sweep);
-    let images = work.subjects.held_out(sweep);
+    let (data, sweep) = (&work.inputs.data, work.sweep);
+    let images = work.inputs.held_out(sweep);
     let part = |indices: &[usize]| Extracted {
         features: real.features.select(indices),
         probabilities: real.probabilities.select(indices),
     };
-    let (held_out, others) = work.subjects.order.split_at(images);
+    let (held_out, others) = work.inputs.order.split_at(images);
     let asked: Option<Vec<u32>> = known.map(|ids| {
         let labels = held_out.iter().map(|&i| data.labels[i]);
         labels.map(|class| ids[class as usize]).collect()
@@ -177,8 +177,8 @@ fn floor(
         metrics: against(part(held_out))?,
     };
     let noisy = |(index, &deviation)| {
-        let looked = work.read(network, Source::Noisy(index))?;
-        let metrics = against(looked.extracted)?;
+        let stored = work.read(network, Source::Noisy(index))?;
+        let metrics = against(stored.extracted)?;
         Ok(NoisyFloor { deviation, metrics })
     };
     let noise = sweep.noise.iter().enumerate().map(noisy);

@@ -24,7 +24,7 @@ pub struct Meter {
 struct State {
     done: usize,
     drawn: (usize, f64),
-    looked: (usize, f64),
+    extracted: (usize, f64),
     last_line: Option<Instant>,
 }
 
@@ -53,15 +53,15 @@ impl Meter {
     }
 
     /// Records drawn images and the time that they took, in seconds of the whole machine.
-    pub fn drew(&self, images: usize, seconds: f64) {
+    pub fn drawn(&self, images: usize, seconds: f64) {
         let mut state = self.state();
         state.drawn = (state.drawn.0 + images, state.drawn.1 + seconds);
     }
 
     /// Records images that a network has processed.
-    pub fn looked(&self, images: usize, seconds: f64) {
+    pub fn extracted(&self, images: usize, seconds: f64) {
         let mut state = self.state();
-        state.looked = (state.looked.0 + images, state.looked.1 + seconds);
+        state.extracted = (state.extracted.0 + images, state.extracted.1 + seconds);
     }
 
     /// Records finished images.
@@ -90,7 +90,7 @@ impl Meter {
         let pace = |(images, seconds): (usize, f64)| seconds / images.max(1) as f64;
         let to_draw = self.to_draw.saturating_sub(state.drawn.0) as f64;
         let to_see = (self.total - state.done) as f64;
-        to_draw * pace(state.drawn) + to_see * state.looked.1 / state.done.max(1) as f64
+        to_draw * pace(state.drawn) + to_see * state.extracted.1 / state.done.max(1) as f64
     }
 
     /// Ends the display.
@@ -106,7 +106,10 @@ impl State {
         let rate = |what, (images, seconds): (usize, f64)| {
             (images > 0).then(|| format!("{what} {:.1}/s", images as f64 / seconds.max(1e-9)))
         };
-        let parts = [rate("sampler", self.drawn), rate("features", self.looked)];
+        let parts = [
+            rate("sampler", self.drawn),
+            rate("features", self.extracted),
+        ];
         parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
     }
 }

@@ -37,7 +37,7 @@ pub struct Samples {
 
 /// The output of a network for a chunk.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Looked {
+pub struct ExtractedChunk {
     /// Features and probabilities.
     pub extracted: Extracted,
     /// The time that it took, in seconds of the whole machine.
@@ -80,7 +80,7 @@ impl Store {
     }
 
     /// The number of images of a chunk, read from the header of its file.
-    pub fn samples_kept(&self, key: &str, chunk: usize) -> usize {
+    pub fn samples_stored(&self, key: &str, chunk: usize) -> usize {
         kept(&self.samples_path(key, chunk), "images").map_or(0, |k| k.0)
     }
 
@@ -90,7 +90,7 @@ impl Store {
     }
 
     /// The number of images of a chunk that `network` has seen, read from the header of its file.
-    pub fn looked_kept(&self, network: &str, key: &str, chunk: usize) -> usize {
+    pub fn features_stored(&self, network: &str, key: &str, chunk: usize) -> usize {
         kept(&self.features_path(network, key, chunk), "features").map_or(0, |k| k.0)
     }
 
@@ -125,8 +125,8 @@ impl Store {
         )
     }
 
-    /// The output of `network` (the SHA-256 of its weights) for a chunk, if it is stored.
-    pub fn looked(&self, network: &str, key: &str, chunk: usize) -> Option<Looked> {
+    /// The output of the network with this key for a chunk, if it is stored.
+    pub fn features(&self, network: &str, key: &str, chunk: usize) -> Option<ExtractedChunk> {
         let bytes = fs::read(self.features_path(network, key, chunk)).ok()?;
         let file = SafeTensors::deserialize(&bytes).ok()?;
         let rows = |name: &str| {
@@ -142,7 +142,7 @@ impl Store {
             features: rows("features")?,
             probabilities: rows("probabilities")?,
         };
-        Some(Looked {
+        Some(ExtractedChunk {
             extracted,
             seconds: seconds(&bytes)?,
         })
@@ -153,12 +153,12 @@ impl Store {
     /// # Errors
     ///
     /// If the file cannot be written.
-    pub fn put_looked(
+    pub fn put_features(
         &self,
         network: &str,
         key: &str,
         chunk: usize,
-        looked: &Looked,
+        stored: &ExtractedChunk,
     ) -> Result<()> {
         let bytes = |rows: &Rows| -> Vec<u8> {
             rows.values().iter().flat_map(|v| v.to_le_bytes()).collect()
@@ -166,17 +166,18 @@ impl Store {
         let Extracted {
             features,
             probabilities,
-        } = &looked.extracted;
+        } = &stored.extracted;
         let (a, b) = (bytes(features), bytes(probabilities));
         let view =
             |rows: &Rows, bytes| TensorView::new(Dtype::F32, vec![rows.len(), rows.width()], bytes);
         let (features, probabilities) = (view(features, &a)?, view(probabilities, &b)?);
         let tensors = [("features", features), ("probabilities", probabilities)];
         let path = self.features_path(network, key, chunk);
-        put(&path, tensors, looked.seconds)
+        put(&path, tensors, stored.seconds)
     }
 
-    /// Copies every file of `other` that is not here yet.
+    /// Copies every file of `other` that is not here yet, or of which less is here: a longer sweep fills the last chunk of
+    /// a shorter one.
     ///
     /// # Errors
     ///
@@ -188,7 +189,8 @@ impl Store {
                 continue;
             };
             let target = self.root.join(inner);
-            if entry.file_type().is_file() && !target.exists() {
+            let lacks = || !target.exists() || rows(entry.path()) > rows(&target);
+            if entry.file_type().is_file() && lacks() {
                 let bytes = fs::read(entry.path())
                     .with_context(|| format!("cannot read {}", entry.path().display()))?;
                 if let Some(folder) = target.parent() {
@@ -199,6 +201,15 @@ impl Store {
         }
         Ok(())
     }
+}
+
+/// The number of images of a chunk of either kind, 0 if the file is not a chunk.
+fn rows(path: &Path) -> usize {
+    let count = |name| kept(path, name).map(|kept| kept.0);
+    ["images", "features"]
+        .into_iter()
+        .find_map(count)
+        .unwrap_or(0)
 }
 
 /// The first dimension of a tensor and the time that it took in seconds, if the file is as long as its header says. A
@@ -254,7 +265,7 @@ mod tests {
             shape: [2, 2, 3],
             seconds: 1.5,
         };
-        let looked = Looked {
+        let stored = ExtractedChunk {
             extracted: Extracted {
                 features: Rows::new(3, vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0]),
                 probabilities: Rows::new(1, vec![1.0, 1.0]),
@@ -263,24 +274,24 @@ mod tests {
         };
         assert_eq!(store.samples("key", 0), None);
         store.put_samples("key", 0, &samples).unwrap();
-        store.put_looked("network", "key", 0, &looked).unwrap();
+        store.put_features("network", "key", 0, &stored).unwrap();
         let copy = Store::new(folder.path().join("b"));
         copy.take_from(&store).unwrap();
         assert_eq!(copy.samples("key", 0), Some(samples));
-        assert_eq!(copy.looked("network", "key", 0), Some(looked));
+        assert_eq!(copy.features("network", "key", 0), Some(stored));
         let kept = (
-            copy.samples_kept("key", 0),
-            copy.looked_kept("network", "key", 0),
+            copy.samples_stored("key", 0),
+            copy.features_stored("network", "key", 0),
         );
         assert_eq!(kept, (2, 2));
         fs::write(copy.samples_path("key", 0), b"not a file").unwrap();
         assert_eq!(
-            (copy.samples("key", 0), copy.samples_kept("key", 0)),
+            (copy.samples("key", 0), copy.samples_stored("key", 0)),
             (None, 0)
         );
         let path = store.samples_path("key", 0);
         let bytes = fs::read(&path).unwrap();
         fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
-        assert_eq!(store.samples_kept("key", 0), 0);
+        assert_eq!(store.samples_stored("key", 0), 0);
     }
 }

@@ -6,10 +6,10 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 
+use super::inputs::Inputs;
 use super::meter::Meter;
 use super::noisy::add_noise;
-use super::store::{Looked, Samples, Store};
-use super::subjects::Subjects;
+use super::store::{ExtractedChunk, Samples, Store};
 use super::sweep::{CHUNK, Sweep};
 use crate::features::{Extracted, FeatureNetwork};
 use freeguide_native::sample;
@@ -65,7 +65,7 @@ pub struct Work<'a> {
     /// The sweep.
     pub sweep: &'a Sweep,
     /// Its models, data set and feature networks.
-    pub subjects: &'a Subjects,
+    pub inputs: &'a Inputs,
     /// The store of the results.
     pub store: &'a Store,
 }
@@ -81,7 +81,7 @@ impl Work<'_> {
             })
         };
         let noisy = (0..self.sweep.noise.len()).map(Source::Noisy);
-        let cells = (0..self.subjects.cells.len()).map(Source::Cell);
+        let cells = (0..self.inputs.cells.len()).map(Source::Cell);
         std::iter::once(Source::Data)
             .chain(noisy)
             .chain(cells)
@@ -92,8 +92,8 @@ impl Work<'_> {
     /// The number of images.
     fn count(&self, source: Source) -> usize {
         match source {
-            Source::Data => self.subjects.data.len(),
-            Source::Noisy(_) => self.subjects.held_out(self.sweep),
+            Source::Data => self.inputs.data.len(),
+            Source::Noisy(_) => self.inputs.held_out(self.sweep),
             Source::Cell(_) => self.sweep.samples,
         }
     }
@@ -105,15 +105,15 @@ impl Work<'_> {
 
     fn key(&self, job: &Job) -> &str {
         match job.source {
-            Source::Data => &self.subjects.data_key,
-            Source::Noisy(index) => &self.subjects.noise_keys[index],
-            Source::Cell(cell) => &self.subjects.keys[cell],
+            Source::Data => &self.inputs.data_key,
+            Source::Noisy(index) => &self.inputs.noise_keys[index],
+            Source::Cell(cell) => &self.inputs.keys[cell],
         }
     }
 
     /// The number of images of a cell's chunk that have to be drawn.
     fn undrawn(&self, job: &Job) -> usize {
-        let kept = self.store.samples_kept(self.key(job), job.chunk);
+        let kept = self.store.samples_stored(self.key(job), job.chunk);
         job.images.len().saturating_sub(kept)
     }
 
@@ -121,12 +121,12 @@ impl Work<'_> {
         let (key, wanted) = (self.key(job), job.images.len());
         let drawn = match job.source {
             Source::Data | Source::Noisy(_) => true,
-            Source::Cell(_) => self.store.samples_kept(key, job.chunk) >= wanted,
+            Source::Cell(_) => self.store.samples_stored(key, job.chunk) >= wanted,
         };
         let seen = |network: &FeatureNetwork| {
-            self.store.looked_kept(network.sha256(), key, job.chunk) >= wanted
+            self.store.features_stored(&network.key(), key, job.chunk) >= wanted
         };
-        drawn && self.subjects.networks.iter().all(seen)
+        drawn && self.inputs.networks.iter().all(seen)
     }
 
     /// Computes what is missing of this process's part.
@@ -178,15 +178,15 @@ impl Work<'_> {
             Source::Noisy(index) => self.noisy_images(job.images.clone(), index),
             Source::Cell(cell) => self.draw(job, cell, effort, meter)?,
         };
-        for network in &self.subjects.networks {
-            self.look(job, network, &samples, effort, meter)?;
+        for network in &self.inputs.networks {
+            self.extract(job, network, &samples, effort, meter)?;
         }
         meter.done(job.images.len());
         Ok(())
     }
 
     fn real_images(&self, indices: impl IntoIterator<Item = usize>) -> Samples {
-        let data = &self.subjects.data;
+        let data = &self.inputs.data;
         let values = data.image_len();
         let pixels = indices
             .into_iter()
@@ -199,11 +199,11 @@ impl Work<'_> {
     }
 
     fn noisy_images(&self, places: std::ops::Range<usize>, index: usize) -> Samples {
-        let indices = &self.subjects.order[places];
+        let indices = &self.inputs.order[places];
         let mut samples = self.real_images(indices.iter().copied());
         let images = samples
             .pixels
-            .chunks_exact_mut(self.subjects.data.image_len());
+            .chunks_exact_mut(self.inputs.data.image_len());
         for (&image, pixels) in indices.iter().zip(images) {
             add_noise(pixels, image, self.sweep.noise[index]);
         }
@@ -212,7 +212,7 @@ impl Work<'_> {
 
     /// The images of the chunk. Stored ones are read, the rest is drawn.
     fn draw(&self, job: &Job, cell: usize, effort: Effort, meter: &Meter) -> Result<Samples> {
-        let (key, data) = (self.key(job), &self.subjects.data);
+        let (key, data) = (self.key(job), &self.inputs.data);
         let mut samples = self.store.samples(key, job.chunk).unwrap_or(Samples {
             pixels: Vec::new(),
             shape: [data.size, data.size, data.channels],
@@ -222,14 +222,14 @@ impl Work<'_> {
         if missing.is_empty() {
             return Ok(samples);
         }
-        let cell = &self.subjects.cells[cell];
-        let model = &self.subjects.models[cell.model];
-        let classes = self.subjects.classes(cell, missing.clone());
+        let cell = &self.inputs.cells[cell];
+        let model = &self.inputs.models[cell.model];
+        let classes = self.inputs.classes(cell, missing.clone());
         let plan = cell.plan(model, self.sweep.seed, missing.start as u64, &classes)?;
         let since = Instant::now();
         let drawn = sample::draw(model, &plan, effort.batch, &mut |_, _| {})?;
         let seconds = since.elapsed().as_secs_f64() / effort.workers as f64;
-        meter.drew(missing.len(), seconds);
+        meter.drawn(missing.len(), seconds);
         samples.pixels.extend(drawn.pixels);
         samples.seconds += seconds;
         self.store.put_samples(key, job.chunk, &samples)?;
@@ -237,7 +237,7 @@ impl Work<'_> {
     }
 
     /// Runs a network on the images that it has not seen.
-    fn look(
+    fn extract(
         &self,
         job: &Job,
         network: &FeatureNetwork,
@@ -246,12 +246,12 @@ impl Work<'_> {
         meter: &Meter,
     ) -> Result<()> {
         let key = self.key(job);
-        let kept = self.store.looked(network.sha256(), key, job.chunk);
-        let mut looked = kept.unwrap_or_else(|| Looked {
+        let kept = self.store.features(&network.key(), key, job.chunk);
+        let mut stored = kept.unwrap_or_else(|| ExtractedChunk {
             extracted: Extracted::with_capacity(network, job.images.len()),
             seconds: 0.0,
         });
-        let seen = looked.extracted.features.len();
+        let seen = stored.extracted.features.len();
         if seen >= job.images.len() {
             return Ok(());
         }
@@ -262,11 +262,11 @@ impl Work<'_> {
             .extract(pixels, height, channels)
             .with_context(|| network.name().to_owned())?;
         let seconds = since.elapsed().as_secs_f64() / effort.workers as f64;
-        meter.looked(new.features.len(), seconds);
-        looked.extracted.append(&new);
-        looked.seconds += seconds;
+        meter.extracted(new.features.len(), seconds);
+        stored.extracted.append(&new);
+        stored.seconds += seconds;
         self.store
-            .put_looked(network.sha256(), key, job.chunk, &looked)
+            .put_features(&network.key(), key, job.chunk, &stored)
     }
 
     /// The output of `network` for all images of a source, and the time that it took in seconds.
@@ -274,9 +274,9 @@ impl Work<'_> {
     /// # Errors
     ///
     /// If a chunk is missing.
-    pub fn read(&self, network: &FeatureNetwork, source: Source) -> Result<Looked> {
+    pub fn read(&self, network: &FeatureNetwork, source: Source) -> Result<ExtractedChunk> {
         let count = self.count(source);
-        let mut all = Looked {
+        let mut all = ExtractedChunk {
             extracted: Extracted::with_capacity(network, count),
             seconds: 0.0,
         };
@@ -287,15 +287,15 @@ impl Work<'_> {
                 chunk,
                 images,
             };
-            let looked = self.store.looked(network.sha256(), self.key(&job), chunk);
-            let mut looked = looked
+            let stored = self.store.features(&network.key(), self.key(&job), chunk);
+            let mut stored = stored
                 .context("a chunk of features has disappeared: run the same command again")?;
             // A longer sweep may have stored more than this one needs.
-            let kept = job.images.len() as f64 / looked.extracted.features.len().max(1) as f64;
-            looked.extracted.features.truncate(job.images.len());
-            looked.extracted.probabilities.truncate(job.images.len());
-            all.extracted.append(&looked.extracted);
-            all.seconds += looked.seconds * kept.min(1.0);
+            let kept = job.images.len() as f64 / stored.extracted.features.len().max(1) as f64;
+            stored.extracted.features.truncate(job.images.len());
+            stored.extracted.probabilities.truncate(job.images.len());
+            all.extracted.append(&stored.extracted);
+            all.seconds += stored.seconds * kept.min(1.0);
         }
         Ok(all)
     }
@@ -308,12 +308,12 @@ impl Work<'_> {
     pub fn images(&self, cell: usize, count: usize) -> Result<Vec<u8>> {
         let mut pixels = Vec::new();
         for chunk in 0..count.div_ceil(CHUNK) {
-            let samples = self.store.samples(&self.subjects.keys[cell], chunk);
+            let samples = self.store.samples(&self.inputs.keys[cell], chunk);
             let samples =
                 samples.context("a chunk of images has disappeared: run the same command again")?;
             pixels.extend(samples.pixels);
         }
-        pixels.truncate(count * self.subjects.data.image_len());
+        pixels.truncate(count * self.inputs.data.image_len());
         Ok(pixels)
     }
 
@@ -323,8 +323,8 @@ impl Work<'_> {
     ///
     /// If its chunk is missing.
     pub fn image(&self, cell: usize, index: usize) -> Result<Vec<u8>> {
-        let values = self.subjects.data.image_len();
-        let samples = self.store.samples(&self.subjects.keys[cell], index / CHUNK);
+        let values = self.inputs.data.image_len();
+        let samples = self.store.samples(&self.inputs.keys[cell], index / CHUNK);
         let samples =
             samples.context("a chunk of images has disappeared: run the same command again")?;
         let image = samples.pixels.chunks_exact(values).nth(index % CHUNK);
@@ -335,7 +335,7 @@ impl Work<'_> {
 
     /// The number of images of a cell drawn per second.
     pub fn drawn_per_second(&self, cell: usize) -> f64 {
-        let key = &self.subjects.keys[cell];
+        let key = &self.inputs.keys[cell];
         let chunks = 0..self.sweep.samples.div_ceil(CHUNK);
         let (images, seconds) = chunks
             .filter_map(|chunk| self.store.samples_time(key, chunk))

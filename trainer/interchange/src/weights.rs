@@ -1,7 +1,8 @@
 //! The weights of a network, read back from the device.
 
-use burn::module::{Module, ModuleVisitor, Param};
+use burn::module::{Module, Param};
 use burn::tensor::Tensor;
+use freeguide::parameters::{ParameterVisitor, visit_parameters};
 
 /// One tensor.
 #[derive(Debug, Clone)]
@@ -23,11 +24,9 @@ pub struct Weights {
 impl Weights {
     /// Reads every parameter of a network.
     pub fn of<M: Module>(network: &M) -> Self {
-        let mut collector = Collector::default();
-        network.visit(&mut collector);
-        Self {
-            tensors: collector.found,
-        }
+        let mut weights = Self::default();
+        visit_parameters(network, &mut weights);
+        weights
     }
 
     /// All tensors.
@@ -36,25 +35,11 @@ impl Weights {
     }
 }
 
-#[derive(Default)]
-struct Collector {
-    path: Vec<String>,
-    found: Vec<Weight>,
-}
-
-impl ModuleVisitor for Collector {
-    fn enter_module(&mut self, name: &str, _: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _: &str, _: &str) {
-        self.path.pop();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let data = param.val().into_data();
-        self.found.push(Weight {
-            name: self.path.join("."),
+impl ParameterVisitor for Weights {
+    fn visit<const D: usize>(&mut self, name: &str, parameter: &Param<Tensor<D>>) {
+        let data = parameter.val().into_data();
+        self.tensors.push(Weight {
+            name: name.to_owned(),
             shape: data.shape().to_vec(),
             values: data.iter::<f32>().collect(),
         });

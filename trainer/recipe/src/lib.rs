@@ -193,6 +193,23 @@ impl Recipe {
         })
     }
 
+    /// The recipe of `processes` that train together, of which each computes a batch of this recipe's: the batch is that
+    /// of all of them, so that one process can continue the run.
+    ///
+    /// # Errors
+    ///
+    /// [`Usage`] where that batch is larger than a recipe may have.
+    pub fn for_processes(mut self, processes: usize) -> Result<Self> {
+        let each = self.train.batch;
+        self.train.batch = each.saturating_mul(processes);
+        self.validate().map_err(|error| {
+            Usage(format!(
+                "{processes} processes with a batch of {each} each: {error:#}"
+            ))
+        })?;
+        Ok(self)
+    }
+
     fn read(text: &str) -> Result<Self> {
         let recipe: Self = toml::from_str(text).map_err(|e| explain(&e, text))?;
         recipe.validate()?;
@@ -380,6 +397,25 @@ mod tests {
             names.push(recipe.name);
         }
         assert!(names.len() >= 5, "{names:?}");
+    }
+
+    #[test]
+    fn a_recipe_of_several_processes_can_be_read_again() {
+        let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/recipes"));
+        let recipe = |batch: usize| {
+            let set = [format!("train.batch={batch}")];
+            Recipe::load(&folder.join("emoji16.toml"), &set).unwrap()
+        };
+        let both = recipe(32_768).for_processes(2).unwrap();
+        assert_eq!(both.train.batch, 65_536);
+        assert_eq!(Recipe::parse(&both.to_toml().unwrap(), &[]).unwrap(), both);
+        let refused = recipe(40_000).for_processes(2).unwrap_err();
+        assert!(refused.is::<Usage>());
+        assert_eq!(
+            refused.to_string(),
+            "2 processes with a batch of 40000 each: train.batch must be from 1 to 65536"
+        );
+        assert!(recipe(3).for_processes(usize::MAX).is_err());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Result, bail};
+use indicatif::DecimalBytes;
 
 use crate::checkpoint::{self, KEEP};
 use freeguide_native::tell;
@@ -21,10 +22,10 @@ pub fn check(out: &Path, checkpoints: &Path, parameters: u64, averages: usize) -
         Ok(free) if free < needed => bail!(
             "the disk of {} has {} free, but the checkpoints take {} (up to {} of {} each): free some space, or choose another --out",
             out.display(),
-            size_for_people(free),
-            size_for_people(needed),
+            DecimalBytes(free),
+            DecimalBytes(needed),
             KEEP + 1,
-            size_for_people(size),
+            DecimalBytes(size),
         ),
         Ok(_) => Ok(()),
         Err(error) => {
@@ -42,29 +43,9 @@ fn checkpoint_bytes(parameters: u64, averages: usize) -> u64 {
     parameters.saturating_mul(4 * (3 + averages as u64))
 }
 
-/// A size in the largest fitting unit, such as `12.5 MB`.
-fn size_for_people(bytes: u64) -> String {
-    let mut size = bytes as f64;
-    let mut units = ["B", "kB", "MB", "GB", "TB", "PB", "EB"].into_iter();
-    let mut unit = units.next();
-    while size >= 1000.0 {
-        match units.next() {
-            Some(larger) => (size, unit) = (size / 1000.0, Some(larger)),
-            None => break,
-        }
-    }
-    format!("{size:.1} {}", unit.unwrap_or_default())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sizes_have_few_digits() {
-        let sizes = [0, 999, 1000, 25_526_424, u64::MAX].map(size_for_people);
-        assert_eq!(sizes, ["0.0 B", "999.0 B", "1.0 kB", "25.5 MB", "18.4 EB"]);
-    }
 
     #[test]
     fn a_network_that_fills_any_disk_is_refused() {

@@ -13,10 +13,11 @@
 use std::collections::HashMap;
 
 use anyhow::{Result, bail};
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::module::Param;
 use burn::tensor::{Tensor, TensorData};
 use freeguide::bundle::{Model, Network};
 use freeguide::network::{UNet, UNetConfig};
+use freeguide::parameters::{ParameterMapper, ParameterVisitor, map_parameters, visit_parameters};
 
 use freeguide_recipe::Recipe;
 
@@ -53,14 +54,13 @@ pub fn fine_tune(
     classes: &[String],
 ) -> Result<(UNet, Taken)> {
     let growth = check(model, recipe)?;
-    let mut collector = Collector::default();
-    model.network().visit(&mut collector);
+    let mut tensors = TensorsByName::default();
+    visit_parameters(model.network(), &mut tensors);
     let known = &model.config().classes;
     let rows: Vec<Option<usize>> = classes.iter().map(|class| known.id(class)).collect();
     let kept = rows.iter().flatten().count();
     let mut installer = Installer {
-        path: Vec::new(),
-        tensors: collector.tensors,
+        tensors: tensors.0,
         rows,
         null_class: model.config().null_class,
         growth: Growth {
@@ -69,7 +69,7 @@ pub fn fine_tune(
         },
         misfit: None,
     };
-    let network = network.map(&mut installer);
+    let network = map_parameters(network, &mut installer);
     match installer.misfit {
         Some(misfit) => bail!("{misfit}"),
         None => Ok((
@@ -221,29 +221,18 @@ impl Growth {
     }
 }
 
+/// The values of a network's parameters.
 #[derive(Default)]
-struct Collector {
-    path: Vec<String>,
-    tensors: HashMap<String, TensorData>,
-}
+struct TensorsByName(HashMap<String, TensorData>);
 
-impl ModuleVisitor for Collector {
-    fn enter_module(&mut self, name: &str, _: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _: &str, _: &str) {
-        self.path.pop();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let data = param.val().into_data();
-        self.tensors.insert(self.path.join("."), data);
+impl ParameterVisitor for TensorsByName {
+    fn visit<const D: usize>(&mut self, name: &str, parameter: &Param<Tensor<D>>) {
+        let data = parameter.val().into_data();
+        self.0.insert(name.to_owned(), data);
     }
 }
 
 struct Installer {
-    path: Vec<String>,
     tensors: HashMap<String, TensorData>,
     /// The row of each class of the new network in the old class embedding.
     rows: Vec<Option<usize>>,
@@ -276,21 +265,12 @@ impl Installer {
     }
 }
 
-impl ModuleMapper for Installer {
-    fn enter_module(&mut self, name: &str, _: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _: &str, _: &str) {
-        self.path.pop();
-    }
-
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let name = self.path.join(".");
+impl ParameterMapper for Installer {
+    fn map<const D: usize>(&mut self, name: &str, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let wanted = param.lazy_shape().to_vec();
-        let data = self.tensors.remove(&name).map(|data| match name.as_str() {
+        let data = self.tensors.remove(name).map(|data| match name {
             CLASS_EMBEDDING => self.chosen(&data),
-            name if self.growth.factor > 1 && OUTPUT.contains(&name) => self.growth.output(&data),
+            _ if self.growth.factor > 1 && OUTPUT.contains(&name) => self.growth.output(&data),
             _ => data,
         });
         match data {
@@ -323,6 +303,7 @@ impl ModuleMapper for Installer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use burn::module::{Module, ModuleMapper};
     use burn::tensor::{Device, Distribution, Int, Tolerance};
 
     /// Makes every parameter random, those of the last convolution too, which begin as zeros.
@@ -355,11 +336,10 @@ mod tests {
             };
             let size = 8 * patch;
             let old = config(patch).init(size, 3, 2, &device).map(&mut Randomise);
-            let mut collector = Collector::default();
-            old.visit(&mut collector);
+            let mut tensors = TensorsByName::default();
+            visit_parameters(&old, &mut tensors);
             let mut installer = Installer {
-                path: Vec::new(),
-                tensors: collector.tensors,
+                tensors: tensors.0,
                 rows: vec![Some(0), Some(1)],
                 null_class: true,
                 growth: Growth {
@@ -369,7 +349,7 @@ mod tests {
                 misfit: None,
             };
             let fresh = config(patch * factor).init(size * factor, 3, 2, &device);
-            let grown = fresh.map(&mut installer);
+            let grown = map_parameters(fresh, &mut installer);
             assert_eq!(installer.misfit, None);
 
             let z = Tensor::random([2, 3, size, size], Distribution::Normal(0.0, 1.0), &device);

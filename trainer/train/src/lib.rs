@@ -26,6 +26,7 @@ mod model;
 mod precision;
 mod prepare;
 pub mod progress;
+mod records;
 mod run_folder;
 mod run_info;
 mod schedule;

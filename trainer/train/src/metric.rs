@@ -13,7 +13,7 @@ pub struct Metric {
     pub learning_rate: f64,
     /// The global norm of the gradient, before clipping.
     pub gradient_norm: f64,
-    /// Images per second since the previous line.
+    /// Images per second since the previous line, without the time of checkpoints and samples.
     pub images_per_second: f64,
     /// The share of the time since the previous line in which the training waited for data.
     #[serde(default)]

@@ -31,6 +31,11 @@ impl RunFolder {
         Self(path.to_owned())
     }
 
+    /// Its path.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
     /// Creates the folder and writes `recipe.toml` and `run.json`. This is repeated when a run is resumed, to record
     /// what may have changed, such as the number of steps.
     pub fn create(&self, recipe: &Recipe, info: &RunInfo) -> Result<()> {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use burn::module::Module;
@@ -19,14 +20,13 @@ use crate::data_grid::data_grid;
 use crate::distributed::{Ranks, digest};
 use crate::events::Events;
 use crate::lock::Lock;
-use crate::loss_curve::LossCurve;
 use crate::metric::Metric;
 use crate::progress::{Display, Progress};
+use crate::records::Records;
 use crate::run_folder::RunFolder;
 use crate::run_info::{Init, RunInfo, Start};
-use crate::state::{State, diverged};
+use crate::state::State;
 use crate::step::Stepper;
-use crate::window::Window;
 use crate::{disk, init, model, precision, prepare, schedule};
 
 /// A training that is about to begin or to go on.
@@ -75,84 +75,75 @@ impl Training<'_> {
     /// Trains until all steps of the recipe are taken or `stop` is set.
     pub fn run(self) -> Result<Outcome> {
         let folder = RunFolder::new(&self.out);
+        self.check_out(&folder)?;
         let first = self.ranks.is_first();
-        match (self.resume, folder.is_begun()) {
-            (true, false) => bail!("there is no training in {} to resume", self.out.display()),
-            // Another rank may see what the first has just started.
-            (false, true) if first => bail!(
-                "{} already holds a training: go on with --resume, or choose another --out",
-                self.out.display()
-            ),
-            _ => {}
-        }
         let _lock = match first {
             true => Some(Lock::take(&self.out)?),
             false => None,
         };
-        let (mut state, mut metrics) = self.begin(&folder)?;
+        let (mut state, metrics) = self.begin(&folder)?;
         let (recipe, train) = (&self.recipe, &self.recipe.train);
-        let mut events = match first {
-            true => Some(Events::begin(&folder.events(), state.step)?),
-            false => None,
-        };
         let steps = prepare::prepare(recipe, &self.dataset, self.ranks, state.step)
             .context("cannot start a thread that prepares batches")?;
         let device = self.training_device();
         let mut stepper = Stepper::new(recipe, self.ranks, &self.stop, device, steps);
-        let mut progress = Progress::new(
+        let progress = Progress::new(
             train.steps,
             state.step,
             train.batch,
             self.display,
             &self.out,
         )?;
-        let mut window = Window::new();
+        let events = match first {
+            true => Some(Events::begin(&folder.events(), state.step)?),
+            false => None,
+        };
+        let mut records = Records::new(folder.clone(), train.batch, events, progress, metrics);
 
         while state.step < train.steps {
             let rate = schedule::learning_rate(train, state.step);
             let stepped = stepper.step(&mut state, rate)?;
             let stopping = stepped.stopping;
-            window.add(stepped);
-            progress.step(state.step);
-            for warning in self.dataset.take_warnings() {
-                progress.warning(warning);
-            }
+            records.step(state.step, stepped, self.dataset.take_warnings());
 
             let last = state.step == train.steps;
             let saving = last || stopping || state.step % train.checkpoint_every == 0;
             // Also before a checkpoint: a diverged network must not replace an intact checkpoint.
             if saving || state.step % METRIC_EVERY == 0 {
-                let metric = window.close(state.step, rate, train.batch, stepper.waits())?;
-                if !metric.loss.is_finite() || !metric.gradient_norm.is_finite() {
-                    bail!(diverged(state.step));
-                }
-                if let Some(events) = &mut events {
-                    folder.log(&metric)?;
-                    events.metric(&metric)?;
-                }
-                progress.update(&metric);
-                metrics.push(metric);
+                records.measure(state.step, rate, stepper.waits())?;
             }
+            let begun = Instant::now();
             if saving {
                 state.agree(self.ranks)?;
                 if first {
                     state.save(&folder)?;
                 }
             }
-            if let Some(events) = &mut events
-                && (last || state.step % train.sample_every == 0)
-            {
-                let grid = self.show(&folder, &state, &metrics, events)?;
-                progress.grid(state.step, &self.out.join(grid));
-                window.restart_clock();
+            if first && (last || state.step % train.sample_every == 0) {
+                let samples = self.samples(&folder, &state)?;
+                records.show(state.step, &recipe.name, &samples)?;
             }
+            records.leave_out(begun, Instant::now());
             if stopping && !last {
-                progress.finish();
+                records.finish();
                 return Ok(Outcome::Stopped(state.step));
             }
         }
-        progress.finish();
+        records.finish();
         Ok(Outcome::Finished)
+    }
+
+    /// Refuses to resume a run that does not exist, and to start one where another is.
+    fn check_out(&self, folder: &RunFolder) -> Result<()> {
+        match (self.resume, folder.is_begun()) {
+            (true, false) => bail!("there is no training in {} to resume", self.out.display()),
+            // Another rank may see what the first has just started.
+            (false, true) if self.ranks.is_first() => bail!(
+                "{} already holds a training: go on with --resume, or choose another --out",
+                self.out.display()
+            ),
+            _ => Ok(()),
+        }
     }
 
     /// A fresh state, or the state of the last checkpoint, with the metrics so far.
@@ -282,30 +273,12 @@ impl Training<'_> {
         }
     }
 
-    /// Writes the sample grid and the loss curve. Returns the file name of the grid.
-    fn show(
-        &self,
-        folder: &RunFolder,
-        state: &State,
-        metrics: &[Metric],
-        events: &mut Events,
-    ) -> Result<String> {
+    /// The sample grid, as PNG.
+    fn samples(&self, folder: &RunFolder, state: &State) -> Result<Vec<u8>> {
         let recipe = &self.recipe;
         let decay = recipe.train.ema_decay.first();
         let config = model::config(recipe, &folder.info()?, state.step, decay);
         let model = Model::new(config, state.average(), self.device.clone());
-        let png = sample::class_grid(&model, 8, recipe.train.seed)?;
-        let grid = format!("samples/step-{:08}.png", state.step);
-        folder.put(&grid, &png)?;
-        events.picture(state.step, "samples", &png)?;
-        let losses: Vec<(u64, f32)> = metrics.iter().map(|m| (m.step, m.loss as f32)).collect();
-        let title = format!("{} · training loss", recipe.name);
-        let curve = LossCurve {
-            title: &title,
-            training: &losses,
-            validation: &[],
-        };
-        folder.put("loss.png", &curve.to_png()?)?;
-        Ok(grid)
+        sample::class_grid(&model, 8, recipe.train.seed)
     }
 }

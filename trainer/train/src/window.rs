@@ -27,13 +27,13 @@ pub struct Waits {
 }
 
 impl Window {
-    /// A window that starts now.
-    pub fn new() -> Self {
+    /// A window that starts at `now`.
+    pub fn new(now: Instant) -> Self {
         Self {
             losses: Vec::new(),
             norm: None,
             last_norm: 0.0,
-            since: Instant::now(),
+            since: now,
             before: Waits::default(),
         }
     }
@@ -44,9 +44,10 @@ impl Window {
         self.norm = stepped.norm.or(self.norm.take());
     }
 
-    /// Excludes the time since the last line from the speed, because it was spent on something else.
-    pub fn restart_clock(&mut self) {
-        self.since = Instant::now();
+    /// Excludes the time from `begun` to `ended` from the speed, because it was spent on something else than steps, such as
+    /// a checkpoint or samples.
+    pub fn leave_out(&mut self, begun: Instant, ended: Instant) {
+        self.since += ended.saturating_duration_since(begun);
     }
 
     /// Reads the window's mean loss from the device and starts the next window.
@@ -56,6 +57,7 @@ impl Window {
         learning_rate: f64,
         batch: usize,
         waits: Waits,
+        now: impl FnOnce() -> Instant,
     ) -> Result<Metric> {
         let count = self.losses.len();
         let read = |t: Tensor<1>| t.try_into_data().map(|d| d.iter::<f64>().sum::<f64>());
@@ -65,8 +67,10 @@ impl Window {
         if let Some(norm) = self.norm.take() {
             self.last_norm = read(norm).context("the device failed")?;
         }
-        let seconds = self.since.elapsed().as_secs_f64();
-        self.since = Instant::now();
+        // Reading the losses has waited for the device to take the steps.
+        let now = now();
+        let seconds = now.saturating_duration_since(self.since).as_secs_f64();
+        self.since = now;
         let before = std::mem::replace(&mut self.before, waits);
         let share = |now: Duration, then: Duration| {
             (now.saturating_sub(then).as_secs_f64() / seconds).min(1.0)
@@ -82,5 +86,33 @@ impl Window {
                 .ranks
                 .map(|now| share(now, before.ranks.unwrap_or_default())),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+
+    use super::*;
+
+    #[test]
+    fn only_steps_count_as_time_of_training() {
+        let begun = Instant::now();
+        let at = |seconds| begun + Duration::from_secs(seconds);
+        let mut window = Window::new(begun);
+        let mut close = |window: &mut Window, seconds| {
+            let loss = Tensor::ones([1], &Device::flex());
+            window.add(Stepped {
+                loss,
+                norm: None,
+                stopping: false,
+            });
+            let metric = window.close(1, 0.1, 12, Waits::default(), || at(seconds));
+            metric.unwrap().images_per_second
+        };
+        // A step of three seconds, ten of a checkpoint, another step of three seconds.
+        assert_eq!(close(&mut window, 3), 4.0);
+        window.leave_out(at(3), at(13));
+        assert_eq!(close(&mut window, 16), 4.0);
     }
 }

@@ -46,7 +46,12 @@ pub fn classifier(data: &Path, out: &Path) -> Ran {
 
 /// A sweep into `out`, with `more` arguments.
 pub fn eval(out: &Path, more: &str) -> Ran {
-    let (model, data, network) = (tiny_model(), data(), network());
+    eval_through(out, &network(), more)
+}
+
+/// As [`eval`], through another feature network.
+pub fn eval_through(out: &Path, network: &str, more: &str) -> Ran {
+    let (model, data) = (tiny_model(), data());
     let mut arguments = vec![
         "eval",
         "--model",
@@ -54,7 +59,7 @@ pub fn eval(out: &Path, more: &str) -> Ran {
         "--data",
         &data,
         "--features",
-        &network,
+        network,
         "--out",
         text(out),
         "--splits",

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::process::{names, run, text, tiny_model};
-use crate::support::{eval, measured, store};
+use crate::process::{ROOT, names, run, text, tiny_model};
+use crate::support::{eval, eval_through, measured, store};
 
 #[test]
 fn a_sweep_writes_its_report_and_continues_itself() {
@@ -125,6 +125,42 @@ fn parts_make_the_whole() {
     merge(&[&first, &path("other")]).refused(1, &["parts of different sweeps"]);
     merge(&[&path("nothing")]).refused(1, &["sweep.json", "is this a part of a sweep?"]);
     eval(&path("x"), &format!("{sweep} --shard 3/2")).refused(2, &["such as 1/4"]);
+}
+
+#[test]
+fn parts_of_a_longer_sweep_fill_the_chunks_of_a_shorter_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let (out, long) = (path("out"), "--guidance 1 --steps 1 --samples 45");
+    eval(&out, "--guidance 1 --steps 1 --samples 40").ok();
+    let parts = [path("1"), path("2")];
+    for (part, shard) in parts.iter().zip(["1/2", "2/2"]) {
+        eval(part, &format!("{long} --shard {shard}")).ok();
+    }
+    let [first, second] = parts.each_ref().map(|part| text(part));
+    run(&["eval", "merge", "--out", text(&out), first, second]).ok();
+    eval(&path("whole"), long).ok();
+    assert_eq!(measured(&out), measured(&path("whole")));
+    // And what the folder is for has changed with it.
+    run(&["eval", "merge", "--out", text(&out)]).ok();
+    assert_eq!(measured(&out), measured(&path("whole")));
+}
+
+/// The same file is asked once with bytes from 0 to 1 and once as they are: other questions, so other answers.
+#[test]
+fn answers_of_a_network_in_onnx_are_kept_by_how_images_are_put_to_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (out, fresh) = (folder.path().join("out"), folder.path().join("fresh"));
+    let network = format!("{ROOT}/tests/fixtures/classifier.onnx");
+    let asked = |out: &Path, input: &str| {
+        let sweep = "--guidance 1 --steps 1 --samples 40";
+        eval_through(out, &network, &format!("{sweep} --onnx-input {input}")).ok();
+        measured(out)
+    };
+    let unit = asked(&out, "unit");
+    let bytes = asked(&out, "bytes");
+    assert_eq!(bytes, asked(&fresh, "bytes"));
+    assert_ne!(bytes["networks"][0]["cells"], unit["networks"][0]["cells"]);
 }
 
 #[test]

@@ -29,8 +29,9 @@ pub use weights::Weights;
 
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor, TensorData};
-use freeguide::bundle::ClassNames;
+use freeguide::bundle::{ClassNames, hex};
 use freeguide::classifier::ResNet;
+use sha2::{Digest, Sha256};
 
 use inception::Inception;
 
@@ -96,6 +97,22 @@ impl FeatureNetwork {
     /// The SHA-256 of its weights file, in lower-case hexadecimal.
     pub fn sha256(&self) -> &str {
         &self.sha256
+    }
+
+    /// A key of everything that its output depends on besides the images: its weights and, for networks in ONNX, the
+    /// normalisation, which their file does not state.
+    pub fn key(&self) -> String {
+        match self.body {
+            Body::Onnx(_) => {
+                let mut hash = Sha256::new_with_prefix(&self.sha256);
+                let Normalisation { mean, deviation } = self.normalisation;
+                for value in mean.iter().chain(&deviation) {
+                    hash.update(value.to_le_bytes());
+                }
+                hex(&hash.finalize())
+            }
+            _ => self.sha256.clone(),
+        }
     }
 
     /// The height and width of its input images. Other images are resized.

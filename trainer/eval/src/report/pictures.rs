@@ -51,7 +51,7 @@ pub fn guidance_grids(work: &Work, figures: &Figures) -> Result<Vec<Picture>> {
             .iter()
             .map(|(cell, _)| work.images(*cell, rows))
             .collect::<Result<Vec<_>>>()?;
-        let values = work.subjects.data.image_len();
+        let values = work.inputs.data.image_len();
         let pixels: Vec<u8> = (0..rows)
             .flat_map(|row| {
                 columns
@@ -98,7 +98,7 @@ pub fn nearest_pairs(work: &Work, measured: &Measured) -> Result<Vec<Picture>> {
             pixels.extend(work.image(cell, pair.generated)?);
         }
         for pair in pairs {
-            pixels.extend_from_slice(work.subjects.data.image(pair.real));
+            pixels.extend_from_slice(work.inputs.data.image(pair.real));
         }
         pictures.push(Picture {
             file: format!("nearest-{}.png", pictures.len()),
@@ -119,7 +119,7 @@ pub fn nearest_pairs(work: &Work, measured: &Measured) -> Result<Vec<Picture>> {
 }
 
 fn sheet(work: &Work, columns: usize, pixels: &[u8]) -> Result<Vec<u8>> {
-    let data = &work.subjects.data;
+    let data = &work.inputs.data;
     let sheet = Grid::new(columns, data.size).lay_out(pixels, data.size, data.channels);
     Ok(encode_png(
         &sheet.pixels,

@@ -14,7 +14,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
-use burn::module::{Module, ModuleMapper, Param};
+use burn::module::Param;
 use burn::tensor::{Device, Tensor, TensorData};
 use clap::ValueEnum;
 use freeguide::bundle::{
@@ -22,6 +22,7 @@ use freeguide::bundle::{
     Provenance, WRITTEN_BY, parameters,
 };
 use freeguide::network::{UNet, UNetConfig};
+use freeguide::parameters::{ParameterMapper, map_parameters};
 use freeguide::prediction::Target;
 use freeguide::settings::SamplingDefaults;
 use serde::de::DeserializeOwned;
@@ -253,19 +254,17 @@ fn fill(network: UNet, places: Places, weights: Weights, device: Device) -> Resu
         );
     }
     let mut filler = Filler {
-        path: Vec::new(),
         places: &places,
         weights,
         device,
         result: Ok(()),
     };
-    let network = network.map(&mut filler);
+    let network = map_parameters(network, &mut filler);
     filler.result.map(|()| network)
 }
 
 /// Reads the parameters in sequence.
 struct Filler<'a> {
-    path: Vec<String>,
     places: &'a HashMap<String, Place>,
     weights: Weights,
     device: Device,
@@ -274,9 +273,8 @@ struct Filler<'a> {
 }
 
 impl Filler<'_> {
-    fn read(&mut self, shape: &[usize]) -> Result<Tensor<1>> {
-        let name = self.path.join(".");
-        let place = self.places.get(&name);
+    fn read(&mut self, name: &str, shape: &[usize]) -> Result<Tensor<1>> {
+        let place = self.places.get(name);
         let place = place.ok_or_else(|| anyhow!("has no tensor for {name}"))?;
         let read = place.read(&mut self.weights)?;
         if read.shape != shape {
@@ -298,20 +296,12 @@ impl Filler<'_> {
     }
 }
 
-impl ModuleMapper for Filler<'_> {
-    fn enter_module(&mut self, name: &str, _: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _: &str, _: &str) {
-        self.path.pop();
-    }
-
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+impl ParameterMapper for Filler<'_> {
+    fn map<const D: usize>(&mut self, name: &str, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         if self.result.is_err() {
             return param;
         }
-        match self.read(&param.lazy_shape()) {
+        match self.read(name, &param.lazy_shape()) {
             Ok(values) => Param::initialized(param.id, values.reshape(param.lazy_shape())),
             Err(error) => {
                 self.result = Err(error);

@@ -20,38 +20,50 @@ pub(super) const TRAINING: RGBColor = RGBColor(37, 99, 235);
 const TRAINING_RAW: RGBColor = RGBColor(200, 216, 250);
 pub(super) const VALIDATION: RGBColor = RGBColor(234, 88, 12);
 
+/// The enlarged picture.
+type Area<'a> = DrawingArea<BitMapBackend<'a>, Shift>;
+/// Its axes: steps, and places on the axis of the loss.
+type Chart<'a, 'b> = ChartContext<'a, BitMapBackend<'b>, Cartesian2d<Scale, Scale>>;
+
 /// Paints the whole picture, enlarged.
 pub(super) fn paint(
-    area: &DrawingArea<BitMapBackend<'_>, Shift>,
+    area: &Area<'_>,
     title: &str,
     raw: &[Point],
     validation: &[Point],
 ) -> Result<(), LossCurveError> {
     register_font(FONT, FontStyle::Normal, dejavu::sans::regular())
         .map_err(|_| LossCurveError::Draw("the embedded font is damaged".into()))?;
-
     let smooth = smoothed(raw);
     let shown: Vec<Point> = smooth.iter().chain(validation).copied().collect();
     let axis = Axis::fit(&shown, raw).ok_or(LossCurveError::Empty)?;
-    let last_step = raw
-        .iter()
-        .chain(validation)
-        .map(|p| p.0)
-        .fold(1.0, f64::max);
-    let place = |points: &[Point]| -> Vec<Point> {
-        points.iter().map(|p| (p.0, axis.place(p.1))).collect()
-    };
+    let steps = raw.iter().chain(validation).map(|p| p.0);
+    let last_step = steps.fold(1.0, f64::max);
 
-    let px = |pixels: f64| (pixels * OVERSAMPLING as f64).round() as u32;
-    let font =
-        |size: f64, color: RGBColor| (FONT, size * OVERSAMPLING as f64).into_font().color(&color);
     area.fill(&WHITE).map_err(draw_error)?;
-    area.draw(&Text::new(
-        title.to_owned(),
-        (px(84.0) as i32, px(20.0) as i32),
-        font(22.0, INK),
-    ))
-    .map_err(draw_error)?;
+    let headline = (px(84.0) as i32, px(20.0) as i32);
+    area.draw(&Text::new(title.to_owned(), headline, font(22.0, INK)))
+        .map_err(draw_error)?;
+    let mut chart = axes(area, &axis, last_step)?;
+    curves(&mut chart, &axis, raw, &smooth, validation)?;
+    legend(area, !smooth.is_empty(), !validation.is_empty())
+}
+
+/// Pixels of the enlarged picture.
+fn px(pixels: f64) -> u32 {
+    (pixels * OVERSAMPLING as f64).round() as u32
+}
+
+fn font(size: f64, color: RGBColor) -> TextStyle<'static> {
+    (FONT, size * OVERSAMPLING as f64).into_font().color(&color)
+}
+
+/// Draws the two axes with their mesh.
+fn axes<'a, 'b>(
+    area: &'a Area<'b>,
+    axis: &Axis,
+    last_step: f64,
+) -> Result<Chart<'a, 'b>, LossCurveError> {
     let mut chart = ChartBuilder::on(area)
         .margin_top(px(62.0))
         .margin_right(px(36.0))
@@ -84,10 +96,23 @@ pub(super) fn paint(
         .y_label_formatter(&|place| axis.label(*place))
         .draw()
         .map_err(draw_error)?;
+    Ok(chart)
+}
 
+/// Draws the raw loss, the smoothed one and that of validation.
+fn curves(
+    chart: &mut Chart<'_, '_>,
+    axis: &Axis,
+    raw: &[Point],
+    smooth: &[Point],
+    validation: &[Point],
+) -> Result<(), LossCurveError> {
+    let place = |points: &[Point]| -> Vec<Point> {
+        points.iter().map(|p| (p.0, axis.place(p.1))).collect()
+    };
     for (points, style) in [
         (place(&envelope(raw)), TRAINING_RAW.stroke_width(px(1.0))),
-        (place(&smooth), TRAINING.stroke_width(px(2.0))),
+        (place(smooth), TRAINING.stroke_width(px(2.0))),
         (place(validation), VALIDATION.stroke_width(px(2.0))),
     ] {
         // Segment by segment, because the library draws sharp corners of a thick polyline as spikes.
@@ -97,23 +122,24 @@ pub(super) fn paint(
         chart.draw_series(segments).map_err(draw_error)?;
     }
     // A single point has no line, so draw a dot.
-    let single = if smooth.len() == 1 { &smooth[..] } else { &[] };
+    let single = if smooth.len() == 1 { smooth } else { &[] };
     for (points, color) in [(single, TRAINING), (validation, VALIDATION)] {
         let dots = place(points)
             .into_iter()
             .map(|point| Circle::new(point, px(3.0), color.filled()));
         chart.draw_series(dots).map_err(draw_error)?;
     }
+    Ok(())
+}
 
-    // The legend is to the right of the title, where no curve can overlap it.
+/// Draws the legend to the right of the title, where no curve can overlap it.
+fn legend(area: &Area<'_>, training: bool, validation: bool) -> Result<(), LossCurveError> {
     let mut right = px(WIDTH as f64 - 36.0) as i32;
-    for (label, color, show) in [
-        ("validation", VALIDATION, !validation.is_empty()),
-        ("training", TRAINING, !smooth.is_empty()),
-    ] {
-        if !show {
-            continue;
-        }
+    let entries = [
+        ("validation", VALIDATION, validation),
+        ("training", TRAINING, training),
+    ];
+    for (label, color, _) in entries.into_iter().filter(|(_, _, shown)| *shown) {
         let style = font(15.0, INK).pos(Pos::new(HPos::Right, VPos::Center));
         let (text_width, _) = area.estimate_text_size(label, &style).map_err(draw_error)?;
         let middle = px(32.0) as i32;

@@ -14,7 +14,7 @@ use freeguide_native::tell;
 use freeguide_recipe::Recipe;
 
 /// Everything that the sweep refers to.
-pub struct Subjects {
+pub struct Inputs {
     /// The models. All draw images of the same shape and classes.
     pub models: Vec<Model>,
     /// Their names in reports.
@@ -40,7 +40,7 @@ pub struct Subjects {
     class_ids: Vec<Vec<u32>>,
 }
 
-impl Subjects {
+impl Inputs {
     /// Opens everything.
     ///
     /// # Errors
