@@ -19,7 +19,7 @@ struct Extent {
 /// # Errors
 ///
 /// What is too long or too deep, in words.
-pub(crate) fn check_extent(json: &[u8], longest: usize) -> Result<(), String> {
+pub fn check_extent(json: &[u8], longest: usize) -> Result<(), String> {
     let Extent { text, depth } = extent(json);
     if text > longest {
         return Err(format!(
