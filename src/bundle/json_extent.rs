@@ -20,7 +20,7 @@ struct Extent {
 /// # Errors
 ///
 /// A message about the limit that is exceeded.
-pub(crate) fn check_extent(json: &[u8], longest: usize) -> Result<(), String> {
+pub fn check_extent(json: &[u8], longest: usize) -> Result<(), String> {
     let Extent { text, depth } = extent(json);
     if text > longest {
         return Err(format!(

@@ -9,11 +9,15 @@ The layouts are written by the libraries that people write them with: `datasets`
 alone: SHA-256 over sizes, class names, labels and pixels as `Dataset::fingerprint` documents it.
 """
 
+import gzip
 import hashlib
 import io
 import json
+import pickle
 import shutil
 import struct
+import tarfile
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -141,11 +145,142 @@ def plain() -> None:
     )
 
 
+def planes(numbers) -> np.ndarray:
+    """[N, 3072]: the red, the green and the blue plane of every picture."""
+    return np.stack([PICTURES[n].transpose(2, 0, 1).reshape(-1) for n in numbers])
+
+
+def python2(entries: dict) -> bytes:
+    """What Python 2's cPickle makes of a dictionary of texts, lists and one array, as CIFAR's batches are: bytes are
+    its `str`, which Python 3 does not write any more."""
+
+    def text(value: str) -> bytes:
+        return b"U" + bytes([len(value)]) + value.encode()
+
+    def value_of(value) -> bytes:
+        if isinstance(value, np.ndarray):
+            rows, columns = value.shape
+            shape = b"M" + struct.pack("<H", rows) + b"M" + struct.pack("<H", columns) + b"\x86"
+            dtype = b"cnumpy\ndtype\nq\x07" + text("u1") + b"K\x00K\x01\x87Rq\x08"
+            dtype += b"(K\x03" + text("|") + b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
+            numbers = b"T" + struct.pack("<I", value.nbytes) + value.tobytes()
+            made = b"cnumpy.core.multiarray\n_reconstruct\nq\x04cnumpy\nndarray\nq\x05K\x00\x85" + text("b") + b"\x87Rq\x06"
+            return made + b"(K\x01" + shape + dtype + b"\x89" + numbers + b"tb"
+        if isinstance(value, list):
+            return b"]q\x03(" + b"".join(value_of(v) for v in value) + b"e"
+        if isinstance(value, int):
+            return b"K" + bytes([value])
+        return text(value)
+
+    pairs = b"".join(text(key) + value_of(value) for key, value in entries.items())
+    whole = b"\x80\x02}q\x01(" + pairs + b"u."
+    read = pickle.loads(whole, encoding="bytes")
+    assert list(read) == [key.encode() for key in entries]
+    return whole
+
+
+def cifar_python() -> None:
+    """`cifar-10-batches-py` as torchvision downloads it, and CIFAR-100 in both forms."""
+    root = empty("cifar-py")
+
+    def batch(name: str, numbers) -> None:
+        entries = {"batch_label": name, "labels": [LABELS[n] for n in numbers], "data": planes(numbers)}
+        (root / name).write_bytes(python2(entries | {"filenames": [f"{n}.png" for n in numbers]}))
+
+    batch("data_batch_1", range(0, 7))
+    batch("data_batch_2", range(7, 12))
+    batch("test_batch", [11, 0])
+    meta = {"num_cases_per_batch": 7, "label_names": CLASSES, "num_vis": 200}
+    (root / "batches.meta").write_bytes(python2(meta))
+
+    # The fine classes are ours; the coarse one of each is 0, for it is no dog, or 1.
+    root = empty("cifar100-py")
+    whole = list(range(12))
+    for name, numbers in {"train": whole, "test": [11, 0]}.items():
+        fine = [LABELS[n] for n in numbers]
+        entries = {"filenames": [f"{n}.png" for n in numbers], "batch_label": name, "fine_labels": fine}
+        entries |= {"coarse_labels": [label // 2 for label in fine], "data": planes(numbers)}
+        (root / name).write_bytes(python2(entries))
+    coarse = ["no dog", "dog"]
+    (root / "meta").write_bytes(python2({"fine_label_names": CLASSES, "coarse_label_names": coarse}))
+    root = empty("cifar100")
+    for name, numbers in {"train.bin": whole, "test.bin": [11, 0]}.items():
+        rows = zip([LABELS[n] for n in numbers], planes(numbers))
+        (root / name).write_bytes(b"".join(bytes([label // 2, label]) + row.tobytes() for label, row in rows))
+    (root / "fine_label_names.txt").write_text("\n".join(CLASSES) + "\n")
+    (root / "coarse_label_names.txt").write_text("\n".join(coarse) + "\n")
+
+
+def imagenet() -> None:
+    """ImageNet at 32x32 as image-net.org serves it: planes, labels from 1, as archives of NumPy and as pickles."""
+    archives, pickles = empty("imagenet-npz"), empty("imagenet-py")
+    for name, numbers in {"train_data_batch_1": range(0, 7), "train_data_batch_2": range(7, 12), "val_data": [11, 0]}.items():
+        data, labels = planes(numbers), [LABELS[n] + 1 for n in numbers]
+        mean = data.mean(axis=0)
+        np.savez(archives / f"{name}.npz", data=data, labels=np.array(labels), mean=mean)
+        with open(pickles / name, "wb") as file:
+            pickle.dump({"data": data, "labels": labels, "mean": mean}, file, protocol=4)
+
+
+def numpy_archives() -> None:
+    """MedMNIST's keys, compressed; Keras's; and what openai/guided-diffusion's samplers write."""
+    parts = {"train": list(range(12)), "val": [3, 4], "test": [11, 0]}
+    images = {part: np.stack([PICTURES[n] for n in numbers]) for part, numbers in parts.items()}
+    labels = {part: np.array([LABELS[n] for n in numbers]) for part, numbers in parts.items()}
+    entries = {f"{part}_images": images[part] for part in parts}
+    entries |= {f"{part}_labels": labels[part].astype(np.uint8)[:, None] for part in parts}
+    np.savez_compressed(empty("medmnist") / "animalmnist.npz", **entries)
+    entries = {"x_train": images["train"], "y_train": labels["train"], "x_test": images["test"], "y_test": labels["test"]}
+    np.savez(empty("keras") / "animals.npz", **entries)
+    np.savez(empty("guided-npz") / "samples_12x32x32x3.npz", images["train"], labels["train"])
+
+
+def folders_otherwise() -> None:
+    """The class folders packed, flat, and as EDM's and StyleGAN's dataset tools write them."""
+    members = [(f"{CLASSES[label]}/{n:02}.png", png(PICTURES[n])) for n, label in enumerate(LABELS)]
+    with tarfile.open(empty("folders-tgz") / "animals.tar.gz", "w:gz") as archive:
+        for name, content in members:
+            about = tarfile.TarInfo(f"./animals/{name}")
+            about.size = len(content)
+            archive.addfile(about, io.BytesIO(content))
+    with zipfile.ZipFile(empty("folders-zip") / "animals.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members:
+            archive.writestr(f"animals/{name}", content)
+    flat = empty("flat")
+    for name, content in members:
+        (flat / name.replace("/", "_")).write_bytes(content)
+    edm, names = empty("edm"), [f"00000/img{n:08}.png" for n in range(12)]
+    about = json.dumps({"labels": [[name, label] for name, label in zip(names, LABELS)]})
+    (edm / "00000").mkdir()
+    for name, (_, content) in zip(names, members):
+        (edm / name).write_bytes(content)
+    (edm / "dataset.json").write_text(about)
+    with zipfile.ZipFile(empty("edm-zip") / "animals-32x32.zip", "w", zipfile.ZIP_STORED) as archive:
+        for name, (_, content) in zip(names, members):
+            archive.writestr(name, content)
+        archive.writestr("dataset.json", about)
+
+
+def mnist() -> None:
+    """idx files, compressed as they are served; grey."""
+    root = empty("mnist")
+    grey = [p[..., 0] for p in PICTURES]
+    for name, numbers in {"train": range(12), "t10k": [11, 0]}.items():
+        images = struct.pack(">4B3I", 0, 0, 8, 3, len(numbers), SIDE, SIDE) + b"".join(grey[n].tobytes() for n in numbers)
+        labels = struct.pack(">4BI", 0, 0, 8, 1, len(numbers)) + bytes(LABELS[n] for n in numbers)
+        (root / f"{name}-images-idx3-ubyte.gz").write_bytes(gzip.compress(images, mtime=0))
+        (root / f"{name}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(labels, mtime=0))
+
+
 def expected() -> None:
     by_kind = {
         "whole": fingerprint(CLASSES, LABELS, PICTURES),
         "test": fingerprint(CLASSES, [LABELS[11], LABELS[0]], [PICTURES[11], PICTURES[0]]),
     }
+    grey = [np.repeat(p[..., :1], 3, axis=-1) for p in PICTURES]
+    by_kind["grey"] = fingerprint(["0", "1", "2"], LABELS, grey)
+    coarse = [label // 2 for label in LABELS]
+    by_kind["coarse"] = fingerprint(["no dog", "dog"], coarse, PICTURES)
     (HERE / "expected.json").write_text(json.dumps(by_kind, indent=2) + "\n")
 
 
@@ -155,4 +290,9 @@ if __name__ == "__main__":
     shards()
     hub()
     plain()
+    cifar_python()
+    imagenet()
+    numpy_archives()
+    folders_otherwise()
+    mnist()
     expected()

@@ -133,6 +133,12 @@ pub fn run(arguments: &Import) -> Result<ExitCode> {
     for (file, bytes) in &imported.files {
         tell!("  {bytes:10}  {file}");
     }
+    if !imported.prefix.is_empty() {
+        tell!(
+            "took \"{}\" off before the names of its tensors",
+            imported.prefix
+        );
+    }
     if imported.classes == 0 {
         tell!("unconditional: the model has no classes, so guidance is not available");
     } else if !imported.null_class {

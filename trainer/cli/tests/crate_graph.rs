@@ -10,7 +10,7 @@ use serde_json::Value;
 const ARROWS: [(&str, &[&str]); 10] = [
     ("freeguide", &[]),
     ("freeguide-readers", &[]),
-    ("freeguide-data", &[]),
+    ("freeguide-data", &["freeguide-readers"]),
     ("freeguide-serve", &[]),
     ("freeguide-native", &["freeguide"]),
     (

@@ -18,7 +18,7 @@ const LAYOUTS: [(&str, &str); 6] = [
     ("shards-json", "2 tar shards"),
     (
         "hub",
-        "2 Parquet files with images in img and labels in label",
+        "2 Parquet files of the part \"train\" (not test-00000-of-00001.parquet) with images in img and labels in label",
     ),
     (
         "plain",
@@ -172,7 +172,10 @@ fn classes_can_have_other_names_in_every_layout() {
         "{ wolf = 'dog' }",
         &["no class", "\"wolf\"", "bird, cat, dog"],
     );
-    refused("{ cat = 'dog' }", &["two classes", "\"dog\""]);
+    refused(
+        "{ cat = 'dog' }",
+        &["classes 1 and 2 are both called \"dog\""],
+    );
 }
 
 #[test]
@@ -268,7 +271,7 @@ fn a_bad_image_is_named_and_skipped_in_memory_and_streamed() {
             panic!("{}", ran.err);
         };
         assert!(
-            line.contains("set-000001.tar/0007.png: not a PNG, JPEG or WebP"),
+            line.contains("set-000001.tar/0007.png: not a PNG, JPEG, WebP, GIF, BMP or TIFF"),
             "{line}"
         );
     }
@@ -300,7 +303,7 @@ fn too_many_bad_images_stop_a_streamed_training() {
     )
     .refused(&[
         "images cannot be read",
-        ".png: not a PNG, JPEG or WebP image",
+        ".png: not a PNG, JPEG, WebP, GIF, BMP or TIFF image",
     ]);
 }
 
@@ -407,11 +410,10 @@ fn what_is_no_data_set_is_said_plainly() {
     let both = folder.path().join("both");
     copy("shards", &both);
     copy("plain", &both);
-    train(&both, &out, 1, &[]).refused(&[".tar shards as well as .parquet files"]);
-    let packed = folder.path().join("set.tgz");
+    train(&both, &out, 1, &[]).refused(&["archives as well as .parquet files"]);
+    let packed = folder.path().join("set.7z");
     fs::write(&packed, "x").unwrap();
-    train(&packed, &out, 1, &[])
-        .refused(&["neither a folder nor a .tar or .parquet file; unpack it"]);
+    train(&packed, &out, 1, &[]).refused(&["a .parquet or an .npz file; unpack it first"]);
     train(&folder.path().join("nowhere"), &out, 1, &[]).refused(&["does not exist"]);
     // A label that is no class.
     let data = folder.path().join("shards");

@@ -1,15 +1,19 @@
 //! Reading a folder of class folders.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fs, io,
     path::{Path, PathBuf},
 };
 
 use walkdir::WalkDir;
 
+use super::dataset_json::{self, DATASET_JSON};
 use super::decode::is_image_extension;
+use super::error::counted;
+use super::labels::of_places;
 use super::records::{Records, Stored};
-use super::{DataError, Warning, error::counted};
+use super::{DataError, Warning, names_file, recognise};
 
 /// A data set on disk: a folder with one sub-folder a class.
 ///
@@ -20,7 +24,7 @@ use super::{DataError, Warning, error::counted};
 /// ```
 ///
 /// Sub-folders are sorted by name (byte by byte) and their names are the class names; class 0 is the first. Images lie
-/// in a class folder at any depth, in any mixture of PNG, JPEG and WebP, recognised by file name and then decoded by
+/// in a class folder at any depth, in any mixture of PNG, JPEG, WebP, GIF, BMP and TIFF, recognised by file name and then decoded by
 /// content. Links are followed. Hidden files and folders (`.name`, and the `__MACOSX` that some archives carry) do not
 /// count.
 #[derive(Debug)]
@@ -50,6 +54,7 @@ impl ClassFolders {
             return Err(DataError::NoClasses {
                 path: dir.into(),
                 found: describe(&top),
+                flat: looks_flat(&top.images),
             });
         }
         if !top.images.is_empty() {
@@ -87,12 +92,7 @@ impl ClassFolders {
             files.extend(inside.images);
             others.extend(inside.others);
         }
-        if !others.is_empty() {
-            report(Warning::OtherFiles {
-                count: others.len(),
-                example: others.swap_remove(0),
-            });
-        }
+        report_others(others, report);
         if let Some(meant) = split_name(&classes) {
             report(Warning::LooksLikeSplits {
                 path: dir.into(),
@@ -104,6 +104,132 @@ impl ClassFolders {
             labels,
             files,
         })
+    }
+
+    /// Finds images in one folder, at any depth, with the class before the first underscore of each name:
+    /// `cat_0001.png`. Classes are sorted by name.
+    pub fn flat(dir: &Path, report: &mut dyn FnMut(Warning)) -> Result<Self, DataError> {
+        let found = contents(dir, usize::MAX, &mut |path, source| {
+            Err(DataError::Io { path, source })
+        })?;
+        let mut by_class: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
+        let mut unlabelled = Vec::new();
+        for path in found.images {
+            match flat_class(&path) {
+                Some(class) => by_class.entry(class.to_owned()).or_default().push(path),
+                None => unlabelled.push(path),
+            }
+        }
+        report_unlabelled(dir, by_class.is_empty(), &unlabelled, report)?;
+        report_others(found.others, report);
+        let (mut labels, mut files) = (Vec::new(), Vec::new());
+        let mut classes = Vec::new();
+        for (class, images) in by_class {
+            labels.resize(labels.len() + images.len(), classes.len() as u32);
+            files.extend(images);
+            classes.push(class);
+        }
+        Ok(Self {
+            classes,
+            labels,
+            files,
+        })
+    }
+
+    /// Finds images in one folder, at any depth, whose classes stand in `dataset.json` in that folder.
+    pub fn listed(dir: &Path, report: &mut dyn FnMut(Warning)) -> Result<Self, DataError> {
+        let found = contents(dir, usize::MAX, &mut |path, source| {
+            Err(DataError::Io { path, source })
+        })?;
+        let list = dir.join(DATASET_JSON);
+        let json = fs::read(&list).map_err(|source| DataError::Io {
+            path: list.clone(),
+            source,
+        })?;
+        let names: Vec<String> = found
+            .images
+            .iter()
+            .map(|path| in_folder(dir, path))
+            .collect();
+        let listed = dataset_json::labels(&json, names.iter().map(String::as_str));
+        let listed = listed.map_err(|reason| DataError::Columns {
+            path: list.clone(),
+            reason,
+        })?;
+        let (mut labels, mut files) = (Vec::new(), Vec::new());
+        let mut unlabelled = Vec::new();
+        for (path, label) in found.images.into_iter().zip(listed) {
+            match label {
+                Some(label) => {
+                    labels.push(label);
+                    files.push(path);
+                }
+                None => unlabelled.push(path),
+            }
+        }
+        report_unlabelled(dir, files.is_empty(), &unlabelled, report)?;
+        let names = names_file::beside(&list)?;
+        let classes = of_places(&labels, names, &|index| files[index].display().to_string())?;
+        recognise::report_classes_without_images(&classes, &labels, report);
+        Ok(Self {
+            classes,
+            labels,
+            files,
+        })
+    }
+}
+
+/// A path below a folder, with slashes.
+fn in_folder(dir: &Path, path: &Path) -> String {
+    let inside = path.strip_prefix(dir).unwrap_or(path);
+    let parts = inside
+        .components()
+        .map(|part| part.as_os_str().to_string_lossy());
+    let parts: Vec<_> = parts.collect();
+    parts.join("/")
+}
+
+/// Counts images without a label; that no image has one is an error.
+fn report_unlabelled(
+    dir: &Path,
+    all: bool,
+    unlabelled: &[PathBuf],
+    report: &mut dyn FnMut(Warning),
+) -> Result<(), DataError> {
+    if all {
+        return Err(DataError::NoLabels {
+            path: dir.into(),
+            total: unlabelled.len(),
+            beside: Vec::new(),
+        });
+    }
+    if let Some(example) = unlabelled.first() {
+        report(Warning::Unlabelled {
+            count: unlabelled.len(),
+            example: example.display().to_string(),
+        });
+    }
+    Ok(())
+}
+
+/// The class that a file's name begins with, up to its first underscore.
+fn flat_class(path: &Path) -> Option<&str> {
+    let (class, _) = path.file_name()?.to_str()?.split_once('_')?;
+    (!class.is_empty()).then_some(class)
+}
+
+/// Whether images have names that begin with a class: all of them have one, and some share it.
+fn looks_flat(images: &[PathBuf]) -> bool {
+    let classes: Option<BTreeSet<&str>> = images.iter().map(|path| flat_class(path)).collect();
+    classes.is_some_and(|classes| !classes.is_empty() && classes.len() < images.len())
+}
+
+fn report_others(mut others: Vec<PathBuf>, report: &mut dyn FnMut(Warning)) {
+    if !others.is_empty() {
+        report(Warning::OtherFiles {
+            count: others.len(),
+            example: others.swap_remove(0),
+        });
     }
 }
 

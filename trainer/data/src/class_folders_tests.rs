@@ -120,7 +120,7 @@ fn a_bad_image_is_named_and_skipped() {
             folder.path().join("b/5.png").to_str().unwrap()
         )
     );
-    assert_eq!(reason, "not a PNG, JPEG or WebP image");
+    assert_eq!(reason, "not a PNG, JPEG, WebP, GIF, BMP or TIFF image");
     assert!(warnings[0].to_string().starts_with("skipped "));
 }
 
@@ -182,8 +182,8 @@ fn an_empty_class_is_named() {
         "{error}"
     );
     assert!(error.to_string().contains("holds nothing"), "{error}");
-    folder.write("hollow/a.gif", "GIF89a");
-    assert!(folder.error().to_string().contains("holds 1 file (a.gif)"));
+    folder.write("hollow/a.avif", "GIF89a");
+    assert!(folder.error().to_string().contains("holds 1 file (a.avif)"));
 }
 
 #[test]
@@ -208,15 +208,15 @@ fn a_folder_without_classes_says_what_it_found_and_what_is_wanted() {
 #[test]
 fn what_is_no_folder_is_said_plainly() {
     let folder = Folder::new();
-    folder.write("data.zip", "PK");
+    folder.write("data.7z", "7z");
     let load_named =
         |name: &str| load(&folder.path().join(name), &DataRecipe::new(2), &mut |_| ()).unwrap_err();
     assert!(matches!(load_named("nowhere"), DataError::NotFound { .. }));
-    let archive = load_named("data.zip");
+    let archive = load_named("data.7z");
     assert!(
         archive
             .to_string()
-            .ends_with("nor a .tar or .parquet file; unpack it first"),
+            .ends_with("or an .npz file; unpack it first"),
         "{archive}"
     );
 }
@@ -228,7 +228,7 @@ fn what_is_left_out_is_reported() {
     folder.image("train/1.png", [1, 1, 1]);
     folder.image("val/1.png", [1, 1, 1]);
     folder.write("val/notes.txt", "");
-    folder.write("val/old.gif", "");
+    folder.write("val/old.avif", "");
     let (data, warnings) = folder.load();
     assert_eq!(data.unwrap().len(), 2);
     let path = folder.path().to_path_buf();

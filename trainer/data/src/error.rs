@@ -5,7 +5,7 @@ use std::{fmt, io, path::PathBuf};
 use thiserror::Error;
 
 /// How a data set must lie on disk, for error messages.
-const LAYOUT: &str = "expected one sub-folder a class, such as DIR/cats/1.png and DIR/dogs/1.jpg, or CIFAR-10's binary batches, .tar shards or .parquet files";
+const LAYOUT: &str = "expected one sub-folder a class, such as DIR/cats/1.png and DIR/dogs/1.jpg, or .zip, .tar or .parquet files, CIFAR's batches, MNIST's idx files or .npz files";
 
 /// Why a data set was not loaded.
 #[derive(Debug, Error)]
@@ -17,7 +17,7 @@ pub enum DataError {
         path: PathBuf,
     },
     /// The path is a file of no known kind.
-    #[error("{} is a file, and neither a folder nor a .tar or .parquet file{}", .path.display(), unpack_hint(.path))]
+    #[error("{} is a file, and neither a folder nor an archive (.zip, .tar, .tar.gz), a .parquet or an .npz file{}", .path.display(), unpack_hint(.path))]
     NotADataSet {
         /// The path that was asked for.
         path: PathBuf,
@@ -43,7 +43,7 @@ pub enum DataError {
         found: Vec<String>,
     },
     /// A file that was cut off or damaged.
-    #[error("{} is damaged or was not copied whole: {reason}", .path.display())]
+    #[error("{}", torn(.path, .reason))]
     Torn {
         /// The file.
         path: PathBuf,
@@ -79,16 +79,26 @@ pub enum DataError {
         reason: String,
     },
     /// No image has a label.
-    #[error("none of {} images in {} has a label", .total, .path.display())]
+    #[error("none of {total} images in {} has a label{}", .path.display(), beside_hint(.beside))]
     NoLabels {
         /// The data set.
         path: PathBuf,
         /// The number of its images.
         total: usize,
+        /// The extensions of what lies beside the first of them.
+        beside: Vec<String>,
     },
     /// The system gives no threads.
     #[error("cannot start the threads that decode images: {0}")]
     Threads(String),
+    /// A compressed file could not be unpacked.
+    #[error("cannot unpack {} into a temporary file", .path.display())]
+    Temporary {
+        /// The compressed file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
     /// A file or folder could not be read.
     #[error("cannot read {}", .path.display())]
     Io {
@@ -98,12 +108,14 @@ pub enum DataError {
         source: io::Error,
     },
     /// The folder has no sub-folder.
-    #[error("{} has no class folders: it holds {found}; {LAYOUT}", .path.display())]
+    #[error("{} has no class folders: it holds {found}; {}", .path.display(), layout_hint(*.flat))]
     NoClasses {
         /// The data set's folder.
         path: PathBuf,
         /// What it holds instead.
         found: String,
+        /// Whether the images' names seem to begin with their classes.
+        flat: bool,
     },
     /// A class folder whose name cannot be a class name.
     #[error("the folder {} has a name that is not valid Unicode; rename it, since folder names are class names", .path.display())]
@@ -112,7 +124,7 @@ pub enum DataError {
         path: PathBuf,
     },
     /// A class folder without an image.
-    #[error("class \"{class}\" is empty: {} holds {found}, and PNG, JPEG or WebP images are wanted; add some or remove the folder", .path.display())]
+    #[error("class \"{class}\" is empty: {} holds {found}, and images are wanted (PNG, JPEG, WebP, GIF, BMP, TIFF); add some or remove the folder", .path.display())]
     EmptyClass {
         /// The class.
         class: String,
@@ -168,10 +180,16 @@ pub enum DataError {
         found: Vec<String>,
     },
     /// Two classes of one name.
-    #[error("data.class_names comes to two classes called \"{name}\"; names must differ")]
+    #[error(
+        "classes {one} and {other} are both called \"{name}\", and a class is asked for by its name; --set data.class_names=\"{{ {other} = '{name} 2' }}\" renames the second"
+    )]
     SameName {
         /// The name.
         name: String,
+        /// The id of the first of them.
+        one: usize,
+        /// And of the second.
+        other: usize,
     },
     /// A setting that has no meaning.
     #[error("bad data setting: {0}")]
@@ -216,6 +234,20 @@ pub enum Warning {
         /// The first of them.
         example: String,
     },
+    /// Numbers that were taken for places in the list of classes are names in it, too, of other classes.
+    PlacesLookLikeNames {
+        /// One of them.
+        label: String,
+    },
+    /// Samples of which no member is an image of a kind that is read.
+    NoImage {
+        /// How many.
+        count: usize,
+        /// The first of them.
+        example: String,
+        /// What its members end in, as far as they are no labels; empty where there are labels alone.
+        extension: String,
+    },
     /// The "classes" are called train, val, test: most likely the folder of one of them was meant.
     LooksLikeSplits {
         /// The data set's folder.
@@ -253,9 +285,25 @@ impl fmt::Display for Warning {
                 let files = counted(*count, "file");
                 write!(
                     f,
-                    "left out {files} not named .png, .jpg, .jpeg or .webp, such as {}",
+                    "left out {files} not named .png, .jpg, .webp, .gif, .bmp or .tif, such as {}",
                     example.display()
                 )
+            }
+            Self::PlacesLookLikeNames { label } => write!(
+                f,
+                "the labels are taken for places in the list of classes, from 0; some classes are called like such numbers, as \"{label}\" is, and are not meant by them"
+            ),
+            Self::NoImage {
+                count,
+                example,
+                extension,
+            } => {
+                let samples = counted(*count, "sample");
+                let why = match extension.is_empty() {
+                    true => "have no image".to_owned(),
+                    false => format!(".{extension} is not read"),
+                };
+                write!(f, "left out {samples}: {why}, such as {example}")
             }
             Self::LooksLikeSplits { path, meant } => {
                 let (path, meant_path) = (path.display(), path.join(meant));
@@ -275,13 +323,47 @@ pub(super) fn counted(count: usize, noun: &str) -> String {
 }
 
 /// The first few of some names.
-fn list(names: &[String]) -> String {
+pub(super) fn list(names: &[String]) -> String {
     match names {
         [] => "nothing".into(),
         [one, two, three, rest @ ..] if rest.len() > 1 => {
             format!("{one}, {two}, {three} and {} more", rest.len())
         }
         few => few.join(", "),
+    }
+}
+
+/// What is wrong with a file; a stand-in for it says so by its first bytes.
+fn torn(path: &std::path::Path, reason: &str) -> String {
+    let path = path.display();
+    match reason == LFS_POINTER {
+        true => format!("{path}: {LFS_POINTER}"),
+        false => format!("{path} is damaged or was not copied whole: {reason}"),
+    }
+}
+
+/// What Git leaves in the place of a file where Git LFS is not installed.
+pub(super) const LFS_POINTER: &str =
+    "it is a Git LFS pointer and not the file itself; fetch it with `git lfs pull`";
+
+/// How data must lie on disk, or how they seem to.
+fn layout_hint(flat: bool) -> &'static str {
+    match flat {
+        true => {
+            "if the class stands before the first underscore of each image's name, --set data.layout=flat reads it there"
+        }
+        false => LAYOUT,
+    }
+}
+
+/// How labels are found in what lies beside images.
+fn beside_hint(extensions: &[String]) -> String {
+    match extensions.first() {
+        None => String::new(),
+        Some(first) => format!(
+            "; beside the first lies .{}, and --set data.label_column={first} takes the text of .{first} as its class, or names the key in a .json",
+            extensions.join(" and .")
+        ),
     }
 }
 
@@ -293,7 +375,7 @@ fn unpack_hint(path: &std::path::Path) -> &'static str {
         .unwrap_or_default()
         .to_ascii_lowercase();
     match extension.as_str() {
-        "zip" | "tgz" | "gz" | "xz" | "zst" | "bz2" | "7z" | "rar" => "; unpack it first",
+        "gz" | "xz" | "zst" | "bz2" | "7z" | "rar" => "; unpack it first",
         _ => "",
     }
 }

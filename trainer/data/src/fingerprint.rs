@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use super::records::{Records, Stored};
-use super::{DataError, Transform};
+use super::{DataError, Transform, decode};
 
 /// How many images are read for a fingerprint, spread evenly over the set.
 const SAMPLES: usize = 1024;
@@ -31,7 +31,7 @@ pub fn sampled(records: &dyn Records, transform: &Transform) -> Result<String, D
     let samples = SAMPLES.min(labels.len());
     for sample in 0..samples {
         let index = (sample as u128 * labels.len() as u128 / samples as u128) as usize;
-        match records.read(index) {
+        match decode::stored(records, index) {
             Ok(Stored::Encoded(bytes)) => hash.update(bytes),
             Ok(Stored::Pixels(image)) => hash.update(image.as_bytes()),
             // It is named when training comes across it.

@@ -5,38 +5,52 @@
 //!                                                           └─► read and decoded ahead of the device ┘
 //! ```
 //!
-//! Four layouts are read: class folders, CIFAR-10's binary batches, tar shards as WebDataset lays them out, and Parquet
-//! as the Hugging Face hub serves image sets. Each is a [`Records`]: labelled images that can be read by index from any
-//! thread. What fits into `data.memory` is decoded once and stays in memory as 8-bit pixels, four thousand pictures of
+//! docs/DATA.md lists the layouts that are read. Each is a [`Records`](records::Records): labelled images that can be
+//! read by index from any thread. Pickles and ZIP directories are read by the crate of readers, as data. What fits into `data.memory` is decoded once and stays in memory as 8-bit pixels, four thousand pictures of
 //! 64×64 in colour in 50 MB; what does not is read again every epoch, ahead of the device. Either way a batch is a
 //! function of the seed and the step.
 
 mod ahead;
+mod archives;
+mod arrays;
 mod balance;
-mod cifar10;
 mod class_folders;
 mod dataset;
+mod dataset_json;
 mod decode;
 mod error;
 mod fingerprint;
+mod here;
+mod jpeg;
 mod labels;
 mod memory;
+mod names_file;
 mod parquet;
+mod parts;
 mod positioned;
 mod recipe;
 mod recognise;
 mod records;
 mod renamed;
 mod resample;
+mod spool;
 mod streamed;
 mod training_set;
 mod transform;
-mod webdataset;
+
+#[cfg(test)]
+mod cases_tests;
+#[cfg(test)]
+mod fuzz_tests;
+#[cfg(test)]
+mod layouts_tests;
 
 pub use ahead::Ahead;
 pub use dataset::Dataset;
 pub use error::{DataError, Warning};
 pub use memory::load;
 pub use recipe::DataRecipe;
+#[cfg(test)]
+use records::Stored;
 pub use training_set::TrainingSet;
 use transform::Transform;

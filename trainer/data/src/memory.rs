@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
-use super::decode::decode;
+use super::decode;
 use super::records::Records;
 use super::{DataError, DataRecipe, Dataset, Transform, Warning, recognise::recognise};
 
@@ -52,7 +52,7 @@ pub fn decode_all(
             let first = chunk * AT_A_TIME;
             let mut failed = Vec::new();
             let range = first..first + pixels.len() / len;
-            records.read_range(range, &mut |index, stored| match stored.and_then(decode) {
+            decode::read_range(records, range, &mut |index, image| match image {
                 Ok(image) => {
                     pixels[(index - first) * len..][..len].copy_from_slice(&transform.apply(&image))
                 }

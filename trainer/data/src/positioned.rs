@@ -5,6 +5,9 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
 
+use super::DataError;
+use super::error::LFS_POINTER;
+
 /// A file that is read at positions, without a cursor that threads would share.
 #[derive(Debug, Clone)]
 pub struct Positioned {
@@ -15,12 +18,33 @@ pub struct Positioned {
 impl Positioned {
     /// Opens a file.
     pub fn open(path: &Path) -> io::Result<Self> {
-        let file = File::open(path)?;
+        Self::of(File::open(path)?)
+    }
+
+    /// A file that is open.
+    pub fn of(file: File) -> io::Result<Self> {
         let len = file.metadata()?.len();
         Ok(Self {
             file: Arc::new(file),
             len,
         })
+    }
+
+    /// Opens a file of a data set, and refuses a stand-in for one.
+    pub fn open_data(path: &Path) -> Result<Self, DataError> {
+        let io = |source| DataError::Io {
+            path: path.into(),
+            source,
+        };
+        let file = Self::open(path).map_err(io)?;
+        let begins = file.read_at(0, file.len().min(64) as usize).map_err(io)?;
+        match is_lfs_pointer(&begins) {
+            true => Err(DataError::Torn {
+                path: path.into(),
+                reason: LFS_POINTER.into(),
+            }),
+            false => Ok(file),
+        }
     }
 
     /// The length that the file had when it was opened, in bytes.
@@ -66,6 +90,11 @@ fn read_some(file: &File, into: &mut [u8], offset: u64) -> io::Result<usize> {
 #[cfg(windows)]
 fn read_some(file: &File, into: &mut [u8], offset: u64) -> io::Result<usize> {
     std::os::windows::fs::FileExt::seek_read(file, into, offset)
+}
+
+/// Whether a file that begins so is what Git leaves in the place of one where Git LFS is not installed.
+pub fn is_lfs_pointer(begins: &[u8]) -> bool {
+    begins.starts_with(b"version https://git-lfs")
 }
 
 /// A cursor in a [`Positioned`] file.

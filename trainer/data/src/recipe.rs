@@ -33,16 +33,20 @@ pub struct DataRecipe {
     /// mirrored pictures are wrong, as with text and flags.
     #[serde(default)]
     pub flip: bool,
-    /// Which part of a set that comes in parts: `"train"` (default), or `"test"` for CIFAR-10's test batch, or the
-    /// beginning of the names of Parquet files, such as `"validation"`. Class folders and tar shards have no parts.
+    /// Which part of a set that comes in parts: `"train"` (default), `"validation"`, `"test"` or what else stands between
+    /// delimiters in the names of files, as in `mnist_train.parquet` and `set-val-000000.tar`. Class folders have no parts.
     #[serde(default = "default_split")]
     pub split: String,
-    /// Where the image lies in a record: the column of a Parquet file, or the extension (`"jpg"`) in a tar shard. Left
-    /// out, it is found.
+    /// How the data lie on disk: `"auto"` (default), which finds out, or `"flat"`: images in one folder, with the class
+    /// before the first underscore of each name, as openai/guided-diffusion has them.
+    #[serde(default, skip_serializing_if = "Layout::is_auto")]
+    pub layout: Layout,
+    /// Where the image lies in a record: the column of a Parquet file, or the extension (`"jpg"`, `"input.png"`) in a tar
+    /// shard. Left out, it is found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image_column: Option<String>,
-    /// Where the label lies: the column of a Parquet file, or the key of the `.json` in a tar shard. Left out, it is
-    /// found.
+    /// Where the label lies: the column of a Parquet file, the extension (`"txt"`) or the key of the `.json` in a tar
+    /// shard, `"fine"` or `"coarse"` in CIFAR-100. Left out, it is found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label_column: Option<String>,
     /// The most memory that decoded images may take, in MiB (default 2048). A larger set is streamed: read and decoded
@@ -53,9 +57,26 @@ pub struct DataRecipe {
     #[serde(default)]
     pub workers: usize,
     /// Other names for classes than those in the data, old to new, such as `{ n01443537 = "goldfish" }` for ImageNet's
-    /// folders. The rest keep theirs, and their order stays.
+    /// folders; where no class is called so, a key may be a class's id. The rest keep theirs, and their order stays.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub class_names: BTreeMap<String, String>,
+}
+
+/// How data lie on disk, where that is asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Layout {
+    /// It is found out.
+    #[default]
+    Auto,
+    /// Images in one folder, with the class before the first underscore of each name.
+    Flat,
+}
+
+impl Layout {
+    fn is_auto(&self) -> bool {
+        *self == Self::Auto
+    }
 }
 
 fn default_channels() -> u32 {
@@ -85,6 +106,7 @@ impl DataRecipe {
             background: default_background(),
             flip: false,
             split: default_split(),
+            layout: Layout::default(),
             image_column: None,
             label_column: None,
             memory: default_memory(),

@@ -31,7 +31,7 @@ pub trait Records: Send + Sync {
 
 /// An image as it is stored.
 pub enum Stored {
-    /// A PNG, JPEG or WebP file.
+    /// The bytes of an image file.
     Encoded(Vec<u8>),
     /// Pixels without a container.
     Pixels(DynamicImage),

@@ -1,9 +1,10 @@
 //! Other names for the classes than those that stand in the data.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::DataError;
+use super::labels::same_name;
 use super::records::{Records, Stored};
 
 /// Records whose classes have the names that a recipe gives them. Ids, and so what training sees, stay.
@@ -13,7 +14,8 @@ pub struct Renamed {
 }
 
 impl Renamed {
-    /// Gives every class that is a key of `names` the name that stands there; the others keep theirs.
+    /// Gives every class that is a key of `names` the name that stands there; the others keep theirs. Where no class is
+    /// called so, a key may be a class's id, which tells two of one name apart.
     ///
     /// # Errors
     /// [`DataError::NoSuchClass`] if a key is no class, and [`DataError::SameName`] if two classes would have one name.
@@ -22,19 +24,26 @@ impl Renamed {
         names: &BTreeMap<String, String>,
     ) -> Result<Self, DataError> {
         let found = records.classes();
-        if let Some(class) = names.keys().find(|class| !found.contains(class)) {
-            return Err(DataError::NoSuchClass {
-                class: class.clone(),
-                found: found.to_vec(),
-            });
+        let mut classes = found.to_vec();
+        for (key, name) in names {
+            let mut places: Vec<usize> = (0..found.len()).filter(|&id| found[id] == *key).collect();
+            if places.is_empty() {
+                places.extend(key.parse().ok().filter(|&id: &usize| id < found.len()));
+            }
+            if places.is_empty() {
+                return Err(DataError::NoSuchClass {
+                    class: key.clone(),
+                    found: found.to_vec(),
+                });
+            }
+            for id in places {
+                classes[id].clone_from(name);
+            }
         }
-        let classes: Vec<String> = found
-            .iter()
-            .map(|class| names.get(class).unwrap_or(class).clone())
-            .collect();
-        let mut seen = BTreeSet::new();
-        if let Some(name) = classes.iter().find(|name| !seen.insert(*name)) {
-            return Err(DataError::SameName { name: name.clone() });
+        let mut by_name: Vec<(&str, u32)> = classes.iter().map(String::as_str).zip(0..).collect();
+        by_name.sort_unstable();
+        if let Some(same) = by_name.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+            return Err(same_name(same[0], same[1].1));
         }
         Ok(Self { records, classes })
     }

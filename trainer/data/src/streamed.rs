@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use super::decode::decode;
+use super::decode;
 use super::records::Records;
 use super::{DataError, DataRecipe, Transform, Warning};
 
@@ -80,7 +80,7 @@ impl Streamed {
         self.lock().wanted += 1;
         for offset in 0..count {
             let index = (wanted + offset) % count;
-            match self.records.read(index).and_then(decode) {
+            match decode::read(&*self.records, index) {
                 Ok(image) => return Ok((index, self.transform.apply(&image))),
                 Err(reason) => self.note(index, reason, index == wanted)?,
             }

@@ -171,6 +171,9 @@ impl Default for Network {
 /// affect sampling in diffusers are ignored.
 #[derive(Debug, Deserialize)]
 pub struct Scheduler {
+    /// The class that wrote it; those of a family read each other's files.
+    #[serde(default)]
+    pub _class_name: Option<String>,
     /// Timesteps.
     #[serde(default = "thousand")]
     pub num_train_timesteps: usize,
@@ -198,6 +201,12 @@ pub struct Scheduler {
     /// Whether the schedule is rescaled so that the last timestep is pure noise (Lin et al. 2023).
     #[serde(default)]
     pub rescale_betas_zero_snr: bool,
+    /// Whether the network was trained by flow matching.
+    #[serde(default)]
+    pub use_flow_sigmas: Option<bool>,
+    /// Whether the network is shown timesteps or something else.
+    #[serde(default)]
+    pub timestep_type: Option<String>,
 }
 
 fn thousand() -> usize {

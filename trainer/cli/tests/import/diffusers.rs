@@ -30,6 +30,41 @@ fn folders_of_diffusers_answer_as_they_did() {
     agrees("diffusers", "diffusers_learned", "diffusers_learned", &[]);
 }
 
+/// As data parallelism and `torch.compile` leave the names, and a file of averaged and plain weights.
+#[test]
+fn what_wrappers_put_before_the_names_is_taken_off() {
+    let source = fixture("diffusers_learned");
+    let bytes = fs::read(source.join("diffusion_pytorch_model.safetensors")).unwrap();
+    let tensors = SafeTensors::deserialize(&bytes).unwrap();
+    for prefixes in [
+        &["module."][..],
+        &["_orig_mod.module."],
+        &["ema.", "model."],
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let copy = folder.path().join("copy");
+        fs::create_dir(&copy).unwrap();
+        for name in ["config.json", "scheduler_config.json"] {
+            fs::copy(source.join(name), copy.join(name)).unwrap();
+        }
+        let named = tensors.tensors().into_iter();
+        let views: Vec<_> = named
+            .flat_map(|(name, view)| {
+                let names = prefixes.iter().map(move |prefix| format!("{prefix}{name}"));
+                names.map(move |name| (name, view.clone()))
+            })
+            .collect();
+        let written = safetensors::serialize(views, None).unwrap();
+        fs::write(copy.join("diffusion_pytorch_model.safetensors"), written).unwrap();
+        let out = folder.path().join("out");
+        let model = imported("diffusers", &copy, &out, &[]);
+        let expected = Expected::of(&fixture("diffusers_learned.expected.safetensors"));
+        let log_snr = expected.log_snr(model.config());
+        let error = expected.error(&model, &log_snr, &expected.classes(0));
+        assert!(error <= TOLERANCE, "{prefixes:?}: {error}");
+    }
+}
+
 /// Large models are saved in several files, with an index.
 #[test]
 fn weights_in_several_files_are_joined() {

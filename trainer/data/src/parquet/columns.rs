@@ -17,6 +17,8 @@ pub struct Columns {
     pub image: usize,
     /// Its name.
     pub image_name: String,
+    /// Texts beside the bytes: the files that images came from.
+    pub path: Option<usize>,
     /// Integers or names.
     pub label: usize,
     /// Its name.
@@ -57,8 +59,13 @@ impl Columns {
             &features.of_type("ClassLabel"),
             &USUAL_LABELS,
         )?;
+        let path = leaves(file, |column| {
+            matches!(column.path().parts(), [_, inner] if inner == "path") && is_text(column)
+        });
+        let path = path.into_iter().find(|leaf| leaf.name == image.name);
         Ok(Self {
             image: image.number,
+            path: path.map(|leaf| leaf.number),
             image_name: image.name,
             label: label.number,
             label_name: label.name,
@@ -67,7 +74,7 @@ impl Columns {
 
     /// Whether another file of the set has the same columns in the same places.
     pub fn check(&self, first: &ParquetFile, file: &ParquetFile) -> Result<(), DataError> {
-        for number in [self.image, self.label] {
+        for number in [self.image, self.label].into_iter().chain(self.path) {
             let (one, other) = (first.column(number), file.column(number));
             let same = one.zip(other).is_some_and(|(one, other)| {
                 one.path() == other.path() && one.physical_type() == other.physical_type()

@@ -4,9 +4,11 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
+use parquet::basic::Compression;
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
 use parquet::data_type::{ByteArray, ByteArrayType, DataType};
 use parquet::errors::{ParquetError, Result as ParquetResult};
+use parquet::file::metadata::ParquetMetaData;
 use parquet::file::reader::{ChunkReader, FileReader, Length, SerializedFileReader};
 use parquet::schema::types::{ColumnDescPtr, ColumnDescriptor};
 
@@ -46,12 +48,9 @@ pub struct ParquetFile {
 impl ParquetFile {
     /// Opens a file and reads its footer.
     pub fn open(path: &Path) -> Result<Self, DataError> {
-        let io = |source| DataError::Io {
-            path: path.into(),
-            source,
-        };
-        let file = Positioned::open(path).map_err(io)?;
+        let file = Positioned::open_data(path)?;
         let reader = SerializedFileReader::new(file).map_err(|error| torn(path, &error))?;
+        check_compression(path, reader.metadata())?;
         let mut rows = 0;
         let first_rows = (reader.metadata().row_groups().iter())
             .map(|group| {
@@ -126,7 +125,10 @@ impl ParquetFile {
                     .collect(),
                 ColumnReader::ByteArrayColumnReader(mut reader) => values(&mut reader, rows)?
                     .into_iter()
-                    .map(|value| Some(Label::parse(&String::from_utf8_lossy(value?.data()))))
+                    .map(|value| {
+                        let text = String::from_utf8_lossy(value?.data()).trim().to_owned();
+                        Some(Label::Name(text))
+                    })
                     .collect(),
                 _ => Vec::new(),
             })
@@ -134,12 +136,13 @@ impl ParquetFile {
         read().map_err(|error: ParquetError| torn(&self.path, &error))
     }
 
-    /// A reader at the beginning of a row group of images.
+    /// A reader at the beginning of a row group of images, or of their paths.
     pub fn cursor(&self, file: u32, group: u32, column: usize) -> Result<Cursor, String> {
         match self.column_reader(group as usize, column) {
             Ok(ColumnReader::ByteArrayColumnReader(reader)) => Ok(Cursor {
                 file,
                 group,
+                column,
                 next: 0,
                 reader,
             }),
@@ -150,6 +153,21 @@ impl ParquetFile {
 
     fn column_reader(&self, group: usize, column: usize) -> ParquetResult<ColumnReader> {
         self.reader.get_row_group(group)?.get_column_reader(column)
+    }
+}
+
+/// Refuses by its name a compression that is not read: LZO, which nobody writes today.
+fn check_compression(path: &Path, metadata: &ParquetMetaData) -> Result<(), DataError> {
+    let mut columns = metadata.row_groups().iter().flat_map(|g| g.columns());
+    match columns.find(|column| column.compression() == Compression::LZO) {
+        None => Ok(()),
+        Some(column) => Err(DataError::Columns {
+            path: path.into(),
+            reason: format!(
+                "the column {} is compressed with LZO, which is not read; brotli, gzip, LZ4, snappy and zstd are",
+                column.column_path()
+            ),
+        }),
     }
 }
 
@@ -197,6 +215,8 @@ pub struct Cursor {
     pub file: u32,
     /// The row group.
     pub group: u32,
+    /// The column.
+    pub column: usize,
     /// The row that it reads next.
     pub next: u32,
     reader: ColumnReaderImpl<ByteArrayType>,

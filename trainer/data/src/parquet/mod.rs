@@ -14,7 +14,7 @@ use file::{Cursor, ParquetFile};
 
 use super::labels::resolve;
 use super::records::{Records, Stored};
-use super::{DataError, DataRecipe, Warning, recognise};
+use super::{DataError, DataRecipe, Warning, decode, recognise};
 
 /// A data set in Parquet files: a column of encoded images, each a struct of `bytes` and `path` or the bytes alone, and
 /// one of labels, integers or names. Class names come from the metadata that the `datasets` library leaves in the file.
@@ -44,8 +44,23 @@ struct Row {
 const MOST_CURSORS: usize = 32;
 
 impl ParquetFiles {
-    /// Opens the files and reads their labels.
+    /// Opens the files and reads their labels. A panic of the library that reads them is a damaged file.
     pub fn open(
+        path: &Path,
+        paths: &[PathBuf],
+        recipe: &DataRecipe,
+        report: &mut dyn FnMut(Warning),
+    ) -> Result<Self, DataError> {
+        let opened = decode::quietly(|| Self::read_labels(path, paths, recipe, report));
+        opened.unwrap_or_else(|| {
+            Err(DataError::Torn {
+                path: path.into(),
+                reason: "its reader fails at it".into(),
+            })
+        })
+    }
+
+    fn read_labels(
         path: &Path,
         paths: &[PathBuf],
         recipe: &DataRecipe,
@@ -95,6 +110,7 @@ impl ParquetFiles {
             return Err(DataError::NoLabels {
                 path: path.into(),
                 total: unlabelled.len(),
+                beside: Vec::new(),
             });
         }
         if let Some(example) = unlabelled.first() {
@@ -103,7 +119,7 @@ impl ParquetFiles {
                 example: name_of(example),
             });
         }
-        let (classes, labels) = resolve(&labels, names, &|index| name_of(&rows[index]))?;
+        let (classes, labels) = resolve(&labels, names, &|index| name_of(&rows[index]), report)?;
         recognise::report_classes_without_images(&classes, &labels, report);
         Ok(Self {
             classes,
@@ -125,20 +141,20 @@ impl ParquetFiles {
         &self.columns.label_name
     }
 
-    /// A reader that stands at or before `row` in its row group.
-    fn cursor(&self, row: Row) -> Result<Cursor, String> {
+    /// A reader of a column that stands at or before `row` in its row group.
+    fn cursor(&self, row: Row, column: usize) -> Result<Cursor, String> {
         let mut kept = self.cursors.lock().unwrap_or_else(|e| e.into_inner());
         let nearest = kept
             .iter()
             .enumerate()
-            .filter(|(_, c)| (c.file, c.group) == (row.file, row.group) && c.next <= row.row)
+            .filter(|(_, cursor)| cursor.reaches(row, column))
             .max_by_key(|(_, c)| c.next)
             .map(|(place, _)| place);
         match nearest {
             Some(place) => Ok(kept.swap_remove(place)),
             None => {
                 drop(kept);
-                self.files[row.file as usize].cursor(row.file, row.group, self.columns.image)
+                self.files[row.file as usize].cursor(row.file, row.group, column)
             }
         }
     }
@@ -180,13 +196,11 @@ impl Records for ParquetFiles {
 
     fn read(&self, index: usize) -> Result<Stored, String> {
         let row = self.rows[index];
-        let mut cursor = self.cursor(row)?;
+        let mut cursor = self.cursor(row, self.columns.image)?;
         // A reader that has failed is not kept.
         let bytes = cursor.read(row.row)?;
         self.keep(cursor);
-        bytes
-            .map(Stored::Encoded)
-            .ok_or_else(|| "it has no bytes".into())
+        self.stored(row, bytes)
     }
 
     fn read_range(&self, range: Range<usize>, take: &mut dyn FnMut(usize, Result<Stored, String>)) {
@@ -196,18 +210,48 @@ impl Records for ParquetFiles {
             let row = self.rows[index];
             let at = own
                 .take()
-                .filter(|c| (c.file, c.group) == (row.file, row.group) && c.next <= row.row);
+                .filter(|cursor| cursor.reaches(row, self.columns.image));
             let read = at
-                .map_or_else(|| self.cursor(row), Ok)
+                .map_or_else(|| self.cursor(row, self.columns.image), Ok)
                 .and_then(|mut cursor| {
                     let bytes = cursor.read(row.row)?;
                     own = Some(cursor);
-                    bytes.ok_or_else(|| "it has no bytes".into())
+                    self.stored(row, bytes)
                 });
-            take(index, read.map(Stored::Encoded));
+            take(index, read);
         }
         if let Some(cursor) = own {
             self.keep(cursor);
         }
+    }
+}
+
+impl ParquetFiles {
+    /// The image of a row: its bytes or, where they are null, the file that its path names. `datasets` writes image
+    /// folders so, with paths that are absolute or beside the Parquet file.
+    fn stored(&self, row: Row, bytes: Option<Vec<u8>>) -> Result<Stored, String> {
+        if let Some(bytes) = bytes {
+            return Ok(Stored::Encoded(bytes));
+        }
+        let Some(column) = self.columns.path else {
+            return Err("it has no bytes".into());
+        };
+        let mut cursor = self.cursor(row, column)?;
+        let path = cursor.read(row.row)?;
+        self.keep(cursor);
+        let path = path.ok_or("it has neither bytes nor a path")?;
+        let path = String::from_utf8_lossy(&path).into_owned();
+        let file = &self.files[row.file as usize].path;
+        let beside = file.parent().unwrap_or(Path::new("")).join(&path);
+        std::fs::read(beside).map(Stored::Encoded).map_err(|error| {
+            format!("it has no bytes, and the file {path} that it names cannot be read: {error}")
+        })
+    }
+}
+
+impl Cursor {
+    fn reaches(&self, row: Row, column: usize) -> bool {
+        (self.file, self.group, self.column) == (row.file, row.group, column)
+            && self.next <= row.row
     }
 }

@@ -32,7 +32,7 @@ fn files(options: &Options) -> Result<(PathBuf, PathBuf)> {
 }
 
 /// Reads the model.
-pub fn read(options: &Options) -> Result<(Config, UNet)> {
+pub fn read(options: &Options) -> Result<(Config, UNet, String)> {
     let (file, described) = files(options)?;
     let json = std::fs::read_to_string(&described).with_context(|| {
         format!(
@@ -62,9 +62,10 @@ pub fn read(options: &Options) -> Result<(Config, UNet)> {
         .map(|parameter| place(parameter.name));
     let places = Places(places.collect());
     let weights = super::open(&file)?;
+    let prefix = weights.prefix().to_owned();
     let network = super::fill(network, places, weights, device)
         .with_context(|| file.display().to_string())?;
-    Ok((config, network))
+    Ok((config, network, prefix))
 }
 
 /// The source of a parameter: the same name, except for `class`, which is a keyword of Python, and transposed if it is

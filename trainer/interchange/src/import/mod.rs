@@ -127,6 +127,8 @@ pub struct Imported {
     pub null_class: bool,
     /// The number of parameters.
     pub parameters: u64,
+    /// What stood before the names of all tensors and was taken off, such as `module.`; empty as a rule.
+    pub prefix: String,
     /// The names of the files, with their sizes in bytes.
     pub files: Vec<(String, u64)>,
 }
@@ -140,7 +142,7 @@ pub fn import(source: Source, options: &Options, out: &Path, dtype: DType) -> Re
     if !options.file.exists() {
         bail!("{} does not exist", options.file.display());
     }
-    let (mut config, network) = match source {
+    let (mut config, network, prefix) = match source {
         Source::FreeguideTorch => freeguide_torch::read(options)?,
         Source::GuidedDiffusion => assemble(guided_diffusion::read(options)?, options)?,
         Source::Diffusers => assemble(diffusers::read(options)?, options)?,
@@ -165,12 +167,14 @@ pub fn import(source: Source, options: &Options, out: &Path, dtype: DType) -> Re
         null_class: config.null_class,
         parameters: config.provenance.parameters,
         name: config.name,
+        prefix,
         files: files.collect(),
     })
 }
 
 /// Builds the network with all tensors.
-fn assemble(foreign: Foreign, options: &Options) -> Result<(Config, UNet)> {
+fn assemble(foreign: Foreign, options: &Options) -> Result<(Config, UNet, String)> {
+    let prefix = foreign.weights.prefix().to_owned();
     let file = options.file.display();
     let (classes, null_class) = match foreign.classes {
         ClassRows::None => (0, true),
@@ -217,7 +221,7 @@ fn assemble(foreign: Foreign, options: &Options) -> Result<(Config, UNet)> {
     let network = UNet::from_config(&config, &device)?;
     let network =
         fill(network, foreign.places, foreign.weights, device).with_context(|| file.to_string())?;
-    Ok((config, network))
+    Ok((config, network, prefix))
 }
 
 fn class_names(options: &Options, classes: usize) -> Result<ClassNames> {
@@ -337,9 +341,10 @@ fn greatest_common_divisor(a: usize, b: usize) -> usize {
     }
 }
 
-/// Opens weights. Errors contain the file name.
+/// Opens weights and drops what wrappers put before their names. Errors contain the file name.
 fn open(path: &Path) -> Result<Weights> {
-    Weights::open(path).map_err(|e| anyhow!("{} {e}", path.display()))
+    let weights = Weights::open(path).map_err(|e| anyhow!("{} {e}", path.display()))?;
+    Ok(weights.unwrapped())
 }
 
 /// Rows of a tensor of two dimensions.

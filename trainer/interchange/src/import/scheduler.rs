@@ -11,6 +11,66 @@ use freeguide_readers::diffusers::Scheduler;
 /// The name of the file.
 pub const SCHEDULER_FILE: &str = "scheduler_config.json";
 
+/// The classes of diffusers that sample a network which was trained with a schedule of betas and is shown its timesteps.
+/// What else they are called with only changes how they sample.
+const FAMILY: [&str; 24] = [
+    "DDPMScheduler",
+    "DDPMParallelScheduler",
+    "DDIMScheduler",
+    "DDIMParallelScheduler",
+    "DDIMInverseScheduler",
+    "PNDMScheduler",
+    "DEISMultistepScheduler",
+    "DPMSolverMultistepScheduler",
+    "DPMSolverMultistepInverseScheduler",
+    "DPMSolverSinglestepScheduler",
+    "DPMSolverSDEScheduler",
+    "EulerDiscreteScheduler",
+    "EulerAncestralDiscreteScheduler",
+    "HeunDiscreteScheduler",
+    "KDPM2DiscreteScheduler",
+    "KDPM2AncestralDiscreteScheduler",
+    "LMSDiscreteScheduler",
+    "LCMScheduler",
+    "RePaintScheduler",
+    "SASolverScheduler",
+    "TCDScheduler",
+    "UniPCMultistepScheduler",
+    // Their names in Flax, for the same schedules.
+    "FlaxDDPMScheduler",
+    "FlaxDDIMScheduler",
+];
+
+/// Refuses by its name a class whose schedule is another: EDM's, flow matching, consistency models.
+fn check_class(path: &Path, read: &Scheduler) -> Result<()> {
+    // Files of before diffusers 0.3 do not say.
+    if let Some(class) = &read._class_name
+        && !FAMILY.contains(&class.as_str())
+    {
+        bail!(
+            "{}: the schedule of {class} cannot be imported; those of DDPMScheduler and its family can, which are of betas and timesteps",
+            path.display()
+        );
+    }
+    if read.use_flow_sigmas == Some(true) {
+        bail!(
+            "{}: its network was trained by flow matching (use_flow_sigmas), which cannot be imported",
+            path.display()
+        );
+    }
+    if let Some(kind) = read
+        .timestep_type
+        .as_deref()
+        .filter(|&kind| kind != "discrete")
+    {
+        bail!(
+            "{}: its network is shown {kind} timesteps, and discrete ones can be imported",
+            path.display()
+        );
+    }
+    Ok(())
+}
+
 /// What a schedule says about a model.
 #[derive(Debug)]
 pub struct Schedule {
@@ -25,6 +85,7 @@ pub struct Schedule {
 /// Reads a schedule.
 pub fn read(path: &Path) -> Result<Schedule> {
     let read: Scheduler = super::json(path)?;
+    check_class(path, &read)?;
     let target = match read.prediction_type.as_str() {
         "epsilon" => Target::Epsilon,
         "v_prediction" => Target::V,
@@ -93,6 +154,39 @@ fn without_last_signal(timesteps: &Timesteps) -> Timesteps {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn read_text(text: &str) -> Result<Schedule> {
+        let file = tempfile::NamedTempFile::new()?;
+        std::fs::write(file.path(), text)?;
+        read(file.path())
+    }
+
+    #[test]
+    fn classes_of_another_family_are_refused_by_name() {
+        for class in [
+            "CMStochasticIterativeScheduler",
+            "FlowMatchEulerDiscreteScheduler",
+            "EDMEulerScheduler",
+            "EDMDPMSolverMultistepScheduler",
+            "ScoreSdeVeScheduler",
+            "KarrasVeScheduler",
+            "UnCLIPScheduler",
+        ] {
+            let error = read_text(&format!(r#"{{"_class_name": "{class}"}}"#)).unwrap_err();
+            assert!(error.to_string().contains(class), "{error}");
+        }
+        for class in ["DDPMScheduler", "DDIMScheduler", "EulerDiscreteScheduler"] {
+            read_text(&format!(r#"{{"_class_name": "{class}"}}"#)).unwrap();
+        }
+        read_text("{}").unwrap();
+        for setting in [
+            r#""use_flow_sigmas": true"#,
+            r#""timestep_type": "continuous""#,
+        ] {
+            let text = format!(r#"{{"_class_name": "EulerDiscreteScheduler", {setting}}}"#);
+            assert!(read_text(&text).is_err(), "{setting}");
+        }
+    }
 
     #[test]
     fn no_signal_is_left_at_the_last_timestep() {

@@ -14,6 +14,7 @@ use super::proto::{
     TypeProto, ValueInfoProto,
 };
 use super::unet::unet;
+use super::value_types::value_info;
 use super::{IR_VERSION, OPSET, OnnxError, Precision, Tensors};
 use crate::weights::Weights;
 
@@ -103,6 +104,8 @@ pub fn write(
         Form::GuidedStep => guided_step(&mut graph, config)?,
     }
     graph.tensors.all_taken()?;
+    let (inputs, outputs) = (inputs(form, config), outputs(form, config));
+    let value_info = value_info(&graph.nodes, &graph.constants, &inputs, &outputs);
     let model = ModelProto {
         ir_version: Some(IR_VERSION),
         opset_import: vec![OperatorSetIdProto {
@@ -116,8 +119,9 @@ pub fn write(
             name: Some(config.name.clone()),
             node: graph.nodes,
             initializer: graph.constants,
-            input: inputs(form, config),
-            output: outputs(form, config),
+            input: inputs,
+            output: outputs,
+            value_info,
             ..GraphProto::default()
         }),
         metadata_props: metadata(form, config),

@@ -14,6 +14,7 @@ mod guided_step;
 mod layers;
 mod tensors;
 mod unet;
+mod value_types;
 
 /// ONNX's messages, generated from its own description; see trainer/interchange/proto.
 #[allow(missing_docs, clippy::all, rustdoc::all)]

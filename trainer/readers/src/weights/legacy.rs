@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 
-use super::pickle::{Pickle, Storage};
+use super::pickle::{Counted, Pickle, Storage};
 use super::torch::collect;
 use super::{Entries, WeightsError};
 
@@ -67,18 +67,4 @@ pub(super) fn entries<R: Read + Seek>(
         Some(&start) => Ok(start),
         None => bad(format!("the values of its storage {key} are missing")),
     })
-}
-
-/// A reader that counts the bytes.
-struct Counted<R> {
-    input: R,
-    read: u64,
-}
-
-impl<R: Read> Read for Counted<R> {
-    fn read(&mut self, bytes: &mut [u8]) -> std::io::Result<usize> {
-        let count = self.input.read(bytes)?;
-        self.read += count as u64;
-        Ok(count)
-    }
 }

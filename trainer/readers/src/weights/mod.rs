@@ -11,10 +11,11 @@
 #[path = "../../../../src/bundle/json_extent.rs"]
 mod json_extent;
 mod legacy;
-mod pickle;
+pub mod pickle;
 mod safetensors;
 mod torch;
-mod zip;
+mod wrapped;
+pub mod zip;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -22,7 +23,7 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use half::{bf16, f16};
-pub(crate) use json_extent::check_extent;
+pub use json_extent::check_extent;
 use thiserror::Error;
 
 /// Why weights cannot be read. Each message continues a sentence that starts with the file name.
@@ -105,9 +106,9 @@ impl DType {
 /// The largest number of dimensions of a tensor.
 const MAX_RANK: usize = 6;
 
-/// The shape of a tensor.
+/// The sizes of a tensor or an array.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Shape {
+pub struct Shape {
     dims: [u64; MAX_RANK],
     rank: u8,
 }
@@ -166,6 +167,8 @@ pub struct Values {
 #[derive(Debug)]
 pub struct Weights<R = BufReader<File>> {
     files: Vec<Opened<R>>,
+    /// What was taken off before their names.
+    prefix: String,
 }
 
 /// A file whose tensors are known.
@@ -220,6 +223,7 @@ impl<R: Read + Seek> Weights<R> {
                 left: length,
                 safetensors,
             }],
+            prefix: String::new(),
         })
     }
 

@@ -25,7 +25,7 @@ pub(super) fn entries<R: Read + Seek>(
         return bad("there is no data.pkl in it");
     };
     if let Some(order) = archive.find(folder, "byteorder") {
-        let start = archive.start(reader, order)?;
+        let start = archive.stored(reader, order)?;
         let mut text = String::new();
         reader.seek(SeekFrom::Start(start))?;
         reader
@@ -39,7 +39,7 @@ pub(super) fn entries<R: Read + Seek>(
     let Some(pickled) = archive.find(folder, "data.pkl") else {
         return bad("there is no data.pkl in it");
     };
-    let start = archive.start(reader, pickled)?;
+    let start = archive.stored(reader, pickled)?;
     reader.seek(SeekFrom::Start(start))?;
     let mut pickle = Pickle::new(length);
     let mut input = BufReader::with_capacity(BUFFER, reader.by_ref().take(pickled.bytes));
@@ -51,7 +51,7 @@ pub(super) fn entries<R: Read + Seek>(
         if member.bytes < bytes {
             return bad(format!("the values of its storage {key} were cut off"));
         }
-        archive.start(reader, member)
+        archive.stored(reader, member)
     })
 }
 

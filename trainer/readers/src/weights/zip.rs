@@ -1,5 +1,5 @@
-//! The part of the ZIP format that `torch.save` uses: uncompressed entries, also in archives of more than four
-//! gigabytes (ZIP64).
+//! The directory of ZIP archives, also of more than four gigabytes (ZIP64): where each member is. What is compressed is
+//! not unpacked here; of `torch.save`'s archives nothing is.
 
 use std::collections::HashMap;
 use std::io::{Read, Seek, SeekFrom};
@@ -8,16 +8,20 @@ use super::{WeightsError, budget};
 
 /// One file of an archive.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Member {
-    /// The position of its local header.
+pub struct Member {
+    /// Where its local header is.
     header: u64,
     /// Its bytes.
-    pub(super) bytes: u64,
+    pub bytes: u64,
+    /// Its bytes as they are stored.
+    pub packed: u64,
+    /// How they are compressed: 0 is not at all, 8 deflate.
+    pub method: u16,
 }
 
 /// The directory of an archive.
 #[derive(Debug)]
-pub(super) struct Archive {
+pub struct Archive {
     members: HashMap<Box<str>, Member>,
     length: u64,
 }
@@ -50,7 +54,11 @@ const ELSEWHERE: u64 = 0xffff_ffff;
 
 impl Archive {
     /// Reads the directory at the end of the archive.
-    pub(super) fn read<R: Read + Seek>(reader: &mut R, length: u64) -> Result<Self, WeightsError> {
+    ///
+    /// # Errors
+    ///
+    /// [`WeightsError`], where there is none, or it lists more than the file can hold.
+    pub fn read<R: Read + Seek>(reader: &mut R, length: u64) -> Result<Self, WeightsError> {
         let (mut count, mut size, mut start) = Self::end(reader, length)?;
         if count == 0xffff || size == ELSEWHERE || start == ELSEWHERE {
             (count, size, start) = Self::end64(reader, length)?;
@@ -137,10 +145,18 @@ impl Archive {
                 wide = wide.get(8..).unwrap_or_default();
             }
         }
-        if u16_at(&fixed, 10) != 0 || packed != bytes {
-            return bad(format!("its member {name} is compressed"));
-        }
-        Ok((name.into(), Member { header, bytes }))
+        let member = Member {
+            header,
+            bytes,
+            packed,
+            method: u16_at(&fixed, 10) as u16,
+        };
+        Ok((name.into(), member))
+    }
+
+    /// The names of all members and where they are, in no order.
+    pub fn members(&self) -> impl Iterator<Item = (&str, &Member)> {
+        self.members.iter().map(|(name, member)| (&**name, member))
     }
 
     /// The member with this path below the archive's single folder.
@@ -154,8 +170,24 @@ impl Archive {
         names.find_map(|name| name.strip_suffix("data.pkl"))
     }
 
-    /// The position of the bytes of a member, all of which are within the file.
-    pub(super) fn start<R: Read + Seek>(
+    /// Where the bytes of a member begin that is not compressed; all of them lie within the file.
+    pub(super) fn stored<R: Read + Seek>(
+        &self,
+        reader: &mut R,
+        member: Member,
+    ) -> Result<u64, WeightsError> {
+        match member.method == 0 && member.packed == member.bytes {
+            true => self.start(reader, member),
+            false => bad("a member of it is compressed"),
+        }
+    }
+
+    /// Where the bytes of a member begin, as they are stored; all of them lie within the file.
+    ///
+    /// # Errors
+    ///
+    /// [`WeightsError`], where the member is not where the directory says.
+    pub fn start<R: Read + Seek>(
         &self,
         reader: &mut R,
         member: Member,
@@ -169,7 +201,7 @@ impl Archive {
         let header = 30 + u16_at(&local, 26) + u16_at(&local, 28);
         let start = member.header.saturating_add(header);
         if start
-            .checked_add(member.bytes)
+            .checked_add(member.packed)
             .is_none_or(|end| end > self.length)
         {
             return bad("a member is longer than the file: it was cut off");

@@ -2,9 +2,13 @@
 //! rebuilds tensors is implemented. It calls nothing: a pickle may only refer to the names in [`Global`], and each of
 //! them only records where a tensor is.
 //!
+//! [`Pickle::of_arrays`] knows the names that rebuild NumPy's arrays instead of tensors, and keeps lists: what data
+//! sets are pickled as.
+//!
 //! Values have eight bytes and point into tables, so nesting, sharing or cycles in a hostile pickle cost no more than
 //! its length. Tables grow by an eighth, and their memory is charged against the file's length.
 
+mod arrays;
 mod budget;
 mod rebuild;
 mod stack;
@@ -13,6 +17,7 @@ mod value;
 use std::io::Read;
 
 use super::WeightsError;
+pub use arrays::Array;
 use budget::Budget;
 use value::Global;
 pub use value::{Rebuilt, Storage, Value};
@@ -34,6 +39,8 @@ pub struct Pickle {
     dicts: u32,
     storages: Vec<Storage>,
     tensors: Vec<Rebuilt>,
+    /// What is kept where arrays are wanted; see `arrays.rs`.
+    arrays: Option<arrays::Tables>,
 }
 
 fn bad<T>(reason: impl Into<String>) -> Result<T, WeightsError> {
@@ -60,6 +67,15 @@ impl Pickle {
             dicts: 0,
             storages: Vec::new(),
             tensors: Vec::new(),
+            arrays: None,
+        }
+    }
+
+    /// A machine for a pickle of arrays, lists and texts in a file of `length` bytes.
+    pub fn of_arrays(length: u64) -> Self {
+        Self {
+            arrays: Some(arrays::Tables::default()),
+            ..Self::new(length)
         }
     }
 
@@ -68,16 +84,17 @@ impl Pickle {
         self.stack.clear();
         self.marks.clear();
         self.memo.clear();
+        let mut input = Counted { input, read: 0 };
         loop {
-            let [code] = bytes(input)?;
+            let [code] = bytes(&mut input)?;
             if code == b'.' {
                 return self.pop();
             }
-            self.step(code, input)?;
+            self.step(code, &mut input)?;
         }
     }
 
-    fn step<R: Read>(&mut self, code: u8, input: &mut R) -> Result<(), WeightsError> {
+    fn step<R: Read>(&mut self, code: u8, input: &mut Counted<R>) -> Result<(), WeightsError> {
         match code {
             // The version, and frames, which carry no information.
             0x80 => drop(bytes::<1>(input)?),
@@ -93,7 +110,8 @@ impl Pickle {
                 self.push(top)?;
                 self.push(top)?;
             }
-            b'N' | b']' => self.push(Value::Other)?,
+            b'N' => self.push(Value::Other)?,
+            b']' => self.list()?,
             0x88 => self.push(Value::Number(1))?,
             0x89 => self.push(Value::Number(0))?,
             b'K' => {
@@ -130,7 +148,7 @@ impl Pickle {
                 let [length] = bytes(input)?;
                 self.text(input, length.into())?;
             }
-            b'B' => {
+            b'B' | b'T' => {
                 let length = u32::from_le_bytes(bytes(input)?).into();
                 self.skip(input, length)?;
             }
@@ -138,14 +156,22 @@ impl Pickle {
                 let [length] = bytes(input)?;
                 self.skip(input, length.into())?;
             }
+            0x8e | 0x96 => {
+                let length = u64::from_le_bytes(bytes(input)?);
+                self.skip(input, length)?;
+            }
             b')' => self.tuple(0)?,
             0x85..=0x87 => self.tuple(usize::from(code - 0x84))?,
             b't' => {
                 let count = self.since_mark_kept()?;
                 self.tuple(count)?;
             }
-            b'a' => drop(self.pop()?),
-            b'e' => self.since_mark()?,
+            b'a' => {
+                let item = self.pop()?;
+                let list = self.top()?;
+                self.append(list, item)?;
+            }
+            b'e' => self.append_all()?,
             b'}' => self.dict()?,
             b's' => {
                 let (value, key) = (self.pop()?, self.pop()?);
@@ -175,8 +201,7 @@ impl Pickle {
                 let (arguments, function) = (self.pop()?, self.pop()?);
                 self.reduce(function, arguments)?;
             }
-            // Attributes of a dictionary or a tensor: `_metadata`, hooks.
-            b'b' => drop(self.pop()?),
+            b'b' => self.build()?,
             b'q' => {
                 let [place] = bytes(input)?;
                 self.remember(place.into())?;
@@ -201,7 +226,7 @@ impl Pickle {
         Ok(())
     }
 
-    fn long<R: Read>(&mut self, input: &mut R) -> Result<(), WeightsError> {
+    fn long<R: Read>(&mut self, input: &mut Counted<R>) -> Result<(), WeightsError> {
         let [length] = bytes(input)?;
         let mut number = [0; 8];
         let value = match number.get_mut(..usize::from(length)) {
@@ -235,18 +260,36 @@ impl Pickle {
         self.push(Value::Text(place))
     }
 
-    fn skip<R: Read>(&mut self, input: &mut R, length: u64) -> Result<(), WeightsError> {
+    fn skip<R: Read>(&mut self, input: &mut Counted<R>, length: u64) -> Result<(), WeightsError> {
+        let at = input.read;
         if std::io::copy(&mut input.take(length), &mut std::io::sink())? < length {
             return Err(WeightsError::CutOff);
         }
-        self.push(Value::Other)
+        self.bytes_at(at, length)
     }
 
     fn global(&mut self, module: &str, name: &str) -> Result<(), WeightsError> {
-        match Global::find(module, name) {
+        match Global::find(module, name, self.arrays.is_some()) {
             Some(global) => self.push(Value::Global(global)),
             None => Err(WeightsError::Code(format!("{module}.{name}"))),
         }
+    }
+}
+
+/// Counts what is read through it.
+#[derive(Debug)]
+pub struct Counted<R> {
+    /// What is read.
+    pub input: R,
+    /// Bytes that were read so far.
+    pub read: u64,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, bytes: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.input.read(bytes)?;
+        self.read += count as u64;
+        Ok(count)
     }
 }
 

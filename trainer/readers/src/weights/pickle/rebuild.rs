@@ -12,6 +12,13 @@ impl Pickle {
             (Global::OrderedDict, Some([])) => return self.dict(),
             (Global::RebuildParameter, Some([tensor @ Value::Tensor(_), ..])) => *tensor,
             (Global::Size, Some([dims @ Value::Tuple(_)])) => *dims,
+            (Global::Reconstruct, Some(&[Value::Global(Global::NdArray), ..])) => {
+                return self.empty_array();
+            }
+            (Global::FromBuffer, Some(&[numbers, kind, shape, order])) => {
+                return self.array_of_buffer(numbers, kind, shape, order);
+            }
+            (Global::NumpyDType, Some(&[code, ..])) => return self.kind(code),
             (Global::RebuildTensor, Some(&[storage, offset, size, stride, ..])) => {
                 let tensor = self.rebuilt(storage, offset, size, stride)?;
                 Value::Tensor(self.budget.push(&mut self.tensors, tensor)?)
@@ -98,7 +105,7 @@ impl Pickle {
         })
     }
 
-    fn members(&self, tuple: Value) -> Option<&[Value]> {
+    pub(super) fn members(&self, tuple: Value) -> Option<&[Value]> {
         let Value::Tuple(place) = tuple else {
             return None;
         };
@@ -106,6 +113,7 @@ impl Pickle {
         self.members.get(start as usize..(start + count) as usize)
     }
 
+    /// A text, where it is one.
     pub fn text_of(&self, value: Value) -> Option<&str> {
         match value {
             Value::Text(place) => self.texts.get(place as usize).map(|text| &**text),
@@ -113,7 +121,8 @@ impl Pickle {
         }
     }
 
-    fn number_of(&self, value: Value) -> Option<u64> {
+    /// A number, where it is one from 0.
+    pub fn number_of(&self, value: Value) -> Option<u64> {
         match value {
             Value::Number(number) => Some(number.into()),
             Value::Large(place) => self.large.get(place as usize).copied(),

@@ -7,15 +7,30 @@ use super::super::{DType, Shape};
 pub enum Value {
     /// A value that no tensor is rebuilt from: a fraction, a list, bytes.
     Other,
+    /// An integer from 0.
     Number(u32),
     /// The index of a large integer in the table of integers.
     Large(u32),
+    /// A text, in the table of texts.
     Text(u32),
+    /// A tuple, in the table of tuples.
     Tuple(u32),
+    /// A dictionary, by its number.
     Dict(u32),
+    /// A name that may be called.
     Global(Global),
+    /// A run of numbers, in the table of storages.
     Storage(u32),
+    /// A tensor, in the table of tensors.
     Tensor(u32),
+    /// A list, by its number, where arrays are wanted.
+    List(u32),
+    /// Bytes in the file, in their table, where arrays are wanted.
+    Bytes(u32),
+    /// An array of NumPy's, in the table of arrays.
+    Array(u32),
+    /// What the numbers of an array are, in the table of kinds.
+    Kind(u32),
 }
 
 /// The names that weights need.
@@ -26,10 +41,18 @@ pub enum Global {
     RebuildParameter,
     Size,
     Storage(DType),
+    Reconstruct,
+    FromBuffer,
+    NdArray,
+    NumpyDType,
 }
 
 impl Global {
-    pub(super) fn find(module: &str, name: &str) -> Option<Self> {
+    /// A name of those that rebuild tensors or, where `arrays` are wanted, NumPy's arrays.
+    pub(super) fn find(module: &str, name: &str, arrays: bool) -> Option<Self> {
+        if arrays {
+            return Self::of_arrays(module, name);
+        }
         Some(match (module, name) {
             ("collections", "OrderedDict") => Self::OrderedDict,
             ("torch._utils", "_rebuild_tensor" | "_rebuild_tensor_v2") => Self::RebuildTensor,
@@ -48,6 +71,19 @@ impl Global {
             _ => return None,
         })
     }
+
+    fn of_arrays(module: &str, name: &str) -> Option<Self> {
+        Some(match (module, name) {
+            ("collections", "OrderedDict") => Self::OrderedDict,
+            ("numpy.core.multiarray" | "numpy._core.multiarray", "_reconstruct") => {
+                Self::Reconstruct
+            }
+            ("numpy.core.numeric" | "numpy._core.numeric", "_frombuffer") => Self::FromBuffer,
+            ("numpy", "ndarray") => Self::NdArray,
+            ("numpy", "dtype") => Self::NumpyDType,
+            _ => return None,
+        })
+    }
 }
 
 /// A storage: values in the file that tensors are views of.
@@ -55,6 +91,7 @@ impl Global {
 pub struct Storage {
     /// The index of its name in the table of strings.
     pub(super) key: u32,
+    /// What they are.
     pub dtype: DType,
     /// The number of values.
     pub count: u64,
@@ -66,6 +103,8 @@ pub struct Rebuilt {
     pub(super) storage: u32,
     /// The index of its first value.
     pub offset: u64,
+    /// Its shape.
     pub shape: Shape,
+    /// Whether its numbers follow one another in the order of its dimensions.
     pub contiguous: bool,
 }
