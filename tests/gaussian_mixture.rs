@@ -7,7 +7,7 @@ use common::{Mixture, SHAPE, device, points};
 use freeguide::noise_level::{LogSnr, LogSnrRange};
 use freeguide::prediction::Target;
 use freeguide::sampler::{Grid, Run, Solver, Spacing};
-use freeguide::settings::{Plan, Toward};
+use freeguide::settings::{Plan, SeedInterpolation};
 
 /// The paper's schedule, but for its last interval, a narrower range: f32 cannot tell ε at λ = 20.
 const RANGE: LogSnrRange = LogSnrRange {
@@ -228,7 +228,7 @@ fn one_seed_leads_to_another() {
             plan.toward = toward;
             plan
         };
-        let way = |t| Some(Toward { seed: 12, t });
+        let way = |t| Some(SeedInterpolation { seed: 12, t });
         let draw = |plan| sample(&mixture, plan);
         assert_eq!(draw(at(11, way(0.0))), draw(at(11, None)), "{solver:?}");
         assert!(distance(&draw(at(11, way(1.0))), &draw(at(12, None))) < 1e-4);

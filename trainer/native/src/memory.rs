@@ -53,7 +53,7 @@ mod tests {
     const ESTIMATE: MemoryEstimate = MemoryEstimate {
         weights: 1 << 30,
         largest: 1 << 20,
-        kept: 10 << 20,
+        cached_weights: 10 << 20,
         row: 20 << 20,
         activation: 1 << 20,
     };

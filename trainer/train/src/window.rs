@@ -100,7 +100,7 @@ mod tests {
         let begun = Instant::now();
         let at = |seconds| begun + Duration::from_secs(seconds);
         let mut window = Window::new(begun);
-        let mut close = |window: &mut Window, seconds| {
+        let close = |window: &mut Window, seconds| {
             let loss = Tensor::ones([1], &Device::flex());
             window.add(Stepped {
                 loss,
