@@ -57,11 +57,11 @@ impl Loader {
         let bundle::MemoryEstimate {
             weights,
             largest,
-            kept,
+            cached_weights,
             row,
             activation,
         } = memory;
-        json!({ "weights": weights, "largest": largest, "kept": kept, "row": row, "activation": activation })
+        json!({ "weights": weights, "largest": largest, "kept": cached_weights, "row": row, "activation": activation })
             .to_string()
     }
 

@@ -153,7 +153,7 @@ mod tests {
         refused(r#"{"kind": "compiled"}"#, "missing field `onnx_sha256`");
         refused(
             r#"{"kind": "compiled", "onnx_sha256": "", "heads": 1}"#,
-            "no fields but `onnx_sha256`",
+            "has only the field `onnx_sha256`",
         );
         refused(
             r#"{"kind": "unet", "onnx_sha256": "", "preset": "adm64"}"#,

@@ -29,7 +29,7 @@ fn every_command_explains_itself() {
             );
         }
     }
-    for word in ["Exit codes", "--recipe", "s = 1 + w"] {
+    for word in ["Exit codes", "--recipe", "1 + w"] {
         assert!(help.out.contains(word), "{word}");
     }
     assert!(run(&["--version"]).ok().out.starts_with("freeguide "));

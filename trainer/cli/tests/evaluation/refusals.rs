@@ -7,9 +7,9 @@ use crate::support::{against, small};
 
 #[test]
 fn too_few_images_for_a_covariance_are_refused() {
-    let few = ["--samples 16 is too few", "16 features", "at least 17"];
+    let few = ["--samples 16 is too small", "16 features", "at least 17"];
     small("--guidance 0 --samples 16").refused(1, &few);
-    let few = ["--samples 60 is too few", "ResNet20", "at least 65"];
+    let few = ["--samples 60 is too small", "ResNet20", "at least 65"];
     small("--guidance 0 --samples 60 --features resnet20").refused(1, &few);
     let few = ["has 90 images", "64 features of ResNet20", "at least 130"];
     small("--guidance 0 --samples 70 --features resnet20").refused(1, &few);

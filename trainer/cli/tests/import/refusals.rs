@@ -72,7 +72,7 @@ fn what_does_not_fit_is_named() {
     };
     with(
         &flags.replace("num_channels 8", "num_channels 16"),
-        &["wanted", "not the described network"],
+        &["instead of", "not the described network"],
         1,
     );
     with(

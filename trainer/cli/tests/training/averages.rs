@@ -30,7 +30,7 @@ fn any_average_that_was_kept_is_exported() {
     );
     let said = run(&["inspect", text(&run_folder)]).ok().out;
     for words in [
-        "checkpoint of step 12: whole",
+        "checkpoint of step 12: intact",
         "averages with decay 0.9, 0.5",
         "18 images of 3 classes",
         "started at step 0",

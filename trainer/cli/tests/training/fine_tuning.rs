@@ -125,7 +125,7 @@ fn a_fine_tuning_keeps_what_it_knows() {
         ),
         (
             "network.attention_resolutions=[8]",
-            &["does not fit", "attention_resolutions"],
+            &["does not match", "attention_resolutions"],
         ),
         (
             "diffusion.target=epsilon",

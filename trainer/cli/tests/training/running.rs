@@ -145,7 +145,7 @@ fn a_device_that_is_not_there_is_named_with_those_that_are() {
         text(&out),
     ];
     let on = |device| run(&[&arguments[..], &["--device", device]].concat());
-    on("abacus").refused(2, &["abacus", "there is cpu"]);
+    on("abacus").refused(2, &["abacus", "available here: cpu"]);
     assert!(!out.exists());
 }
 
