@@ -136,12 +136,15 @@ class Onnx(unittest.TestCase):
                 def get_next(self):
                     return self.left.pop() if self.left else None
 
+            # The layers alone: a solver's step divides by α, by which 8-bit activations would be off by hundreds.
+            layers = ["Conv", "MatMul", "Gemm"]
+
             def halved():
                 onnx.save(convert_float_to_float16(onnx.load(path), keep_io_types=True), out)
 
             for tool, allowed, run in [
                 ("quantize_dynamic", 0.5, lambda: quantize_dynamic(path, out)),
-                ("quantize_static", 4, lambda: quantize_static(path, out, Calibration())),
+                ("quantize_static", 1, lambda: quantize_static(path, out, Calibration(), op_types_to_quantize=layers)),
                 ("convert_float_to_float16", 0.05, halved),
             ]:
                 with self.subTest(form, tool=tool):
