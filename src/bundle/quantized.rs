@@ -138,7 +138,8 @@ mod tests {
         let misfit = scales.check("a.weight", &[2, 3], &[3]);
         let message = misfit.unwrap_err().to_string();
         assert!(
-            message.contains("a.weight") && message.contains("shape [3], which does not fit [2, 3]"),
+            message.contains("a.weight")
+                && message.contains("shape [3], which does not fit [2, 3]"),
             "{message}"
         );
         let missing = scales
