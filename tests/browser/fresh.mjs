@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { packageFolder } from "./setup.mjs";
@@ -31,6 +31,30 @@ export async function tarball() {
     return { file: join(folder, filename), remove: () => rm(folder, { recursive: true }) };
   })();
   return packed;
+}
+
+/** Writes files into a folder: text or bytes by path. */
+export async function writeFiles(folder, files) {
+  for (const [name, content] of Object.entries(files)) {
+    await mkdir(dirname(join(folder, name)), { recursive: true });
+    await writeFile(join(folder, name), content);
+  }
+}
+
+/** Puts the packed package among the packages of a project. */
+export async function installPacked(folder) {
+  const place = join(folder, "node_modules/freeguide");
+  await mkdir(place, { recursive: true });
+  await command("tar", ["xf", (await tarball()).file, "--strip-components=1", "-C", place]);
+}
+
+/** A project in an empty folder that has the packed package installed and nothing else. */
+export async function project(t, files) {
+  const folder = await emptyFolder(t);
+  const about = { name: "fresh", private: true, type: "module", dependencies: { freeguide: "*" } };
+  await writeFiles(folder, { "package.json": JSON.stringify(about), ...files });
+  await installPacked(folder);
+  return folder;
 }
 
 /** Vite's command line, as the page's own build has it. */

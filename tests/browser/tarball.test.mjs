@@ -1,11 +1,11 @@
 // The npm tarball, installed as a stranger would: into a fresh Vite project, onto a plain page, and on servers.
 import assert from "node:assert/strict";
-import { cp, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { cp, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { launch } from "./browser.mjs";
-import { command, emptyFolder, tarball, tsc, vite } from "./fresh.mjs";
+import { command, emptyFolder, project, tarball, tsc, vite } from "./fresh.mjs";
 import { serve } from "./server.mjs";
 import { difference, drawNatively, freeguide, TOLERANCE } from "./setup.mjs";
 import { tinyModel } from "./tiny.mjs";
@@ -24,18 +24,6 @@ after(async () => {
   await packed?.remove();
   await tiny?.remove();
 });
-
-/** A project that has the tarball installed and nothing else. */
-async function project(t, files) {
-  const folder = await emptyFolder(t);
-  await writeFile(join(folder, "package.json"), JSON.stringify({ name: "fresh", private: true, type: "module" }));
-  await command("npm", ["install", "--offline", "--no-audit", "--no-fund", packed.file], { cwd: folder });
-  for (const [name, text] of Object.entries(files)) {
-    await mkdir(join(folder, name, ".."), { recursive: true });
-    await writeFile(join(folder, name), text);
-  }
-  return folder;
-}
 
 /** Opens a page, waits for what it leaves in `globalThis.drawn`, and compares it with the native command's pictures. */
 async function assertDraws(t, folders, path = "/") {
@@ -110,7 +98,9 @@ test("a plain page imports it from a folder", async (t) => {
 test("its types are whole, for the package and for the element", async (t) => {
   const folder = await project(t, {
     "main.ts": `
-      import { loadModel, type BundleFiles, type SampleStep } from "freeguide";
+      import { loadModel, pictureToBitmap, pictureToPng, type BundleFiles, type Model, type SampleStep } from "freeguide";
+      import { loadModel as edge } from "freeguide/edge";
+      import { loadModel as inline } from "freeguide/inline";
       import { FreeguideSampler } from "freeguide/element";
       import { serveOffline } from "freeguide/service-worker";
       const files: BundleFiles = new Map<string, Blob>();
@@ -124,6 +114,16 @@ test("its types are whole, for the package and for the element", async (t) => {
         const { images }: SampleStep = step;
         console.log(images.length);
       }
+      const stream: ReadableStream<SampleStep> = model.stream({ classes: [0] });
+      const [picture] = await model.generate({ classes: [0] });
+      const file: Blob = await pictureToPng(picture!, (await model.plan({ classes: [0] })).settings[0]);
+      const bitmap: ImageBitmap = await pictureToBitmap(picture!);
+      console.log(stream.locked, file.size, bitmap.width);
+      const runtime = new WebAssembly.Module(new Uint8Array());
+      const inside: Model[] = [await edge(new Map([["config.json", new Uint8Array()]]), { runtime }), await inline("/m/", { threads: 1 })];
+      console.log(inside.length);
+      // @ts-expect-error: its runtime is inside
+      await inline("/m/", { runtime: "/freeguide/" });
       // @ts-expect-error: a class is needed
       await model.generate({});
       const element: FreeguideSampler = document.createElement("freeguide-sampler");

@@ -59,6 +59,10 @@ function isText(chunk: Uint8Array): boolean {
 
 /** What is behind it nearly always: esbuild, Rollup and Bun leave out what `new URL(…, import.meta.url)` names. */
 function notCopied(url: URL, what: string, detail = "html"): NetworkError {
+  // Vite up to 7, while developing: it copies the modules of a package into a folder of its own, and nothing else.
+  const vite = url.pathname.includes("/.vite/");
+  const config = 'optimizeDeps: { exclude: ["freeguide"] }';
+  if (vite) return new NetworkError(`cannot load ${url.href}: ${what}. Vite has bundled the package in advance: put ${config} into its configuration`, { detail });
   return new NetworkError(
     `cannot load ${url.href}: ${what}. If a bundler made this, it did not copy the runtime: serve a copy of the package ` +
       "(its folders dist and wasm) and give its address to loadModel as runtime",

@@ -1,5 +1,5 @@
 import type { Boundary, WasmDevice } from "./boundary.js";
-import type { Build, Builds } from "./builds.js";
+import type { Build, Builds } from "./build.js";
 import { CrashWatch, watchOver } from "./crash.js";
 import { DeviceError } from "./errors.js";
 import { countPipelines, findAdapter, handOver, lacksTimestamps, softwareReason, type Adapter, type Gpu, type GpuDevice } from "./gpu.js";

@@ -24,7 +24,8 @@ function streamOf(bytes: Uint8Array<ArrayBuffer>): ReadableStream<Uint8Array<Arr
 
 function failure(url: URL, thrown: unknown, signal: AbortSignal): Error {
   if (signal.aborted) return new AbortedError("loading was aborted", { cause: signal.reason });
-  return new NetworkError(`cannot load ${url.href}: ${messageOf(thrown)}`, { cause: thrown });
+  const detail = (thrown as { code?: unknown } | null)?.code === "ENOENT" ? "404" : undefined;
+  return new NetworkError(`cannot load ${url.href}: ${messageOf(thrown)}`, { detail, cause: thrown });
 }
 
 function versionOf(headers: Headers): string | undefined {

@@ -1,4 +1,4 @@
-import type { Builds } from "./builds.js";
+import type { Builds } from "./build.js";
 import type { StartedDevice } from "./device.js";
 import { lostError } from "./device.js";
 import { downloadText } from "./download.js";

@@ -1,5 +1,5 @@
 import type { WasmLoader, WasmModel, WasmPart } from "./boundary.js";
-import type { Build } from "./builds.js";
+import type { Build } from "./build.js";
 import { messageOf } from "./errors.js";
 import type { Mirror, WeightsFile } from "./weights.js";
 

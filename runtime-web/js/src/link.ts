@@ -1,6 +1,7 @@
 import { DeviceError } from "./errors.js";
-import { baseUrl, engine } from "./platform.js";
+import { engine } from "./platform.js";
 import type { FromEngine, ToEngine } from "./protocol.js";
+import { checkWorkerVersion } from "./version.js";
 
 /** A connection to an engine in a worker or on this thread. */
 export interface Link {
@@ -14,24 +15,38 @@ export interface Link {
   close(): void;
 }
 
+/** Whether this engine has workers as browsers have them. Libraries leave Node's own in `Worker`, which are others. */
+function hasWorkers(): boolean {
+  return typeof Worker === "function" && engine() !== "node" && engine() !== "workerd";
+}
+
 /**
- * Starts the worker's file, or the one at `address`, relative to the page. Rejects if the page may not start it (content
- * security policy, `file:` address, other origin).
+ * A worker where one is wanted and can be started, else this thread. Unless told otherwise one is wanted, but not in Deno,
+ * whose processes do not end before their workers do. Rejects where the worker is of another version of this package.
  */
-async function workerLink(address?: string | URL): Promise<Link> {
-  // The literal form of the address lets bundlers find the file.
-  const worker =
-    address === undefined
-      ? new Worker(new URL("./worker.js", import.meta.url), { type: "module", name: "freeguide-worker" })
-      : new Worker(new URL(address, baseUrl()), { type: "module", name: "freeguide-worker" });
+export async function openLink(wanted: boolean | undefined, startWorker: () => Worker, callerLink: () => Promise<Link>): Promise<Link> {
+  if ((wanted ?? engine() !== "deno") && hasWorkers()) {
+    try {
+      return await workerLink(startWorker());
+    } catch (thrown) {
+      if (thrown instanceof DeviceError && thrown.detail === "version") throw thrown;
+      // `model.device.thread` says which thread is used.
+    }
+  }
+  return callerLink();
+}
+
+/** A link to a worker that was just started. Rejects if it does not start (content security policy, `file:` address, other origin). */
+async function workerLink(worker: Worker): Promise<Link> {
   try {
-    await new Promise<void>((resolve, reject) => {
-      worker.onmessage = () => resolve(); // its first message is hello
+    const hello = await new Promise<FromEngine>((resolve, reject) => {
+      worker.onmessage = ({ data }: MessageEvent<FromEngine>) => resolve(data); // its first message is hello
       worker.onerror = (event) => {
         event.preventDefault();
         reject(new DeviceError(`the worker did not start: ${event.message || "its file could not be loaded"}`));
       };
     });
+    checkWorkerVersion(hello.type === "hello" ? hello.version : undefined);
   } catch (thrown) {
     worker.terminate();
     throw thrown;
@@ -53,17 +68,6 @@ async function workerLink(address?: string | URL): Promise<Link> {
     close: () => worker.terminate(),
   };
 }
-
-/** Runs the engine on this thread. */
-async function callerLink(): Promise<Link> {
-  const [{ Engine }, { packagedBuilds }] = await Promise.all([import("./engine.js"), import("./builds.js")]);
-  const builds = sharedBuilds ?? packagedBuilds();
-  sharedBuilds = builds;
-  return engineLink((post) => new Engine(builds, post));
-}
-
-// One wasm instance per build serves every model of this thread, because the glue module holds only one.
-let sharedBuilds: import("./builds.js").Builds | undefined;
 
 /** A link to an engine on this thread; messages arrive asynchronously, as they would from a worker. */
 export function engineLink(
@@ -104,26 +108,4 @@ export function engineLink(
       engine.close();
     },
   };
-}
-
-/** Whether this engine has workers as browsers have them. Libraries leave Node's own in `Worker`, which are others. */
-function hasWorkers(): boolean {
-  return typeof Worker === "function" && engine() !== "node" && engine() !== "workerd";
-}
-
-/**
- * A worker where one is wanted and can be started, else this thread. Unless told otherwise one is wanted, but not in Deno,
- * whose processes do not end before their workers do.
- */
-export async function openLink(worker: boolean | string | URL | undefined, runtime?: string): Promise<Link> {
-  const wanted = worker ?? engine() !== "deno";
-  if (wanted !== false && hasWorkers()) {
-    const own = runtime === undefined ? undefined : new URL("dist/worker.js", runtime);
-    try {
-      return await workerLink(wanted === true ? own : wanted);
-    } catch {
-      // `model.device.thread` says which thread is used.
-    }
-  }
-  return callerLink();
 }

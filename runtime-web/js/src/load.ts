@@ -1,7 +1,7 @@
 import type { ModelConfig } from "./config.js";
 import { AbortedError, FreeguideError, InputError, messageOf } from "./errors.js";
 import { LOCAL_FILES } from "./local-files.js";
-import { openLink, type Link } from "./link.js";
+import type { Link } from "./link.js";
 import { Model } from "./model.js";
 import { baseUrl } from "./platform.js";
 import { Session } from "./session.js";
@@ -23,17 +23,6 @@ function folderUrl(url: string | URL, option: string, base = baseUrl()): string 
   absolute.hash = "";
   if (!absolute.pathname.endsWith("/")) absolute.pathname += "/";
   return absolute.href;
-}
-
-/**
- * Loads a bundle: the folder at an address (relative to the page; in Node to the working directory), which any static
- * host can serve, or files that are at hand. Runs in a worker of its own where one can be started.
- *
- * Rejects with `NetworkError` (a file could not be fetched), `BundleError` (damaged, incomplete, or of a newer format;
- * nothing half-loaded is ever used), `DeviceError` or `SelfTestError` (no device works), `AbortedError`, `InputError`.
- */
-export async function loadModel(source: string | URL | BundleFiles, options: LoadOptions = {}): Promise<Model> {
-  return loadModelOver(openLink, source, options);
 }
 
 /** `loadModel` over a given way to an engine. */

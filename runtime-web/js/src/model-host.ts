@@ -1,5 +1,5 @@
 import type { WasmModel } from "./boundary.js";
-import type { Builds } from "./builds.js";
+import type { Builds } from "./build.js";
 import { Choice, gpuRuledOut, type StepTimes } from "./choice.js";
 import { startCpu, startGpu, lookForAdapter, type DeviceRequest, type FoundAdapter, type StartedDevice } from "./device.js";
 import { asFreeguideError, DisposedError, type PoisonedError } from "./errors.js";

@@ -1,8 +1,8 @@
 import type { ModelConfig } from "./config.js";
-import { AbortedError, DisposedError } from "./errors.js";
-import { checkPreview, requestJson, type GenerateOptions, type SampleOptions } from "./options.js";
+import { AbortedError, DisposedError, type FreeguideError } from "./errors.js";
+import { checkPreview, requestJson, type GenerateOptions, type Preview, type SampleOptions } from "./options.js";
 import { cutPictures, pairBranches } from "./pictures.js";
-import type { Session } from "./session.js";
+import type { WireStep } from "./protocol.js";
 import type { DrawOptions } from "./settings-table.js";
 import type { DeviceInfo, Picture, Plan, SampleStep } from "./types.js";
 
@@ -11,14 +11,31 @@ const disposeKey: typeof Symbol.dispose = Symbol.dispose ?? (Symbol.for("Symbol.
 const asyncDisposeKey: typeof Symbol.asyncDispose =
   Symbol.asyncDispose ?? (Symbol.for("Symbol.asyncDispose") as typeof Symbol.asyncDispose);
 
+/** One run, step by step. */
+export interface SteppedRun {
+  /** The next step. Rejects once the run has ended. */
+  next(): Promise<WireStep>;
+  /** Ends the run if it is still active. */
+  close(): void;
+}
+
+/** What computes a model's runs. */
+export interface ModelSession {
+  readonly device: DeviceInfo;
+  plan<T>(request: string): Promise<T>;
+  run(request: string, preview: Preview, signal: AbortSignal | undefined): SteppedRun;
+  /** Ends every run with `reason` and frees all memory; later calls do nothing. */
+  end(reason: FreeguideError): void;
+}
+
 /** A loaded model. Made by `loadModel`. */
 export class Model {
   /** The bundle's config.json. */
   readonly config: ModelConfig;
-  readonly #session: Session;
+  readonly #session: ModelSession;
 
   /** @internal */
-  constructor(session: Session, config: ModelConfig) {
+  constructor(session: ModelSession, config: ModelConfig) {
     this.#session = session;
     this.config = config;
   }
@@ -56,6 +73,24 @@ export class Model {
     }
   }
 
+  /** The steps of `sample` as a stream, which computes a step when one is read. Cancelling it stops the run. */
+  stream(options: SampleOptions): ReadableStream<SampleStep> {
+    const steps = this.sample(options);
+    return new ReadableStream<SampleStep>(
+      {
+        async pull(controller) {
+          const { value, done } = await steps.next();
+          if (done === true) controller.close();
+          else controller.enqueue(value as SampleStep);
+        },
+        async cancel() {
+          await steps.return();
+        },
+      },
+      { highWaterMark: 0 },
+    );
+  }
+
   /** Draws images and resolves to the finished ones, one for each entry of `classes`. Rejects as `sample` does. */
   async generate(options: GenerateOptions): Promise<Picture[]> {
     let images: Picture[] = [];
@@ -75,10 +110,12 @@ export class Model {
     this.#session.end(new DisposedError());
   }
 
+  /** `dispose()`, for `using`. */
   [disposeKey](): void {
     this.dispose();
   }
 
+  /** `dispose()`, for `await using`. */
   async [asyncDisposeKey](): Promise<void> {
     this.dispose();
   }

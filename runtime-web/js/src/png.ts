@@ -39,16 +39,20 @@ function crc32(bytes: Uint8Array): number {
   return ~crc >>> 0;
 }
 
+/** One chunk of a PNG file: length, type, data, and the CRC-32 of type and data. */
+export function chunk(type: string, data: Uint8Array): Uint8Array<ArrayBuffer> {
+  const out = new Uint8Array(data.length + 12);
+  const view = new DataView(out.buffer);
+  view.setUint32(0, data.length);
+  out.set(new TextEncoder().encode(type), 4);
+  out.set(data, 8);
+  view.setUint32(data.length + 8, crc32(out.subarray(4, data.length + 8)));
+  return out;
+}
+
 function textChunk(text: string): Uint8Array {
-  const encoder = new TextEncoder();
   // Keyword, then: no compression (two bytes), no language, no translated keyword (each ends in a zero).
-  const body = encoder.encode(`iTXt${KEYWORD}\0\0\0\0\0${text}`);
-  const chunk = new Uint8Array(body.length + 8);
-  const view = new DataView(chunk.buffer);
-  view.setUint32(0, body.length - 4);
-  chunk.set(body, 4);
-  view.setUint32(body.length + 4, crc32(body));
-  return chunk;
+  return chunk("iTXt", new TextEncoder().encode(`${KEYWORD}\0\0\0\0\0${text}`));
 }
 
 /**

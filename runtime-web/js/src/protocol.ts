@@ -34,8 +34,8 @@ export type ToEngine =
 
 /** Messages from the engine to the page. */
 export type FromEngine =
-  /** The worker has started. */
-  | { type: "hello" }
+  /** The worker has started; it is of that version of the package. */
+  | { type: "hello"; version: string }
   | { type: "progress"; id: number; progress: LoadProgress }
   | { type: "result"; id: number; value: unknown }
   | { type: "step"; id: number; step: WireStep }

@@ -206,12 +206,17 @@ export async function cachedFiles({
   return files;
 }
 
-/** Bytes of a bundle's weights; 0 where its config.json is none, of which the loader complains. */
-export function weightBytes(configJson: string): number {
+/** The weights files that a config.json lists; none where it is no config.json, of which the loader complains. */
+export function weightsOf(configJson: string): { file: string; bytes: number; sha256: string }[] {
   try {
-    const { weights } = JSON.parse(configJson) as { weights: { bytes: number }[] };
-    return weights.reduce((sum, { bytes }) => sum + bytes, 0);
+    const { weights } = JSON.parse(configJson) as { weights: { file: string; bytes: number; sha256: string }[] };
+    return weights.map(({ file, bytes, sha256 }) => ({ file, bytes, sha256 }));
   } catch {
-    return 0;
+    return [];
   }
+}
+
+/** Bytes of a bundle's weights. */
+export function weightBytes(configJson: string): number {
+  return weightsOf(configJson).reduce((sum, { bytes }) => sum + bytes, 0);
 }

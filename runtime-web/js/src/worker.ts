@@ -1,34 +1,5 @@
-// The worker's file: started by `link.ts` and, to help, by itself; never imported.
+// The worker's file: started by `packaged.ts` and, to help, by itself; never imported.
 import { packagedBuilds } from "./builds.js";
-import { Engine } from "./engine.js";
-import { messageOf } from "./errors.js";
-import { Helper, type FromHelper, type HelperWorker, type ToHelper } from "./helper.js";
-import type { FromEngine, ToEngine } from "./protocol.js";
+import { becomeEngine } from "./worker-engine.js";
 
-/** The part of a dedicated worker's global scope that is used here. */
-interface WorkerScope {
-  readonly location: { readonly href: string };
-  postMessage(message: FromEngine | FromHelper, transfer?: Transferable[]): void;
-  addEventListener(type: "message", listener: (event: MessageEvent<ToEngine | ToHelper>) => void): void;
-  addEventListener(type: "error", listener: (event: ErrorEvent) => void): void;
-  addEventListener(type: "unhandledrejection", listener: (event: PromiseRejectionEvent) => void): void;
-}
-
-const scope = globalThis as unknown as WorkerScope;
-const builds = packagedBuilds();
-// This very file, wherever a bundler or a page has put it.
-const openHelper = (): HelperWorker =>
-  new Worker(scope.location.href, { type: "module", name: "freeguide-helper" }) as unknown as HelperWorker;
-const engine = new Engine(builds, (message, transfer) => scope.postMessage(message, transfer ?? []), openHelper);
-const helper = new Helper(builds.cpu, (message, transfer) => scope.postMessage(message, transfer ?? []));
-
-scope.addEventListener("message", ({ data }) => {
-  if ("to" in data) helper.receive(data);
-  else engine.receive(data);
-});
-// A panic inside an asynchronous call surfaces only here. It stays an uncaught error, so that the console shows it.
-scope.addEventListener("error", (event) => engine.crashed(event.message));
-scope.addEventListener("unhandledrejection", ({ reason }: { reason: unknown }) => {
-  if (reason instanceof WebAssembly.RuntimeError) engine.crashed(messageOf(reason));
-});
-scope.postMessage({ type: "hello" });
+becomeEngine(packagedBuilds());

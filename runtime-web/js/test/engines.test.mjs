@@ -1,9 +1,10 @@
 // What engines do differently, as far as it shows without the runtime: other globals, other workers, no GPU of their own.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { WasmBuild } from "../dist/build.js";
 import { compile } from "../dist/compile.js";
 import { DeviceError, InputError, loadModel, NetworkError } from "../dist/index.js";
-import { openLink } from "../dist/link.js";
+import { openPackaged } from "../dist/packaged.js";
 import { engine } from "../dist/platform.js";
 import { bundle, config, eventually, fakeBuild, loadFake, serve } from "./helpers.mjs";
 
@@ -26,7 +27,7 @@ test("Node is told by what it is, not by what libraries leave in it", async (t) 
   });
   assert.equal(engine(), "node");
   for (const worker of [undefined, true, "./worker.js"]) {
-    const link = await openLink(worker);
+    const link = await openPackaged(worker);
     assert.equal(link.thread, "caller");
     link.close();
   }
@@ -47,7 +48,7 @@ test("a worker that fails in its first lines is done without", async (t) => {
       ended.push(this.url);
     }
   });
-  const link = await openLink(true, "http://localhost/freeguide/");
+  const link = await openPackaged(true, "http://localhost/freeguide/");
   assert.equal(link.thread, "caller");
   assert.deepEqual(ended, ["http://localhost/freeguide/dist/worker.js"], "of the copy that was named");
 });
@@ -140,4 +141,61 @@ test("the cache needs no address of the page: workers from a blob, Deno and work
   }
   assert.equal(asked.filter((path) => path.endsWith("safetensors")).length, 1);
   assert.deepEqual(deleted, ["freeguide-weights-v1"], "entries of older versions are dropped, once");
+});
+
+test("a worker of another version is refused in words, and not done without", async (t) => {
+  stub(t, "process", { ...process, release: {}, versions: {}, cwd: () => "/" });
+  stub(t, "location", { href: "http://localhost/" });
+  let ended = 0;
+  stub(t, "Worker", class {
+    constructor() {
+      queueMicrotask(() => this.onmessage({ data: { type: "hello", version: "9.9.9" } }));
+    }
+    terminate() {
+      ended += 1;
+    }
+  });
+  await assert.rejects(openPackaged("./of-mine.js"), (error) => {
+    assert.ok(error instanceof DeviceError);
+    assert.match(error.message, /^the worker's file is of freeguide version 9\.9\.9, and this package is version /);
+    return true;
+  });
+  assert.equal(ended, 1);
+});
+
+test("a build starts one instance for all that want it at once, and a fresh one after a crash", async () => {
+  const made = [];
+  const source = {
+    glue(instance) {
+      made.push(instance);
+      return { async default() {} };
+    },
+    compile: async () => "module",
+  };
+  const build = new WasmBuild("cpu", source);
+  const { signal } = new AbortController();
+  const start = () => build.start(signal, () => {});
+  const [one, other] = await Promise.all([start(), start()]);
+  assert.equal(one, other);
+  build.abandon();
+  build.abandon();
+  assert.notEqual(await start(), one);
+  assert.deepEqual(made, [0, 1]);
+
+  // A start that fails is in nobody's way.
+  const failing = new WasmBuild("cpu", { ...source, compile: () => (made.length < 4 ? Promise.reject(new NetworkError("gone")) : "module") });
+  const begin = () => failing.start(signal, () => {});
+  await assert.rejects(begin(), NetworkError);
+  await begin();
+});
+
+test("glue and WebAssembly that do not fit each other are refused in words", async () => {
+  // (module (import "a" "b" (func)))
+  const module = new WebAssembly.Module(Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0, 1, 4, 1, 96, 0, 0, 2, 7, 1, 1, 97, 1, 98, 0, 0));
+  const glue = { default: async ({ module_or_path }) => void (await WebAssembly.instantiate(module_or_path, { a: { c() {} } })) };
+  const build = new WasmBuild("cpu", { glue: () => glue, compile: async () => module });
+  await assert.rejects(
+    build.start(new AbortController().signal, () => {}),
+    (error) => error instanceof DeviceError && error.detail === "version" && /does not fit/.test(error.message),
+  );
 });

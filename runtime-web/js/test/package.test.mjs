@@ -79,6 +79,18 @@ test("bundlers find every file that the package names: its address is a literal"
   assert.equal(found, 3, "both runtimes and the worker");
 });
 
+test("no declaration says any", () => {
+  const folder = fileURLToPath(new URL("../dist", import.meta.url));
+  const files = readdirSync(folder, { recursive: true }).map(String).filter((file) => file.endsWith(".d.ts"));
+  assert.ok(files.length > 40);
+  const loose = /[:<|&(,=]\s*any\b(?!\()/;
+  assert.match("x: any;", loose);
+  for (const file of files) {
+    const code = readFileSync(join(folder, file), "utf8").replace(/\/\*[\s\S]*?\*\//g, "");
+    assert.doesNotMatch(code, loose, file);
+  }
+});
+
 test("the worker's chunk has a name that no entry of a user's is likely to have", () => {
   const names = sources().flatMap(([, text]) => [...text.matchAll(/new Worker\(.*name: "([^"]+)"/g)].map(([, name]) => name));
   assert.deepEqual([...new Set(names)].sort(), ["freeguide-helper", "freeguide-worker"]);

@@ -1,5 +1,5 @@
 import { AbortedError, InputError } from "../errors.js";
-import { loadModel } from "../load.js";
+import { loadModel } from "../packaged.js";
 import type { Model } from "../model.js";
 import { drawingOfAttributes, type Drawing } from "../settings.js";
 import type { DeviceOption, LoadProgress, Picture } from "../types.js";
@@ -66,6 +66,7 @@ export class FreeguideSampler extends Base {
     return this.#pictures;
   }
 
+  /** Called by the browser when it is put into a page. */
   connectedCallback(): void {
     if (!this.#view) {
       this.#view = new View(this.attachShadow({ mode: "open" }), {
@@ -79,6 +80,7 @@ export class FreeguideSampler extends Base {
     this.#await();
   }
 
+  /** Called by the browser when it is taken out of its page. */
   disconnectedCallback(): void {
     // An element that is only moved is connected again by then.
     queueMicrotask(() => {
@@ -86,6 +88,7 @@ export class FreeguideSampler extends Base {
     });
   }
 
+  /** Called by the browser when an attribute changes. */
   attributeChangedCallback(name: string, before: string | null, after: string | null): void {
     if (!this.#view || before === after) return;
     if (name === "model" || name === "device") {
