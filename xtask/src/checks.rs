@@ -21,6 +21,7 @@ pub fn run(mut wanted: Checks) -> Result<ExitCode> {
         wanted.onnx,
         wanted.js,
         wanted.browser,
+        wanted.bundlers,
         wanted.gpu,
         wanted.compiled,
         wanted.python,
@@ -49,7 +50,7 @@ pub fn run(mut wanted: Checks) -> Result<ExitCode> {
             python(&ONNX_PACKAGES, interpreter, "tests/python", "test_onnx*.py")
         });
     }
-    if wanted.js || wanted.browser || wanted.gpu {
+    if wanted.js || wanted.browser || wanted.bundlers || wanted.gpu {
         report.check("wasm cpu", &[], || {
             wasm::build_all(&[Build::Cpu])?;
             wasm::install(Build::Cpu)
@@ -57,6 +58,10 @@ pub fn run(mut wanted: Checks) -> Result<ExitCode> {
     }
     if wanted.js {
         report.check("JavaScript tests", &["wasm cpu"], javascript);
+        report.check("package tests", &["JavaScript tests"], packaged);
+    }
+    if wanted.bundlers {
+        report.check("bundlers", &["wasm cpu"], bundlers);
     }
     if wanted.browser || wanted.gpu {
         report.check("wasm webgpu", &[], || wasm::build_all(&[Build::WebGpu]));
@@ -141,9 +146,31 @@ fn javascript() -> Result<()> {
     npm(&tools::www()).args("run --if-present test").run()
 }
 
+/// Tests the packed package in the engines, its documentation, and what packs a release.
+fn packaged() -> Result<()> {
+    let tests = tools::engine_tests();
+    npm_ci(&tests)?;
+    npm(&tests).arg("test").run()?;
+    site::check_reference()?;
+    let packing = tools::release_scripts();
+    npm_ci(&packing)?;
+    npm(&packing).arg("test").run()
+}
+
+/// Builds the same lines with each bundler and compares what they draw in Chromium.
+fn bundlers() -> Result<()> {
+    let chromium = tools::chromium()?;
+    let [tests, browser] = [tools::bundler_tests(), tools::browser_tests()];
+    site::package()?;
+    npm_ci(&tests)?;
+    npm_ci(&browser)?;
+    npm(&tests).arg("test").env("CHROMIUM", chromium).run()
+}
+
 /// Tests the site in a browser, against the images of the native command.
 fn browser() -> Result<()> {
     let chromium = tools::chromium()?;
+    tools::webkit();
     let tests = tools::browser_tests();
     npm_ci(&tests)?;
     command()?;

@@ -10,6 +10,7 @@ mod datasets;
 mod demo;
 mod package;
 mod python;
+mod release;
 mod sh;
 mod site;
 mod table_exports;
@@ -47,8 +48,8 @@ enum Command {
     },
     /// Run the tests: format, native code, onnxruntime, JavaScript, and the page in a browser
     ///
-    /// Without an option, everything runs except --gpu, --compiled, --python and --lint, which take the
-    /// longest. With options, only the named parts run. The exit code is 0 only if every part passed.
+    /// Without an option, everything runs except --bundlers, --gpu, --compiled, --python and --lint, which
+    /// take the longest. With options, only the named parts run. The exit code is 0 only if every part passed.
     Test(Checks),
     /// Compile the runtime and the TypeScript package around it, and print the runtime's sizes
     ///
@@ -79,6 +80,25 @@ enum Command {
         /// Leave the WebGPU runtime out
         #[arg(long)]
         only_cpu: bool,
+    },
+    /// Make everything that a release consists of, reproducibly
+    ///
+    /// --out then contains the npm tarball, the command for this system, the static site as a zip file,
+    /// a list of all Rust crates in them (CycloneDX), and SHA256SUMS. The same sources, compiler and
+    /// tools give the same bytes.
+    Release {
+        /// The folder to write; its old content is replaced
+        #[arg(long, default_value = "dist/release", value_name = "DIR")]
+        out: PathBuf,
+        /// Only this part; several can be named
+        #[arg(long, value_enum, value_name = "PART")]
+        only: Vec<release::Part>,
+        /// Compile the command for another system, for instance x86_64-unknown-linux-musl
+        #[arg(long, value_name = "TRIPLE")]
+        target: Option<String>,
+        /// Make everything a second time from nothing, and fail unless the bytes are the same
+        #[arg(long)]
+        twice: bool,
     },
     /// Compile your own denoiser from an ONNX file into a runtime, a package and a page
     ///
@@ -208,12 +228,17 @@ struct Checks {
     /// into target/python
     #[arg(long)]
     onnx: bool,
-    /// Type checks and unit tests of the TypeScript package and the page
+    /// Type checks and unit tests of the TypeScript package and the page; the packed package in Node,
+    /// Deno, Bun and workerd
     #[arg(long)]
     js: bool,
-    /// The page in headless Chromium, on the CPU build and on WebGPU
+    /// The page in headless Chromium, on the CPU build and on WebGPU; in WebKit and Firefox on the CPU
     #[arg(long)]
     browser: bool,
+    /// The packed package through webpack, Rspack, Vite, Parcel, Rollup, esbuild, Bun, Next.js and
+    /// Astro, each opened in Chromium; the first time, npm fetches some 300 MB
+    #[arg(long)]
+    bundlers: bool,
     /// The WebGPU build in Node, Deno and Bun, on a Vulkan driver that needs no GPU; Debian 12 on
     /// x86-64 only; the first time, apt fetches some 50 MB into target/tools
     #[arg(long)]
@@ -294,11 +319,23 @@ fn run(command: Command) -> Result<ExitCode> {
             wasm::build_all(builds)?;
             let out = std::path::absolute(out)?;
             site::build(&out, builds)?;
+            site::reference(&out.join("reference"))?;
             println!(
                 "{} is ready for any static host, at any path",
                 out.display()
             );
         }
+        Command::Release {
+            out,
+            only,
+            target,
+            twice,
+        } => release::run(&release::Wanted {
+            out: std::path::absolute(out)?,
+            parts: only,
+            target,
+            twice,
+        })?,
         Command::CompileOnnx {
             model,
             out,

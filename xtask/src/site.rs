@@ -1,11 +1,12 @@
 //! The static site: the page, the runtime and the models in one folder.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use crate::sh::{replace_dir, root, say};
+use crate::sh::{Sh, replace_dir, root, say, sh};
 use crate::tools::{self, npm, npm_ci};
 use crate::wasm::{self, Build};
 
@@ -44,6 +45,25 @@ pub fn page(out: &Path, models: &Path) -> Result<()> {
 pub fn package() -> Result<()> {
     npm_ci(&tools::js())?;
     npm(&tools::js()).args("run build").quietly()
+}
+
+/// Writes the documentation of every export of the package, from its comments, as pages to `out`.
+pub fn reference(out: &Path) -> Result<()> {
+    typedoc(&["--out".as_ref(), out.as_os_str()])
+}
+
+/// Fails if an export of the package has no comment, or a comment links to what is not there.
+pub fn check_reference() -> Result<()> {
+    typedoc(&["--emit".as_ref(), "none".as_ref()])
+}
+
+fn typedoc(options: &[&OsStr]) -> Result<()> {
+    let folder = tools::typedoc();
+    npm_ci(&folder)?;
+    let program = sh("node")
+        .dir(&folder)
+        .arg("node_modules/typedoc/bin/typedoc");
+    options.iter().fold(program, Sh::arg).quietly()
 }
 
 /// Installs the npm packages that the package and the page are built with.

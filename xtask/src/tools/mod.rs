@@ -9,13 +9,15 @@ mod node;
 mod rust;
 pub mod system;
 mod wasm_opt;
+mod webkit;
 
 pub use chromium::chromium;
 pub use lavapipe::lavapipe;
 pub use mpi::mpi;
 pub use node::{npm, npm_ci};
-pub use rust::{onnx2burn, rustfmt, wasm_bindgen, wasm_target};
+pub use rust::{cargo_sbom, onnx2burn, rustfmt, wasm_bindgen, wasm_target};
 pub use wasm_opt::wasm_opt;
+pub use webkit::webkit;
 
 use std::path::{Path, PathBuf};
 
@@ -38,6 +40,26 @@ pub fn browser_tests() -> PathBuf {
     root().join("tests/browser")
 }
 
+/// The tests of the packed package in Node, Deno, Bun and workerd.
+pub fn engine_tests() -> PathBuf {
+    root().join("tests/engines")
+}
+
+/// The tests of the packed package with bundlers.
+pub fn bundler_tests() -> PathBuf {
+    root().join("tests/bundlers")
+}
+
+/// What packs a release, and its tests.
+pub fn release_scripts() -> PathBuf {
+    root().join("xtask/release")
+}
+
+/// What generates the documentation of the TypeScript package.
+pub fn typedoc() -> PathBuf {
+    root().join("xtask/typedoc")
+}
+
 /// The tests on a GPU's driver.
 pub fn gpu_tests() -> PathBuf {
     root().join("tests/gpu")
@@ -50,10 +72,18 @@ pub fn all() -> Result<()> {
     let bindgen = wasm_bindgen()?;
     let optimiser = wasm_opt();
     lavapipe()?;
-    for package in [js(), www(), browser_tests(), gpu_tests()] {
-        npm_ci(&package)?;
-    }
+    let packages = [
+        js(),
+        www(),
+        browser_tests(),
+        engine_tests(),
+        gpu_tests(),
+        release_scripts(),
+        typedoc(),
+    ];
+    packages.iter().try_for_each(|package| npm_ci(package))?;
     let chromium = chromium()?;
+    webkit();
     mpi();
     let name = |path: &Path| path.display().to_string();
     say(&format!(

@@ -111,6 +111,33 @@ pub fn onnx2burn() -> Result<PathBuf> {
     Ok(program)
 }
 
+/// The version of cargo-sbom that lists the crates of a release.
+const CARGO_SBOM: &str = "0.10.0";
+
+/// The command cargo-sbom, installed into target/tools.
+pub fn cargo_sbom() -> Result<PathBuf> {
+    let tools = target()
+        .join("tools")
+        .join(format!("cargo-sbom-{CARGO_SBOM}"));
+    let program = tools
+        .join("bin")
+        .join(format!("cargo-sbom{}", std::env::consts::EXE_SUFFIX));
+    if program.is_file() {
+        return Ok(program);
+    }
+    say(&format!(
+        "cargo install cargo-sbom {CARGO_SBOM} into target/tools (about 1 minute)"
+    ));
+    cargo()
+        .args("install cargo-sbom --debug --locked --version")
+        .arg(format!("={CARGO_SBOM}"))
+        .arg("--root")
+        .arg(&tools)
+        .quietly()
+        .context("cargo-sbom cannot be installed")?;
+    Ok(program)
+}
+
 /// The version of a package in Cargo.lock.
 fn locked_version(package: &str) -> Result<String> {
     let lock = fs::read_to_string(root().join("Cargo.lock")).context("cannot read Cargo.lock")?;
