@@ -206,17 +206,7 @@ impl ModuleMapper for Halve {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// The futures of the CPU backend are ready at once.
-    fn block_on<T>(future: impl Future<Output = T>) -> T {
-        let mut future = std::pin::pin!(future);
-        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-        loop {
-            if let std::task::Poll::Ready(value) = future.as_mut().poll(&mut context) {
-                return value;
-            }
-        }
-    }
+    use futures_lite::future::block_on;
 
     #[test]
     fn the_cpu_passes() {

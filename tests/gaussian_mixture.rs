@@ -225,7 +225,7 @@ fn one_seed_leads_to_another() {
     for solver in Solver::ALL {
         let at = |seed, toward| {
             let mut plan = plan(Some(1), 4000, 8, 0.0, solver).with_seed(seed);
-            plan.toward = toward;
+            plan.seed_interpolation = toward;
             plan
         };
         let way = |t| Some(SeedInterpolation { seed: 12, t });

@@ -310,25 +310,40 @@ fn both_sides_of_a_step_can_be_seen() {
         ..Plan::new(vec![Some(0), None, Some(1), Some(2)], 5).with_clip(false)
     };
     let mut run = run(&mixture, plan);
-    assert!(run.sides().is_empty());
+    assert!(run.branches().is_empty());
     run.advance();
     run.advance();
     let z = points(run.latent());
     run.advance();
     let level = run_level(2);
-    let sides = run.sides();
+    let branches = run.branches();
     let close = |found: &Option<burn::tensor::Tensor<4>>, wanted: Point| {
         let found = points(found.clone().expect("this side was evaluated"));
         assert_close(&found, &[wanted], "side");
     };
-    close(&sides[0].conditional, mixture.conditional(z[0], level, 0));
-    assert!(sides[0].unconditional.is_none());
-    assert!(sides[1].conditional.is_none());
-    close(&sides[1].unconditional, mixture.unconditional(z[1], level));
-    close(&sides[2].conditional, mixture.conditional(z[2], level, 1));
-    close(&sides[2].unconditional, mixture.unconditional(z[2], level));
-    assert!(sides[3].conditional.is_none());
-    close(&sides[3].unconditional, mixture.unconditional(z[3], level));
+    close(
+        &branches[0].conditional,
+        mixture.conditional(z[0], level, 0),
+    );
+    assert!(branches[0].unconditional.is_none());
+    assert!(branches[1].conditional.is_none());
+    close(
+        &branches[1].unconditional,
+        mixture.unconditional(z[1], level),
+    );
+    close(
+        &branches[2].conditional,
+        mixture.conditional(z[2], level, 1),
+    );
+    close(
+        &branches[2].unconditional,
+        mixture.unconditional(z[2], level),
+    );
+    assert!(branches[3].conditional.is_none());
+    close(
+        &branches[3].unconditional,
+        mixture.unconditional(z[3], level),
+    );
 }
 
 fn run_level(step: usize) -> LogSnr {

@@ -1,9 +1,6 @@
-//! A run's state between two steps: another run of the same plan goes on from it as if it were the first.
+//! A run's state between two steps: another run of the same plan continues from it as if it were the first.
 
 mod common;
-
-use std::pin::pin;
-use std::task::{Context, Poll, Waker};
 
 use burn::tensor::Tensor;
 use common::{Mixture, SHAPE, device};
@@ -11,6 +8,7 @@ use freeguide::guidance::{Policy, Projection};
 use freeguide::noise_level::LogSnrRange;
 use freeguide::prediction::Target;
 use freeguide::sampler::{OtherState, Plan, Run, RunState, Solver};
+use futures_lite::future::block_on;
 
 const RANGE: LogSnrRange = LogSnrRange {
     min: -12.0,
@@ -53,20 +51,12 @@ fn plans() -> Vec<Plan> {
     plain.chain(with_memory).collect()
 }
 
-/// The futures of the CPU backend are ready at once.
 fn state(run: &Run<&Mixture>) -> Option<RunState> {
-    let mut future = pin!(run.state());
-    match future
-        .as_mut()
-        .poll(&mut Context::from_waker(Waker::noop()))
-    {
-        Poll::Ready(state) => state.expect("a CPU answers"),
-        Poll::Pending => unreachable!("a CPU does not wait"),
-    }
+    block_on(run.state()).expect("a CPU answers")
 }
 
 #[test]
-fn any_run_of_the_plan_goes_on_from_a_state_to_the_same_bits() {
+fn any_run_of_the_plan_continues_from_a_state_to_the_same_bits() {
     let mixture = Mixture::three(Target::V);
     for plan in plans() {
         let mut whole = new_run(&mixture, &plan);

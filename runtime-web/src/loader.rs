@@ -158,7 +158,7 @@ impl Model {
         Ok(Run::new(self.inner.run(plan), shape, self.device.clone()))
     }
 
-    /// Goes on where a run of the same request has come to, in this or in another instance: after its step `step`, with
+    /// Continues a run of the same request, of this or of another instance: after its step `step`, with
     /// the values of [`Run::state`].
     ///
     /// # Errors

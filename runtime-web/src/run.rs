@@ -147,7 +147,7 @@ impl Run {
         }
     }
 
-    /// Goes on with the answer to the other rows; says whether that completes a step.
+    /// Continues with the answer to the other rows; says whether that completes a step.
     ///
     /// # Errors
     ///
@@ -203,17 +203,17 @@ impl Run {
     /// # Errors
     ///
     /// Code `device`.
-    pub async fn sides(&self) -> Result<Vec<u8>, Failure> {
-        let (mut made, mut places) = (Vec::new(), Vec::new());
-        for (image, sides) in self.inner.sides().into_iter().enumerate() {
+    pub async fn branches(&self) -> Result<Vec<u8>, Failure> {
+        let (mut made, mut positions) = (Vec::new(), Vec::new());
+        for (image, estimates) in self.inner.branches().into_iter().enumerate() {
             let both = [
-                (image, sides.conditional),
-                (self.images + image, sides.unconditional),
+                (image, estimates.conditional),
+                (self.images + image, estimates.unconditional),
             ];
-            for (place, side) in both {
-                if let Some(side) = side {
-                    places.push(place);
-                    made.push(side);
+            for (picture, estimate) in both {
+                if let Some(estimate) = estimate {
+                    positions.push(picture);
+                    made.push(estimate);
                 }
             }
         }
@@ -224,15 +224,15 @@ impl Run {
             return Ok(out);
         }
         let pixels = self.pixels(Tensor::cat(made, 0)).await?;
-        for (picture, place) in pixels.chunks_exact(bytes).zip(places) {
-            out[place * bytes..(place + 1) * bytes].copy_from_slice(picture);
+        for (picture, position) in pixels.chunks_exact(bytes).zip(positions) {
+            out[position * bytes..(position + 1) * bytes].copy_from_slice(picture);
         }
         Ok(out)
     }
 }
 
 impl Run {
-    /// Goes on from `state`, after `step` steps.
+    /// Continues from `state`, after `step` steps.
     pub(crate) fn resume(&mut self, step: usize, state: &[f32]) -> Result<(), Failure> {
         let [channels, height, width] = self.shape;
         let whole = self.images * channels * height * width;

@@ -70,7 +70,7 @@ impl Guide {
         self.inside.guided()
     }
 
-    /// Goes on with another memory.
+    /// Replaces the memory, to continue another run.
     pub(crate) fn set_average(&mut self, average: Option<Tensor<4>>) {
         self.average = average;
     }
@@ -89,7 +89,7 @@ impl Guide {
         clip: bool,
     ) -> Guided {
         let rows = self.rows(level);
-        let own = rows.own(output);
+        let own = rows.first(output);
         let plain = |own| target.read(own, z, level, clip);
         if rows.guided() == 0 {
             return Guided {

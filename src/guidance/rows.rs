@@ -94,8 +94,8 @@ impl GuidedRows {
         }
     }
 
-    /// The rows of the images' own classes.
-    pub fn own(&self, rows: &Tensor<4>) -> Tensor<4> {
+    /// The rows that the images' estimates start from: their classes, or ∅.
+    pub fn first(&self, rows: &Tensor<4>) -> Tensor<4> {
         rows.clone().narrow(0, 0, self.images)
     }
 

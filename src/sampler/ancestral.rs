@@ -2,6 +2,8 @@
 
 use burn::tensor::Tensor;
 
+use super::step::{Next, Step};
+use crate::guidance::Guided;
 use crate::noise_level::LogSnr;
 use crate::prediction::Estimate;
 
@@ -35,4 +37,11 @@ pub fn ancestral_step(
     let larger = gain * from.sigma() * from.sigma();
     let deviation = libm::sqrt(libm::pow(smaller, 1.0 - nu) * libm::pow(larger, nu));
     mean + noise * deviation
+}
+
+/// The ancestral sampler: a step is one evaluation and fresh `noise` ~ N(0, I), shaped as z.
+pub(super) fn ancestral(step: &Step<'_>, guided: Guided, noise: Tensor<4>) -> Next {
+    let nu = step.plan.variance_interpolation;
+    let Guided { estimate, z } = guided;
+    Next::Latent(ancestral_step(z, &estimate, step.from, step.to, nu, noise))
 }

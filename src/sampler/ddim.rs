@@ -2,6 +2,7 @@
 
 use burn::tensor::Tensor;
 
+use super::step::{Next, Step};
 use crate::noise_level::LogSnr;
 use crate::prediction::Estimate;
 
@@ -13,4 +14,9 @@ use crate::prediction::Estimate;
 /// The result, as the estimate: `[batch, channels, height, width]`.
 pub fn ddim_step(estimate: &Estimate, to: LogSnr) -> Tensor<4> {
     estimate.x.clone() * to.alpha() + estimate.epsilon.clone() * to.sigma()
+}
+
+/// DDIM: a step is one evaluation.
+pub(super) fn ddim(step: &Step<'_>, estimate: &Estimate) -> Next {
+    Next::Latent(ddim_step(estimate, step.to))
 }

@@ -4,20 +4,12 @@
 use burn::tensor::Tensor;
 
 use super::ddim_step;
+use super::step::{Next, PreviousStep, Step};
 use crate::noise_level::LogSnr;
 use crate::prediction::Estimate;
 
-/// x̃ of the step before, and the level that it was estimated at.
-#[derive(Debug, Clone)]
-pub struct Before {
-    /// `[batch, channels, height, width]`.
-    pub x: Tensor<4>,
-    /// λ_{t−1}.
-    pub level: LogSnr,
-}
-
-/// One step from λ_t = `from` to λ_{t+1} = `to`, of second order by means of the step before; of
-/// first order, which is DDIM, without one.
+/// One step from λ_t = `from` to λ_{t+1} = `to`, of second order with the previous step; of first
+/// order, which is DDIM, without it.
 ///
 /// z_{t+1} = (σ_{t+1}/σ_t) z_t − α_{t+1} (e^{−h} − 1) D with D = x̃_t + (x̃_t − x̃_{t−1}) / 2r. In
 /// that paper λ is log(α/σ), half of ours: h = (λ_{t+1} − λ_t)/2 here, and r = h_{t−1}/h_t.
@@ -27,17 +19,29 @@ pub struct Before {
 /// The result, as the estimate: `[batch, channels, height, width]`.
 pub fn dpm_solver_step(
     estimate: &Estimate,
-    before: Option<&Before>,
+    previous: Option<&PreviousStep>,
     from: LogSnr,
     to: LogSnr,
 ) -> Tensor<4> {
     // (σ_{t+1}/σ_t) z_t and the part of D that is x̃_t, with z_t = α x̃ + σ ε̂.
     let first = ddim_step(estimate, to);
-    let Some(before) = before else {
+    let Some(previous) = previous else {
         return first;
     };
     let gain = -libm::expm1(0.5 * (from.0 - to.0));
-    let ratio = (from.0 - before.level.0) / (to.0 - from.0);
-    let change = estimate.x.clone() - before.x.clone();
+    let ratio = (from.0 - previous.level.0) / (to.0 - from.0);
+    let change = estimate.x.clone() - previous.x.clone();
     first + change * (to.alpha() * gain / (2.0 * ratio))
+}
+
+/// DPM-Solver++(2M): every step but the first looks back at the one before it. Where the grid says so, the last step is of
+/// first order.
+pub(super) fn dpm_solver(
+    step: &Step<'_>,
+    estimate: &Estimate,
+    previous: Option<&PreviousStep>,
+) -> Next {
+    let first_order = step.plan.grid.lower_order_last && step.is_last;
+    let previous = previous.filter(|_| !first_order);
+    Next::Latent(dpm_solver_step(estimate, previous, step.from, step.to))
 }

@@ -4,6 +4,7 @@
 use burn::tensor::Tensor;
 
 use super::ddim_step;
+use super::step::{Next, Predictor, Step};
 use crate::noise_level::LogSnr;
 use crate::prediction::Estimate;
 
@@ -20,4 +21,21 @@ pub fn heun_step(first: &Estimate, second: &Estimate, from: LogSnr, to: LogSnr) 
     // α_{t+1} (σ_{t+1}/α_{t+1} − σ_t/α_t).
     let step = to.sigma() - to.alpha() * libm::exp(-0.5 * from.0);
     ddim_step(first, to) + (second.epsilon.clone() - first.epsilon.clone()) * (0.5 * step)
+}
+
+/// Heun's method: Euler's step, then an evaluation where it leads, then the corrected step. The last step, and where the
+/// grid says so the one before it, is Euler's alone ([`Plan::is_corrected`](super::Plan::is_corrected)).
+///
+/// `predictor`: what this function answered to the first evaluation of this step; `None` at the first.
+pub(super) fn heun(step: &Step<'_>, estimate: Estimate, predictor: Option<Predictor>) -> Next {
+    match predictor {
+        Some(Predictor { first, .. }) => {
+            Next::Latent(heun_step(&first, &estimate, step.from, step.to))
+        }
+        None if step.plan.is_corrected(step.index) => Next::Evaluate(Predictor {
+            z: ddim_step(&estimate, step.to),
+            first: estimate,
+        }),
+        None => Next::Latent(ddim_step(&estimate, step.to)),
+    }
 }

@@ -11,15 +11,17 @@ mod heun;
 mod plan;
 mod run;
 mod seed_interpolation;
+mod step;
 
 pub use ancestral::{VARIANCE_INTERPOLATION, ancestral_step};
 pub use ddim::ddim_step;
-pub use dpm_solver::{Before, dpm_solver_step};
+pub use dpm_solver::dpm_solver_step;
 pub use grid::{FEW_STEPS, Grid, GridFields, MAX_RHO, Spacing};
 pub use heun::heun_step;
 pub use plan::Plan;
-pub use run::{Evaluation, OtherState, Run, RunState, Sides, evaluations, rows};
+pub use run::{BranchEstimates, Evaluation, OtherState, Run, RunState, evaluations, rows};
 pub use seed_interpolation::SeedInterpolation;
+pub use step::PreviousStep;
 
 use serde::{Deserialize, Serialize};
 

@@ -27,7 +27,7 @@ pub struct Plan {
     /// The seed.
     pub seed: u64,
     /// A second seed, between which and `seed` the noise is interpolated.
-    pub toward: Option<SeedInterpolation>,
+    pub seed_interpolation: Option<SeedInterpolation>,
     /// Index of the first image.
     pub first_image: u64,
     /// Whether x̃ is clipped.
@@ -50,7 +50,7 @@ impl Plan {
             policy: Policy::default(),
             guidance_interval: None,
             seed: 0,
-            toward: None,
+            seed_interpolation: None,
             first_image: 0,
             clip: true,
             variance_interpolation: VARIANCE_INTERPOLATION,

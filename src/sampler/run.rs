@@ -6,14 +6,17 @@ pub use state::{OtherState, RunState};
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use super::{
-    Before, Plan, SeedInterpolation, Solver, ancestral_step, ddim_step, dpm_solver_step, heun_step,
-};
+use super::ancestral::ancestral;
+use super::ddim::ddim;
+use super::dpm_solver::dpm_solver;
+use super::heun::heun;
+use super::step::{Next, Predictor, Step};
+use super::{Plan, PreviousStep, SeedInterpolation, Solver};
 use crate::denoiser::Denoiser;
 use crate::guidance::{Guide, Guided};
 use crate::noise::sampling_noise;
 use crate::noise_level::{LogSnr, LogSnrRange};
-use crate::prediction::{Estimate, Target};
+use crate::prediction::Target;
 
 /// What the network has to answer before a run can go on: all rows of one evaluation, which do not
 /// depend on one another.
@@ -51,9 +54,9 @@ impl Evaluation {
     }
 }
 
-/// The last evaluation, for whoever wants to look at the estimates.
+/// The first evaluation of the last step taken, from which [`Run::branches`] reads both estimates.
 #[derive(Debug)]
-struct Seen {
+struct LastEvaluation {
     output: Tensor<4>,
     z: Tensor<4>,
     level: LogSnr,
@@ -61,18 +64,11 @@ struct Seen {
 
 /// x̃ of the conditional and of the unconditional estimate; `None` where the run did not need it.
 #[derive(Debug, Clone)]
-pub struct Sides {
+pub struct BranchEstimates {
     /// x̃(c), `[1, channels, height, width]`.
     pub conditional: Option<Tensor<4>>,
     /// x̃(∅), `[1, channels, height, width]`.
     pub unconditional: Option<Tensor<4>>,
-}
-
-/// Heun's method between its two evaluations: the first estimate, and where Euler's step leads.
-#[derive(Debug)]
-struct Trial {
-    first: Estimate,
-    z: Tensor<4>,
 }
 
 /// Network evaluations (NFE) that a plan costs for each image, of a model that was trained on the
@@ -98,7 +94,7 @@ pub fn rows(plan: &Plan, trained: LogSnrRange) -> usize {
 /// The noise of a plan at one step, as [`sampling_noise`].
 fn noise(plan: &Plan, images: &[u64], step: u32, shape: [usize; 3], device: &Device) -> Tensor<4> {
     let of = |seed| sampling_noise(seed, images, step, shape, device);
-    match plan.toward {
+    match plan.seed_interpolation {
         None => of(plan.seed),
         Some(SeedInterpolation { seed, t }) => {
             let (sin, cos) = libm::sincos(core::f64::consts::FRAC_PI_2 * t);
@@ -140,9 +136,8 @@ pub struct Run<D> {
     z: Tensor<4>,
     x: Tensor<4>,
     step: usize,
-    before: Option<Before>,
-    trial: Option<Trial>,
-    seen: Option<Seen>,
+    predictor: Option<Predictor>,
+    last: Option<LastEvaluation>,
 }
 
 impl<D: Denoiser> Run<D> {
@@ -175,9 +170,8 @@ impl<D: Denoiser> Run<D> {
             shape,
             z,
             step: 0,
-            before: None,
-            trial: None,
-            seen: None,
+            predictor: None,
+            last: None,
         }
     }
 
@@ -196,7 +190,7 @@ impl<D: Denoiser> Run<D> {
 
     /// What the network has to answer next; `None` once the run is done.
     pub fn evaluation(&self) -> Option<Evaluation> {
-        let (level, z) = self.place()?;
+        let (level, z) = self.awaited()?;
         let rows = self.guide.rows(level);
         Some(Evaluation {
             z: rows.latents(z),
@@ -205,67 +199,67 @@ impl<D: Denoiser> Run<D> {
         })
     }
 
-    /// The level of the next evaluation and the latents that it starts from.
-    fn place(&self) -> Option<(LogSnr, &Tensor<4>)> {
-        match &self.trial {
-            Some(trial) => Some((*self.levels.get(self.step + 1)?, &trial.z)),
+    /// The level of the evaluation that the run awaits, and the latents that it starts from.
+    fn awaited(&self) -> Option<(LogSnr, &Tensor<4>)> {
+        match &self.predictor {
+            Some(predictor) => Some((*self.levels.get(self.step + 1)?, &predictor.z)),
             None => Some((*self.levels.get(self.step)?, &self.z)),
         }
     }
 
-    /// Goes on with the answer to [`evaluation`](Self::evaluation), and says whether that completed
-    /// a step. Once the run is done nothing happens.
+    /// Continues with the answer to [`evaluation`](Self::evaluation), and says whether that
+    /// completed a step. Once the run is done nothing happens.
     pub fn accept(&mut self, output: Tensor<4>) -> bool {
-        let Some((level, z)) = self.place() else {
+        let Some((level, z)) = self.awaited() else {
             return false;
         };
         let z = z.clone();
-        let guided = self
-            .guide
-            .mix(&output, &z, level, self.target, self.plan.clip);
-        if let Some(Trial { first, .. }) = self.trial.take() {
-            self.z = heun_step(&first, &guided.estimate, self.levels[self.step], level);
-            self.step += 1;
-            return true;
+        let (target, clip) = (self.target, self.plan.clip);
+        let guided = self.guide.mix(&output, &z, level, target, clip);
+        let previous = self.previous();
+        if self.predictor.is_none() {
+            self.last = Some(LastEvaluation { output, z, level });
+            self.x = guided.estimate.x.clone();
         }
-        self.seen = Some(Seen { output, z, level });
-        self.x = guided.estimate.x.clone();
-        if let Some(&to) = self.levels.get(self.step + 1) {
-            if self.plan.is_corrected(self.step) {
-                self.trial = Some(Trial {
-                    z: ddim_step(&guided.estimate, to),
-                    first: guided.estimate,
-                });
+        match self.solve(guided, previous) {
+            Some(Next::Evaluate(predictor)) => {
+                self.predictor = Some(predictor);
                 return false;
             }
-            self.z = self.solve(guided, level, to);
+            Some(Next::Latent(z)) => self.z = z,
+            // At the cleanest level x̃ is the result.
+            None => {}
         }
         self.step += 1;
         true
     }
 
-    fn solve(&mut self, guided: Guided, from: LogSnr, to: LogSnr) -> Tensor<4> {
-        let estimate = &guided.estimate;
-        match self.plan.sampler {
-            Solver::Ddim | Solver::Heun => ddim_step(estimate, to),
-            Solver::DpmSolver => {
-                let last = self.step + 2 == self.levels.len();
-                let first_order = self.plan.grid.lower_order_last && last;
-                let before = self.before.as_ref().filter(|_| !first_order);
-                let z = dpm_solver_step(estimate, before, from, to);
-                self.before = Some(Before {
-                    x: guided.estimate.x,
-                    level: from,
-                });
-                z
-            }
+    /// The step before this one, where there is one.
+    fn previous(&self) -> Option<PreviousStep> {
+        let level = self.levels[self.step.checked_sub(1)?];
+        let x = self.x.clone();
+        Some(PreviousStep { x, level })
+    }
+
+    /// What the solver makes of the guided estimate; `None` at the cleanest level.
+    fn solve(&mut self, guided: Guided, previous: Option<PreviousStep>) -> Option<Next> {
+        let step = Step {
+            plan: &self.plan,
+            index: self.step,
+            from: self.levels[self.step],
+            to: *self.levels.get(self.step + 1)?,
+            is_last: self.step + 2 == self.levels.len(),
+        };
+        Some(match self.plan.sampler {
+            Solver::Ddim => ddim(&step, &guided.estimate),
             Solver::Ancestral => {
-                let step = self.step as u32 + 1;
-                let noise = noise(&self.plan, &self.images, step, self.shape, &self.device);
-                let nu = self.plan.variance_interpolation;
-                ancestral_step(guided.z, estimate, from, to, nu, noise)
+                let drawn = self.step as u32 + 1;
+                let noise = noise(&self.plan, &self.images, drawn, self.shape, &self.device);
+                ancestral(&step, guided, noise)
             }
-        }
+            Solver::DpmSolver => dpm_solver(&step, &guided.estimate, previous.as_ref()),
+            Solver::Heun => heun(&step, guided.estimate, self.predictor.take()),
+        })
     }
 
     /// The network.
@@ -307,31 +301,31 @@ impl<D: Denoiser> Run<D> {
 
     /// The two estimates behind x̃ of the last step taken, for every image in order; empty before
     /// the first step. Where an estimate was not needed it was not made, and is `None`.
-    pub fn sides(&self) -> Vec<Sides> {
-        let Some(seen) = &self.seen else {
+    pub fn branches(&self) -> Vec<BranchEstimates> {
+        let Some(last) = &self.last else {
             return Vec::new();
         };
-        let rows = self.guide.rows(seen.level);
+        let rows = self.guide.rows(last.level);
         let row = |row: usize, image: usize| {
             let at = |of: &Tensor<4>, place: usize| of.clone().narrow(0, place, 1);
-            let output = at(&seen.output, row);
-            let z = at(&seen.z, image);
-            self.target.read(output, &z, seen.level, self.plan.clip).x
+            let output = at(&last.output, row);
+            let z = at(&last.z, image);
+            self.target.read(output, &z, last.level, self.plan.clip).x
         };
         let null = self.denoiser.classes() as u32;
         (0..self.images.len())
             .map(|image| {
                 let own = row(image, image);
                 match rows.unconditional_row(image) {
-                    Some(second) => Sides {
+                    Some(second) => BranchEstimates {
                         conditional: Some(own),
                         unconditional: Some(row(second, image)),
                     },
-                    None if rows.classes()[image] == null => Sides {
+                    None if rows.classes()[image] == null => BranchEstimates {
                         conditional: None,
                         unconditional: Some(own),
                     },
-                    None => Sides {
+                    None => BranchEstimates {
                         conditional: Some(own),
                         unconditional: None,
                     },

@@ -62,7 +62,7 @@ impl ImageSettings {
                 steps: plan.steps,
                 sampler: plan.sampler,
                 seed: plan.seed,
-                toward: plan.toward,
+                toward: plan.seed_interpolation,
                 image,
                 clip: plan.clip,
                 variance_interpolation: plan.variance_interpolation,

@@ -120,7 +120,7 @@ impl Request {
             policy,
             guidance_interval: self.interval(defaults)?,
             seed: self.seed,
-            toward: self.toward,
+            seed_interpolation: self.toward,
             first_image: self.first_image,
             clip: self.clip.unwrap_or(defaults.clip),
             variance_interpolation: self.nu(defaults)?,

@@ -244,7 +244,7 @@ test("snippets are safe whatever classes and folders are called", () => {
 });
 
 test("what is measured of pictures that a classifier has looked at", () => {
-  const seen = (asked, probabilities, features) => ({ asked, probabilities: Float32Array.from(probabilities), features: Float32Array.from(features) });
+  const seen = (requested, probabilities, features) => ({ requested, probabilities: Float32Array.from(probabilities), features: Float32Array.from(features) });
   const near = (found, expected) => assert.ok(Math.abs(found - expected) < 1e-6, `${found}, not ${expected}`);
   for (const each of [metrics.recognised, metrics.inceptionScore, metrics.variety]) assert.equal(each([]), undefined);
   const pictures = [seen(0, [1, 0], [0, 0]), seen(0, [0, 1], [3, 4]), seen(1, [0, 1], [9, 9]), seen(1, [1, 0], [9, 10])];

@@ -28,7 +28,7 @@ export type {
   PolicyKind,
   Sampler,
   Spacing,
-  Toward,
+  SeedInterpolation,
 } from "./settings-table.js";
 export type {
   Branches,

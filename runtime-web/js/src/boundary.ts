@@ -56,7 +56,7 @@ export interface WasmModel {
   /** JSON: `{ "steps", "nfe", "levels", "rows", "settings" }`. */
   plan(requestJson: string): string;
   sample(requestJson: string): WasmRun;
-  /** A run of that request that goes on after its step `step`, from what `state` of another one gave, in any instance. */
+  /** A run of that request that continues after its step `step`, from the `state` of another run, of any instance. */
   resume?(requestJson: string, step: number, state: Float32Array): WasmRun;
   /** CPU build: the network's prediction for rows of another instance. */
   predict(z: Float32Array, logSnr: number, classes: Uint32Array): Float32Array;
@@ -79,14 +79,14 @@ export interface WasmRun {
   readonly nfe: number;
   /** One step; on WebGPU resolves once the work is queued. */
   advance(): Promise<void>;
-  /** What `resume` goes on from; empty in the middle of a step. */
+  /** The state that `resume` continues from; empty in the middle of a step. */
   state?(): Promise<Float32Array>;
   /** Of a model in f16: whether the network's answers have been finite so far. Waits for the device. */
   isFinite?(): Promise<boolean>;
   /** RGBA8, image after image, row-major; after the last step `denoised` is the result. */
   images(kind: "denoised" | "latent"): Promise<Uint8Array>;
   /** RGBA8 of the estimates behind the last step: all conditional ones, then all unconditional; those not computed are zero. */
-  sides(): Promise<Uint8Array>;
+  branches(): Promise<Uint8Array>;
   /** CPU build: rows of the next evaluation, 0 after the last. */
   readonly rows: number;
   /** CPU build: computes all rows of the next evaluation; true if that completes a step. */

@@ -54,7 +54,7 @@ class Comparison {
 /**
  * Which way computes a step. What is faster depends on the model, the machine and the number of rows, on small networks
  * often the CPU: so each way that is ready gets three steps of a run in turn, for every number of rows, and the fastest
- * goes on. A run's pictures do not depend on it beyond what devices differ by.
+ * is kept. A run's pictures do not depend on it beyond what devices differ by.
  */
 export class Choice {
   readonly #offered: WayName[] = [];

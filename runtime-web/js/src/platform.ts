@@ -59,7 +59,7 @@ export function baseUrl(): string | undefined {
 }
 
 /**
- * Lets waiting events (a message that cancels, a click) be handled. A promise does not: it goes on before them. Timers
+ * Lets waiting events (a message that cancels, a click) be handled. A promise does not: its continuation runs before them. Timers
  * are the last resort because browsers stretch them to 4 ms.
  */
 export function yieldToEvents(): Promise<void> {

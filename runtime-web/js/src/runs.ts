@@ -171,7 +171,7 @@ export class Runs {
       pixels = await way.watch.guard(() => run.images(!last && job.preview === "latent" ? "latent" : "denoised"));
       if (!(await this.#isGood(job, seat))) return;
       if (!looked) pixels = null;
-      else if (job.preview === "branches") branches = await way.watch.guard(() => run.sides());
+      else if (job.preview === "branches") branches = await way.watch.guard(() => run.branches());
     }
     const milliseconds = this.#now() - begun;
     if (looked || trial || way.kind === "cpu") this.#took(way, rows, milliseconds, steps - step);
@@ -189,7 +189,7 @@ export class Runs {
     // Once 16 bits have been found to be the faster way.
     if (trial || name !== "webgpu f16" || way.name !== name || !choice.isTimed(rows, name)) return;
     if (choice.best(rows, name) * stepsLeft >= WORTH) {
-      // Another precision is an offer only: without it the run goes on.
+      // Another precision is an offer only: without it the run continues.
       void this.#ways.offerWide(way).catch(() => {});
     }
   }

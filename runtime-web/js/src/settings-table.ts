@@ -28,7 +28,7 @@ export type Spacing = "uniform-u" | "uniform-lambda" | "karras" | "leading" | "t
  * Interpolates the noise with that of a second seed: t from 0 (the first seed alone) to 1 (the second alone),
  * 0.5 by default.
  */
-export interface Toward {
+export interface SeedInterpolation {
   /** The second seed, from 0 to 2^53 − 1. */
   readonly seed: number;
   /**
@@ -122,7 +122,7 @@ export interface DrawOptions {
    * Interpolates the noise with that of a second seed: t from 0 (the first seed alone) to 1 (the second alone),
    * 0.5 by default.
    */
-  toward?: Toward;
+  toward?: SeedInterpolation;
   /** The number of the first image within the seed; 0 by default. */
   firstImage?: number;
   /** Whether the estimate of the clean image is clipped to [−1, 1] at every step. */

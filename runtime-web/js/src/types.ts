@@ -2,7 +2,7 @@ import type { PictureSettings } from "./settings-table.js";
 
 /**
  * `auto`: the CPU draws at once; where there is a real GPU that passes the self-test, it is prepared meanwhile, and each is
- * timed, and the faster one goes on. `webgpu`: any adapter, or an error.
+ * timed, and the faster one is kept. `webgpu`: any adapter, or an error.
  */
 export type DeviceOption = "auto" | "cpu" | "webgpu";
 
@@ -61,7 +61,7 @@ export interface LoadOptions {
   onProgress?: ((progress: LoadProgress) => void) | undefined;
   /** Ends the load at any moment. */
   signal?: AbortSignal | undefined;
-  /** Called when a loaded model goes on on another device, or is told more of one: with what `model.device` then is. */
+  /** Called with the new `model.device` when a loaded model moves to another device, or when more is known about its device. */
   onDevice?: ((device: DeviceInfo) => void) | undefined;
   /**
    * Called when the GPU is lost. The model then opens a device again, loads its weights from the cache, and takes up

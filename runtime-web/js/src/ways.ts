@@ -10,7 +10,7 @@ export interface Seated {
   readonly rows: number;
 }
 
-/** What a run has come to, of which a run of the same request goes on. */
+/** The state of a run, from which a run of the same request can continue. */
 export interface RunState {
   readonly step: number;
   readonly values: Float32Array;

@@ -135,7 +135,7 @@ export function fakeBoundary(options = {}) {
     }
     resume(requestJson, step, state) {
       const run = this.sample(requestJson);
-      if (state.length !== 2 || state[0] !== run.sum(step)) throw new FakeError("input", "not the state of such a run");
+      if (state.length !== 2 || state[0] !== run.sum(step)) throw new FakeError("input", "the state belongs to another run");
       run.step = step;
       ledger.resumed.push([this.half ? "f16" : "f32", step]);
       return run;
@@ -221,7 +221,7 @@ export function fakeBoundary(options = {}) {
     async isFinite() {
       return this.step < (options.notFiniteAtStep ?? Infinity);
     }
-    async sides() {
+    async branches() {
       const { ids, guidance } = this.#request;
       const size = this.#size * this.#size * 4;
       const out = new Uint8Array(2 * ids.length * size);

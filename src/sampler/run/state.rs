@@ -1,14 +1,13 @@
-//! What a run has come to, between two steps.
+//! The state of a run between two steps.
 
 use burn::tensor::{ExecutionError, Tensor, TensorData, Transaction};
 use thiserror::Error;
 
 use super::Run;
 use crate::denoiser::Denoiser;
-use crate::sampler::Before;
 
-/// All that a run has come to between two steps, as numbers: any run of the same plan goes on from it, on another device
-/// or in another precision too.
+/// The state of a run between two steps, as numbers. Any run of the same plan can continue from it, also on another device
+/// or in another precision.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunState {
     /// Steps taken.
@@ -21,19 +20,19 @@ pub struct RunState {
     pub average: Vec<f32>,
 }
 
-/// A state of another plan.
+/// The state belongs to another plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("this is not the state of such a run")]
+#[error("the state belongs to another run: its number of images or their size differs")]
 pub struct OtherState;
 
 impl<D: Denoiser> Run<D> {
-    /// What this run has come to; `None` in the middle of a step.
+    /// The state of this run; `None` in the middle of a step.
     ///
     /// # Errors
     ///
     /// Where the device does not answer.
     pub async fn state(&self) -> Result<Option<RunState>, ExecutionError> {
-        if self.trial.is_some() {
+        if self.predictor.is_some() {
             return Ok(None);
         }
         let all = [Some(&self.z), Some(&self.x), self.guide.average()];
@@ -50,7 +49,7 @@ impl<D: Denoiser> Run<D> {
         }))
     }
 
-    /// Goes on from the state of another run of the same plan.
+    /// Continues from the state of another run of the same plan.
     ///
     /// # Errors
     ///
@@ -70,21 +69,13 @@ impl<D: Denoiser> Run<D> {
             let shape = [values.len() / image, channels, height, width];
             Tensor::from_data(TensorData::new(values.to_vec(), shape), &self.device)
         };
-        let x = tensor(&state.x);
-        // The solver of second order looks back at the last step.
-        let last = state.step.checked_sub(1);
-        let level = last.and_then(|last| self.levels.get(last));
-        self.before = level.map(|&level| Before {
-            x: x.clone(),
-            level,
-        });
         self.z = tensor(&state.z);
         self.guide
             .set_average((guided > 0).then(|| tensor(&state.average)));
-        self.x = x;
+        self.x = tensor(&state.x);
         self.step = state.step;
-        self.trial = None;
-        self.seen = None;
+        self.predictor = None;
+        self.last = None;
         Ok(())
     }
 }

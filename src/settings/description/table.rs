@@ -55,7 +55,7 @@ pub const GROUPS: [Group; 5] = [
     },
     Group {
         path: "toward",
-        type_name: "Toward",
+        type_name: "SeedInterpolation",
         shorthand: None,
         help: "Interpolates the noise with that of a second seed: t from 0 (the first seed alone) to 1 (the second alone), \
                0.5 by default.",

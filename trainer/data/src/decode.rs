@@ -66,7 +66,7 @@ pub fn read_range(
             });
             Ok(())
         });
-        // What reads the records failed at the next: it goes on behind it.
+        // Reading the next record failed; continue with the one after it.
         if let Err(reason) = read {
             take(next, Err(reason));
             next += 1;
@@ -114,7 +114,7 @@ fn decode_file(bytes: &[u8]) -> Result<DynamicImage, String> {
     Ok(image)
 }
 
-/// What `act` answers; where it panics, as decoders do at some pictures, an error that says so. A training goes on without
+/// What `act` answers; where it panics, as decoders do at some pictures, an error that says so. A training continues without
 /// one picture, and does not end with a stack trace.
 fn caught<T>(act: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     quietly(act).unwrap_or_else(|| Err("its decoder fails at it".into()))

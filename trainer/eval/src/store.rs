@@ -81,17 +81,17 @@ impl Store {
 
     /// The number of images of a chunk, read from the header of its file.
     pub fn samples_stored(&self, key: &str, chunk: usize) -> usize {
-        kept(&self.samples_path(key, chunk), "images").map_or(0, |k| k.0)
+        header_of(&self.samples_path(key, chunk), "images").map_or(0, |k| k.0)
     }
 
     /// The number of images of a chunk and the time that they took, read from the header of its file.
     pub fn samples_time(&self, key: &str, chunk: usize) -> Option<(usize, f64)> {
-        kept(&self.samples_path(key, chunk), "images")
+        header_of(&self.samples_path(key, chunk), "images")
     }
 
     /// The number of images of a chunk that `network` has seen, read from the header of its file.
     pub fn features_stored(&self, network: &str, key: &str, chunk: usize) -> usize {
-        kept(&self.features_path(network, key, chunk), "features").map_or(0, |k| k.0)
+        header_of(&self.features_path(network, key, chunk), "features").map_or(0, |k| k.0)
     }
 
     /// The images of a chunk, if there are any.
@@ -205,7 +205,7 @@ impl Store {
 
 /// The number of images of a chunk of either kind, 0 if the file is not a chunk.
 fn rows(path: &Path) -> usize {
-    let count = |name| kept(path, name).map(|kept| kept.0);
+    let count = |name| header_of(path, name).map(|(count, _)| count);
     ["images", "features"]
         .into_iter()
         .find_map(count)
@@ -214,7 +214,7 @@ fn rows(path: &Path) -> usize {
 
 /// The first dimension of a tensor and the time that it took in seconds, if the file is as long as its header says. A
 /// file is the header's length in eight bytes, the header as JSON, and the tensors.
-fn kept(path: &Path, name: &str) -> Option<(usize, f64)> {
+fn header_of(path: &Path, name: &str) -> Option<(usize, f64)> {
     let mut file = fs::File::open(path).ok()?;
     let length = file.metadata().ok()?.len();
     let mut start = [0; 8];

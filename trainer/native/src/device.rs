@@ -70,6 +70,7 @@ mod gpu {
     use anyhow::{Context, Result, anyhow, bail};
     use burn::tensor::Device;
     use burn::tensor::wgpu::{WgpuBackend, wgpu};
+    use futures_lite::future::block_on;
 
     use super::Found;
     pub(super) use super::api::Api;
@@ -158,21 +159,9 @@ mod gpu {
         if let Some(reason) = unfit(&gpu.adapter) {
             bail!("{adapter}: {reason}");
         }
-        wait(freeguide::self_test::self_test(&gpu.device))
+        block_on(freeguide::self_test::self_test(&gpu.device))
             .with_context(|| format!("{adapter} cannot be used"))?;
         Ok(gpu.device.clone())
-    }
-
-    /// Waits for a future that another thread completes.
-    fn wait<T>(future: impl Future<Output = T>) -> T {
-        let mut future = std::pin::pin!(future);
-        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-        loop {
-            match future.as_mut().poll(&mut context) {
-                std::task::Poll::Ready(value) => return value,
-                std::task::Poll::Pending => std::thread::yield_now(),
-            }
-        }
     }
 }
 

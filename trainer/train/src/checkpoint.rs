@@ -34,7 +34,7 @@ const NETWORK: &str = "network.bpk";
 const ONLY_AVERAGE: &str = "average.bpk";
 const OPTIMIZER: &str = "optimizer.bpk";
 
-/// Everything that a training goes on from. What is random needs no state: it is keyed by the
+/// Everything that a training continues from. Random numbers need no state: it is keyed by the
 /// step.
 pub struct Checkpoint {
     /// The number of steps taken.

@@ -139,7 +139,7 @@ impl Training<'_> {
             (true, false) => bail!("there is no training in {} to resume", self.out.display()),
             // Another rank may see what the first has just started.
             (false, true) if self.ranks.is_first() => bail!(
-                "{} already holds a training: go on with --resume, or choose another --out",
+                "{} already holds a training: continue it with --resume, or choose another --out",
                 self.out.display()
             ),
             _ => Ok(()),

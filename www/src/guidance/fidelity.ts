@@ -7,7 +7,7 @@ import { say } from "../app/notice.js";
 import { showNumber, type Settings } from "../app/settings.js";
 import { figuresOf, type Network } from "./figures.js";
 import { placeLabels } from "./labels.js";
-import { inceptionScore, recognised, variety, type Seen } from "./metrics.js";
+import { inceptionScore, recognised, variety, type ClassifiedPicture } from "./metrics.js";
 
 const STRENGTHS = [0, 0.5, 1, 2, 4];
 /** Pictures of each class that one click adds at each strength. */
@@ -37,7 +37,7 @@ export class Fidelity {
   readonly #chart = svg("svg", { class: "chart trade-off", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img" });
   readonly #rows = make("tbody");
   readonly #shown: HTMLElement;
-  #seen: Seen[][] = [];
+  #pictures: ClassifiedPicture[][] = [];
   #drawn = 0;
   #model: Model | undefined;
   #settings: Settings | undefined;
@@ -100,7 +100,7 @@ export class Fidelity {
     if (use !== this.#uses) return;
     this.#address = `${modelUrl(asked ?? "")}classifier.safetensors`;
     this.#before = figures?.networks.find(({ name }) => name === shipped?.classifier);
-    this.#seen = STRENGTHS.map(() => []);
+    this.#pictures = STRENGTHS.map(() => []);
     this.#drawn = 0;
     if (asked === undefined || !shipped?.classifier) {
       this.#offer(
@@ -127,8 +127,8 @@ export class Fidelity {
 
   #measured(): Measured[] {
     return STRENGTHS.map((w, at) => {
-      const seen = this.#seen[at] ?? [];
-      return { w, count: seen.length, recognised: recognised(seen), score: inceptionScore(seen), variety: variety(seen) };
+      const pictures = this.#pictures[at] ?? [];
+      return { w, count: pictures.length, recognised: recognised(pictures), score: inceptionScore(pictures), variety: variety(pictures) };
     });
   }
 
@@ -179,7 +179,7 @@ export class Fidelity {
       this.#bar.value = 0;
       try {
         await this.#measure(model, settings, signal);
-        say(`Measured ${this.#seen.reduce((sum, seen) => sum + seen.length, 0)} pictures by their class`);
+        say(`Measured ${this.#pictures.reduce((sum, pictures) => sum + pictures.length, 0)} pictures by their class`);
       } finally {
         this.#button.textContent = this.#drawn > 0 ? "Measure more" : "Measure";
         this.#bar.hidden = true;
@@ -202,7 +202,7 @@ export class Fidelity {
           signal,
         });
         const answers = await classifier.classify(pictures);
-        this.#seen[at]?.push(...answers.map((answer, k) => ({ ...answer, asked: classifier.classes.indexOf(classes[k] ?? "") })));
+        this.#pictures[at]?.push(...answers.map((answer, k) => ({ ...answer, requested: classifier.classes.indexOf(classes[k] ?? "") })));
         this.#bar.value = (round + (at + 1) / STRENGTHS.length) / ROUNDS;
         this.paint();
       }

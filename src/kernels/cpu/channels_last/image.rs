@@ -154,8 +154,8 @@ pub(crate) fn from_planes(
                 let pixel = &mut image.values[at..at + step];
                 pixel.fill(0.0);
                 for (channel, value) in pixel.iter_mut().take(shape[3]).enumerate() {
-                    let place = place(channel, [y, x], side, [height, width]);
-                    *value = planes[n * colors * height * width + place];
+                    let offset = plane_offset(channel, [y, x], side, [height, width]);
+                    *value = planes[n * colors * height * width + offset];
                 }
             }
         }
@@ -163,8 +163,13 @@ pub(crate) fn from_planes(
     image
 }
 
-/// Where a channel of a pixel is in planes of this size.
-fn place(channel: usize, [y, x]: [usize; 2], side: usize, [height, width]: [usize; 2]) -> usize {
+/// The offset of a channel of a pixel in planes of this size.
+fn plane_offset(
+    channel: usize,
+    [y, x]: [usize; 2],
+    side: usize,
+    [height, width]: [usize; 2],
+) -> usize {
     let (color, within) = (channel / (side * side), channel % (side * side));
     let (row, column) = (y * side + within / side, x * side + within % side);
     (color * height + row) * width + column
@@ -179,7 +184,7 @@ pub(crate) fn to_planes(image: &Image, side: usize, planes: &mut [f32]) {
             for x in 0..image.width {
                 let pixel = &image.values[image.at(n, y, x)..][..image.channels];
                 for (channel, &value) in pixel.iter().enumerate() {
-                    planes[place(channel, [y, x], side, size)] = value;
+                    planes[plane_offset(channel, [y, x], side, size)] = value;
                 }
             }
         }

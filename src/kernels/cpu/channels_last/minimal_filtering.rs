@@ -105,7 +105,7 @@ pub(crate) fn convolve(
             sources.push(x.at(image, y, column) - x.row() - x.step());
             targets.push(out.at(image, y, column));
         }
-        dispatch(Before {
+        dispatch(InputTransform {
             x,
             places: &sources,
             stride: before,
@@ -126,7 +126,7 @@ pub(crate) fn convolve(
             }
             .run();
         }
-        dispatch(After {
+        dispatch(OutputTransform {
             products: &products,
             stride: after,
             bias,
@@ -140,7 +140,7 @@ pub(crate) fn convolve(
 }
 
 /// Bᵀ d B of tiles.
-struct Before<'a> {
+struct InputTransform<'a> {
     x: &'a Image,
     places: &'a [usize],
     stride: usize,
@@ -149,7 +149,7 @@ struct Before<'a> {
 
 /// Bᵀ of six vectors.
 #[inline(always)]
-fn before<S: Simd>(simd: S, d: [S::f32s; UNDER]) -> [S::f32s; UNDER] {
+fn input_transform<S: Simd>(simd: S, d: [S::f32s; UNDER]) -> [S::f32s; UNDER] {
     let two = simd.splat_f32s(2.0);
     let less_four = simd.splat_f32s(-4.0);
     let four = simd.splat_f32s(4.0);
@@ -170,7 +170,7 @@ fn before<S: Simd>(simd: S, d: [S::f32s; UNDER]) -> [S::f32s; UNDER] {
     ]
 }
 
-impl WithSimd for Before<'_> {
+impl WithSimd for InputTransform<'_> {
     type Output = ();
 
     #[inline(always)]
@@ -193,7 +193,7 @@ impl WithSimd for Before<'_> {
                         let at = y * row + column * step + channel;
                         *d = S::as_simd_f32s(&source[at..][..lanes]).0[0];
                     }
-                    *half = before(simd, d);
+                    *half = input_transform(simd, d);
                 }
                 let first = tile * step + channel;
                 for y in 0..UNDER {
@@ -212,7 +212,7 @@ impl WithSimd for Before<'_> {
 }
 
 /// Aᵀ m A of tiles, to their places in the result.
-struct After<'a> {
+struct OutputTransform<'a> {
     products: &'a Values,
     stride: usize,
     bias: &'a [f32],
@@ -223,7 +223,7 @@ struct After<'a> {
 
 /// Aᵀ of six vectors.
 #[inline(always)]
-fn after<S: Simd>(simd: S, m: [S::f32s; UNDER]) -> [S::f32s; SIDE] {
+fn output_transform<S: Simd>(simd: S, m: [S::f32s; UNDER]) -> [S::f32s; SIDE] {
     let (sum, difference) = (simd.add_f32s(m[1], m[2]), simd.sub_f32s(m[1], m[2]));
     let (far_sum, far_difference) = (simd.add_f32s(m[3], m[4]), simd.sub_f32s(m[3], m[4]));
     let two = simd.splat_f32s(2.0);
@@ -237,7 +237,7 @@ fn after<S: Simd>(simd: S, m: [S::f32s; UNDER]) -> [S::f32s; SIDE] {
     ]
 }
 
-impl WithSimd for After<'_> {
+impl WithSimd for OutputTransform<'_> {
     type Output = ();
 
     #[inline(always)]
@@ -263,14 +263,14 @@ impl WithSimd for After<'_> {
                         let at = (y * UNDER + column) * stride + first;
                         *m = S::as_simd_f32s(&products[at..][..lanes]).0[0];
                     }
-                    *half = after(simd, m);
+                    *half = output_transform(simd, m);
                 }
                 for y in 0..SIDE {
                     let mut m = [simd.splat_f32s(0.0); UNDER];
                     for (m, half) in m.iter_mut().zip(&half) {
                         *m = half[y];
                     }
-                    for (column, value) in after(simd, m).into_iter().enumerate() {
+                    for (column, value) in output_transform(simd, m).into_iter().enumerate() {
                         let at = place + y * row + column * step + channel;
                         let mut value = simd.add_f32s(value, bias);
                         if let Some(add) = add {

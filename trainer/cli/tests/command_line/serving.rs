@@ -50,7 +50,7 @@ fn a_reader_may_leave_early() {
         let ran = finished(child.wait_with_output().unwrap()).ok();
         assert_eq!(ran.err, "");
     }
-    // A training goes on without its log.
+    // A training continues without its log.
     let place = tempfile::tempdir().unwrap();
     let (out, recipe) = (place.path().join("run"), recipe());
     let arguments = train_arguments(text(&out), &recipe, &["--set", "train.steps=2"]);

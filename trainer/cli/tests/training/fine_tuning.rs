@@ -84,7 +84,7 @@ fn a_fine_tuning_keeps_what_it_knows() {
     assert_eq!(info["init"]["name"], "tiny");
     assert_eq!(info["init"]["sha256"][0].as_str().unwrap().len(), 64);
 
-    // It goes on like any other, with or without --init, but not as a fine-tuning of another.
+    // It resumes like any other training, with or without --init, but not with another --init.
     arguments(&["--out", text(&out), "--resume", "--set", "train.steps=2"]).ok();
     let tiny = tiny_model();
     arguments(&[

@@ -112,8 +112,8 @@ impl Arrays {
         &self.description
     }
 
-    /// The block that image `index` lies in, and its place there.
-    fn place(&self, index: usize) -> (&Block, usize) {
+    /// The block that holds image `index`, and its index there.
+    fn locate(&self, index: usize) -> (&Block, usize) {
         let block = self.first.partition_point(|&first| first <= index) - 1;
         (&self.blocks[block], index - self.first[block])
     }
@@ -129,16 +129,16 @@ impl Records for Arrays {
     }
 
     fn name(&self, index: usize) -> String {
-        let (block, place) = self.place(index);
+        let (block, place) = self.locate(index);
         format!("{}, {} {place}", block.path.display(), block.noun)
     }
 
     fn stored_len(&self, index: usize) -> Option<u64> {
-        Some(self.place(index).0.stride)
+        Some(self.locate(index).0.stride)
     }
 
     fn read(&self, index: usize) -> Result<Stored, String> {
-        let (block, place) = self.place(index);
+        let (block, place) = self.locate(index);
         let offset = block.offset + place as u64 * block.stride;
         let bytes = block.file.read_at(offset, block.form.bytes());
         let bytes = bytes.map_err(|error| error.to_string())?;

@@ -125,7 +125,7 @@ impl Table {
         let label = self.arrays.swap_remove(label);
         let imagenet = planes && image.name == "data" && label.name == "labels";
         let labels = label.labels(&path)?;
-        let (file, offset) = image.numbers.place(&path)?;
+        let (file, offset) = image.numbers.open(&path)?;
         let block = Block {
             path,
             noun: "image",
@@ -274,7 +274,7 @@ impl Array {
         let (file, mut at, integer) = match (self.numbers, integer) {
             (Numbers::Listed(labels), _) => return Ok(labels),
             (numbers, Some(integer)) => {
-                let (file, at) = numbers.place(path)?;
+                let (file, at) = numbers.open(path)?;
                 (file, at, integer)
             }
             (_, None) => return Ok(Vec::new()),
@@ -316,7 +316,7 @@ impl Array {
 }
 
 impl Numbers {
-    fn place(self, path: &Path) -> Result<(Positioned, u64), DataError> {
+    fn open(self, path: &Path) -> Result<(Positioned, u64), DataError> {
         match self {
             Self::Stored(file, at) => Ok((file, at)),
             Self::Packed(unpack) => unpack(),

@@ -56,7 +56,7 @@ pub struct Trained {
     /// The weights file, safetensors in 16 bits.
     pub file: Vec<u8>,
     /// Its accuracy on the images that it was not trained on.
-    pub held_out: Examined,
+    pub held_out: Accuracy,
     /// The accuracy of always choosing the most frequent class.
     pub baseline: f64,
 }
@@ -125,7 +125,7 @@ impl Training {
         let weights = average.finish();
         let network = Evaluated::load(&weights, device)?;
         let normalisation = Normalisation::SYMMETRIC;
-        let held_out = Examined::new(&network, normalisation, data, &parts.held_out, device)?;
+        let held_out = Accuracy::new(&network, normalisation, data, &parts.held_out, device)?;
         let largest = data.class_counts().into_iter().max().unwrap_or(0);
         Ok(Trained {
             file: file(&weights, name, normalisation, data, &held_out)?,
@@ -181,7 +181,7 @@ fn file(
     name: &str,
     normalisation: Normalisation,
     data: &Dataset,
-    held_out: &Examined,
+    held_out: &Accuracy,
 ) -> Result<Vec<u8>> {
     let half = |v: &f32| f16::from_f32(*v).to_le_bytes();
     let tensors = &weights.0;
@@ -238,12 +238,12 @@ fn cross_entropy(logits: Tensor<2>, labels: &[i32], device: &Device) -> Tensor<1
 
 /// The results of a classifier on images that it was not trained on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Examined {
+pub struct Accuracy {
     /// For each class, the number of correct predictions and of images.
     classes: Vec<(usize, usize)>,
 }
 
-impl Examined {
+impl Accuracy {
     fn new(
         network: &Evaluated,
         normalisation: Normalisation,

@@ -8,7 +8,7 @@ use safetensors::{Dtype, SafeTensors};
 
 use super::average::Finished;
 use super::network::NamedTensor;
-use super::{Examined, Trained, file};
+use super::{Accuracy, Trained, file};
 use crate::features;
 use freeguide_data::Dataset;
 
@@ -41,7 +41,7 @@ pub fn pretrained(spec: &str, data: &Dataset, device: &Device) -> Result<Trained
     let weights = rounded(bytes)?;
     let images: Vec<usize> = (0..data.len()).collect();
     let body = ResNet::load(&weights, device)?;
-    let examined = Examined::new(&body, Normalisation::IMAGENET, data, &images, device)?;
+    let accuracy = Accuracy::new(&body, Normalisation::IMAGENET, data, &images, device)?;
     let largest = data.class_counts().into_iter().max().unwrap_or(0);
     Ok(Trained {
         file: file(
@@ -49,9 +49,9 @@ pub fn pretrained(spec: &str, data: &Dataset, device: &Device) -> Result<Trained
             network.name(),
             Normalisation::IMAGENET,
             data,
-            &examined,
+            &accuracy,
         )?,
-        held_out: examined,
+        held_out: accuracy,
         baseline: largest as f64 / data.len() as f64,
     })
 }

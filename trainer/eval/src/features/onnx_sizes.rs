@@ -28,7 +28,7 @@ pub fn infer(model: &mut InferenceModel, most: usize) -> TractResult<()> {
 /// values that follow from constants.
 fn infer_one(model: &mut InferenceModel, id: usize, left: &mut Left) -> TractResult<()> {
     let (inputs, outputs) = model.node_facts(id)?;
-    let (inputs, outputs) = (own(inputs), own(outputs));
+    let (inputs, outputs) = (cloned(inputs), cloned(outputs));
     let observed = model.node(id).op.observe_outlets(model, model.node(id))?;
     let observed: Vec<InferenceFact> = observed
         .into_iter()
@@ -60,7 +60,7 @@ fn infer_one(model: &mut InferenceModel, id: usize, left: &mut Left) -> TractRes
     Ok(())
 }
 
-fn own(facts: TVec<&InferenceFact>) -> Vec<InferenceFact> {
+fn cloned(facts: TVec<&InferenceFact>) -> Vec<InferenceFact> {
     facts.into_iter().cloned().collect()
 }
 

@@ -152,7 +152,7 @@ fn panel<'a>(area: &Area<'a>, left: i32, top: i32) -> Result<Area<'a>, DrawError
 }
 
 /// Maps a point of the plane to pixels of a panel; the y axis points up.
-fn place([x, y]: [f64; 2]) -> (i32, i32) {
+fn pixel_of([x, y]: [f64; 2]) -> (i32, i32) {
     let pixel = |v: f64| ((v / EXTENT + 1.0) / 2.0 * f64::from(PANEL)).round() as i32;
     (pixel(x), PANEL - pixel(y))
 }
@@ -180,7 +180,10 @@ fn exact_density<'a>(
         let grid = density(mixture, class as u32, w);
         for level in LEVELS {
             for line in grid.contours(level) {
-                let line: Vec<_> = line.iter().map(|&(x, y)| place([at(x), at(y)])).collect();
+                let line: Vec<_> = line
+                    .iter()
+                    .map(|&(x, y)| pixel_of([at(x), at(y)]))
+                    .collect();
                 area.draw(&Polygon::new(line, color.mix(0.16)))?;
             }
         }
@@ -192,7 +195,7 @@ fn scatter<'a>(area: &Area<'a>, points: &[(u32, [f64; 2])]) -> Result<(), DrawEr
     for (class, point) in points {
         if point.iter().all(|v| v.abs() < EXTENT) {
             let color = COLORS[*class as usize].mix(0.45);
-            area.draw(&Circle::new(place(*point), 1, color.filled()))?;
+            area.draw(&Circle::new(pixel_of(*point), 1, color.filled()))?;
         }
     }
     Ok(())

@@ -251,7 +251,7 @@ fn tensors(weight: &Weight, rows: Option<usize>) -> Result<Vec<Tensor>, Diffuser
         return Ok(rows.map(embedding).into_iter().collect());
     }
     if let Some(attention) = layer.strip_suffix(".qkv") {
-        let place = place(attention).ok_or_else(unknown)?;
+        let place = diffusers_name(attention).ok_or_else(unknown)?;
         let rows = shape[0] / 3;
         let shape = [&[rows][..], &shape[1..]].concat();
         let parts = values
@@ -266,12 +266,12 @@ fn tensors(weight: &Weight, rows: Option<usize>) -> Result<Vec<Tensor>, Diffuser
         };
         return Ok(parts.map(part).collect());
     }
-    let name = place(layer).ok_or_else(unknown)?;
+    let name = diffusers_name(layer).ok_or_else(unknown)?;
     Ok(vec![(format!("{name}.{leaf}"), shape, values)])
 }
 
 /// The name of a layer, or of an attention, in diffusers.
-fn place(layer: &str) -> Option<String> {
+fn diffusers_name(layer: &str) -> Option<String> {
     let parts: Vec<&str> = layer.split('.').collect();
     Some(match parts[..] {
         ["input"] => "conv_in".to_owned(),

@@ -59,7 +59,7 @@ pub fn read(options: &Options) -> Result<(Config, UNet, String)> {
     let network = UNet::from_config(&config, &device)?;
     let places = parameters(&network)
         .into_iter()
-        .map(|parameter| place(parameter.name));
+        .map(|parameter| source(parameter.name));
     let places = Places(places.collect());
     let weights = super::open(&file)?;
     let prefix = weights.prefix().to_owned();
@@ -70,7 +70,7 @@ pub fn read(options: &Options) -> Result<(Config, UNet, String)> {
 
 /// The source of a parameter: the same name, except for `class`, which is a keyword of Python, and transposed if it is
 /// the weight of a linear layer.
-fn place(ours: String) -> Place {
+fn source(ours: String) -> Place {
     let linear = [
         "log_snr_in",
         "log_snr_out",

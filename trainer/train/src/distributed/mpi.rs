@@ -139,7 +139,7 @@ fn check(code: c_int) -> Result<()> {
         .map(|&c| c as u8)
         .collect();
     bail!(
-        "another process of this job was lost, or the network between them: {}; the last checkpoint is good, go on with \
+        "another process of this job was lost, or the network between them: {}; the last checkpoint is good, continue with \
          --resume",
         String::from_utf8_lossy(&bytes)
     )

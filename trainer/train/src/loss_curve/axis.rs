@@ -89,13 +89,13 @@ impl Axis {
     }
 
     /// The position of a loss on the axis. A loss beyond the axis is placed at its end.
-    pub(super) fn place(&self, loss: f64) -> f64 {
+    pub(super) fn position(&self, loss: f64) -> f64 {
         let loss = loss.clamp(self.low, self.high);
         if self.logarithmic { loss.log10() } else { loss }
     }
 
     pub(super) fn range(&self) -> std::ops::Range<f64> {
-        self.place(self.low)..self.place(self.high)
+        self.position(self.low)..self.position(self.high)
     }
 
     /// The losses with a grid line and a label.

@@ -78,7 +78,7 @@ fn axes<'a, 'b>(
             },
             Scale {
                 range: axis.range(),
-                ticks: axis.ticks().iter().map(|&v| axis.place(v)).collect(),
+                ticks: axis.ticks().iter().map(|&v| axis.position(v)).collect(),
             },
         )
         .map_err(draw_error)?;
@@ -108,7 +108,7 @@ fn curves(
     validation: &[Point],
 ) -> Result<(), LossCurveError> {
     let place = |points: &[Point]| -> Vec<Point> {
-        points.iter().map(|p| (p.0, axis.place(p.1))).collect()
+        points.iter().map(|p| (p.0, axis.position(p.1))).collect()
     };
     for (points, style) in [
         (place(&envelope(raw)), TRAINING_RAW.stroke_width(px(1.0))),

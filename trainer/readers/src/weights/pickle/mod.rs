@@ -97,91 +97,113 @@ impl Pickle {
     fn step<R: Read>(&mut self, code: u8, input: &mut Counted<R>) -> Result<(), WeightsError> {
         match code {
             // The version, and frames, which carry no information.
-            0x80 => drop(bytes::<1>(input)?),
-            0x95 => drop(bytes::<8>(input)?),
+            0x80 => bytes::<1>(input).map(drop),
+            0x95 => bytes::<8>(input).map(drop),
+            b'(' | b'0' | b'1' | b'2' => self.rearrange(code),
+            b'N' | 0x88 | 0x89 | b'K' | b'M' | b'J' | 0x8a | b'G' => self.literal(code, input),
+            b'X' | 0x8c | 0x8d | b'U' | b'B' | b'T' | b'C' | 0x8e | 0x96 => {
+                self.string(code, input)
+            }
+            b']' | b')' | 0x85..=0x87 | b't' | b'a' | b'e' | b'}' | b's' | b'u' => {
+                self.container(code)
+            }
+            b'c' | 0x93 | b'Q' | b'R' | b'b' => self.object(code, input),
+            b'q' | b'r' | 0x94 | b'h' | b'j' => self.memoize(code, input),
+            other => Err(WeightsError::Code(format!("the instruction {other:#04x}"))),
+        }
+    }
+
+    /// The instructions that rearrange the stack: MARK, POP, POP_MARK and DUP.
+    fn rearrange(&mut self, code: u8) -> Result<(), WeightsError> {
+        match code {
             b'(' => {
                 let depth = self.stack.len() as u32;
-                self.budget.push(&mut self.marks, depth)?;
+                self.budget.push(&mut self.marks, depth)
             }
-            b'0' => drop(self.pop()?),
-            b'1' => drop(self.since_mark()?),
-            b'2' => {
+            b'0' => self.pop().map(drop),
+            b'1' => self.since_mark().map(drop),
+            _ => {
                 let top = self.pop()?;
                 self.push(top)?;
-                self.push(top)?;
+                self.push(top)
             }
-            b'N' => self.push(Value::Other)?,
-            b']' => self.list()?,
-            0x88 => self.push(Value::Number(1))?,
-            0x89 => self.push(Value::Number(0))?,
+        }
+    }
+
+    /// The instructions that push None, a Boolean or a number.
+    fn literal<R: Read>(&mut self, code: u8, input: &mut Counted<R>) -> Result<(), WeightsError> {
+        let value = match code {
+            0x88 => Value::Number(1),
+            0x89 => Value::Number(0),
             b'K' => {
                 let [byte] = bytes(input)?;
-                self.push(Value::Number(byte.into()))?;
+                Value::Number(byte.into())
             }
-            b'M' => {
-                let number = u16::from_le_bytes(bytes(input)?);
-                self.push(Value::Number(number.into()))?;
-            }
+            b'M' => Value::Number(u16::from_le_bytes(bytes(input)?).into()),
             b'J' => {
                 let number = i32::from_le_bytes(bytes(input)?);
-                self.push(u32::try_from(number).map_or(Value::Other, Value::Number))?;
+                u32::try_from(number).map_or(Value::Other, Value::Number)
             }
-            0x8a => self.long(input)?,
+            0x8a => return self.long(input),
             b'G' => {
                 bytes::<8>(input)?;
-                self.push(Value::Other)?;
+                Value::Other
             }
-            b'X' => {
-                let length = u32::from_le_bytes(bytes(input)?).into();
-                self.text(input, length)?;
-            }
-            0x8c => {
+            _ => Value::Other,
+        };
+        self.push(value)
+    }
+
+    /// The instructions that push text, which is kept, or bytes, which are not. `U`, `T` and `B` have a length of one or
+    /// four bytes and come from Python 2 too.
+    fn string<R: Read>(&mut self, code: u8, input: &mut Counted<R>) -> Result<(), WeightsError> {
+        let length = match code {
+            0x8c | b'U' | b'C' => {
                 let [length] = bytes(input)?;
-                self.text(input, length.into())?;
+                length.into()
             }
-            0x8d => {
-                let length = u64::from_le_bytes(bytes(input)?);
-                self.text(input, length)?;
-            }
-            // Strings of Python 2, and bytes.
-            b'U' => {
-                let [length] = bytes(input)?;
-                self.text(input, length.into())?;
-            }
-            b'B' | b'T' => {
-                let length = u32::from_le_bytes(bytes(input)?).into();
-                self.skip(input, length)?;
-            }
-            b'C' => {
-                let [length] = bytes(input)?;
-                self.skip(input, length.into())?;
-            }
-            0x8e | 0x96 => {
-                let length = u64::from_le_bytes(bytes(input)?);
-                self.skip(input, length)?;
-            }
-            b')' => self.tuple(0)?,
-            0x85..=0x87 => self.tuple(usize::from(code - 0x84))?,
+            b'X' | b'B' | b'T' => u32::from_le_bytes(bytes(input)?).into(),
+            _ => u64::from_le_bytes(bytes(input)?),
+        };
+        match code {
+            b'X' | 0x8c | 0x8d | b'U' => self.text(input, length),
+            _ => self.skip(input, length),
+        }
+    }
+
+    /// The instructions that make lists, tuples and dictionaries, and add to them.
+    fn container(&mut self, code: u8) -> Result<(), WeightsError> {
+        match code {
+            b']' => self.list(),
+            b')' => self.tuple(0),
             b't' => {
                 let count = self.since_mark_kept()?;
-                self.tuple(count)?;
+                self.tuple(count)
             }
             b'a' => {
                 let item = self.pop()?;
                 let list = self.top()?;
-                self.append(list, item)?;
+                self.append(list, item)
             }
-            b'e' => self.append_all()?,
-            b'}' => self.dict()?,
+            b'e' => self.append_all(),
+            b'}' => self.dict(),
             b's' => {
                 let (value, key) = (self.pop()?, self.pop()?);
                 let dict = self.top()?;
-                self.set(dict, key, value)?;
+                self.set(dict, key, value)
             }
-            b'u' => self.set_items()?,
+            b'u' => self.set_items(),
+            // TUPLE1 to TUPLE3.
+            _ => self.tuple(usize::from(code - 0x84)),
+        }
+    }
+
+    /// The instructions that name, rebuild or look up objects outside the pickle.
+    fn object<R: Read>(&mut self, code: u8, input: &mut Counted<R>) -> Result<(), WeightsError> {
+        match code {
             b'c' => {
                 let (module, name) = (line(input)?, line(input)?);
-                self.global(&module, &name)?;
+                self.global(&module, &name)
             }
             0x93 => {
                 let (name, module) = (self.pop()?, self.pop()?);
@@ -190,40 +212,35 @@ impl Pickle {
                     return bad("its pickle contains an unnamed reference");
                 };
                 let (module, name) = (module.to_owned(), name.to_owned());
-                self.global(&module, &name)?;
+                self.global(&module, &name)
             }
             b'Q' => {
                 let id = self.pop()?;
                 let storage = self.storage(id)?;
-                self.push(storage)?;
+                self.push(storage)
             }
             b'R' => {
                 let (arguments, function) = (self.pop()?, self.pop()?);
-                self.reduce(function, arguments)?;
+                self.reduce(function, arguments)
             }
-            b'b' => self.build()?,
-            b'q' => {
-                let [place] = bytes(input)?;
-                self.remember(place.into())?;
-            }
-            b'r' => {
-                let place = u32::from_le_bytes(bytes(input)?);
-                self.remember(place)?;
-            }
-            0x94 => self.remember(self.memo.len() as u32)?,
-            b'h' => {
-                let [place] = bytes(input)?;
-                self.recall(place.into())?;
-            }
-            b'j' => {
-                let place = u32::from_le_bytes(bytes(input)?);
-                self.recall(place)?;
-            }
-            other => {
-                return Err(WeightsError::Code(format!("the instruction {other:#04x}")));
-            }
+            _ => self.build(),
         }
-        Ok(())
+    }
+
+    /// The instructions that store values in the memo and take them from there.
+    fn memoize<R: Read>(&mut self, code: u8, input: &mut Counted<R>) -> Result<(), WeightsError> {
+        let index = match code {
+            b'q' | b'h' => {
+                let [index] = bytes(input)?;
+                index.into()
+            }
+            b'r' | b'j' => u32::from_le_bytes(bytes(input)?),
+            _ => self.memo.len() as u32,
+        };
+        match code {
+            b'h' | b'j' => self.recall(index),
+            _ => self.remember(index),
+        }
     }
 
     fn long<R: Read>(&mut self, input: &mut Counted<R>) -> Result<(), WeightsError> {
