@@ -1,5 +1,5 @@
 // Written from src/settings/description/table.rs by
-//   FREEGUIDE_UPDATE=1 cargo test --release -p freeguide typescript
+//   FREEGUIDE_UPDATE=1 cargo test --release --lib settings
 // A test fails where this file is out of date.
 
 /** A class: its id, its name, or `null` for the unconditional model. */

@@ -15,7 +15,7 @@ use types::{draw_options, group_type, picture_settings};
 
 const HEAD: &str = "\
 // Written from src/settings/description/table.rs by
-//   FREEGUIDE_UPDATE=1 cargo test --release -p freeguide typescript
+//   FREEGUIDE_UPDATE=1 cargo test --release --lib settings
 // A test fails where this file is out of date.
 
 ";
@@ -34,7 +34,7 @@ pub(super) fn up_to_date(path: &str, expected: &str) {
     let found = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(
         found.replace("\r\n", "\n") == expected,
-        "{} is out of date: FREEGUIDE_UPDATE=1 cargo test --release -p freeguide typescript",
+        "{} is out of date: FREEGUIDE_UPDATE=1 cargo test --release --lib settings",
         path.display()
     );
 }
