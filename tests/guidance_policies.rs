@@ -51,7 +51,10 @@ fn reference(
         let mut x = [0.0; 2];
         for (t, &level) in levels.iter().enumerate() {
             let conditional = mixture.conditional(z, level, 0);
-            let unconditional = mixture.unconditional(z, level);
+            let unconditional = match plan.negative {
+                Some(class) => mixture.conditional(z, level, class),
+                None => mixture.unconditional(z, level),
+            };
             let (estimate, epsilon) = policy(z, level, conditional, unconditional);
             x = estimate;
             if let Some(to) = levels.get(t + 1) {
@@ -101,6 +104,26 @@ fn an_interval_guides_within_it_and_saves_the_pass_outside() {
     let inside = inside / 6;
     assert!((1..STEPS).contains(&inside));
     assert_eq!(run(&mixture, plan).evaluations(0), STEPS + inside);
+}
+
+#[test]
+fn guidance_leads_away_from_a_negative_class() {
+    let mixture = Mixture::three(Target::V);
+    let plan = Plan {
+        negative: Some(2),
+        ..plan(Policy::default())
+    };
+    let wanted = reference(&mixture, &plan, &mut |z, level, own, other| {
+        let x = std::array::from_fn(|i| (1.0 + W) * own[i] - W * other[i]);
+        (x, noise(z, level, x))
+    });
+    let drawn = draw(&mixture, plan.clone());
+    assert_close(&drawn, &wanted, "negative class");
+    let plain = Plan {
+        negative: None,
+        ..plan
+    };
+    assert_ne!(drawn, draw(&mixture, plain));
 }
 
 #[test]

@@ -29,7 +29,7 @@ pub struct Guide {
 
 impl Guide {
     /// For images of these classes with these strengths w, one of each an image; `null` is the id
-    /// of ∅.
+    /// of ∅. Guidance leads away from the class `negative`, or from ∅ where that is `None`.
     ///
     /// With an `interval` only levels within it (both ends included) are guided (Kynkäänniemi et
     /// al. 2024, "Applying Guidance in a Limited Interval Improves Sample and Distribution Quality
@@ -41,11 +41,12 @@ impl Guide {
         policy: Policy,
         interval: Option<LogSnrRange>,
         null: u32,
+        negative: Class,
     ) -> Self {
         let plain = vec![0.0; guidance.len()];
         Self {
-            inside: GuidedRows::new(classes, guidance, null, |w| policy.needs_both(w)),
-            outside: GuidedRows::new(classes, &plain, null, |_| false),
+            inside: GuidedRows::new(classes, guidance, null, negative, |w| policy.needs_both(w)),
+            outside: GuidedRows::new(classes, &plain, null, None, |_| false),
             policy,
             interval,
             average: None,
@@ -102,7 +103,7 @@ impl Guide {
         let w = rows.strength();
         let branches = Branches {
             conditional: rows.pick(own.clone()),
-            unconditional: rows.unconditional(output),
+            unconditional: rows.second(output),
             z: rows.pick(z.clone()),
             level,
             target,
@@ -154,7 +155,7 @@ mod tests {
 
     /// The mix of ids, read back from ε̃ of an estimate that is not clipped.
     fn predict(classes: &[Class], w: &[f64]) -> (Vec<f32>, Vec<u32>) {
-        let mut guide = Guide::new(classes, w, Policy::default(), None, 9);
+        let mut guide = Guide::new(classes, w, Policy::default(), None, 9, None);
         let (rows, output, z) = answers(&guide, classes.len(), LEVEL);
         let guided = guide.mix(&output, &z, LEVEL, Target::Epsilon, false);
         let epsilon = guided.estimate.epsilon.into_data();
@@ -187,6 +188,17 @@ mod tests {
     }
 
     #[test]
+    fn a_negative_class_takes_the_place_of_no_class() {
+        let rows = |classes: &[Class], w: &[f64]| {
+            let guide = Guide::new(classes, w, Policy::default(), None, 9, Some(5));
+            guide.rows(LEVEL).classes().to_vec()
+        };
+        // An image without a class is led away from the negative one too.
+        assert_eq!(rows(&[Some(2), None], &[3.0, 3.0]), [2, 9, 5, 5]);
+        assert_eq!(rows(&[Some(2), None], &[0.0, -1.0]), [2, 5]);
+    }
+
+    #[test]
     fn outside_the_interval_the_second_pass_is_skipped() {
         let interval = Some(LogSnrRange {
             min: -1.0,
@@ -198,6 +210,7 @@ mod tests {
             Policy::default(),
             interval,
             9,
+            None,
         );
         let rows = |level| guide.rows(LogSnr(level)).classes().to_vec();
         assert_eq!(rows(-1.1), [1, 9]);
@@ -208,7 +221,7 @@ mod tests {
 
     #[test]
     fn cfg_plus_plus_noises_with_the_unconditional_estimate() {
-        let mut guide = Guide::new(&[Some(2), None], &[-0.4, 0.0], Policy::CfgPlusPlus, None, 9);
+        let mut guide = Guide::new(&[Some(2), None], &[-0.4, 0.0], Policy::CfgPlusPlus, None, 9, None);
         let (rows, output, z) = answers(&guide, 2, LEVEL);
         assert_eq!(rows, [2, 9, 9]);
         let z = z + 5.0;

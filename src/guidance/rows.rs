@@ -5,16 +5,18 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use super::Strength;
 use crate::denoiser::Class;
 
-/// The rows of one guided evaluation: every image once with the class that its estimate starts
-/// from, and once more with ∅ where both estimates are needed.
+/// The rows of one guided evaluation: every image once with its class, and once more with the class
+/// that guidance leads away from where both estimates are needed. That is ∅, or a negative class.
 ///
-/// Conditional and unconditional rows go through the network as one batch. Where w = 0 the
-/// unconditional row is left out, where w = −1 (or the class is ∅) the conditional one.
+/// Both kinds of rows go through the network as one batch. Where w = 0 the second row is left out,
+/// where w = −1 the first one; an image of class ∅ has one row unless there is a negative class.
 #[derive(Debug, Clone)]
 pub struct GuidedRows {
     /// Class id of every row; the first `images` rows belong to the images in order.
     classes: Vec<u32>,
-    /// Images whose unconditional row follows, in order.
+    /// Whether an image's first row is of its own class, and not of the one that guidance leads away from.
+    conditional: Vec<bool>,
+    /// Images whose second row follows, in order.
     guided: Vec<usize>,
     /// w of every guided image.
     strength: Strength,
@@ -23,25 +25,33 @@ pub struct GuidedRows {
 
 impl GuidedRows {
     /// Plans the rows for images of these classes with these strengths w, one of each an image.
-    /// `null` is the id of ∅; `both` says whether a strength needs both estimates.
-    pub fn new(classes: &[Class], guidance: &[f64], null: u32, both: impl Fn(f64) -> bool) -> Self {
+    /// `null` is the id of ∅; guidance leads away from `negative`, or from ∅ where that is `None`.
+    /// `both` says whether a strength needs both estimates.
+    pub fn new(
+        classes: &[Class],
+        guidance: &[f64],
+        null: u32,
+        negative: Class,
+        both: impl Fn(f64) -> bool,
+    ) -> Self {
         let mut rows = Vec::with_capacity(2 * classes.len());
+        let mut conditional = Vec::with_capacity(classes.len());
         let (mut guided, mut strengths) = (Vec::new(), Vec::new());
+        let second = negative.unwrap_or(null);
         for (image, (&class, &w)) in classes.iter().zip(guidance).enumerate() {
-            match class {
-                Some(id) if w != -1.0 => {
-                    rows.push(id);
-                    if both(w) {
-                        guided.push(image);
-                        strengths.push(w);
-                    }
-                }
-                _ => rows.push(null),
+            let first = class.unwrap_or(null);
+            let is_conditional = w != -1.0 && (class.is_some() || negative.is_some());
+            rows.push(if is_conditional { first } else { second });
+            conditional.push(is_conditional);
+            if is_conditional && both(w) {
+                guided.push(image);
+                strengths.push(w);
             }
         }
-        rows.extend(guided.iter().map(|_| null));
+        rows.extend(guided.iter().map(|_| second));
         Self {
             classes: rows,
+            conditional,
             guided,
             strength: Strength::new(strengths),
             images: classes.len(),
@@ -63,7 +73,12 @@ impl GuidedRows {
         &self.classes
     }
 
-    /// Images with an unconditional row beside their own.
+    /// Whether the first row of image `image` is of its class: its conditional estimate.
+    pub fn is_conditional(&self, image: usize) -> bool {
+        self.conditional[image]
+    }
+
+    /// Images with a second row beside their own.
     pub fn guided(&self) -> usize {
         self.guided.len()
     }
@@ -78,8 +93,8 @@ impl GuidedRows {
         1 + usize::from(self.guided.contains(&image))
     }
 
-    /// The row of image `image` with ∅ beside its own, where there is one.
-    pub fn unconditional_row(&self, image: usize) -> Option<usize> {
+    /// The second row of image `image`, where there is one.
+    pub fn second_row(&self, image: usize) -> Option<usize> {
         let place = self.guided.iter().position(|&guided| guided == image)?;
         Some(self.images + place)
     }
@@ -99,8 +114,8 @@ impl GuidedRows {
         rows.clone().narrow(0, 0, self.images)
     }
 
-    /// The unconditional rows of the guided images.
-    pub fn unconditional(&self, rows: &Tensor<4>) -> Tensor<4> {
+    /// The second rows of the guided images.
+    pub fn second(&self, rows: &Tensor<4>) -> Tensor<4> {
         rows.clone().narrow(0, self.images, self.guided.len())
     }
 

@@ -10,6 +10,8 @@ use crate::noise_level::{LogSnr, LogSnrRange};
 pub struct Plan {
     /// The class of each image.
     pub classes: Vec<Class>,
+    /// The class that guidance leads away from, of all images; ∅ where there is none.
+    pub negative: Class,
     /// w of each image.
     pub guidance: Vec<f64>,
     /// T.
@@ -43,6 +45,7 @@ impl Plan {
         Self {
             guidance: vec![0.0; classes.len()],
             classes,
+            negative: None,
             steps,
             sampler,
             grid: sampler.grid(),

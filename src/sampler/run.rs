@@ -62,7 +62,8 @@ struct LastEvaluation {
     level: LogSnr,
 }
 
-/// x̃ of the conditional and of the unconditional estimate; `None` where the run did not need it.
+/// x̃ of the conditional and of the unconditional estimate; `None` where the run did not need it. With
+/// a negative class, the second is the estimate of that class.
 #[derive(Debug, Clone)]
 pub struct BranchEstimates {
     /// x̃(c), `[1, channels, height, width]`.
@@ -105,7 +106,8 @@ fn noise(plan: &Plan, images: &[u64], step: u32, shape: [usize; 3], device: &Dev
 
 fn guide(plan: &Plan, null: u32) -> Guide {
     let (policy, interval) = (plan.policy, plan.guidance_interval);
-    Guide::new(&plan.classes, &plan.guidance, policy, interval, null)
+    let (classes, guidance) = (&plan.classes, &plan.guidance);
+    Guide::new(classes, guidance, policy, interval, null, plan.negative)
 }
 
 fn count_evaluations(plan: &Plan, guide: &Guide, levels: &[LogSnr], image: usize) -> usize {
@@ -312,16 +314,15 @@ impl<D: Denoiser> Run<D> {
             let z = at(&last.z, image);
             self.target.read(output, &z, last.level, self.plan.clip).x
         };
-        let null = self.denoiser.classes() as u32;
         (0..self.images.len())
             .map(|image| {
                 let own = row(image, image);
-                match rows.unconditional_row(image) {
+                match rows.second_row(image) {
                     Some(second) => BranchEstimates {
                         conditional: Some(own),
                         unconditional: Some(row(second, image)),
                     },
-                    None if rows.classes()[image] == null => BranchEstimates {
+                    None if !rows.is_conditional(image) => BranchEstimates {
                         conditional: None,
                         unconditional: Some(own),
                     },

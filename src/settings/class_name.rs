@@ -18,6 +18,21 @@ pub enum ClassName {
     Name(String),
 }
 
+impl ClassName {
+    /// The class that a text of a person means: a name of the model, else `none` for ∅, else an id. A
+    /// text that is none of them is taken for a name, which [`resolve_class`] refuses.
+    pub fn of_text(text: &str, names: &ClassNames) -> Self {
+        if names.id(text).is_some() {
+            Self::Name(text.to_owned())
+        } else if text == "none" {
+            Self::Unconditional
+        } else {
+            text.parse()
+                .map_or_else(|_| Self::Name(text.to_owned()), Self::Id)
+        }
+    }
+}
+
 /// The id of a class. `names` are the model's class names.
 ///
 /// # Errors

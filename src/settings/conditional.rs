@@ -10,7 +10,9 @@ impl Plan {
     ///
     /// [`RequestError::NoNullClass`] names the setting that needs it.
     pub fn conditional_only(self) -> Result<Self, RequestError> {
-        let unconditional = |w: f64| w == -1.0 || self.policy.needs_both(w);
+        // With a negative class, guidance leads away from that and not from ∅.
+        let unconditional =
+            |w: f64| self.negative.is_none() && (w == -1.0 || self.policy.needs_both(w));
         let asked = match self.guidance.iter().find(|&&w| unconditional(w)) {
             _ if self.classes.contains(&None) => "an image without a class".to_owned(),
             Some(w) => format!("guidance {w:?} by {}", self.policy.name()),
@@ -41,6 +43,11 @@ mod tests {
             "{guided}"
         );
         assert!(only(&[Some(0)], &[-1.0]).is_err());
+        let negative = Plan {
+            negative: Some(1),
+            ..Plan::new(vec![Some(0)], 4).with_guidance(2.0)
+        };
+        assert!(negative.conditional_only().is_ok());
         let unconditional = only(&[Some(0), None], &[0.0, 0.0]).unwrap_err();
         assert!(unconditional.contains("without a class"), "{unconditional}");
     }

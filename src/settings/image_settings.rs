@@ -18,6 +18,9 @@ pub struct ImageSettings {
     pub class: Option<String>,
     /// w.
     pub guidance: f64,
+    /// The class that guidance led away from, where there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub negative: Option<String>,
     /// T.
     pub steps: usize,
     /// The solver.
@@ -59,6 +62,7 @@ impl ImageSettings {
                 model: model.to_owned(),
                 class: class.map(|id| classes[id as usize].to_owned()),
                 guidance,
+                negative: plan.negative.map(|id| classes[id as usize].to_owned()),
                 steps: plan.steps,
                 sampler: plan.sampler,
                 seed: plan.seed,

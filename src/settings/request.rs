@@ -32,6 +32,9 @@ pub struct Request {
     /// w.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guidance: Option<Guidance>,
+    /// The class that guidance leads away from, by name or id; ∅ unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub negative: Option<String>,
     /// What is made of the two estimates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guidance_policy: Option<PolicyFields>,
@@ -73,6 +76,7 @@ impl Request {
         Self {
             classes,
             guidance: None,
+            negative: None,
             guidance_policy: None,
             guidance_interval: None,
             steps: None,
@@ -113,6 +117,7 @@ impl Request {
         Ok(Plan {
             guidance: self.strengths(classes.len(), &policy, defaults)?,
             classes,
+            negative: self.negative_id(names)?,
             steps: self.checked_steps(defaults)?,
             sampler,
             grid: self.levels(sampler, defaults, trained)?,
@@ -137,6 +142,13 @@ impl Request {
         )?;
         let ids = self.classes.iter().map(|class| resolve_class(class, names));
         ids.collect()
+    }
+
+    fn negative_id(&self, names: &ClassNames) -> Result<Class, RequestError> {
+        let Some(text) = &self.negative else {
+            return Ok(None);
+        };
+        resolve_class(&ClassName::of_text(text, names), names)
     }
 
     fn check_seeds(&self, images: usize) -> Result<(), RequestError> {
@@ -282,6 +294,19 @@ mod tests {
         assert_eq!(plan.classes, [Some(1), Some(0), None]);
         assert_eq!(plan.guidance, [0.0, 1.5, 2.0]);
         assert_eq!((plan.steps, plan.seed), (32, 7));
+    }
+
+    #[test]
+    fn a_negative_class_is_a_name_or_an_id() {
+        let negative = |text: &str| {
+            let json = format!(r#"{{"classes": [0], "negative": "{text}"}}"#);
+            plan(&json).map(|plan| plan.negative)
+        };
+        assert_eq!(negative("dog"), Ok(Some(1)));
+        assert_eq!(negative("0"), Ok(Some(0)));
+        assert_eq!(negative("none"), Ok(None));
+        let unknown = negative("cow").unwrap_err();
+        assert!(unknown.contains("there is no class \"cow\""), "{unknown}");
     }
 
     #[test]

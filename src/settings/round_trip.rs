@@ -114,6 +114,7 @@ fn examples(setting: &Setting) -> Vec<Json> {
         Value::LogSnr { .. } if setting.path.ends_with("min") => vec![(-3.5).into()],
         Value::LogSnr { .. } => vec![4.25.into()],
         Value::Switch { .. } => vec![true.into(), false.into()],
+        Value::Class => vec!["dog".into()],
         Value::Name { names, .. } => names.iter().map(|&name| name.into()).collect(),
     }
 }

@@ -78,6 +78,9 @@ function checked(setting: Setting, value: unknown): unknown {
     case "name":
       if (typeof value !== "string") refuse(name, value, `one of ${names?.join(", ")}`, option);
       return value;
+    case "class":
+      if (typeof value !== "string") refuse(name, value, "the name of a class", option);
+      return value;
     case "switch":
       if (typeof value !== "boolean") refuse(name, value, "true or false", option);
       return value;

@@ -72,6 +72,8 @@ export function settingAt(path: string): Setting {
 export function parseSetting(setting: Setting, text: string): SettingValue | undefined {
   const trimmed = text.trim();
   switch (setting.kind) {
+    case "class":
+      return trimmed === "" ? undefined : trimmed;
     case "name":
       return setting.names?.includes(trimmed) ? trimmed : undefined;
     case "switch":

@@ -70,6 +70,8 @@ pub enum Value {
         /// The name of their TypeScript type.
         type_name: &'static str,
     },
+    /// A class of the model, by name or id, where there may be none.
+    Class,
 }
 
 /// Where a setting has an effect.
@@ -120,6 +122,8 @@ impl Setting {
                 "false" => Ok(false.into()),
                 _ => Err("true or false is expected".to_owned()),
             },
+            Value::Class if text.is_empty() => Err("the name or id of a class is expected".to_owned()),
+            Value::Class => Ok(text.into()),
             Value::Name { names, .. } if names.contains(&text) => Ok(text.into()),
             Value::Name { names, .. } => Err(format!("the choices are {}", names.join(", "))),
         }

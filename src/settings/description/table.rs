@@ -79,7 +79,7 @@ const fn setting(path: &'static str, address: &'static str, option: &'static str
 }
 
 /// Every setting but the classes, of which each image has its own.
-pub const SETTINGS: [Setting; 21] = [
+pub const SETTINGS: [Setting; 22] = [
     Setting {
         value: Value::Number {
             min: -MAX_GUIDANCE,
@@ -90,6 +90,14 @@ pub const SETTINGS: [Setting; 21] = [
         help: "Guidance strength w: 0 is the conditional model, −1 the unconditional one, and more trades diversity for \
                fidelity. Tools that use a scale s mean s = 1 + w.",
         ..setting("guidance", "w", "guidance")
+    },
+    Setting {
+        value: Value::Class,
+        metavar: "CLASS",
+        label: "Away from",
+        help: "A class, by name or id, that guidance leads away from. Without it, guidance leads away from the unconditional \
+               estimate.",
+        ..setting("negative", "negative", "negative")
     },
     Setting {
         value: Value::Name {

@@ -109,7 +109,7 @@ export interface Setting {
   readonly field: readonly string[];
   /** Its place in `PictureSettings`. */
   readonly picture: readonly string[];
-  readonly kind: \"integer\" | \"number\" | \"log-snr\" | \"switch\" | \"name\";
+  readonly kind: \"integer\" | \"number\" | \"log-snr\" | \"switch\" | \"name\" | \"class\";
   /** Bounds of a number, inclusive. */
   readonly min?: number;
   readonly max?: number;
@@ -226,6 +226,7 @@ fn table_row(setting: &Setting) -> String {
             put("kind", "name".into());
             put("names", names.into());
         }
+        Value::Class => put("kind", "class".into()),
     }
     put("required", setting.required.into());
     put("address", setting.address.into());

@@ -10,6 +10,7 @@ fn type_of(setting: &Setting) -> &'static str {
         Value::Integer { .. } | Value::Number { .. } | Value::LogSnr { .. } => "number",
         Value::Switch { .. } => "boolean",
         Value::Name { type_name, .. } => type_name,
+        Value::Class => "string",
     }
 }
 
@@ -145,9 +146,10 @@ pub(super) fn picture_settings() -> String {
         match field {
             Ok(setting) => {
                 let help = comment(setting.help, "  ");
-                let _ = write!(
+                let optional = if setting.value == Value::Class { "?" } else { "" };
+                let _ = writeln!(
                     out,
-                    "{help}  {}: {};\n",
+                    "{help}  {}{optional}: {};",
                     picture_name(name),
                     type_of(setting)
                 );

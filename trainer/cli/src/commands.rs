@@ -6,7 +6,6 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use freeguide::bundle::ClassNames;
 use freeguide::settings::{ClassName, MAX_IMAGES};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -42,7 +41,7 @@ fn sample_on(ranks: &Ranks, arguments: &Sample) -> Result<ExitCode> {
     let classes: Vec<ClassName> = match arguments.class.as_slice() {
         [] if names.is_empty() => vec![ClassName::Unconditional],
         [] => (0..names.len() as u64).map(ClassName::Id).collect(),
-        given => given.iter().map(|text| class(text, names)).collect(),
+        given => given.iter().map(|text| ClassName::of_text(text, names)).collect(),
     };
     let turns = classes.len();
     let classes = classes.into_iter().cycle().take(arguments.count);
@@ -115,18 +114,6 @@ fn sample_on(ranks: &Ranks, arguments: &Sample) -> Result<ExitCode> {
         );
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Parses a class. A name takes precedence over an id that looks the same.
-fn class(text: &str, names: &ClassNames) -> ClassName {
-    if names.id(text).is_some() {
-        ClassName::Name(text.to_owned())
-    } else if text == "none" {
-        ClassName::Unconditional
-    } else {
-        text.parse()
-            .map_or_else(|_| ClassName::Name(text.to_owned()), ClassName::Id)
-    }
 }
 
 pub fn inspect(arguments: &Inspect) -> Result<ExitCode> {

@@ -1,7 +1,8 @@
 import type { ModelConfig, Sampler } from "freeguide";
 import { parseSetting, SETTINGS, settingAt, settingOf, SPACING_OF, withSetting, type Drawing, type Setting } from "freeguide/settings";
 import { byId, make } from "../app/dom.js";
-import { modelsOwn, POLICIES, policyOf } from "../app/settings.js";
+import { findClass, modelsOwn, POLICIES, policyOf } from "../app/settings.js";
+import { className } from "./sheet.js";
 
 /** Settings that have a place of their own among the controls. */
 const ELSEWHERE: readonly string[] = ["guidance", "steps", "sampler", "seed"];
@@ -35,10 +36,20 @@ export class SteeringFields {
   }
 
   /** Fits the fields to a model. */
-  offer(config: Pick<ModelConfig, "sampling">): void {
+  offer(config: Pick<ModelConfig, "sampling" | "classes" | "image">): void {
     this.#config = config;
     for (const { setting, input } of this.#fields) {
       const own = modelsOwn(setting, config);
+      if (setting.kind === "class" && input instanceof HTMLSelectElement) {
+        const options = config.classes.map((name) => make("option", { value: name }, className(name)));
+        input.replaceChildren(make("option", { value: "" }, "no class"), ...options);
+        // The last model may have had other classes.
+        const asked = settingOf(this.#drawing, setting);
+        const name = asked === undefined ? undefined : (findClass(String(asked), config) ?? undefined);
+        this.#drawing = withSetting(this.#drawing, setting, name);
+        input.value = name ?? "";
+        continue;
+      }
       if (input instanceof HTMLInputElement) input.placeholder = own === undefined ? "default" : String(own);
       else input.options[0]?.replaceChildren(own === undefined ? "default" : `${nameOf(setting, String(own))} (the model’s own)`);
     }
@@ -136,7 +147,9 @@ function makeField(setting: Setting): Field {
   const { address, label, help, kind, names, min, max } = setting;
   const id = `setting-${address}`;
   let input: Field["input"];
-  if (kind === "name" || kind === "switch") {
+  if (kind === "class") {
+    input = make("select", { id, title: help }, make("option", { value: "" }, "no class"));
+  } else if (kind === "name" || kind === "switch") {
     const values = names ?? ["true", "false"];
     const options = values.map((value) => make("option", { value }, nameOf(setting, value)));
     input = make("select", { id, title: help }, make("option", { value: "" }, "default"), ...options);
