@@ -29,6 +29,19 @@ pub fn to_interleaved(values: &[f32], shape: [usize; 3]) -> Vec<u8> {
     out
 }
 
+/// The values of one image of interleaved bytes, grey or RGB: `[channels, height, width]` in [−1, 1], the inverse of
+/// [`to_interleaved`]. `shape = [channels, height, width]`.
+pub fn from_interleaved(bytes: &[u8], [channels, height, width]: [usize; 3]) -> Vec<f32> {
+    let plane = height * width;
+    let mut values = vec![0.0; channels * plane];
+    for (at, pixel) in bytes.chunks_exact(channels.max(1)).take(plane).enumerate() {
+        for (channel, &byte) in pixel.iter().enumerate() {
+            values[channel * plane + at] = f32::from(byte) / 127.5 - 1.0;
+        }
+    }
+    values
+}
+
 fn each_pixel(values: &[f32], [channels, height, width]: [usize; 3], mut take: impl FnMut(&[u8])) {
     let plane = height * width;
     let mut pixel = vec![0u8; channels];
@@ -54,6 +67,16 @@ mod tests {
         );
         // Every byte survives the way to a value and back.
         assert!((0..=255u8).all(|b| byte(f32::from(b) / 127.5 - 1.0) == b));
+    }
+
+    #[test]
+    fn pixels_become_planes_and_pixels_again() {
+        let bytes: Vec<u8> = (0..24).map(|b| b * 10).collect();
+        let shape = [3, 2, 4];
+        assert_eq!(
+            to_interleaved(&from_interleaved(&bytes, shape), shape),
+            bytes
+        );
     }
 
     #[test]

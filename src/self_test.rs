@@ -144,7 +144,14 @@ async fn measure(network: UNet, device: &Device) -> Result<Vec<f32>, SelfTestErr
 /// ε̃ of the guided evaluation.
 fn guided(network: &UNet, z: &Tensor<4>) -> Tensor<4> {
     let level = LogSnr(-1.5);
-    let mut guide = Guide::new(&[Some(0), Some(1)], &[2.0, 2.0], Policy::default(), None, 2, None);
+    let mut guide = Guide::new(
+        &[Some(0), Some(1)],
+        &[2.0, 2.0],
+        Policy::default(),
+        None,
+        2,
+        None,
+    );
     let rows = guide.rows(level);
     let evaluation = Evaluation {
         z: rows.latents(z),

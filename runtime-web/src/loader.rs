@@ -143,7 +143,7 @@ impl Model {
         let rows = self.inner.rows(&plan);
         let config = self.inner.config();
         let settings = ImageSettings::of_plan(&plan, &config.name, &config.classes);
-        let plan = json!({ "steps": plan.steps, "nfe": nfe, "levels": levels, "rows": rows, "settings": settings });
+        let plan = json!({ "steps": plan.steps_taken(), "nfe": nfe, "levels": levels, "rows": rows, "settings": settings });
         Ok(plan.to_string())
     }
 

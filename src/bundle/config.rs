@@ -232,6 +232,7 @@ impl Config {
             Network::UNet(network) => network.timesteps.as_ref(),
             Network::Compiled(_) => None,
         })?;
+        let plan = plan.from_source(request.source.as_ref(), self.image.dims())?;
         match self.null_class {
             true => Ok(plan),
             false => plan.conditional_only(),

@@ -221,7 +221,14 @@ mod tests {
 
     #[test]
     fn cfg_plus_plus_noises_with_the_unconditional_estimate() {
-        let mut guide = Guide::new(&[Some(2), None], &[-0.4, 0.0], Policy::CfgPlusPlus, None, 9, None);
+        let mut guide = Guide::new(
+            &[Some(2), None],
+            &[-0.4, 0.0],
+            Policy::CfgPlusPlus,
+            None,
+            9,
+            None,
+        );
         let (rows, output, z) = answers(&guide, 2, LEVEL);
         assert_eq!(rows, [2, 9, 9]);
         let z = z + 5.0;

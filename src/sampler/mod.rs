@@ -11,6 +11,7 @@ mod heun;
 mod plan;
 mod run;
 mod seed_interpolation;
+mod source_image;
 mod step;
 
 pub use ancestral::{VARIANCE_INTERPOLATION, ancestral_step};
@@ -21,6 +22,7 @@ pub use heun::heun_step;
 pub use plan::Plan;
 pub use run::{BranchEstimates, Evaluation, OtherState, Run, RunState, evaluations, rows};
 pub use seed_interpolation::SeedInterpolation;
+pub use source_image::{DEFAULT_STRENGTH, SourceImage};
 pub use step::PreviousStep;
 
 use serde::{Deserialize, Serialize};

@@ -1,6 +1,8 @@
 //! What a run does: the images that it draws, and how.
 
-use super::{Grid, SeedInterpolation, Solver, VARIANCE_INTERPOLATION};
+use std::sync::Arc;
+
+use super::{Grid, SeedInterpolation, Solver, SourceImage, VARIANCE_INTERPOLATION};
 use crate::denoiser::Class;
 use crate::guidance::Policy;
 use crate::noise_level::{LogSnr, LogSnrRange};
@@ -36,6 +38,12 @@ pub struct Plan {
     pub clip: bool,
     /// ν.
     pub variance_interpolation: f64,
+    /// A picture to start from, of all images.
+    pub source: Option<Arc<SourceImage>>,
+    /// The share of the T steps that a run from a picture takes, the last ones; all of them, from noise alone, if `None`.
+    pub strength: Option<f64>,
+    /// How often every step is taken, with noise added again in between (RePaint's resampling). 1 takes each once.
+    pub resampling: usize,
 }
 
 impl Plan {
@@ -57,23 +65,34 @@ impl Plan {
             first_image: 0,
             clip: true,
             variance_interpolation: VARIANCE_INTERPOLATION,
+            source: None,
+            strength: None,
+            resampling: 1,
         }
+    }
+
+    /// Steps that a run takes: T, or the share of them that the strength leaves, at least one.
+    pub fn steps_taken(&self) -> usize {
+        let share = libm::round(self.strength.unwrap_or(1.0) * self.steps as f64) as usize;
+        share.clamp(1, self.steps.max(1))
     }
 
     /// Whether step `step`, from 0, is evaluated twice, as Heun's method does with all but the last
     /// and, where the grid says so, the one before.
     pub(crate) fn is_corrected(&self, step: usize) -> bool {
         let plain = 1 + usize::from(self.grid.lower_order_last);
-        self.sampler == Solver::Heun && step + plain < self.steps
+        self.sampler == Solver::Heun && step + plain < self.steps_taken()
     }
 
     /// The levels of a run, from noise to clean, of a model that was trained on the levels
     /// `trained`.
     pub fn levels(&self, trained: LogSnrRange) -> Vec<LogSnr> {
-        match &self.timestep_levels {
+        let all = match &self.timestep_levels {
             Some(levels) => levels.clone(),
             None => self.grid.levels(trained, self.steps),
-        }
+        };
+        let skipped = all.len() - self.steps_taken().min(all.len());
+        all[skipped..].to_vec()
     }
 
     /// The same strength w for every image.

@@ -10,6 +10,7 @@ use super::ancestral::ancestral;
 use super::ddim::ddim;
 use super::dpm_solver::dpm_solver;
 use super::heun::heun;
+use super::source_image::{Source, noise_again};
 use super::step::{Next, Predictor, Step};
 use super::{Plan, PreviousStep, SeedInterpolation, Solver};
 use crate::denoiser::Denoiser;
@@ -112,9 +113,11 @@ fn guide(plan: &Plan, null: u32) -> Guide {
 
 fn count_evaluations(plan: &Plan, guide: &Guide, levels: &[LogSnr], image: usize) -> usize {
     let at = |step: usize| guide.rows(levels[step]).evaluations(image);
+    let last = levels.len().saturating_sub(1);
     (0..levels.len())
         .map(|step| match plan.is_corrected(step) {
             true => at(step) + at(step + 1),
+            false if step < last => plan.resampling * at(step),
             false => at(step),
         })
         .sum()
@@ -137,7 +140,10 @@ pub struct Run<D> {
     device: Device,
     z: Tensor<4>,
     x: Tensor<4>,
+    source: Option<Source>,
     step: usize,
+    /// How often the current step has been taken.
+    repetition: usize,
     predictor: Option<Predictor>,
     last: Option<LastEvaluation>,
 }
@@ -159,11 +165,21 @@ impl<D: Denoiser> Run<D> {
             .map(|k| plan.first_image + k)
             .collect();
         let guide = guide(&plan, denoiser.classes() as u32);
-        let z = noise(&plan, &images, 0, shape, device);
+        let levels = plan.levels(range);
+        let source = plan.source.as_deref();
+        let source = source.map(|image| Source::new(image, shape, device));
+        let noise = noise(&plan, &images, 0, shape, device);
+        let z = match (&source, levels.first()) {
+            (Some(source), Some(&level)) if plan.steps_taken() < plan.steps => {
+                source.latent(noise, level)
+            }
+            _ => noise,
+        };
         Self {
             x: z.zeros_like(),
             guide,
-            levels: plan.levels(range),
+            levels,
+            source,
             device: device.clone(),
             denoiser,
             plan,
@@ -172,6 +188,7 @@ impl<D: Denoiser> Run<D> {
             shape,
             z,
             step: 0,
+            repetition: 0,
             predictor: None,
             last: None,
         }
@@ -217,7 +234,10 @@ impl<D: Denoiser> Run<D> {
         };
         let z = z.clone();
         let (target, clip) = (self.target, self.plan.clip);
-        let guided = self.guide.mix(&output, &z, level, target, clip);
+        let mut guided = self.guide.mix(&output, &z, level, target, clip);
+        if let Some(source) = &self.source {
+            guided = source.keep(guided, &z, level);
+        }
         let previous = self.previous();
         if self.predictor.is_none() {
             self.last = Some(LastEvaluation { output, z, level });
@@ -228,12 +248,29 @@ impl<D: Denoiser> Run<D> {
                 self.predictor = Some(predictor);
                 return false;
             }
-            Some(Next::Latent(z)) => self.z = z,
+            Some(Next::Latent(z)) => {
+                self.repetition += 1;
+                if self.repetition < self.plan.resampling {
+                    self.z = self.noise_again(z);
+                    return false;
+                }
+                self.z = z;
+            }
             // At the cleanest level x̃ is the result.
             None => {}
         }
         self.step += 1;
+        self.repetition = 0;
         true
+    }
+
+    /// Latents of the next level, brought back to the level of this step.
+    fn noise_again(&self, z: Tensor<4>) -> Tensor<4> {
+        let (noisy, clean) = (self.levels[self.step], self.levels[self.step + 1]);
+        // Above the steps of the solver, which are at most 10,000.
+        let drawn = (self.repetition as u32) << 20 | (self.step as u32 + 1);
+        let noise = noise(&self.plan, &self.images, drawn, self.shape, &self.device);
+        noise_again(z, clean, noisy, noise)
     }
 
     /// The step before this one, where there is one.

@@ -43,6 +43,9 @@ pub enum RequestError {
         /// The reason, and an alternative.
         why: &'static str,
     },
+    /// The picture to start from, its mask or its settings cannot be used.
+    #[error("{0}")]
+    Source(String),
     /// Guidance or a class needs the unconditional estimate, and the model has none.
     #[error(
         "this model has no null class (it was trained elsewhere, without one), so it is conditional only: {asked} is not possible; ask for a class and leave guidance at 0"

@@ -45,6 +45,12 @@ pub struct ImageSettings {
     /// The λ that were guided, where not all were.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guidance_interval: Option<LogSnrRange>,
+    /// The share of the steps that were taken from a picture, where there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strength: Option<f64>,
+    /// How often every step was taken, where it was more than once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resampling: Option<usize>,
     /// The program and its version.
     pub freeguide: String,
 }
@@ -73,6 +79,8 @@ impl ImageSettings {
                 grid: (plan.grid != plan.sampler.grid()).then_some(plan.grid),
                 guidance_policy: (plan.policy != Policy::default()).then_some(plan.policy),
                 guidance_interval: plan.guidance_interval,
+                strength: plan.strength,
+                resampling: (plan.resampling > 1).then_some(plan.resampling),
                 freeguide: WRITTEN_BY.to_owned(),
             })
             .collect()

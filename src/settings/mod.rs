@@ -9,6 +9,7 @@ mod image_settings;
 mod request;
 #[cfg(test)]
 mod round_trip;
+mod source;
 mod timesteps;
 #[cfg(test)]
 mod typescript;
@@ -18,6 +19,7 @@ pub use class_name::{ClassName, resolve_class};
 pub use error::RequestError;
 pub use image_settings::ImageSettings;
 pub use request::{Guidance, Request};
+pub use source::{MAX_RESAMPLING, SourcePixels};
 
 use serde::{Deserialize, Serialize};
 

@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::checks::{check, check_grid, check_policy};
 use super::{
-    ClassName, MAX_GUIDANCE, MAX_IMAGES, MAX_STEPS, RequestError, SamplingDefaults, resolve_class,
+    ClassName, MAX_GUIDANCE, MAX_IMAGES, MAX_RESAMPLING, MAX_STEPS, RequestError, SamplingDefaults,
+    SourcePixels, resolve_class,
 };
 use crate::class_names::ClassNames;
 use crate::denoiser::Class;
@@ -65,6 +66,15 @@ pub struct Request {
     /// ν.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub variance_interpolation: Option<f64>,
+    /// A picture to start from, of all images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<SourcePixels>,
+    /// The share of the steps that a run from a picture takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strength: Option<f64>,
+    /// How often every step of a run from a picture with a mask is taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resampling: Option<usize>,
 }
 
 /// w of CFG++ unless given: the λ = 0.6 of its paper, which is 1 + w.
@@ -87,6 +97,9 @@ impl Request {
             first_image: 0,
             clip: None,
             variance_interpolation: None,
+            source: None,
+            strength: None,
+            resampling: None,
         }
     }
 
@@ -129,6 +142,9 @@ impl Request {
             first_image: self.first_image,
             clip: self.clip.unwrap_or(defaults.clip),
             variance_interpolation: self.nu(defaults)?,
+            source: None,
+            strength: self.checked_strength()?,
+            resampling: self.checked_resampling(sampler)?,
         })
     }
 
@@ -234,6 +250,36 @@ impl Request {
             (0.0..=1.0).contains(&nu),
         )?;
         Ok(nu)
+    }
+
+    fn checked_strength(&self) -> Result<Option<f64>, RequestError> {
+        if let Some(strength) = self.strength {
+            check(
+                "strength",
+                &strength,
+                || "above 0 and at most 1".to_owned(),
+                strength > 0.0 && strength <= 1.0,
+            )?;
+        }
+        Ok(self.strength)
+    }
+
+    fn checked_resampling(&self, sampler: Solver) -> Result<usize, RequestError> {
+        let resampling = self.resampling.unwrap_or(1);
+        check(
+            "resampling",
+            &resampling,
+            || format!("from 1 to {MAX_RESAMPLING}"),
+            (1..=MAX_RESAMPLING).contains(&resampling),
+        )?;
+        if resampling > 1 && matches!(sampler, Solver::DpmSolver | Solver::Heun) {
+            return Err(RequestError::Incompatible {
+                one: format!("resampling {resampling}"),
+                other: format!("sampler {}", sampler.name()),
+                why: "the noise that resampling adds makes its second order wrong; take ddim or ancestral",
+            });
+        }
+        Ok(resampling)
     }
 
     /// w of each image.

@@ -30,6 +30,7 @@ export type {
   Spacing,
   SeedInterpolation,
 } from "./settings-table.js";
+export type { PictureOptions, PictureSource } from "./source-image.js";
 export type {
   Branches,
   BundleFiles,

@@ -4,6 +4,7 @@ import { checkPreview, requestJson, type GenerateOptions, type Preview, type Sam
 import { cutPictures, pairBranches } from "./pictures.js";
 import type { WireStep } from "./protocol.js";
 import type { DrawOptions } from "./settings-table.js";
+import { requestSource, type PictureOptions } from "./source-image.js";
 import type { DeviceInfo, Picture, Plan, SampleStep } from "./types.js";
 
 // Browsers without `using` do not have these symbols; the methods are then unused but harmless.
@@ -54,7 +55,7 @@ export class Model {
    * could not be replaced).
    */
   async *sample(options: SampleOptions): AsyncGenerator<SampleStep, void, void> {
-    const request = requestJson(options, ["preview", "signal"]);
+    const request = await this.#request(options, ["preview", "signal"]);
     const preview = checkPreview(options.preview);
     const { signal } = options;
     if (signal?.aborted) throw new AbortedError("sampling was aborted", { cause: signal.reason });
@@ -101,8 +102,15 @@ export class Model {
   }
 
   /** The cost of a run with these options, and the complete settings of its images, without running it. Rejects as `sample` does. */
-  async plan(options: DrawOptions): Promise<Plan> {
-    return this.#session.plan<Plan>(requestJson(options));
+  async plan(options: DrawOptions & PictureOptions): Promise<Plan> {
+    return this.#session.plan<Plan>(await this.#request(options, []));
+  }
+
+  async #request(options: DrawOptions & PictureOptions, also: readonly string[]): Promise<string> {
+    // Names and values first: what is wrong with them can be said without reading a picture.
+    const json = requestJson(options, also);
+    const source = await requestSource(options, this.config.image);
+    return source ? requestJson(options, also, source) : json;
   }
 
   /** Stops every run (they reject with `disposed`), ends the worker and frees all memory. Idempotent. */

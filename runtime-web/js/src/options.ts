@@ -1,5 +1,6 @@
 import { InputError } from "./errors.js";
 import { GROUPS, SETTINGS, type DrawOptions, type Setting } from "./settings-table.js";
+import type { PictureOptions, RequestSource } from "./source-image.js";
 
 /**
  * What a step shows: the estimate x̃ of the clean image, the noisy latent z, x̃ together with the conditional and the
@@ -8,7 +9,7 @@ import { GROUPS, SETTINGS, type DrawOptions, type Setting } from "./settings-tab
 export type Preview = "denoised" | "latent" | "branches" | "none";
 
 /** Options of `sample()`. */
-export interface SampleOptions extends DrawOptions {
+export interface SampleOptions extends DrawOptions, PictureOptions {
   /** What the images of a step show, `denoised` if left out. The last step always has the result. */
   preview?: Preview;
   /** Ends the run within one step. */
@@ -16,7 +17,7 @@ export interface SampleOptions extends DrawOptions {
 }
 
 /** Options of `generate()`. */
-export interface GenerateOptions extends DrawOptions {
+export interface GenerateOptions extends DrawOptions, PictureOptions {
   /** Ends the run within one step. */
   signal?: AbortSignal | undefined;
 }
@@ -124,9 +125,9 @@ function fieldsOf(path: readonly string[], value: unknown): Record<string, unkno
 }
 
 /** The request as the runtime reads it. Throws `InputError`, which names the option and what is allowed. */
-export function requestJson(options: DrawOptions, also: readonly string[] = []): string {
+export function requestJson(options: DrawOptions & PictureOptions, also: readonly string[] = [], source?: RequestSource): string {
   if (typeof options !== "object" || options === null) refuse("options", options, "an object with `classes`");
-  checkNames(options, ["classes", ...namesBelow([]), ...also]);
+  checkNames(options, ["classes", ...namesBelow([]), "image", "mask", ...also]);
   const { classes, guidance, ...others } = options;
   if (!Array.isArray(classes) || classes.length === 0) {
     refuse("classes", classes, "a list with one class (id, name or null) for each image");
@@ -141,5 +142,5 @@ export function requestJson(options: DrawOptions, also: readonly string[] = []):
     if (guidance !== undefined && !Number.isFinite(w)) refuse("guidance", w, "a finite number, or one for each image");
   }
   // JSON.stringify leaves out what is undefined: the runtime then takes the bundle's own setting.
-  return JSON.stringify({ classes, guidance, ...renamed([], others) });
+  return JSON.stringify({ classes, guidance, source, ...renamed([], others) });
 }

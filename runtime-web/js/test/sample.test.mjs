@@ -105,6 +105,48 @@ test("options reach the runtime under its names", async (t) => {
   assert.deepEqual(ledger.requests[3].grid, { spacing: "uniform-lambda" });
 });
 
+const flat = (side, [red, green, blue, alpha]) => ({
+  width: side,
+  height: side,
+  data: Uint8ClampedArray.from({ length: side * side * 4 }, (_, at) => [red, green, blue, alpha][at % 4]),
+});
+
+test("a picture to start from reaches the runtime as the model's own bytes", async (t) => {
+  const { model, ledger } = await fakeModel(t);
+  const last = () => ledger.requests.at(-1);
+  await model.generate({ classes: [0], image: flat(4, [10, 20, 30, 255]), strength: 0.5 });
+  assert.deepEqual(last().source.image, Array.from({ length: 48 }, (_, at) => [10, 20, 30][at % 3]));
+  assert.equal(last().source.mask, undefined);
+  assert.equal(last().strength, 0.5);
+  // Transparent parts are white, and of a mask black.
+  await model.generate({ classes: [0], image: flat(4, [9, 9, 9, 0]), mask: flat(4, [255, 255, 255, 128]), negative: "dog" });
+  assert.deepEqual(last().source.image, Array(48).fill(255));
+  assert.deepEqual(last().source.mask, Array(16).fill(128));
+  assert.equal(last().negative, "dog");
+});
+
+test("a picture that cannot be used is refused by name", async (t) => {
+  const { model } = await fakeModel(t);
+  const picture = flat(4, [0, 0, 0, 255]);
+  const bad = [
+    [{ image: flat(5, [0, 0, 0, 255]) }, "image", /4×4 RGBA pixels here, not 5×5/],
+    [{ image: { ...picture, width: 3 } }, "image", /64 bytes, which are no 3×4/],
+    [{ image: "a.png" }, "image", /not something else/],
+    [{ mask: picture }, "mask", /needs image/],
+    [{ image: picture, mask: flat(2, [0, 0, 0, 255]) }, "mask", /not 2×2/],
+    [{ image: picture, strength: 2 }, "strength", /from 0 to 1/],
+    [{ negative: 3 }, "negative", /name of a class/],
+  ];
+  for (const [options, detail, message] of bad) {
+    await assert.rejects(model.generate({ classes: [0], ...options }), (error) => {
+      assert.ok(error instanceof InputError, String(error));
+      assert.equal(error.detail, detail);
+      assert.match(error.message, message);
+      return true;
+    });
+  }
+});
+
 test("plan counts network evaluations", async (t) => {
   const { model } = await fakeModel(t);
   const levels = [-1, 0];

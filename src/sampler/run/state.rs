@@ -32,7 +32,7 @@ impl<D: Denoiser> Run<D> {
     ///
     /// Where the device does not answer.
     pub async fn state(&self) -> Result<Option<RunState>, ExecutionError> {
-        if self.predictor.is_some() {
+        if self.predictor.is_some() || self.repetition > 0 {
             return Ok(None);
         }
         let all = [Some(&self.z), Some(&self.x), self.guide.average()];
@@ -74,6 +74,7 @@ impl<D: Denoiser> Run<D> {
             .set_average((guided > 0).then(|| tensor(&state.average)));
         self.x = tensor(&state.x);
         self.step = state.step;
+        self.repetition = 0;
         self.predictor = None;
         self.last = None;
         Ok(())

@@ -83,6 +83,8 @@ pub enum Applies {
     Policy(&'static str),
     /// With one spacing of levels.
     Spacing(&'static str),
+    /// In a run from a picture.
+    Picture,
     /// With some solvers.
     Samplers(&'static [&'static str]),
 }
@@ -122,7 +124,9 @@ impl Setting {
                 "false" => Ok(false.into()),
                 _ => Err("true or false is expected".to_owned()),
             },
-            Value::Class if text.is_empty() => Err("the name or id of a class is expected".to_owned()),
+            Value::Class if text.is_empty() => {
+                Err("the name or id of a class is expected".to_owned())
+            }
             Value::Class => Ok(text.into()),
             Value::Name { names, .. } if names.contains(&text) => Ok(text.into()),
             Value::Name { names, .. } => Err(format!("the choices are {}", names.join(", "))),

@@ -4,7 +4,7 @@ use super::{Applies, Group, Setting, Value};
 use crate::guidance::Policy;
 use crate::noise::MAX_SEED;
 use crate::sampler::{MAX_RHO, Solver, Spacing};
-use crate::settings::{MAX_GUIDANCE, MAX_STEPS};
+use crate::settings::{MAX_GUIDANCE, MAX_RESAMPLING, MAX_STEPS};
 
 const SAMPLERS: [&str; Solver::ALL.len()] = {
     let mut names = [""; Solver::ALL.len()];
@@ -79,7 +79,7 @@ const fn setting(path: &'static str, address: &'static str, option: &'static str
 }
 
 /// Every setting but the classes, of which each image has its own.
-pub const SETTINGS: [Setting; 22] = [
+pub const SETTINGS: [Setting; 24] = [
     Setting {
         value: Value::Number {
             min: -MAX_GUIDANCE,
@@ -297,5 +297,26 @@ pub const SETTINGS: [Setting; 22] = [
         label: "Variance interpolation ν",
         help: "With ancestral: ν, the exponent between the two variances of the paper's sampler, from 0 to 1.",
         ..setting("variance_interpolation", "nu", "variance-interpolation")
+    },
+    Setting {
+        value: Value::Number { min: 0.0, max: 1.0 },
+        metavar: "S",
+        applies: Applies::Picture,
+        label: "Strength",
+        help: "With a picture to start from: the share of the steps that are taken, above 0 (the picture nearly as it is) to 1 \
+               (noise alone); 0.6 by default, and 1 with a mask (SDEdit, Meng et al. 2022).",
+        ..setting("strength", "strength", "strength")
+    },
+    Setting {
+        value: Value::Integer {
+            min: 1,
+            max: MAX_RESAMPLING as u64,
+        },
+        metavar: "N",
+        applies: Applies::Picture,
+        label: "Resampling",
+        help: "With a mask and ddim or ancestral: how often every step is taken, with noise added again in between, so that \
+               the new part fits the picture better (RePaint, Lugmayr et al. 2022); 1 by default.",
+        ..setting("resampling", "resampling", "resampling")
     },
 ];

@@ -128,6 +128,8 @@ export interface Setting {
   readonly separator?: string;
   /** Where it has an effect; everywhere if left out. */
   readonly applies?: { readonly path: readonly string[]; readonly values: readonly string[] };
+  /** Whether it has an effect only in a run from a picture. */
+  readonly ofPicture?: boolean;
   /** For people. */
   readonly label: string;
   readonly help: string;
@@ -235,11 +237,14 @@ fn table_row(setting: &Setting) -> String {
         put("separator", separator.to_string().into());
     }
     let applies = match setting.applies {
-        Applies::Always => None,
+        Applies::Always | Applies::Picture => None,
         Applies::Policy(kind) => Some((&["guidancePolicy", "kind"][..], vec![kind])),
         Applies::Spacing(name) => Some((&["grid", "spacing"][..], vec![name])),
         Applies::Samplers(names) => Some((&["sampler"][..], names.to_vec())),
     };
+    if setting.applies == Applies::Picture {
+        put("ofPicture", true.into());
+    }
     if let Some((path, values)) = applies {
         put("applies", json!({ "path": path, "values": values }));
     }

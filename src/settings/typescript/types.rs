@@ -146,7 +146,10 @@ pub(super) fn picture_settings() -> String {
         match field {
             Ok(setting) => {
                 let help = comment(setting.help, "  ");
-                let optional = if setting.value == Value::Class { "?" } else { "" };
+                let optional = match (setting.value, setting.applies) {
+                    (Value::Class, _) | (_, Applies::Picture) => "?",
+                    _ => "",
+                };
                 let _ = writeln!(
                     out,
                     "{help}  {}{optional}: {};",

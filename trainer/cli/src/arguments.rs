@@ -99,6 +99,13 @@ pub struct Sample {
     pub class: Vec<String>,
     #[command(flatten)]
     pub drawing: Drawing,
+    /// A picture to start from, in the place of noise: noise is added to it and taken away again (SDEdit, Meng et al. 2022).
+    /// It is cropped and resized to the model's size.
+    #[arg(long, value_name = "FILE")]
+    pub image: Option<PathBuf>,
+    /// A picture that is white where --image is drawn anew and black where it is kept.
+    #[arg(long, value_name = "FILE")]
+    pub mask: Option<PathBuf>,
     /// The number of images.
     #[arg(long, value_name = "N", default_value_t = 16)]
     pub count: usize,

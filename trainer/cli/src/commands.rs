@@ -11,6 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::arguments::{Devices, Inspect, Sample};
 use crate::inspect_run::inspect_run;
+use crate::source_image;
 use freeguide_native::files::{create_folder, write_atomic};
 use freeguide_native::grid::Grid;
 use freeguide_native::output::print_line;
@@ -41,11 +42,16 @@ fn sample_on(ranks: &Ranks, arguments: &Sample) -> Result<ExitCode> {
     let classes: Vec<ClassName> = match arguments.class.as_slice() {
         [] if names.is_empty() => vec![ClassName::Unconditional],
         [] => (0..names.len() as u64).map(ClassName::Id).collect(),
-        given => given.iter().map(|text| ClassName::of_text(text, names)).collect(),
+        given => given
+            .iter()
+            .map(|text| ClassName::of_text(text, names))
+            .collect(),
     };
     let turns = classes.len();
     let classes = classes.into_iter().cycle().take(arguments.count);
-    let request = arguments.drawing.request(classes.collect())?;
+    let mut request = arguments.drawing.request(classes.collect())?;
+    let (image, mask) = (arguments.image.as_deref(), arguments.mask.as_deref());
+    request.source = source_image::read(image, mask, &model.config().image)?;
     let plan = model.plan(&request)?;
     let batch = usize::from(arguments.batch);
     memory::check_batch(
@@ -56,7 +62,7 @@ fn sample_on(ranks: &Ranks, arguments: &Sample) -> Result<ExitCode> {
     )?;
     let evaluations = model.evaluations(&plan);
     if !arguments.json && ranks.is_first() {
-        let (steps, sampler) = (plan.steps, plan.sampler.name());
+        let (steps, sampler) = (plan.steps_taken(), plan.sampler.name());
         tell!("{steps} steps of {sampler}: {evaluations} network evaluations per image");
     }
     // Check the output before drawing.

@@ -14,6 +14,7 @@ mod import;
 mod inspect_run;
 mod parse_error;
 mod serve;
+mod source_image;
 mod toy;
 mod train;
 

@@ -27,6 +27,7 @@ mod memory;
 mod names_file;
 mod parquet;
 mod parts;
+mod picture;
 mod positioned;
 mod recipe;
 mod recognise;
@@ -49,6 +50,7 @@ pub use ahead::Ahead;
 pub use dataset::Dataset;
 pub use error::{DataError, Warning};
 pub use memory::load;
+pub use picture::read_square;
 pub use recipe::DataRecipe;
 #[cfg(test)]
 use records::Stored;

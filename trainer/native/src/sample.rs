@@ -69,7 +69,8 @@ pub fn draw_by<D: Denoiser>(
         let end = (at + batch).min(images);
         let mut run = run(part(plan, at..end));
         while run.advance() {
-            progress(at / batch * plan.steps + run.step(), batches * plan.steps);
+            let steps = plan.steps_taken();
+            progress(at / batch * steps + run.step(), batches * steps);
         }
         pixels.extend(to_interleaved(&values(run.denoised())?, shape));
     }

@@ -1,4 +1,4 @@
-import type { ModelConfig, Sampler } from "freeguide";
+import type { ModelConfig, PictureOptions, Sampler } from "freeguide";
 import { readQuery, SETTINGS, settingAt, settingOf, withSetting, writeQuery, type Drawing, type Setting, type SettingValue } from "freeguide/settings";
 
 /** What pictures are drawn with. Settings that it leaves out are the model's own. */
@@ -14,6 +14,8 @@ export interface Settings {
   /** The seed that the view `between` leads to. */
   otherSeed: number;
   drawing: PageDrawing;
+  /** What pictures start from, if not from noise. It is not in the address. */
+  picture?: PictureOptions;
 }
 
 /** The page's words for the guidance policies. */
@@ -193,6 +195,12 @@ export interface ViewRun {
   readonly drawing: PageDrawing;
   /** The class of each picture. */
   readonly classes: readonly (string | null)[];
+}
+
+/** What `drawing` asks of a model, from a picture or without one. */
+export function optionsOf({ strength, resampling, ...drawing }: PageDrawing, picture: PictureOptions | undefined): PageDrawing & PictureOptions {
+  if (!picture) return drawing;
+  return { ...drawing, ...(strength !== undefined && { strength }), ...(resampling !== undefined && { resampling }), ...picture };
 }
 
 /** The runs that draw what `settings` ask for. */

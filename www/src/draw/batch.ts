@@ -1,7 +1,7 @@
 import type { Model, Picture, PictureSettings } from "freeguide";
 import { pngWithText } from "freeguide";
 import { zipSync, type Zippable } from "fflate";
-import type { Settings } from "../app/settings.js";
+import { optionsOf, type Settings } from "../app/settings.js";
 import { canvasOf, fileName, offer, pngOf } from "./files.js";
 
 /** A finished picture with what it was drawn with. */
@@ -28,7 +28,7 @@ export async function drawMany(
       { length: Math.min(AT_ONCE, count - first) },
       (_, at) => settings.classes[(first + at) % settings.classes.length] ?? null,
     );
-    const options = { ...settings.drawing, classes, firstImage: (settings.drawing.firstImage ?? 0) + first };
+    const options = { ...optionsOf(settings.drawing, settings.picture), classes, firstImage: (settings.drawing.firstImage ?? 0) + first };
     const { settings: drawn } = await model.plan(options);
     const pictures = await model.generate({ ...options, signal });
     pictures.forEach((picture, at) => {

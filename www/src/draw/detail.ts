@@ -1,3 +1,4 @@
+import type { Picture } from "freeguide";
 import { byId, make } from "../app/dom.js";
 import { showNumber, type View } from "../app/settings.js";
 import { enlargement, savePicture } from "./save.js";
@@ -11,14 +12,19 @@ export class Detail {
   readonly #dialog = byId<HTMLDialogElement>("detail");
   #tile: Tile | undefined;
 
-  /** `onVary` shows variations of the picture. */
-  constructor(onError: (error: unknown) => void, onVary: (view: View) => void) {
+  /** `onVary` shows variations of the picture, and `onStart` draws from it. */
+  constructor(onError: (error: unknown) => void, onVary: (view: View) => void, onStart: (picture: Picture) => void) {
     const vary = (view: View): void => {
       this.#dialog.close();
       onVary(view);
     };
     byId("detail-seeds").addEventListener("click", () => vary("seeds"));
     byId("detail-between").addEventListener("click", () => vary("between"));
+    byId("detail-easel").addEventListener("click", () => {
+      const picture = this.#tile?.frames.at(-1);
+      this.#dialog.close();
+      if (picture) onStart(picture);
+    });
     const save = (times: number): void => {
       if (this.#tile) savePicture(this.#tile, times).catch(onError);
     };

@@ -5,10 +5,11 @@ import { query, type ModelHost } from "../app/host.js";
 import { complain, say, time, toast } from "../app/notice.js";
 import type { Part } from "../app/parts.js";
 import type { Rail } from "../app/rail.js";
-import { canBeGuided, randomSeed, readSettings, type View } from "../app/settings.js";
+import { canBeGuided, randomSeed, readSettings, type Settings, type View } from "../app/settings.js";
 import { ClassChips } from "./classes.js";
 import { Controls } from "./controls.js";
 import { Detail } from "./detail.js";
+import { Easel } from "./easel.js";
 import { ExportWindow } from "./export-window.js";
 import { sheetOf } from "./restore.js";
 import { savePicture } from "./save.js";
@@ -21,6 +22,9 @@ const live = byId<HTMLInputElement>("live");
 const drawButton = byId<HTMLButtonElement>("draw");
 const stopButton = byId<HTMLButtonElement>("stop");
 
+/** How often every step is taken where a part of a picture is drawn anew. */
+const RESAMPLING = 3;
+
 /** The generator: a sheet of pictures and its settings. */
 export class DrawPart implements Part {
   readonly #host: ModelHost;
@@ -30,6 +34,7 @@ export class DrawPart implements Part {
   readonly #scrubber: Scrubber;
   readonly #controls: Controls;
   readonly #chips: ClassChips;
+  readonly #easel: Easel;
   readonly #export: ExportWindow;
   #model: Model | undefined;
   #studio: Studio | undefined;
@@ -41,7 +46,8 @@ export class DrawPart implements Part {
   constructor(host: ModelHost, rail: Rail) {
     this.#host = host;
     this.#rail = rail;
-    this.#detail = new Detail(complain, (view) => this.#vary(view));
+    this.#easel = new Easel((settled) => this.#changed(settled ? "swap" : "draft"));
+    this.#detail = new Detail(complain, (view) => this.#vary(view), (picture) => this.#easel.show(picture));
     this.#sheet = new Sheet({
       open: (tile) => (tile.drawn ? this.#detail.open(tile) : this.#draw("show")),
       save: (tile) => void savePicture(tile).catch(complain),
@@ -54,7 +60,7 @@ export class DrawPart implements Part {
     this.#scrubber = new Scrubber(this.#sheet);
     this.#chips = new ClassChips(() => this.#changed());
     this.#controls = new Controls(this.#chips, rail, () => this.#changed());
-    this.#export = new ExportWindow(this.#sheet, () => this.#controls.read());
+    this.#export = new ExportWindow(this.#sheet, () => this.#read());
     this.#listen();
   }
 
@@ -87,6 +93,7 @@ export class DrawPart implements Part {
     this.#rail.enabled = canBeGuided(model.config);
     const { settings, unknown } = readSettings(query(), model.config);
     this.#controls.offer(model.config);
+    this.#easel.offer(model.config.image.size);
     this.#controls.write(settings);
     if (unknown.length > 0) toast(`This model does not know ${unknown.join(", ")}.`);
     this.#studio = this.#startStudio(model);
@@ -125,7 +132,8 @@ export class DrawPart implements Part {
       return;
     }
     const { settings, unknown } = sheetOf(pictures, this.#model.config);
-    toast(unknown.length > 0 ? `This model does not know ${unknown.join(", ")}.` : "Restored the settings of the picture.");
+    const started = pictures[0]?.strength !== undefined ? " It was started from a picture, which is not in its file." : "";
+    toast((unknown.length > 0 ? `This model does not know ${unknown.join(", ")}.` : "Restored the settings of the picture.") + started);
     this.#controls.write(settings);
     this.#draw("show");
   }
@@ -143,11 +151,22 @@ export class DrawPart implements Part {
     this.#draw("show");
   }
 
+  /** What the controls and the easel say. */
+  #read(): Settings {
+    const settings = this.#controls.read();
+    const picture = this.#easel.read();
+    if (!picture) return settings;
+    const drawing = { ...settings.drawing, strength: this.#easel.strength };
+    // Taking steps again is what fits a new part to the old one; a solver of second order cannot.
+    if (picture.mask && ["ddim", "ancestral"].includes(drawing.sampler)) drawing.resampling = RESAMPLING;
+    return { ...settings, drawing, picture };
+  }
+
   /** A setting changed: draws again if `live` is on, else marks the sheet as out of date. */
   #changed(manner: Manner = "swap"): void {
     window.clearTimeout(this.#settling);
     if (!this.#studio) return;
-    const settings = this.#controls.read();
+    const settings = this.#read();
     // Browsers limit how often the address may change, so the values during a drag are skipped.
     if (manner !== "draft") remember(settings, this.#host);
     if (!live.checked) {
@@ -162,7 +181,7 @@ export class DrawPart implements Part {
   #draw(manner: Manner): void {
     window.clearTimeout(this.#settling);
     if (!this.#studio) return;
-    const settings = this.#controls.read();
+    const settings = this.#read();
     remember(settings, this.#host);
     this.#studio.order(settings, manner);
   }
@@ -205,7 +224,7 @@ export class DrawPart implements Part {
         byId("meter-total").textContent = time(milliseconds);
         const tiles = this.#sheet.tiles.length;
         say(`Drew ${tiles} ${tiles === 1 ? "picture" : "pictures"} in ${time(milliseconds)}`);
-        if (!this.#liveWasChosen) live.checked = (made.estimate(this.#controls.read()) ?? Infinity) < 2000;
+        if (!this.#liveWasChosen) live.checked = (made.estimate(this.#read()) ?? Infinity) < 2000;
       },
       fail: (error) => this.#host.broken(error),
     });

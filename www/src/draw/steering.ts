@@ -5,7 +5,7 @@ import { findClass, modelsOwn, POLICIES, policyOf } from "../app/settings.js";
 import { className } from "./sheet.js";
 
 /** Settings that have a place of their own among the controls. */
-const ELSEWHERE: readonly string[] = ["guidance", "steps", "sampler", "seed"];
+const ELSEWHERE: readonly string[] = ["guidance", "steps", "sampler", "seed", "strength", "resampling"];
 
 interface Field {
   readonly setting: Setting;

@@ -1,5 +1,5 @@
-import { AbortedError, type Model, type Preview } from "freeguide";
-import { runsOf, type Settings } from "../app/settings.js";
+import { AbortedError, type Model, type PictureOptions, type Preview } from "freeguide";
+import { optionsOf, runsOf, type Settings } from "../app/settings.js";
 import { paint, type Run, type Sheet } from "./sheet.js";
 
 /**
@@ -25,6 +25,11 @@ interface Order {
 /** Longest time of a draft in milliseconds, so that a drag still feels responsive. */
 const DRAFT_BUDGET = 300;
 const LEAST_DRAFT_STEPS = 4;
+
+/** The steps of a run: from a picture, the share that its strength leaves. */
+function stepsTaken({ drawing: { steps, strength = 1 }, picture }: Settings): number {
+  return picture ? Math.max(1, Math.round(strength * steps)) : steps;
+}
 
 /** Draws sheets with one model, one at a time. A new order replaces the waiting one; drafts are not interrupted by drafts. */
 export class Studio {
@@ -66,9 +71,11 @@ export class Studio {
   estimate(settings: Settings): number | undefined {
     if (this.#cost === 0) return undefined;
     // Without guidance one evaluation a step is enough.
-    const costs = runsOf(settings).map(({ drawing: { guidance, steps }, classes }) => {
+    const { resampling = 1 } = optionsOf(settings.drawing, settings.picture);
+    const evaluations = stepsTaken(settings) * resampling;
+    const costs = runsOf(settings).map(({ drawing: { guidance }, classes }) => {
       const passes = guidance === 0 || guidance === -1 ? 0.5 : 1;
-      return this.#cost * steps * passes * classes.length;
+      return this.#cost * evaluations * passes * classes.length;
     });
     return costs.reduce((sum, cost) => sum + cost, 0);
   }
@@ -110,14 +117,14 @@ export class Studio {
     }
     this.#sheet.layOut(settings, this.#model.config);
     let done = 0;
-    const all = settings.drawing.steps * this.#sheet.runs.length;
+    const all = stepsTaken(settings) * this.#sheet.runs.length;
     for (const run of this.#sheet.runs) {
-      done = await this.#drawRun(run, manner, signal, done, all);
+      done = await this.#drawRun(run, settings.picture, manner, signal, done, all);
     }
   }
 
-  async #drawRun({ tiles, drawing }: Run, manner: Manner, signal: AbortSignal, before: number, all: number): Promise<number> {
-    const options = { ...drawing, classes: tiles.map((tile) => tile.class) };
+  async #drawRun({ tiles, drawing }: Run, from: PictureOptions | undefined, manner: Manner, signal: AbortSignal, before: number, all: number): Promise<number> {
+    const options = { ...optionsOf(drawing, from), classes: tiles.map((tile) => tile.class) };
     const { settings: drawn } = await this.#model.plan(options);
     const frames: (typeof tiles)[number]["frames"][] = tiles.map(() => []);
     const quiet = manner !== "show";

@@ -4,7 +4,7 @@ import { query, type ModelHost } from "../app/host.js";
 import { toast } from "../app/notice.js";
 import { modelUrl } from "../app/models.js";
 import type { Part } from "../app/parts.js";
-import { readSettings, type Settings } from "../app/settings.js";
+import { optionsOf, readSettings, type Settings } from "../app/settings.js";
 import { commandSnippet, elementAttributes, elementSnippet, moduleSnippet, pageSnippet, type Embedding } from "./snippets.js";
 
 /** The settings of the address, read without a model. */
@@ -13,6 +13,11 @@ function settingsOfAddress(): Settings {
   const classes = asked.getAll("class").filter((name) => name !== "none");
   const sampling = { sampler: "ddim", steps: 32, guidance: 2 } as const;
   return readSettings(asked, { classes, sampling, image: { size: 16 } }).settings;
+}
+
+/** Settings without those of a picture to start from, which no snippet has. */
+function withoutPicture(settings: Settings): Settings {
+  return { ...settings, drawing: optionsOf(settings.drawing, undefined) };
 }
 
 /** Snippets to copy, with the settings of the address filled in. */
@@ -87,7 +92,7 @@ export class EmbedPart implements Part {
     return {
       packageFolder: folder(this.#packageFolder.value || "./freeguide"),
       model: folder(this.#modelFolder.value || "./models/mine"),
-      settings: model ? readSettings(query(), model.config).settings : settingsOfAddress(),
+      settings: withoutPicture(model ? readSettings(query(), model.config).settings : settingsOfAddress()),
     };
   }
 
