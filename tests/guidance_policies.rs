@@ -52,7 +52,7 @@ fn reference(
         for (t, &level) in levels.iter().enumerate() {
             let conditional = mixture.conditional(z, level, 0);
             let unconditional = match plan.negative {
-                Some(class) => mixture.conditional(z, level, class),
+                Some(class) => mixture.conditional(z, level, class as usize),
                 None => mixture.unconditional(z, level),
             };
             let (estimate, epsilon) = policy(z, level, conditional, unconditional);

@@ -264,12 +264,17 @@ impl<D: Denoiser> Run<D> {
         true
     }
 
+    /// Noise that this step draws: the first time at the step's own number, then at numbers above those of all steps, which
+    /// are at most 10,000.
+    fn noise(&self, times: usize) -> Tensor<4> {
+        let step = (times as u32) << 20 | (self.step as u32 + 1);
+        noise(&self.plan, &self.images, step, self.shape, &self.device)
+    }
+
     /// Latents of the next level, brought back to the level of this step.
     fn noise_again(&self, z: Tensor<4>) -> Tensor<4> {
         let (noisy, clean) = (self.levels[self.step], self.levels[self.step + 1]);
-        // Above the steps of the solver, which are at most 10,000.
-        let drawn = (self.repetition as u32) << 20 | (self.step as u32 + 1);
-        let noise = noise(&self.plan, &self.images, drawn, self.shape, &self.device);
+        let noise = self.noise(2 * self.repetition - 1);
         noise_again(z, clean, noisy, noise)
     }
 
@@ -292,8 +297,7 @@ impl<D: Denoiser> Run<D> {
         Some(match self.plan.sampler {
             Solver::Ddim => ddim(&step, &guided.estimate),
             Solver::Ancestral => {
-                let drawn = self.step as u32 + 1;
-                let noise = noise(&self.plan, &self.images, drawn, self.shape, &self.device);
+                let noise = self.noise(2 * self.repetition);
                 ancestral(&step, guided, noise)
             }
             Solver::DpmSolver => dpm_solver(&step, &guided.estimate, previous.as_ref()),

@@ -142,6 +142,8 @@ fn put(request: &mut Json, path: &str, value: Json) {
 /// Puts a value into a request, and beside it what it needs there.
 fn put_with_company(request: &mut Json, setting: &Setting, value: Json) {
     match setting.applies {
+        // Of second order, the sampler of one of the bundles, nothing is resampled.
+        Applies::Picture if setting.path == "resampling" => put(request, "sampler", "ddim".into()),
         Applies::Always | Applies::Picture => {}
         Applies::Policy(kind) => put(request, "guidance_policy.kind", kind.into()),
         Applies::Spacing(name) => put(request, "grid.spacing", name.into()),

@@ -98,6 +98,11 @@ export interface DrawOptions {
    * fidelity. Tools that use a scale s mean s = 1 + w. One for all images, or one for each.
    */
   guidance?: number | readonly number[];
+  /**
+   * A class, by name or id, that guidance leads away from. Without it, guidance leads away from the unconditional
+   * estimate.
+   */
+  negative?: string;
   /** How guidance combines the conditional and the unconditional estimate. */
   guidancePolicy?: GuidancePolicy;
   /**
@@ -129,6 +134,16 @@ export interface DrawOptions {
   clip?: boolean;
   /** With ancestral: ν, the exponent between the two variances of the paper's sampler, from 0 to 1. */
   varianceInterpolation?: number;
+  /**
+   * With a picture to start from: the share of the steps that are taken, above 0 (the picture nearly as it is) to
+   * 1 (noise alone); 0.6 by default, and 1 with a mask (SDEdit, Meng et al. 2022).
+   */
+  strength?: number;
+  /**
+   * With a mask and ddim or ancestral: how often every step is taken, with noise added again in between, so that
+   * the new part fits the picture better (RePaint, Lugmayr et al. 2022); 1 by default.
+   */
+  resampling?: number;
 }
 
 /** What a picture was drawn with, as its PNG carries it; enough to draw it again. */
@@ -142,6 +157,11 @@ export interface PictureSettings {
    * fidelity. Tools that use a scale s mean s = 1 + w.
    */
   guidance: number;
+  /**
+   * A class, by name or id, that guidance leads away from. Without it, guidance leads away from the unconditional
+   * estimate.
+   */
+  negative?: string;
   /** How guidance combines the conditional and the unconditional estimate. */
   guidance_policy?: { readonly kind: PolicyKind; readonly rescale?: number; readonly eta?: number; readonly momentum?: number; readonly norm_threshold?: number };
   /**
@@ -173,6 +193,16 @@ export interface PictureSettings {
   clip: boolean;
   /** With ancestral: ν, the exponent between the two variances of the paper's sampler, from 0 to 1. */
   variance_interpolation: number;
+  /**
+   * With a picture to start from: the share of the steps that are taken, above 0 (the picture nearly as it is) to
+   * 1 (noise alone); 0.6 by default, and 1 with a mask (SDEdit, Meng et al. 2022).
+   */
+  strength?: number;
+  /**
+   * With a mask and ddim or ancestral: how often every step is taken, with noise added again in between, so that
+   * the new part fits the picture better (RePaint, Lugmayr et al. 2022); 1 by default.
+   */
+  resampling?: number;
   /** The program that drew it, for instance `freeguide 0.1.0`. */
   freeguide: string;
 }
@@ -185,7 +215,7 @@ export interface Setting {
   readonly field: readonly string[];
   /** Its place in `PictureSettings`. */
   readonly picture: readonly string[];
-  readonly kind: "integer" | "number" | "log-snr" | "switch" | "name";
+  readonly kind: "integer" | "number" | "log-snr" | "switch" | "name" | "class";
   /** Bounds of a number, inclusive. */
   readonly min?: number;
   readonly max?: number;
@@ -204,6 +234,8 @@ export interface Setting {
   readonly separator?: string;
   /** Where it has an effect; everywhere if left out. */
   readonly applies?: { readonly path: readonly string[]; readonly values: readonly string[] };
+  /** Whether it has an effect only in a run from a picture. */
+  readonly ofPicture?: boolean;
   /** For people. */
   readonly label: string;
   readonly help: string;
@@ -212,6 +244,7 @@ export interface Setting {
 /** Every setting but the classes. */
 export const SETTINGS: readonly Setting[] = [
   { path: ["guidance"], field: ["guidance"], picture: ["guidance"], kind: "number", min: -1000, max: 1000, required: false, address: "w", option: "guidance", label: "Guidance w", help: "Guidance strength w: 0 is the conditional model, −1 the unconditional one, and more trades diversity for fidelity. Tools that use a scale s mean s = 1 + w." },
+  { path: ["negative"], field: ["negative"], picture: ["negative"], kind: "class", required: false, address: "negative", option: "negative", label: "Away from", help: "A class, by name or id, that guidance leads away from. Without it, guidance leads away from the unconditional estimate." },
   { path: ["guidancePolicy", "kind"], field: ["guidance_policy", "kind"], picture: ["guidance_policy", "kind"], kind: "name", names: ["cfg", "apg", "cfg++"], required: false, address: "policy", option: "guidance-policy", label: "Guidance policy", help: "How guidance combines the two estimates: cfg (the paper's mix), apg (adaptive projected guidance, Sadat et al. 2024) or cfg++ (Chung et al. 2024; meant for w from −1 to 0, −0.4 by default)." },
   { path: ["guidancePolicy", "rescale"], field: ["guidance_policy", "rescale"], picture: ["guidance_policy", "rescale"], kind: "number", min: 0, max: 1, required: false, address: "rescale", option: "guidance-rescale", applies: {"path": ["guidancePolicy", "kind"], "values": ["cfg"]}, label: "Restore contrast φ", help: "With cfg: how much of the conditional estimate's contrast is restored, from 0 (none, the default) to 1 (Lin et al. 2023)." },
   { path: ["guidancePolicy", "eta"], field: ["guidance_policy", "eta"], picture: ["guidance_policy", "eta"], kind: "number", min: 0, max: 1, required: false, address: "eta", option: "apg-eta", applies: {"path": ["guidancePolicy", "kind"], "values": ["apg"]}, label: "Parallel part η", help: "With apg: how much of the update parallel to the conditional estimate is kept, from 0 (the default) to 1." },
@@ -232,6 +265,8 @@ export const SETTINGS: readonly Setting[] = [
   { path: ["firstImage"], field: ["first_image"], picture: ["image"], kind: "integer", min: 0, max: 9007199254740991, required: false, address: "first", option: "first-image", label: "First image", help: "The number of the first image within the seed; 0 by default." },
   { path: ["clip"], field: ["clip"], picture: ["clip"], kind: "switch", off: "no-clip", required: false, address: "clip", option: "clip", label: "Clip estimates", help: "Whether the estimate of the clean image is clipped to [−1, 1] at every step." },
   { path: ["varianceInterpolation"], field: ["variance_interpolation"], picture: ["variance_interpolation"], kind: "number", min: 0, max: 1, required: false, address: "nu", option: "variance-interpolation", applies: {"path": ["sampler"], "values": ["ancestral"]}, label: "Variance interpolation ν", help: "With ancestral: ν, the exponent between the two variances of the paper's sampler, from 0 to 1." },
+  { path: ["strength"], field: ["strength"], picture: ["strength"], kind: "number", min: 0, max: 1, required: false, address: "strength", option: "strength", ofPicture: true, label: "Strength", help: "With a picture to start from: the share of the steps that are taken, above 0 (the picture nearly as it is) to 1 (noise alone); 0.6 by default, and 1 with a mask (SDEdit, Meng et al. 2022)." },
+  { path: ["resampling"], field: ["resampling"], picture: ["resampling"], kind: "integer", min: 1, max: 20, required: false, address: "resampling", option: "resampling", ofPicture: true, label: "Resampling", help: "With a mask and ddim or ancestral: how often every step is taken, with noise added again in between, so that the new part fits the picture better (RePaint, Lugmayr et al. 2022); 1 by default." },
 ];
 
 /** How the levels are spaced that each solver has by itself. */

@@ -201,7 +201,7 @@ impl WithSimd for InputTransform<'_> {
                     for (d, half) in d.iter_mut().zip(&half) {
                         *d = half[y];
                     }
-                    for (column, value) in before(simd, d).into_iter().enumerate() {
+                    for (column, value) in input_transform(simd, d).into_iter().enumerate() {
                         let at = (y * UNDER + column) * stride + first;
                         S::as_mut_simd_f32s(&mut out[at..][..lanes]).0[0] = value;
                     }

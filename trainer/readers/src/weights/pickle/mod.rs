@@ -118,7 +118,7 @@ impl Pickle {
         match code {
             b'(' => {
                 let depth = self.stack.len() as u32;
-                self.budget.push(&mut self.marks, depth)
+                self.budget.push(&mut self.marks, depth).map(drop)
             }
             b'0' => self.pop().map(drop),
             b'1' => self.since_mark().map(drop),
