@@ -31,12 +31,13 @@ export function shipped() {
 export const TOLERANCE = 2;
 
 /** Pictures of the native command: decoded RGBA pixels and the settings that the files carry. */
-export async function drawNatively({ model, classes, guidance, steps, sampler = "ddim", seed, count, first = 0, toward }) {
+export async function drawNatively({ model, classes, guidance, steps, sampler = "ddim", seed, count, first = 0, toward, more = [] }) {
   const folder = await mkdtemp(join(tmpdir(), "freeguide-"));
   try {
     const options = { model, guidance, steps, sampler, seed, count, "first-image": first, device: "cpu" };
     const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]);
     if (toward !== undefined) args.push("--toward", toward);
+    args.push(...more);
     for (const name of classes) args.push("--class", String(name ?? "none"));
     await promisify(execFile)(freeguide, ["sample", ...args, "--out", `${folder}/`]);
     const files = (await readdir(folder)).filter((name) => name.endsWith(".png")).sort();

@@ -97,6 +97,65 @@ fn between_two_seeds_lie_other_pictures() {
 }
 
 #[test]
+fn a_run_starts_from_a_picture_and_keeps_what_a_mask_leaves_out() {
+    let place = tempfile::tempdir().unwrap();
+    let file = |name: &str, of: fn(u32, u32) -> [u8; 3]| {
+        let path = place.path().join(name);
+        image::RgbImage::from_fn(8, 8, |x, y| image::Rgb(of(x, y)))
+            .save(&path)
+            .unwrap();
+        text(&path).to_owned()
+    };
+    let picture = file("picture.png", |x, y| [200, (20 * x) as u8, (20 * y) as u8]);
+    let left = file("left.png", |x, _| if x < 4 { [255; 3] } else { [0; 3] });
+    let black = file("black.png", |_, _| [0; 3]);
+    let options = [
+        "--class", "disc", "--count", "1", "--steps", "8", "--image", &picture,
+    ];
+    let one = |more: &[&str]| {
+        let mut files = drawn(&[&options[..], more].concat());
+        let png = files.remove("00000.png").unwrap();
+        let says = String::from_utf8_lossy(&png).into_owned();
+        (image::load_from_memory(&png).unwrap().to_rgb8(), says)
+    };
+    let (near, says) = one(&["--strength", "0.2"]);
+    assert!(says.contains(r#""strength":0.2"#), "{says}");
+    let (far, _) = one(&["--strength", "0.9"]);
+    assert_ne!(near, far);
+    let (filled, says) = one(&["--mask", &left, "--sampler", "ddim", "--resampling", "2"]);
+    assert!(says.contains(r#""resampling":2"#), "{says}");
+    let size = filled.width();
+    let kept = |x: u32| {
+        image::open(&picture)
+            .unwrap()
+            .to_rgb8()
+            .get_pixel(x * 8 / size, 0)
+            .0
+    };
+    assert_eq!(filled.get_pixel(size - 1, 0).0, kept(size - 1));
+    assert_ne!(filled.get_pixel(0, 0).0, kept(0));
+
+    let out = text(place.path()).to_owned() + "/out/";
+    let refused = |more: &[&str], words: &str| {
+        sample(&out, more).refused(2, &[words]);
+    };
+    refused(&["--mask", &left], "--mask needs --image");
+    refused(&["--image", &picture, "--mask", &black], "covers nothing");
+    refused(&["--strength", "0.5"], "strength needs a picture");
+    sample(&out, &["--image", "missing.png"]).refused(1, &["missing.png: "]);
+}
+
+#[test]
+fn guidance_leads_away_from_a_class() {
+    let options = ["--class", "disc", "--count", "1", "--steps", "4"];
+    let away = drawn(&[&options[..], &["--negative", "1"]].concat());
+    assert_ne!(away["00000.png"], drawn(&options)["00000.png"]);
+    let place = tempfile::tempdir().unwrap();
+    let out = text(place.path()).to_owned() + "/";
+    sample(&out, &["--negative", "unicorn"]).refused(2, &["there is no class \"unicorn\""]);
+}
+
+#[test]
 fn classes_are_names_ids_or_none() {
     let one = |class: &str| {
         drawn(&["--class", class, "--count", "1", "--steps", "4"])
