@@ -76,7 +76,7 @@ test("a drawn picture goes onto the easel, and what the brush leaves out is kept
   await page.locator("#sheet .tile").first().click();
   await page.locator("#detail-easel").click();
   assert.deepEqual(await easel(page), before);
-  await page.getByText("draw anew").click();
+  await page.locator('input[name="easel-tool"][value="anew"]').check({ force: true });
   await stroke(page, [0.1, 0.2], [0.9, 0.2]);
   await page.locator("#seed").fill("33");
   await draw(page);
