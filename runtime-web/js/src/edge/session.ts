@@ -82,7 +82,7 @@ class DirectRun implements SteppedRun {
     const looked = last || preview !== "none";
     const kind = !last && preview === "latent" ? "latent" : "denoised";
     const pixels = looked ? await watch.guard(() => run.images(kind)) : null;
-    const branches = looked && preview === "branches" ? await watch.guard(() => run.sides()) : null;
+    const branches = looked && preview === "branches" ? await watch.guard(() => run.branches()) : null;
     return { step, steps, nfe, milliseconds: performance.now() - begun, pixels, branches };
   }
 
