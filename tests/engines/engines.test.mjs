@@ -121,6 +121,7 @@ test("freeguide/edge draws from bytes, and says what is wrong with what it is gi
       await fails(files, { runtime });
       await fails("models/", { runtime });
       await fails("http://localhost/models", { runtime, fetch: async (url) => new Response(url, { status: 404 }) });
+      await fails(files, { runtime, memory: 1e6 });
       for (const { file } of weights) files.set(file, read(file));
       const options = ${JSON.stringify(request)};
       const models = await Promise.all([loadModel(files, { runtime }), loadModel(files, { runtime })]);
@@ -128,6 +129,7 @@ test("freeguide/edge draws from bytes, and says what is wrong with what it is gi
       const same = drawn.every(([image]) => String(image.data) === String(drawn[0][0].data));
       models[0].dispose();
       await models[0].generate(options).catch(({ code }) => failing.push(code));
+      await models[1].generate({ classes: Array(4000).fill(0) }).catch(({ code, message }) => failing.push(code + ": " + message));
       const stopped = models[1].sample({ ...options, signal: AbortSignal.abort() });
       await stopped.next().catch(({ name }) => failing.push(name));
       console.log(JSON.stringify({ pixels: [...drawn[1][0].data], same, failing, left: (await models[1].generate(options)).length }));
@@ -143,7 +145,9 @@ test("freeguide/edge draws from bytes, and says what is wrong with what it is gi
     /^network: there is no model.*safetensors among the files/,
     /^network|^input: "models\/" is not an address/,
     /^network: cannot load http:\/\/localhost\/models\/config\.json: the server answered 404/,
+    /^device: the model does not fit here: it needs about \d+ MiB, and the platform gives 1 MiB/,
     /^disposed$/,
+    /^device: a batch of 4000 images does not fit here: .* the platform gives 128 MiB .*Draw fewer at a time/,
     /^AbortError$/,
   ];
   assert.equal(failing.length, expected.length);

@@ -24,8 +24,11 @@ function size(bytes: number): string {
   return bytes >= 2 ** 30 ? `${(bytes / 2 ** 30).toFixed(1)} GiB` : `${Math.ceil(bytes / 2 ** 20)} MiB`;
 }
 
-/** Why this many bytes do not fit into memory, or undefined if they may. */
-function shortage(bytes: number, gpu: GpuDevice | undefined): string | undefined {
+/** Why this many bytes do not fit into memory, or undefined if they may. `platform`: what a platform gives, in bytes. */
+function shortage(bytes: number, gpu: GpuDevice | undefined, platform: number | undefined): string | undefined {
+  if (platform !== undefined && bytes > platform) {
+    return `it needs about ${size(bytes)}, and the platform gives ${size(platform)} (the option memory says how much)`;
+  }
   if (!gpu && bytes > WASM_BYTES) {
     return `it needs about ${size(bytes)}, and WebAssembly can have ${size(WASM_BYTES)}; a GPU may have more`;
   }
@@ -46,12 +49,12 @@ function largestBuffer({ limits }: GpuDevice): number {
  * Throws a `DeviceError` with `detail: "memory"` if there is not enough memory for a single guided image. Called before any
  * weights are fetched.
  */
-export function checkMemory({ weights, largest, kept, row }: MemoryEstimate, gpu: GpuDevice | undefined): void {
+export function checkMemory({ weights, largest, kept, row }: MemoryEstimate, gpu: GpuDevice | undefined, platform?: number): void {
   const limit = gpu && largestBuffer(gpu);
   const why =
     limit !== undefined && largest > limit
       ? `its largest weight takes ${size(largest)}, and this GPU takes ${size(limit)} at once`
-      : shortage(weights + kept + 2 * row, gpu);
+      : shortage(weights + kept + 2 * row, gpu, platform);
   if (why) throw new DeviceError(`the model does not fit here: ${why}`, { detail: "memory" });
 }
 
@@ -63,12 +66,13 @@ export function checkBatch(
   { weights, kept, row, activation }: MemoryEstimate,
   { rows, images }: { rows: number; images: number },
   gpu: GpuDevice | undefined,
+  platform?: number,
 ): void {
   const reason = (count: number): string | undefined => {
     const limit = gpu && largestBuffer(gpu);
     return limit !== undefined && count * activation > limit
       ? `its largest buffer takes ${size(count * activation)}, and this GPU takes ${size(limit)} at once`
-      : shortage(weights + kept + count * row, gpu);
+      : shortage(weights + kept + count * row, gpu, platform);
   };
   const why = reason(rows);
   if (!why) return;

@@ -1,10 +1,17 @@
 import type { WasmModel, WasmRun } from "../boundary.js";
 import type { StartedDevice } from "../device.js";
 import { AbortedError, makeError, type FreeguideError } from "../errors.js";
+import { checkBatch, type MemoryEstimate } from "../memory.js";
 import type { ModelSession, SteppedRun } from "../model.js";
 import type { Preview } from "../options.js";
 import type { WireStep } from "../protocol.js";
 import type { DeviceInfo } from "../types.js";
+
+/** The memory that a model needs, and what the platform gives, in bytes. */
+export interface Room {
+  readonly memory: MemoryEstimate;
+  readonly platform: number;
+}
 
 /**
  * A model whose runs are computed by whoever asks for their steps. Nothing goes on between two calls, and no run waits for
@@ -15,11 +22,13 @@ export class DirectSession implements ModelSession {
   readonly #started: StartedDevice;
   readonly #model: WasmModel;
   readonly #runs = new Set<DirectRun>();
+  readonly #room: Room;
   #ended: FreeguideError | undefined;
 
-  constructor(started: StartedDevice, model: WasmModel) {
+  constructor(started: StartedDevice, model: WasmModel, room: Room) {
     this.#started = started;
     this.#model = model;
+    this.#room = room;
     const { name } = started.device;
     this.device = { kind: "cpu", why: "the only runtime here", preparing: false, name, refused: [], precision: "f32", thread: "caller" };
   }
@@ -31,7 +40,13 @@ export class DirectSession implements ModelSession {
 
   run(request: string, preview: Preview, signal: AbortSignal | undefined): SteppedRun {
     this.check();
-    const make = (): Promise<WasmRun> => this.#started.watch.guard(() => this.#model.sample(request));
+    const make = (): Promise<WasmRun> =>
+      this.#started.watch.guard(() => {
+        const { rows } = JSON.parse(this.#model.plan(request)) as { rows: number };
+        const { classes } = JSON.parse(request) as { classes: unknown[] };
+        checkBatch(this.#room.memory, { rows, images: classes.length }, undefined, this.#room.platform);
+        return this.#model.sample(request);
+      });
     const run = new DirectRun({ session: this, make, watch: this.#started.watch, preview, signal, closed: () => this.#runs.delete(run) });
     this.#runs.add(run);
     return run;
