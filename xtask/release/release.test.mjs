@@ -53,12 +53,12 @@ with zipfile.ZipFile(sys.argv[1]) as z:
   assert.deepEqual(read, wanted.sort(([a], [b]) => (a < b ? -1 : 1)));
 });
 
-test("the list of crates does not say when, in which order or where it was made", () => {
+test("the list of crates does not say when, in which order, where or by whom it was made", () => {
   const list = (parts, where, when) =>
     JSON.stringify({
       bomFormat: "CycloneDX",
       serialNumber: `urn:uuid:${when}`,
-      metadata: { timestamp: when, tools: ["x"] },
+      metadata: { timestamp: when, authors: [{ name: where }], tools: ["x"], component: { name: where, components: parts.map((name) => ({ "bom-ref": name })) } },
       components: parts.map((name) => ({ "bom-ref": name, purl: `${where}/${name}` })),
       dependencies: [{ ref: "a", dependsOn: parts }],
     });
