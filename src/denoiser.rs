@@ -4,8 +4,23 @@ use std::{rc::Rc, sync::Arc};
 
 use burn::tensor::{Int, Tensor};
 
+use crate::noise_level::LogSnr;
+
 /// A class that a row is conditioned on: an id, or ∅ (`None`) for the unconditional model.
 pub type Class = Option<u32>;
+
+/// Rows of one noise level, each of an image and of a class.
+#[derive(Debug, Clone, Copy)]
+pub struct Rows<'a> {
+    /// Noisy images in 32-bit floats, `[images, channels, height, width]`.
+    pub z: &'a Tensor<4>,
+    /// The image of each row.
+    pub images: &'a [u32],
+    /// λ of all rows.
+    pub level: LogSnr,
+    /// The class id of each row, where the number of classes stands for ∅.
+    pub classes: &'a [u32],
+}
 
 /// One network that is both the conditional and the unconditional denoiser.
 ///
@@ -24,6 +39,12 @@ pub trait Denoiser {
     /// - `class`: `[batch]`, ids from 0 to [`classes`](Self::classes), where that last one is ∅.
     /// - output: as `z`.
     fn predict(&self, z: Tensor<4>, log_snr: Tensor<1>, class: Tensor<1, Int>) -> Tensor<4>;
+
+    /// The prediction for rows of one noise level, `[rows, channels, height, width]` in 32-bit floats, of a network that has
+    /// kernels for whole evaluations where it is; `None` of any other, which [`predict`](Self::predict) answers.
+    fn predict_rows(&self, _: &Rows<'_>) -> Option<Tensor<4>> {
+        None
+    }
 }
 
 macro_rules! denoise_through {
@@ -34,6 +55,9 @@ macro_rules! denoise_through {
             }
             fn predict(&self, z: Tensor<4>, log_snr: Tensor<1>, class: Tensor<1, Int>) -> Tensor<4> {
                 (**self).predict(z, log_snr, class)
+            }
+            fn predict_rows(&self, rows: &Rows<'_>) -> Option<Tensor<4>> {
+                (**self).predict_rows(rows)
             }
         }
     )*};

@@ -8,12 +8,17 @@ use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use thiserror::Error;
 
+use crate::denoiser::{Denoiser, Rows};
 use crate::guidance::{Guide, Policy};
+#[cfg(all(feature = "wgpu", not(feature = "fusion")))]
+use crate::network::KernelUNet;
 use crate::network::{UNet, UNetConfig};
 use crate::noise::{NoiseStream, Purpose};
 use crate::noise_level::LogSnr;
 use crate::prediction::Target;
 use crate::sampler::Evaluation;
+#[cfg(all(feature = "wgpu", not(feature = "fusion")))]
+use crate::sampler::estimate_on_kernels;
 
 /// Why a device cannot be trusted.
 #[derive(Debug, Clone, PartialEq, Error)]
@@ -21,6 +26,9 @@ pub enum SelfTestError {
     /// The result could not be read back.
     #[error("the device did not return the result of the self-test: {0}")]
     Unreadable(String),
+    /// There are no kernels for it.
+    #[error("there are no kernels for this device and type")]
+    NoKernels,
     /// The result is wrong.
     #[error(
         "the device computes wrongly: the self-test is off by {difference} where {allowed} is allowed"
@@ -40,6 +48,13 @@ pub const TOLERANCE: f32 = 2e-3;
 /// As [`TOLERANCE`], of a network that computes in f16, whose values are within 5e-4 of what they
 /// stand for.
 pub const HALF_TOLERANCE: f32 = 5e-2;
+
+/// Side of its images.
+const SIZE: usize = 8;
+/// λ of its rows.
+const LEVELS: [f64; 2] = [-1.5, 2.0];
+/// The classes of its rows, of which the second is ∅.
+const CLASSES: [u32; 2] = [1, 2];
 
 /// Known answer: mean and mean square of the output, then every 37th value of it.
 ///
@@ -79,10 +94,11 @@ const GUIDED_ANSWER: [f32; 13] = [
 
 /// A small U-Net whose weights come from the counter-based generator.
 pub fn network(device: &Device) -> UNet {
-    UNetConfig::tiny().init(8, 3, 2, device).map(&mut Fill {
-        device: device.clone(),
-        index: 0,
-    })
+    filled(
+        UNetConfig::tiny().init(SIZE, 3, 2, device),
+        device,
+        DType::F32,
+    )
 }
 
 /// Runs the self-test.
@@ -91,7 +107,7 @@ pub fn network(device: &Device) -> UNet {
 ///
 /// [`SelfTestError`] where the device must not be used.
 pub async fn self_test(device: &Device) -> Result<(), SelfTestError> {
-    compare(measure(network(device), device).await?, TOLERANCE)
+    compare(measure(&network(device), device).await?, TOLERANCE)
 }
 
 /// Runs the self-test in f16, on a device that supports it.
@@ -100,8 +116,29 @@ pub async fn self_test(device: &Device) -> Result<(), SelfTestError> {
 ///
 /// [`SelfTestError`] where the device must not be used for f16.
 pub async fn self_test_half(device: &Device) -> Result<(), SelfTestError> {
-    let half = network(device).map(&mut Halve);
-    compare(measure(half, device).await?, HALF_TOLERANCE)
+    let network = network_of(device, DType::F16);
+    compare(measure(&network, device).await?, HALF_TOLERANCE)
+}
+
+/// Runs the self-test in f32 or f16 on the kernels that sampling runs on, and compiles them.
+///
+/// # Errors
+///
+/// [`SelfTestError`] where the device must not be used for that type.
+#[cfg(all(feature = "wgpu", not(feature = "fusion")))]
+pub async fn kernel_self_test(device: &Device, dtype: DType) -> Result<(), SelfTestError> {
+    let allowed = match dtype {
+        DType::F16 => HALF_TOLERANCE,
+        _ => TOLERANCE,
+    };
+    let network = KernelUNet::new(&network_of(device, dtype), SIZE);
+    let network = network.ok_or(SelfTestError::NoKernels)?;
+    compare(measure(&network, device).await?, allowed)
+}
+
+/// [`network`] in another type.
+fn network_of(device: &Device, dtype: DType) -> UNet {
+    filled(UNetConfig::tiny().init(SIZE, 3, 2, device), device, dtype)
 }
 
 fn compare(found: Vec<f32>, allowed: f32) -> Result<(), SelfTestError> {
@@ -123,27 +160,63 @@ fn compare(found: Vec<f32>, allowed: f32) -> Result<(), SelfTestError> {
 
 /// The input of the self-test: z `[2, 3, 8, 8]`, λ `[2]` and the classes `[2]`, the second of them ∅.
 pub fn input(device: &Device) -> (Tensor<4>, Tensor<1>, Tensor<1, Int>) {
-    let shape = [2, 3, 8, 8];
+    let shape = [2, 3, SIZE, SIZE];
     let mut values = vec![0f32; shape.iter().product()];
     NoiseStream::new(Purpose::Sampling, 0, 0, 0).fill_normal(&mut values);
     (
         Tensor::from_data(TensorData::new(values, shape), device),
-        Tensor::from_floats([-1.5, 2.0], device),
-        Tensor::from_ints([1, 2], device),
+        Tensor::from_floats(LEVELS, device),
+        Tensor::from_ints(CLASSES, device),
     )
 }
 
-async fn measure(network: UNet, device: &Device) -> Result<Vec<f32>, SelfTestError> {
-    let (z, log_snr, class) = input(device);
-    let guided = guided(&network, &z);
-    let mut found = summary(network.forward(z, log_snr, class)).await?;
-    found.extend(summary(guided).await?);
+/// What the network makes of both evaluations.
+async fn measure(network: &impl Denoiser, device: &Device) -> Result<Vec<f32>, SelfTestError> {
+    let (z, _, _) = input(device);
+    // Each row at its own level.
+    let mut output = Vec::new();
+    for (image, (level, class)) in LEVELS.into_iter().zip(CLASSES).enumerate() {
+        output.extend(read(answer(network, &z, &[image as u32], level, &[class])).await?);
+    }
+    let mut found = summary(&output);
+    let guided = read(guided(network, &z)).await?;
+    found.extend(summary(&guided));
     Ok(found)
 }
 
-/// ε̃ of the guided evaluation.
-fn guided(network: &UNet, z: &Tensor<4>) -> Tensor<4> {
-    let level = LogSnr(-1.5);
+/// The network's answer to rows of one level.
+fn answer(
+    network: &impl Denoiser,
+    z: &Tensor<4>,
+    images: &[u32],
+    level: f64,
+    classes: &[u32],
+) -> Tensor<4> {
+    let rows = Rows {
+        z,
+        images,
+        level: LogSnr(level),
+        classes,
+    };
+    let whole = network.predict_rows(&rows);
+    whole.unwrap_or_else(|| {
+        let evaluation = Evaluation {
+            z: Tensor::cat(
+                images
+                    .iter()
+                    .map(|&i| z.clone().narrow(0, i as usize, 1))
+                    .collect(),
+                0,
+            ),
+            level: LogSnr(level),
+            classes: classes.to_vec(),
+        };
+        evaluation.predict(network)
+    })
+}
+
+/// ε̃ of a guided evaluation.
+fn guided(network: &impl Denoiser, z: &Tensor<4>) -> Tensor<4> {
     let mut guide = Guide::new(
         &[Some(0), Some(1)],
         &[2.0, 2.0],
@@ -152,38 +225,48 @@ fn guided(network: &UNet, z: &Tensor<4>) -> Tensor<4> {
         2,
         None,
     );
-    let rows = guide.rows(level);
-    let evaluation = Evaluation {
-        z: rows.latents(z),
-        level,
-        classes: rows.classes().to_vec(),
-    };
-    let output = evaluation.predict(network);
-    guide
-        .mix(&output, z, level, Target::Epsilon, false)
-        .estimate
-        .epsilon
+    let level = LogSnr(LEVELS[0]);
+    let rows = guide.rows(level).clone();
+    let output = answer(network, z, &rows.images(), level.0, rows.classes());
+    #[cfg(all(feature = "wgpu", not(feature = "fusion")))]
+    if let Some(estimate) = estimate_on_kernels(&output, z, &rows, level, Target::Epsilon) {
+        return estimate.epsilon;
+    }
+    let guided = guide.mix(&output, z, level, Target::Epsilon, false);
+    guided.estimate.epsilon
 }
 
-/// Mean, mean square and every 37th value.
-async fn summary(output: Tensor<4>) -> Result<Vec<f32>, SelfTestError> {
-    let data = output
+/// What a tensor holds.
+async fn read(tensor: Tensor<4>) -> Result<Vec<f32>, SelfTestError> {
+    let data = tensor
         .into_data_async()
         .await
         .map_err(|e| SelfTestError::Unreadable(format!("{e:?}")))?;
-    let values: Vec<f32> = data.iter::<f32>().collect();
+    Ok(data.iter::<f32>().collect())
+}
+
+/// Mean, mean square and every 37th value.
+fn summary(values: &[f32]) -> Vec<f32> {
     let count = values.len() as f32;
     let mean = values.iter().sum::<f32>() / count;
     let square = values.iter().map(|v| v * v).sum::<f32>() / count;
-    Ok([mean, square]
-        .into_iter()
-        .chain(values.into_iter().step_by(37))
-        .collect())
+    let some = values.iter().copied().step_by(37);
+    [mean, square].into_iter().chain(some).collect()
+}
+
+/// `network` with weights that come from the counter-based generator.
+pub(crate) fn filled(network: UNet, device: &Device, dtype: DType) -> UNet {
+    network.map(&mut Fill {
+        device: device.clone(),
+        dtype,
+        index: 0,
+    })
 }
 
 /// Fills parameters with small numbers, each from a stream of its own.
 struct Fill {
     device: Device,
+    dtype: DType,
     index: u64,
 }
 
@@ -194,19 +277,9 @@ impl ModuleMapper for Fill {
         self.index += 1;
         NoiseStream::new(Purpose::Sampling, 0, self.index, 0).fill_normal(&mut values);
         values.iter_mut().for_each(|v| *v *= 0.25);
-        Param::initialized(
-            param.id,
-            Tensor::from_data(TensorData::new(values, shape), &self.device),
-        )
-    }
-}
-
-/// Parameters in f16.
-struct Halve;
-
-impl ModuleMapper for Halve {
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        Param::initialized(param.id, param.val().cast(DType::F16))
+        let options = (&self.device, self.dtype);
+        let tensor = Tensor::from_data(TensorData::new(values, shape), options);
+        Param::initialized(param.id, tensor)
     }
 }
 
@@ -218,7 +291,7 @@ mod tests {
     #[test]
     fn the_cpu_passes() {
         let device = Device::flex();
-        let found = block_on(measure(network(&device), &device)).unwrap();
+        let found = block_on(measure(&network(&device), &device)).unwrap();
         assert_eq!(block_on(self_test(&device)), Ok(()), "{found:?}");
     }
 
@@ -226,9 +299,9 @@ mod tests {
     fn the_cpu_passes_in_half_precision_and_not_by_chance() {
         let device = Device::flex();
         assert_eq!(block_on(self_test_half(&device)), Ok(()));
-        let half = block_on(measure(network(&device).map(&mut Halve), &device)).unwrap();
+        let half = block_on(measure(&network_of(&device, DType::F16), &device)).unwrap();
         // It did round: what f32 must meet, f16 misses by little.
-        let exact = block_on(measure(network(&device), &device)).unwrap();
+        let exact = block_on(measure(&network(&device), &device)).unwrap();
         let off = half.iter().zip(exact).map(|(h, e)| (h - e).abs());
         let off = off.fold(0.0, f32::max);
         assert!((1e-4..HALF_TOLERANCE / 2.0).contains(&off), "{off}");

@@ -242,6 +242,16 @@ pub(crate) struct TimestepTable {
 }
 
 impl TimestepTable {
+    /// [`timestep`](Self::timestep) of one λ.
+    #[cfg(all(feature = "wgpu", not(feature = "fusion")))]
+    pub(crate) fn timestep_at(&self, log_snr: f64) -> f64 {
+        let steps = self.starts.iter().zip(&self.slopes);
+        let steps = steps.map(|(&start, &slope)| {
+            ((f64::from(start) - log_snr) * f64::from(slope)).clamp(0.0, 1.0)
+        });
+        steps.sum::<f64>() * self.scale
+    }
+
     /// The timestep of every λ: t = Σ clamp((λ_t − λ)/(λ_t − λ_{t+1}), 0, 1), 0 above λ_0 and
     /// N − 1 below the last level.
     ///

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use burn::tensor::{DType, Device as Burn};
-use freeguide::self_test;
+use freeguide::self_test::{self, SelfTestError};
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::error::Failure;
@@ -38,24 +38,27 @@ impl Device {
         self.name.clone()
     }
 
-    /// Computes something with a known answer, and again in f16 where the device has that, which
-    /// it is not used for otherwise.
+    /// Computes something with a known answer, on the kernels that sampling will run on: with `half` in f16 where the device
+    /// has that, and in f32 where it has not, where f16 came out wrong, and without `half`. So nothing is compiled for a
+    /// precision that is not used.
     ///
     /// # Errors
     ///
-    /// Code `self-test`, where the answer is wrong: the device must not be used.
+    /// Code `self-test`, where the answer in f32 is wrong: the device must not be used.
     #[wasm_bindgen(js_name = selfTest)]
-    pub async fn self_test(&self) -> Result<(), Failure> {
-        self_test::self_test(&self.burn).await?;
+    pub async fn self_test(&self, half: Option<bool>) -> Result<(), Failure> {
         // A CPU has no arithmetic in f16 that would be faster.
         let able = cfg!(feature = "webgpu") && self.burn.supports_dtype(DType::F16);
-        if able {
-            let tested = self_test::self_test_half(&self.burn).await;
+        if able && half == Some(true) {
+            let tested = self.test(DType::F16).await;
             self.half.set(tested.is_ok());
             self.half_refused
                 .replace(tested.err().map(|e| e.to_string()));
+            if self.half.get() {
+                return Ok(());
+            }
         }
-        Ok(())
+        Ok(self.test(DType::F32).await?)
     }
 
     /// Why f16 is not used, where the device has it and the self-test in it has failed.
@@ -75,6 +78,21 @@ impl Device {
         }
     }
 
+    /// The self-test in a type, of what this build draws with.
+    #[cfg(not(all(feature = "webgpu", not(feature = "compiled-network"))))]
+    async fn test(&self, dtype: DType) -> Result<(), SelfTestError> {
+        match dtype {
+            DType::F16 => self_test::self_test_half(&self.burn).await,
+            _ => self_test::self_test(&self.burn).await,
+        }
+    }
+
+    /// The self-test in a type, of what this build draws with.
+    #[cfg(all(feature = "webgpu", not(feature = "compiled-network")))]
+    async fn test(&self, dtype: DType) -> Result<(), SelfTestError> {
+        self_test::kernel_self_test(&self.burn, dtype).await
+    }
+
     pub(crate) fn burn(&self) -> &Burn {
         &self.burn
     }
@@ -92,6 +110,10 @@ async fn open() -> Result<Device, Failure> {
     ))
 }
 
+/// Kernels of a submission at most: all those of a step, so that a step is one submission.
+#[cfg(feature = "webgpu")]
+const TASKS: usize = 96;
+
 #[cfg(feature = "webgpu")]
 async fn open() -> Result<Device, Failure> {
     thread_local! {
@@ -102,6 +124,7 @@ async fn open() -> Result<Device, Failure> {
         return Ok(device);
     }
     let (burn, setup) = Burn::wgpu_options()
+        .tasks_max(TASKS)
         .init_with_setup_async()
         .await
         .map_err(|e| Failure::device(format!("the WebGPU device cannot be opened: {e}")))?;

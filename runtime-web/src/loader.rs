@@ -9,7 +9,7 @@ use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::device::Device;
 use crate::error::Failure;
-use crate::network::Network;
+use crate::network::{Drawing, Network, drawing};
 use crate::run::{Run, tensor, values};
 
 /// Takes a bundle's bytes as they arrive. See the library's `bundle::Loader`, whose steps these
@@ -99,7 +99,7 @@ impl Loader {
     /// Code `bundle`, where a file or a tensor is missing.
     pub fn finish(self) -> Result<Model, Failure> {
         Ok(Model {
-            inner: self.inner.finish()?,
+            inner: drawing(self.inner.finish()?)?,
             device: self.device,
         })
     }
@@ -108,7 +108,7 @@ impl Loader {
 /// A model that has been loaded whole.
 #[wasm_bindgen]
 pub struct Model {
-    inner: bundle::Model<Network>,
+    inner: bundle::Model<Drawing>,
     device: Device,
 }
 

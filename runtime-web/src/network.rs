@@ -1,8 +1,43 @@
 //! The network that this runtime draws with: the library's U-Net, or one that `cargo xtask
 //! compile-onnx` has made of an ONNX file.
 
+use freeguide::bundle::Model;
+
+use crate::error::Failure;
+
 #[cfg(not(feature = "compiled-network"))]
 pub use freeguide::network::UNet as Network;
+
+/// The network as it is drawn with.
+#[cfg(not(all(feature = "webgpu", not(feature = "compiled-network"))))]
+pub type Drawing = Network;
+
+/// The network as it is drawn with: nothing of burn's matrix products is linked.
+#[cfg(all(feature = "webgpu", not(feature = "compiled-network")))]
+pub type Drawing = freeguide::network::KernelUNet;
+
+/// The model to draw with, of one that has been loaded.
+#[cfg(not(all(feature = "webgpu", not(feature = "compiled-network"))))]
+pub fn drawing(model: Model<Network>) -> Result<Model<Drawing>, Failure> {
+    Ok(model)
+}
+
+/// The model to draw with, of one that has been loaded.
+///
+/// # Errors
+///
+/// Code `device`, where the network is larger than the kernels have room for.
+#[cfg(all(feature = "webgpu", not(feature = "compiled-network")))]
+pub fn drawing(model: Model<Network>) -> Result<Model<Drawing>, Failure> {
+    let on_kernels = |network: Network, size| Drawing::new(&network, size);
+    let drawn = model.with_network(|network, config| on_kernels(network, config.image.size));
+    drawn.ok_or_else(|| {
+        Failure::device(
+            "a layer of this network has more channels than the kernels for GPUs have room for, \
+             1536: draw on the CPU",
+        )
+    })
+}
 
 #[cfg(feature = "compiled-network")]
 pub use compiled::Network;

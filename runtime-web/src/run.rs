@@ -1,23 +1,25 @@
 //! One sampling, step by step.
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData, Transaction};
 use freeguide::pixels::to_rgba;
 use freeguide::sampler::{self, Evaluation, RunState};
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::device::Device;
 use crate::error::Failure;
-use crate::network::Network;
+use crate::network::Drawing;
 
 /// The state of one sampling.
 #[wasm_bindgen]
 pub struct Run {
-    inner: sampler::Run<Network>,
+    inner: sampler::Run<Drawing>,
     shape: [usize; 3],
     images: usize,
     device: Device,
     /// Between [`Run::divide`] and [`Run::join`]: the rows that are computed here, then their answer.
     own: Option<Own>,
+    /// Whether the network's answers were finite numbers up to a step, as read with its images.
+    finite: Option<(usize, bool)>,
 }
 
 enum Own {
@@ -55,7 +57,7 @@ impl Part {
 }
 
 impl Run {
-    pub(crate) fn new(inner: sampler::Run<Network>, shape: [usize; 3], device: Device) -> Self {
+    pub(crate) fn new(inner: sampler::Run<Drawing>, shape: [usize; 3], device: Device) -> Self {
         let [images, ..] = inner.latent().dims();
         Self {
             inner,
@@ -63,6 +65,7 @@ impl Run {
             images,
             device,
             own: None,
+            finite: None,
         }
     }
 }
@@ -183,7 +186,7 @@ impl Run {
     /// # Errors
     ///
     /// Code `input` for another `kind`; code `device` where the device does not answer.
-    pub async fn images(&self, kind: &str) -> Result<Vec<u8>, Failure> {
+    pub async fn images(&mut self, kind: &str) -> Result<Vec<u8>, Failure> {
         let tensor = match kind {
             "denoised" => self.inner.denoised(),
             "latent" => self.inner.latent(),
@@ -193,7 +196,38 @@ impl Run {
                 )));
             }
         };
-        self.pixels(tensor).await
+        let step = self.inner.step();
+        let Some(overflow) = overflow(self.inner.denoiser()) else {
+            return self.pixels(tensor).await;
+        };
+        // Both at once, as a device that answers has nothing else to do meanwhile.
+        let reading = Transaction::default().register(tensor).register(overflow);
+        let read = reading.execute_async().await.map_err(Failure::device)?;
+        let mut read = read
+            .iter()
+            .map(|data| data.iter::<f32>().collect::<Vec<f32>>());
+        let (values, overflow) = (read.next().unwrap_or_default(), read.next());
+        self.finite = overflow.map(|number| (step, number.iter().all(|&n| n == 0.0)));
+        Ok(to_rgba(&values, self.shape))
+    }
+
+    /// Of a model in f16: whether the network's answers have been finite numbers so far. Waits for the device.
+    ///
+    /// # Errors
+    ///
+    /// Code `device`, where the device does not answer.
+    #[wasm_bindgen(js_name = isFinite)]
+    pub async fn is_finite(&self) -> Result<bool, Failure> {
+        if let Some((step, finite)) = self.finite
+            && step == self.inner.step()
+        {
+            return Ok(finite);
+        }
+        let Some(overflow) = overflow(self.inner.denoiser()) else {
+            return Ok(true);
+        };
+        let data = overflow.into_data_async().await.map_err(Failure::device)?;
+        Ok(data.iter::<f32>().all(|number| number == 0.0))
     }
 
     /// RGBA bytes of x̃(c) and x̃(∅) of the last step taken: first the conditional estimates of all
@@ -251,6 +285,18 @@ impl Run {
         let values: Vec<f32> = data.iter::<f32>().collect();
         Ok(to_rgba(&values, self.shape))
     }
+}
+
+/// One number, which is not 0 once an answer was not a finite number; `None` of a network that does not look.
+#[cfg(not(all(feature = "webgpu", not(feature = "compiled-network"))))]
+fn overflow(_: &Drawing) -> Option<Tensor<1>> {
+    None
+}
+
+/// One number, which is not 0 once an answer was not a finite number; `None` of a network that does not look.
+#[cfg(all(feature = "webgpu", not(feature = "compiled-network")))]
+fn overflow(network: &Drawing) -> Option<Tensor<1>> {
+    Some(network.overflow())
 }
 
 /// What a tensor holds; on the CPU, which answers at once.

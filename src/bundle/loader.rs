@@ -9,6 +9,7 @@ use super::intake::Intake;
 use super::quantized::Scales;
 use super::safetensors::FileReader;
 use super::{BundleError, Config, Loadable, MemoryEstimate, Network, WeightsFile};
+use crate::denoiser::Denoiser;
 use crate::kernels::cached_weight_bytes;
 use crate::network::UNet;
 use crate::parameters::{ParameterMapper, map_parameters, parameters};
@@ -24,7 +25,7 @@ pub struct Model<N = UNet> {
     half: bool,
 }
 
-impl<N: Loadable> Model<N> {
+impl<N: Denoiser + Clone> Model<N> {
     /// A model of a network in hand, for instance one that is being trained.
     pub fn new(config: Config, network: N, device: Device) -> Self {
         Self {
@@ -69,6 +70,16 @@ impl<N: Loadable> Model<N> {
     /// [`MemoryEstimate::run`]).
     pub fn rows(&self, plan: &Plan) -> usize {
         rows(plan, self.config.diffusion.log_snr)
+    }
+
+    /// The model with what `make` makes of its network; `None` where that is nothing.
+    pub fn with_network<M>(self, make: impl FnOnce(N, &Config) -> Option<M>) -> Option<Model<M>> {
+        Some(Model {
+            network: make(self.network, &self.config)?,
+            config: self.config,
+            device: self.device,
+            half: self.half,
+        })
     }
 
     /// A sampling that is ready for its first step.

@@ -78,6 +78,20 @@ impl GuidedRows {
         self.conditional[image]
     }
 
+    /// The image of each row.
+    pub fn images(&self) -> Vec<u32> {
+        let guided = self.guided.iter().copied();
+        (0..self.images)
+            .chain(guided)
+            .map(|image| image as u32)
+            .collect()
+    }
+
+    /// The images with a second row, in order.
+    pub fn guided_images(&self) -> &[usize] {
+        &self.guided
+    }
+
     /// Images with a second row beside their own.
     pub fn guided(&self) -> usize {
         self.guided.len()

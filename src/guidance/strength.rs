@@ -12,6 +12,11 @@ impl Strength {
         Self(each)
     }
 
+    /// w of each image.
+    pub fn each(&self) -> &[f64] {
+        &self.0
+    }
+
     /// The images' values times `factor(w)` of their own w.
     ///
     /// # Shapes

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use burn::backend::TensorMetadata;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, DispatchDevice, backend_extension};
-#[cfg(feature = "wgpu")]
+#[cfg(feature = "fusion")]
 use burn::tensor::Shape;
 use burn::tensor::{DType, Tensor};
 
@@ -19,7 +19,7 @@ use super::options::GroupNormOptions;
 #[backend_extension(
     Flex: cfg(feature = "flex"),
     Cube: cfg(feature = "wgpu"),
-    Fusion: cfg(feature = "wgpu"),
+    Fusion: cfg(feature = "fusion"),
     Autodiff: cfg(feature = "autodiff")
 )]
 pub trait Kernels: Backend {
@@ -46,7 +46,7 @@ pub trait Kernels: Backend {
 }
 
 /// The shape of [`Kernels::same_convolution`]'s result.
-#[cfg(feature = "wgpu")]
+#[cfg(feature = "fusion")]
 fn convolved(x: &Shape, weight: &Shape) -> Shape {
     let [batch, _, height, width] = x.dims();
     Shape::new([batch, weight[0], height, width])

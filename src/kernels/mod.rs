@@ -24,15 +24,22 @@ mod gradients;
 mod options;
 mod same_conv;
 
-use burn::nn::Linear;
 use burn::tensor::Tensor;
 
 pub(crate) use cpu::cached_weight_bytes;
 pub use cpu::{Panels, WeightCache};
 #[cfg(feature = "flex")]
 pub(crate) use cpu::{channels_last, for_each_chunk};
-#[cfg(feature = "wgpu")]
-use gpu::sampling;
+#[cfg(all(
+    test,
+    feature = "wgpu",
+    not(feature = "fusion"),
+    feature = "flex",
+    feature = "autodiff"
+))]
+pub(crate) use gpu::tests::gpu as test_gpu;
+#[cfg(all(feature = "wgpu", not(feature = "fusion")))]
+pub(crate) use gpu::unet;
 pub(crate) use options::GroupNormOptions;
 pub use same_conv::SameConv2d;
 
@@ -56,96 +63,6 @@ pub(crate) fn group_norm(
     }
     #[cfg(not(any(feature = "flex", feature = "wgpu")))]
     let _ = (x, scale, shift, options);
-    None
-}
-
-/// `module.forward(x)`.
-///
-/// # Shapes
-///
-/// As [`Linear::forward`].
-pub(crate) fn linear(module: &Linear, x: Tensor<2>) -> Tensor<2> {
-    #[cfg(feature = "wgpu")]
-    if sampling::serves(&x)
-        && let Some(y) = sampling::linear_rows(module, &x)
-    {
-        return y;
-    }
-    module.forward(x)
-}
-
-/// `silu(norm(x · weight + bias) · (1 + scale) + shift)`; `None` where there is no kernel for it.
-///
-/// # Shapes
-///
-/// `x` and the result: `[batch, channels, height, width]`; `weight`, `bias`: `[channels]`; `modulation`, scales and then
-/// shifts: `[at least batch, 2 · channels]`.
-pub(crate) fn modulated_group_norm(
-    x: &Tensor<4>,
-    [weight, bias]: [Tensor<1>; 2],
-    modulation: &Tensor<2>,
-    options: GroupNormOptions,
-) -> Option<Tensor<4>> {
-    #[cfg(feature = "wgpu")]
-    if sampling::serves(x) {
-        let (x, modulation) = (x.clone(), modulation.clone());
-        return Some(sampling::modulated_group_norm(
-            x, weight, bias, modulation, options,
-        ));
-    }
-    #[cfg(not(feature = "wgpu"))]
-    let _ = (x, weight, bias, modulation, options);
-    None
-}
-
-/// x and what self-attention over the pixels of the normalised x makes of it; `None` where there is no kernel for it.
-///
-/// # Shapes
-///
-/// `x`, `normalized` and the result: `[batch, channels, height, width]`; `qkv` makes queries, keys and values, within each
-/// head after head, and `output` takes the heads' results.
-pub(crate) fn attention(
-    x: &Tensor<4>,
-    normalized: &Tensor<4>,
-    [qkv, output]: [&Linear; 2],
-    heads: usize,
-) -> Option<Tensor<4>> {
-    #[cfg(feature = "wgpu")]
-    if sampling::serves(x) {
-        return sampling::attention(x.clone(), normalized.clone(), qkv, output, heads);
-    }
-    #[cfg(not(feature = "wgpu"))]
-    let _ = (x, normalized, qkv, output, heads);
-    None
-}
-
-/// An image of half the height and width, by averaging 2×2 pixels; `None` where there is no kernel for it.
-///
-/// # Shapes
-///
-/// `x`: `[batch, channels, height, width]`; the result: `[batch, channels, height / 2, width / 2]`.
-pub(crate) fn halve(x: &Tensor<4>) -> Option<Tensor<4>> {
-    #[cfg(feature = "wgpu")]
-    if sampling::serves(x) && x.dims()[2..].iter().all(|size| size.is_multiple_of(2)) {
-        return Some(sampling::halve(x.clone()));
-    }
-    #[cfg(not(feature = "wgpu"))]
-    let _ = x;
-    None
-}
-
-/// An image of twice the height and width, by repeating pixels; `None` where there is no kernel for it.
-///
-/// # Shapes
-///
-/// `x`: `[batch, channels, height, width]`; the result: `[batch, channels, 2 · height, 2 · width]`.
-pub(crate) fn double(x: &Tensor<4>) -> Option<Tensor<4>> {
-    #[cfg(feature = "wgpu")]
-    if sampling::serves(x) {
-        return Some(sampling::double(x.clone()));
-    }
-    #[cfg(not(feature = "wgpu"))]
-    let _ = x;
     None
 }
 

@@ -14,8 +14,6 @@ use super::backend;
 #[cfg(feature = "flex")]
 use super::cpu::channels_last::{self, Arena, Image, Parameter};
 use super::cpu::{ConvolutionWeights, WeightCache};
-#[cfg(feature = "wgpu")]
-use super::gpu::sampling;
 
 /// A convolution of stride 1 whose zero padding keeps the size of the image, with a bias.
 ///
@@ -61,6 +59,18 @@ impl SameConv2d {
         }
     }
 
+    /// `[outputs, inputs, kernel, kernel]`.
+    #[cfg(all(feature = "wgpu", not(feature = "fusion")))]
+    pub(crate) fn weight(&self) -> Tensor<4> {
+        self.weight.val()
+    }
+
+    /// `[outputs]`.
+    #[cfg(all(feature = "wgpu", not(feature = "fusion")))]
+    pub(crate) fn bias(&self) -> Tensor<1> {
+        self.bias.val()
+    }
+
     /// The type of its numbers.
     pub(crate) fn dtype(&self) -> DType {
         self.weight.dtype()
@@ -92,16 +102,6 @@ impl SameConv2d {
         let padding = [weight.dims()[2] / 2; 2];
         let options = ConvOptions::new([1, 1], padding, [1, 1], 1);
         conv2d(x, weight, Some(bias), options)
-    }
-
-    /// [`forward`](Self::forward) and the sum with `rest`, which has the result's shape.
-    pub(crate) fn forward_add(&self, x: Tensor<4>, rest: Tensor<4>) -> Tensor<4> {
-        #[cfg(feature = "wgpu")]
-        if sampling::serves(&x) {
-            let (weight, bias) = (self.weight.val(), self.bias.val());
-            return sampling::same_convolution_add(x, weight, bias, rest);
-        }
-        rest + self.forward(x)
     }
 
     /// Whether [`rows`](Self::rows) serves: its weights are 32-bit floats on burn's CPU backend, and not to be trained.

@@ -7,7 +7,7 @@ use burn::nn::{Initializer, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor, activation::softmax};
 
 use super::{GroupNorm, UNetConfig, widened};
-use crate::kernels::{self, Panels, WeightCache};
+use crate::kernels::{Panels, WeightCache};
 
 /// Self-attention with a residual connection.
 #[derive(Module, Debug)]
@@ -53,10 +53,6 @@ impl SelfAttention {
             Some(norm) => norm.forward(x.clone()),
             None => x.clone(),
         };
-        let layers = [&self.qkv, &self.output];
-        if let Some(y) = kernels::attention(&x, &normalized, layers, self.heads) {
-            return y;
-        }
         let tokens = normalized.reshape([batch, channels, pixels]);
         let qkv = self.qkv.forward(tokens.swap_dims(1, 2));
         // [batch, pixels, 3·heads, depth] → three of [batch, heads, pixels, depth]

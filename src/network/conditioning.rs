@@ -5,6 +5,8 @@ use burn::nn::{Embedding, EmbeddingConfig, Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor, TensorData, activation::silu};
 
 use super::{LogSnrEmbedding, UNetConfig};
+#[cfg(all(feature = "wgpu", not(feature = "fusion")))]
+use crate::noise_level::LogSnr;
 use crate::timesteps::TimestepTable;
 
 /// How the network sees λ.
@@ -42,20 +44,55 @@ impl Conditioning {
         }
     }
 
+    /// Those of the sinusoidal embedding.
+    fn frequencies(&self) -> Vec<f32> {
+        let [channels, _] = self.log_snr_in.weight.dims();
+        let half = channels / 2;
+        let last = half as f64 - self.frequency_shift;
+        (0..half)
+            .map(|i| libm::exp(-libm::log(10_000.0) * i as f64 / last) as f32)
+            .collect()
+    }
+
+    /// The sinusoidal embedding of one level, computed here: what GPUs make of the sine of a large number differs.
+    #[cfg(all(feature = "wgpu", not(feature = "fusion")))]
+    pub(super) fn sinusoids_of(&self, level: LogSnr) -> Vec<f32> {
+        let t = match &self.time {
+            TimeInput::Continuous(embedding) => embedding.time_at(level.0),
+            TimeInput::Discrete(table) => table.timestep_at(level.0),
+        };
+        let frequencies = self.frequencies();
+        let of = |part: fn(f64) -> f64| {
+            let angles = frequencies
+                .iter()
+                .map(move |&frequency| t * f64::from(frequency));
+            angles.map(move |angle| part(angle) as f32)
+        };
+        of(libm::cos).chain(of(libm::sin)).collect()
+    }
+
+    /// The layers of the sinusoidal embedding, of which SiLU follows the first.
+    #[cfg(all(feature = "wgpu", not(feature = "fusion")))]
+    pub(super) fn layers(&self) -> [&Linear; 2] {
+        [&self.log_snr_in, &self.log_snr_out]
+    }
+
+    /// The embeddings of the classes, `[classes + 1, width]`.
+    #[cfg(all(feature = "wgpu", not(feature = "fusion")))]
+    pub(super) fn classes(&self) -> Tensor<2> {
+        self.class.weight.val()
+    }
+
     /// The sinusoidal embedding (Vaswani et al. 2017, as ADM orders it: cosines, then sines).
     ///
     /// # Shapes
     ///
     /// `log_snr`: `[batch]`; result: `[batch, channels]`, for an even number of channels.
-    fn sinusoids(&self, log_snr: Tensor<1>) -> Tensor<2> {
-        let [channels, _] = self.log_snr_in.weight.dims();
-        let half = channels / 2;
-        let last = half as f64 - self.frequency_shift;
-        let frequencies: Vec<f32> = (0..half)
-            .map(|i| libm::exp(-libm::log(10_000.0) * i as f64 / last) as f32)
-            .collect();
+    pub(super) fn sinusoids(&self, log_snr: Tensor<1>) -> Tensor<2> {
+        let frequencies = self.frequencies();
+        let shape = [1, frequencies.len()];
         let frequencies =
-            Tensor::<2>::from_data(TensorData::new(frequencies, [1, half]), &log_snr.device());
+            Tensor::<2>::from_data(TensorData::new(frequencies, shape), &log_snr.device());
         let t = match &self.time {
             TimeInput::Continuous(embedding) => embedding.time(log_snr),
             TimeInput::Discrete(table) => table.timestep(log_snr),

@@ -45,6 +45,12 @@ impl LogSnrEmbedding {
         })
     }
 
+    /// t of a λ.
+    #[cfg(all(feature = "wgpu", not(feature = "fusion")))]
+    pub(super) fn time_at(&self, log_snr: f64) -> f64 {
+        (self.max - log_snr) * (self.scale / (self.max - self.min))
+    }
+
     /// t of every λ.
     ///
     /// # Shapes

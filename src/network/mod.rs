@@ -10,6 +10,8 @@ mod error;
 mod group_norm;
 mod log_snr_embedding;
 mod memory;
+#[cfg(all(feature = "wgpu", not(feature = "fusion")))]
+mod on_gpu;
 mod patches;
 mod resample;
 mod residual;
@@ -29,6 +31,8 @@ pub use dropout::DropoutMasks;
 pub use error::NetworkError;
 pub use group_norm::GroupNorm;
 pub use log_snr_embedding::LogSnrEmbedding;
+#[cfg(all(feature = "wgpu", not(feature = "fusion")))]
+pub use on_gpu::KernelUNet;
 pub use resample::Resample;
 pub use residual::ResidualBlock;
 pub use unet::{Block, DownStage, Middle, UNet, UpStage, WithDropout};
@@ -38,6 +42,15 @@ use burn::nn::{
     conv::{Conv2d, Conv2dConfig},
 };
 use burn::tensor::{DType, Device, Tensor};
+
+/// Zeros above and left of the image that such a convolution sees.
+#[cfg(all(feature = "wgpu", not(feature = "fusion")))]
+fn border_before(layer: &Conv2d) -> usize {
+    match &layer.padding {
+        PaddingConfig2d::Explicit(top, ..) => *top,
+        _ => 0,
+    }
+}
 
 /// A 3×3 convolution of stride 2, which halves the image.
 fn halving_conv3x3(channels: usize, how: Downsample, device: &Device) -> Conv2d {

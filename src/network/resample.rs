@@ -6,8 +6,6 @@ use burn::tensor::{
     ops::{AvgPoolOptions, InterpolateMode, InterpolateOptions},
 };
 
-use crate::kernels;
-
 /// What a residual block does to the size of the image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resample {
@@ -23,13 +21,12 @@ impl Resample {
     pub(crate) fn apply(self, x: Tensor<4>) -> Tensor<4> {
         match self {
             Self::None => x,
-            Self::Down => kernels::halve(&x)
-                .unwrap_or_else(|| avg_pool2d(x, AvgPoolOptions::new([2, 2]).with_stride([2, 2]))),
-            Self::Up => kernels::double(&x).unwrap_or_else(|| {
+            Self::Down => avg_pool2d(x, AvgPoolOptions::new([2, 2]).with_stride([2, 2])),
+            Self::Up => {
                 let [_, _, h, w] = x.dims();
                 let nearest = InterpolateOptions::new(InterpolateMode::Nearest);
                 interpolate(x, nearest.with_output_size([2 * h, 2 * w]))
-            }),
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 
 use super::{DropoutMasks, GroupNorm, Modulation, Resample, UNetConfig};
-use crate::kernels::{Panels, SameConv2d, WeightCache, linear};
+use crate::kernels::{Panels, SameConv2d, WeightCache};
 
 /// A residual block: normalise, activate, (resample,) convolve; normalise with the scale and
 /// shift of the (λ, class) embedding (or only shifted by it), activate, convolve; add the input.
@@ -72,7 +72,7 @@ impl ResidualBlock {
         let [batch, ..] = x.dims();
         let hidden = self.resample.apply(self.norm_in.forward_silu(x.clone()));
         let hidden = self.conv_in.forward(hidden);
-        let modulation = linear(&self.modulation, embedding);
+        let modulation = self.modulation.forward(embedding);
         let hidden = match self.how {
             Modulation::ScaleShift => self.norm_out.forward_modulated_silu(hidden, modulation),
             Modulation::Add => {
@@ -91,6 +91,6 @@ impl ResidualBlock {
             Some(skip) => skip.forward(x),
             None => x,
         };
-        self.conv_out.forward_add(hidden, x)
+        x + self.conv_out.forward(hidden)
     }
 }

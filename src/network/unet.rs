@@ -13,7 +13,7 @@ use super::{
 use crate::denoiser::Denoiser;
 #[cfg(feature = "flex")]
 use crate::kernels::channels_last::Arenas;
-use crate::kernels::{Panels, SameConv2d, WeightCache, linear};
+use crate::kernels::{Panels, SameConv2d, WeightCache};
 
 /// A residual block and, at the resolutions that have it, self-attention.
 #[derive(Module, Debug)]
@@ -180,7 +180,7 @@ pub struct UNet {
     #[cfg(feature = "flex")]
     pub(super) arenas: Arc<Arenas>,
     pub(super) patch: usize,
-    classes: usize,
+    pub(super) classes: usize,
 }
 
 impl UNetConfig {
@@ -322,7 +322,7 @@ impl UNet {
         match &self.input_skip {
             Some(skip) => {
                 let [batch, colors, ..] = z.dims();
-                let scales = linear(skip, embedding).narrow(0, 0, batch);
+                let scales = skip.forward(embedding).narrow(0, 0, batch);
                 output + z * scales.reshape([batch, colors, 1, 1])
             }
             None => output,

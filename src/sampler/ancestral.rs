@@ -4,6 +4,8 @@ use burn::tensor::Tensor;
 
 use super::step::{Next, Step};
 use crate::guidance::Guided;
+#[cfg(all(feature = "wgpu", not(feature = "fusion")))]
+use crate::kernels::unet::Factors;
 use crate::noise_level::LogSnr;
 use crate::prediction::Estimate;
 
@@ -29,14 +31,35 @@ pub fn ancestral_step(
     nu: f64,
     noise: Tensor<4>,
 ) -> Tensor<4> {
+    let [by_z, by_x, deviation] = coefficients(from, to, nu);
+    z * by_z + estimate.x.clone() * by_x + noise * deviation
+}
+
+/// What z_t, x̃ and the noise are multiplied by.
+fn coefficients(from: LogSnr, to: LogSnr, nu: f64) -> [f64; 3] {
     let decay = libm::exp(from.0 - to.0);
     // 1 − e^{λ_t − λ_{t+1}}, without cancellation where the levels are close.
     let gain = -libm::expm1(from.0 - to.0);
-    let mean = z * (decay * to.alpha() / from.alpha()) + estimate.x.clone() * (gain * to.alpha());
     let smaller = gain * to.sigma() * to.sigma();
     let larger = gain * from.sigma() * from.sigma();
     let deviation = libm::sqrt(libm::pow(smaller, 1.0 - nu) * libm::pow(larger, nu));
-    mean + noise * deviation
+    [
+        decay * to.alpha() / from.alpha(),
+        gain * to.alpha(),
+        deviation,
+    ]
+}
+
+/// [`ancestral_step`] as a sum, with the noise as the other tensor.
+#[cfg(all(feature = "wgpu", not(feature = "fusion")))]
+pub(super) fn factors(from: LogSnr, to: LogSnr, nu: f64) -> Factors {
+    let [z, x, other] = coefficients(from, to, nu);
+    Factors {
+        x,
+        epsilon: 0.0,
+        z,
+        other,
+    }
 }
 
 /// The ancestral sampler: a step is one evaluation and fresh `noise` ~ N(0, I), shaped as z.

@@ -3,6 +3,8 @@
 use burn::tensor::Tensor;
 
 use super::step::{Next, Step};
+#[cfg(all(feature = "wgpu", not(feature = "fusion")))]
+use crate::kernels::unet::Factors;
 use crate::noise_level::LogSnr;
 use crate::prediction::Estimate;
 
@@ -19,4 +21,14 @@ pub fn ddim_step(estimate: &Estimate, to: LogSnr) -> Tensor<4> {
 /// DDIM: a step is one evaluation.
 pub(super) fn ddim(step: &Step<'_>, estimate: &Estimate) -> Next {
     Next::Latent(ddim_step(estimate, step.to))
+}
+
+/// [`ddim_step`] as a sum.
+#[cfg(all(feature = "wgpu", not(feature = "fusion")))]
+pub(super) fn factors(to: LogSnr) -> Factors {
+    Factors {
+        x: to.alpha(),
+        epsilon: to.sigma(),
+        ..Factors::default()
+    }
 }

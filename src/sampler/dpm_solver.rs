@@ -5,6 +5,8 @@ use burn::tensor::Tensor;
 
 use super::ddim_step;
 use super::step::{Next, PreviousStep, Step};
+#[cfg(all(feature = "wgpu", not(feature = "fusion")))]
+use crate::kernels::unet::Factors;
 use crate::noise_level::LogSnr;
 use crate::prediction::Estimate;
 
@@ -28,10 +30,8 @@ pub fn dpm_solver_step(
     let Some(previous) = previous else {
         return first;
     };
-    let gain = -libm::expm1(0.5 * (from.0 - to.0));
-    let ratio = (from.0 - previous.level.0) / (to.0 - from.0);
     let change = estimate.x.clone() - previous.x.clone();
-    first + change * (to.alpha() * gain / (2.0 * ratio))
+    first + change * change_factor(previous.level, from, to)
 }
 
 /// DPM-Solver++(2M): every step but the first looks back at the one before it. Where the grid says so, the last step is of
@@ -44,4 +44,23 @@ pub(super) fn dpm_solver(
     let first_order = step.plan.grid.lower_order_last && step.is_last;
     let previous = previous.filter(|_| !first_order);
     Next::Latent(dpm_solver_step(estimate, previous, step.from, step.to))
+}
+
+/// −α_{t+1} (e^{−h} − 1) / 2r.
+fn change_factor(previous: LogSnr, from: LogSnr, to: LogSnr) -> f64 {
+    let gain = -libm::expm1(0.5 * (from.0 - to.0));
+    let ratio = (from.0 - previous.0) / (to.0 - from.0);
+    to.alpha() * gain / (2.0 * ratio)
+}
+
+/// [`dpm_solver_step`] of second order as a sum, with x̃ of the step before as the other tensor.
+#[cfg(all(feature = "wgpu", not(feature = "fusion")))]
+pub(super) fn factors(previous: LogSnr, from: LogSnr, to: LogSnr) -> Factors {
+    let change = change_factor(previous, from, to);
+    let first = super::ddim::factors(to);
+    Factors {
+        x: first.x + change,
+        other: -change,
+        ..first
+    }
 }

@@ -5,6 +5,8 @@ use burn::tensor::Tensor;
 
 use super::ddim_step;
 use super::step::{Next, Predictor, Step};
+#[cfg(all(feature = "wgpu", not(feature = "fusion")))]
+use crate::kernels::unet::Factors;
 use crate::noise_level::LogSnr;
 use crate::prediction::Estimate;
 
@@ -18,8 +20,7 @@ use crate::prediction::Estimate;
 ///
 /// The result, as the estimates: `[batch, channels, height, width]`.
 pub fn heun_step(first: &Estimate, second: &Estimate, from: LogSnr, to: LogSnr) -> Tensor<4> {
-    // α_{t+1} (σ_{t+1}/α_{t+1} − σ_t/α_t).
-    let step = to.sigma() - to.alpha() * libm::exp(-0.5 * from.0);
+    let step = euler_step(from, to);
     ddim_step(first, to) + (second.epsilon.clone() - first.epsilon.clone()) * (0.5 * step)
 }
 
@@ -37,5 +38,22 @@ pub(super) fn heun(step: &Step<'_>, estimate: Estimate, predictor: Option<Predic
             first: estimate,
         }),
         None => Next::Latent(ddim_step(&estimate, step.to)),
+    }
+}
+
+/// α_{t+1} (σ_{t+1}/α_{t+1} − σ_t/α_t).
+fn euler_step(from: LogSnr, to: LogSnr) -> f64 {
+    to.sigma() - to.alpha() * libm::exp(-0.5 * from.0)
+}
+
+/// [`heun_step`] as a sum of the latent that Euler's step has led to, of the second ε̃ and of the first.
+#[cfg(all(feature = "wgpu", not(feature = "fusion")))]
+pub(super) fn correction_factors(from: LogSnr, to: LogSnr) -> Factors {
+    let half = 0.5 * euler_step(from, to);
+    Factors {
+        x: 0.0,
+        epsilon: half,
+        z: 1.0,
+        other: -half,
     }
 }

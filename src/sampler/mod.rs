@@ -8,6 +8,8 @@ mod ddim;
 mod dpm_solver;
 mod grid;
 mod heun;
+#[cfg(all(feature = "wgpu", not(feature = "fusion")))]
+mod on_kernels;
 mod plan;
 mod run;
 mod seed_interpolation;
@@ -19,6 +21,8 @@ pub use ddim::ddim_step;
 pub use dpm_solver::dpm_solver_step;
 pub use grid::{FEW_STEPS, Grid, GridFields, MAX_RHO, Spacing};
 pub use heun::heun_step;
+#[cfg(all(feature = "wgpu", not(feature = "fusion")))]
+pub(crate) use on_kernels::estimate_on_kernels;
 pub use plan::Plan;
 pub use run::{BranchEstimates, Evaluation, OtherState, Run, RunState, evaluations, rows};
 pub use seed_interpolation::SeedInterpolation;

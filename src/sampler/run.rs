@@ -13,8 +13,10 @@ use super::heun::heun;
 use super::source_image::{Source, noise_again};
 use super::step::{Next, Predictor, Step};
 use super::{Plan, PreviousStep, SeedInterpolation, Solver};
-use crate::denoiser::Denoiser;
+use crate::denoiser::{Denoiser, Rows};
 use crate::guidance::{Guide, Guided};
+#[cfg(all(feature = "wgpu", not(feature = "fusion")))]
+use crate::kernels::unet::GuidedImages;
 use crate::noise::sampling_noise;
 use crate::noise_level::{LogSnr, LogSnrRange};
 use crate::prediction::Target;
@@ -57,10 +59,10 @@ impl Evaluation {
 
 /// The first evaluation of the last step taken, from which [`Run::branches`] reads both estimates.
 #[derive(Debug)]
-struct LastEvaluation {
-    output: Tensor<4>,
-    z: Tensor<4>,
-    level: LogSnr,
+pub(super) struct LastEvaluation {
+    pub(super) output: Tensor<4>,
+    pub(super) z: Tensor<4>,
+    pub(super) level: LogSnr,
 }
 
 /// x̃ of the conditional and of the unconditional estimate; `None` where the run did not need it. With
@@ -131,21 +133,23 @@ fn count_evaluations(plan: &Plan, guide: &Guide, levels: &[LogSnr], image: usize
 #[derive(Debug)]
 pub struct Run<D> {
     denoiser: D,
-    plan: Plan,
-    guide: Guide,
-    target: Target,
-    levels: Vec<LogSnr>,
-    images: Vec<u64>,
+    pub(super) plan: Plan,
+    pub(super) guide: Guide,
+    pub(super) target: Target,
+    pub(super) levels: Vec<LogSnr>,
+    pub(super) images: Vec<u64>,
     shape: [usize; 3],
     device: Device,
-    z: Tensor<4>,
-    x: Tensor<4>,
-    source: Option<Source>,
-    step: usize,
+    pub(super) z: Tensor<4>,
+    pub(super) x: Tensor<4>,
+    pub(super) source: Option<Source>,
+    pub(super) step: usize,
     /// How often the current step has been taken.
     repetition: usize,
-    predictor: Option<Predictor>,
-    last: Option<LastEvaluation>,
+    pub(super) predictor: Option<Predictor>,
+    pub(super) last: Option<LastEvaluation>,
+    #[cfg(all(feature = "wgpu", not(feature = "fusion")))]
+    pub(super) guided: Option<GuidedImages>,
 }
 
 impl<D: Denoiser> Run<D> {
@@ -176,7 +180,8 @@ impl<D: Denoiser> Run<D> {
             _ => noise,
         };
         Self {
-            x: z.zeros_like(),
+            // From here, which costs a GPU no kernel.
+            x: Tensor::from_data(TensorData::zeros::<f32, _>(z.dims()), device),
             guide,
             levels,
             source,
@@ -191,6 +196,8 @@ impl<D: Denoiser> Run<D> {
             repetition: 0,
             predictor: None,
             last: None,
+            #[cfg(all(feature = "wgpu", not(feature = "fusion")))]
+            guided: None,
         }
     }
 
@@ -198,13 +205,26 @@ impl<D: Denoiser> Run<D> {
     pub fn advance(&mut self) -> bool {
         let step = self.step;
         while self.step == step {
-            let Some(evaluation) = self.evaluation() else {
+            let Some(output) = self.answer() else {
                 return false;
             };
-            let output = evaluation.predict(&self.denoiser);
             self.accept(output);
         }
         true
+    }
+
+    /// The network's answer to the next evaluation; `None` once the run is done.
+    fn answer(&self) -> Option<Tensor<4>> {
+        let (level, z) = self.awaited()?;
+        let rows = self.guide.rows(level);
+        let images = rows.images();
+        let whole = self.denoiser.predict_rows(&Rows {
+            z,
+            images: &images,
+            level,
+            classes: rows.classes(),
+        });
+        whole.or_else(|| Some(self.evaluation()?.predict(&self.denoiser)))
     }
 
     /// What the network has to answer next; `None` once the run is done.
@@ -219,7 +239,7 @@ impl<D: Denoiser> Run<D> {
     }
 
     /// The level of the evaluation that the run awaits, and the latents that it starts from.
-    fn awaited(&self) -> Option<(LogSnr, &Tensor<4>)> {
+    pub(super) fn awaited(&self) -> Option<(LogSnr, &Tensor<4>)> {
         match &self.predictor {
             Some(predictor) => Some((*self.levels.get(self.step + 1)?, &predictor.z)),
             None => Some((*self.levels.get(self.step)?, &self.z)),
@@ -229,6 +249,10 @@ impl<D: Denoiser> Run<D> {
     /// Continues with the answer to [`evaluation`](Self::evaluation), and says whether that
     /// completed a step. Once the run is done nothing happens.
     pub fn accept(&mut self, output: Tensor<4>) -> bool {
+        #[cfg(all(feature = "wgpu", not(feature = "fusion")))]
+        if let Some(completed) = self.accept_on_kernels(&output) {
+            return completed;
+        }
         let Some((level, z)) = self.awaited() else {
             return false;
         };
@@ -266,7 +290,7 @@ impl<D: Denoiser> Run<D> {
 
     /// Noise that this step draws: the first time at the step's own number, then at numbers above those of all steps, which
     /// are at most 10,000.
-    fn noise(&self, times: usize) -> Tensor<4> {
+    pub(super) fn noise(&self, times: usize) -> Tensor<4> {
         let step = (times as u32) << 20 | (self.step as u32 + 1);
         noise(&self.plan, &self.images, step, self.shape, &self.device)
     }
@@ -279,7 +303,7 @@ impl<D: Denoiser> Run<D> {
     }
 
     /// The step before this one, where there is one.
-    fn previous(&self) -> Option<PreviousStep> {
+    pub(super) fn previous(&self) -> Option<PreviousStep> {
         let level = self.levels[self.step.checked_sub(1)?];
         let x = self.x.clone();
         Some(PreviousStep { x, level })

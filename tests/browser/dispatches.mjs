@@ -30,8 +30,13 @@ const packages = values.package.map((entry) => {
 
 /** Kinds of kernels, by how burn's and this package's names of shaders begin. */
 const kinds = [
-  ["convolution", /^(direct_)?conv/],
-  ["group norm (this package's)", /^group_norm/],
+  ["convolution, of an image that is normalised", /^normalized_convolution/],
+  ["convolution, and the layers of attention", /^(plain_convolution|(direct_)?conv)/],
+  ["attention", /^attention/],
+  ["layers of the embedding", /^(vector_layer|linear)/],
+  ["latents to the network's input, and its output to the answer", /^(un)?fold/],
+  ["guidance and the solver's step", /^guided_step/],
+  ["group norm by itself", /^group_norm/],
   ["product of matrices", /^matmul/],
   ["reduction", /^reduce/],
   ["element by element, fused", /^elemwise_fuse/],
@@ -39,7 +44,6 @@ const kinds = [
   ["copy into another layout", /^copy|into_contiguous/],
   ["part of a tensor, or several joined", /^slice/],
   ["halving and doubling images", /^(pool|interpolate|halve|double)/],
-  ["attention, and a layer of few rows (this package's)", /^(attention|linear)/],
   ["other", /./],
 ];
 

@@ -6,6 +6,7 @@ use burn_cubecl::cubecl::{self, prelude::*};
 use burn_cubecl::tensor::CubeTensor;
 
 use super::allocation::empty_like;
+use super::grid::{cube_count, cube_index};
 
 /// Values of a vector in shared memory and in a thread's accumulators.
 const VECTOR: usize = 4;
@@ -61,61 +62,12 @@ impl Tile {
     }
 }
 
-/// The convolution of stride 1 whose zero padding keeps the size of the image, and the sum with `rest`, of contiguous
-/// tensors.
+/// The convolution of stride 1 whose zero padding keeps the size of the image, of contiguous tensors.
 ///
-/// `x`: `[batch, inputs, height, width]`; `weight`: `[outputs, inputs, kernel, kernel]`; `bias`: `[outputs]`; `rest`: as
-/// the result.
-pub(super) fn convolve(
-    x: CubeTensor,
-    weight: CubeTensor,
-    bias: CubeTensor,
-    rest: Option<CubeTensor>,
-) -> CubeTensor {
-    let [outputs, inputs, kernel, _] = weight.shape().dims();
-    let weight = Weight {
-        values: weight,
-        bias,
-        channels: [inputs, outputs],
-        kernel,
-        transposed: false,
-    };
-    launch(x, weight, rest)
-}
-
-/// A linear layer on the channels of every pixel, and the sum with `rest`, of contiguous tensors.
-///
-/// `x`: `[batch, inputs, height, width]`; `weight`: `[inputs, outputs]`; `bias`: `[outputs]`; `rest`: as the result.
-pub(super) fn project(
-    x: CubeTensor,
-    weight: CubeTensor,
-    bias: CubeTensor,
-    rest: Option<CubeTensor>,
-) -> CubeTensor {
-    let channels = weight.shape().dims();
-    let weight = Weight {
-        values: weight,
-        bias,
-        channels,
-        kernel: 1,
-        transposed: true,
-    };
-    launch(x, weight, rest)
-}
-
-struct Weight {
-    values: CubeTensor,
-    bias: CubeTensor,
-    /// Inputs and outputs.
-    channels: [usize; 2],
-    kernel: usize,
-    /// Whether outputs lie side by side in memory.
-    transposed: bool,
-}
-
-fn launch(x: CubeTensor, weight: Weight, rest: Option<CubeTensor>) -> CubeTensor {
-    let [batch, _, height, width] = x.shape().dims();
-    let [inputs, outputs] = weight.channels;
+/// `x`: `[batch, inputs, height, width]`; `weight`: `[outputs, inputs, kernel, kernel]`; `bias`: `[outputs]`.
+pub(super) fn convolve(x: CubeTensor, weight: CubeTensor, bias: CubeTensor) -> CubeTensor {
+    let [batch, inputs, height, width] = x.shape().dims();
+    let [outputs, _, kernel, _] = weight.shape().dims();
     let y = empty_like(&x, [batch, outputs, height, width]);
     let pixels = batch * height * width;
     if pixels * outputs == 0 {
@@ -128,20 +80,18 @@ fn launch(x: CubeTensor, weight: Weight, rest: Option<CubeTensor>) -> CubeTensor
     unsafe {
         convolution_kernel::launch_unchecked(
             &client,
-            CubeCount::Static(across as u32, down as u32, 1),
+            cube_count(across * down),
             CubeDim::new_1d((tile.rows * tile.columns) as u32),
             x.into_buffer_arg(),
-            weight.values.into_buffer_arg(),
-            weight.bias.into_buffer_arg(),
-            rest.map(CubeTensor::into_buffer_arg).into(),
+            weight.into_buffer_arg(),
+            bias.into_buffer_arg(),
             y.clone().into_buffer_arg(),
             batch,
             inputs,
             outputs,
             height,
             width,
-            weight.kernel,
-            weight.transposed,
+            kernel,
             tile,
         );
     }
@@ -153,7 +103,6 @@ fn convolution_kernel(
     x: &[f32],
     weight: &[f32],
     bias: &[f32],
-    rest: ComptimeOption<&[f32]>,
     y: &mut [f32],
     batch: usize,
     inputs: usize,
@@ -161,7 +110,6 @@ fn convolution_kernel(
     height: usize,
     width: usize,
     #[comptime] kernel_size: usize,
-    #[comptime] transposed: bool,
     #[comptime] tile: Tile,
 ) {
     let taps = comptime!(kernel_size * kernel_size);
@@ -175,8 +123,9 @@ fn convolution_kernel(
     let unit = UNIT_POS as usize;
     let row = unit / tile.columns;
     let column = unit % tile.columns;
-    let first_output = CUBE_POS_Y as usize * comptime!(vectors * VECTOR);
-    let first_pixel = (CUBE_POS_X as usize * tile.columns + column) * VECTOR;
+    let down = outputs.div_ceil(comptime!(vectors * VECTOR));
+    let first_output = cube_index() % down * comptime!(vectors * VECTOR);
+    let first_pixel = (cube_index() / down * tile.columns + column) * VECTOR;
 
     // The thread's pixels, which it both loads and computes.
     let mut image_of = Array::<usize>::new(VECTOR);
@@ -213,11 +162,7 @@ fn convolution_kernel(
                 #[unroll]
                 for i in 0..VECTOR {
                     if input < inputs && output + i < outputs {
-                        let place = if comptime!(transposed) {
-                            input * outputs + output + i
-                        } else {
-                            ((output + i) * inputs + input) * taps + tap
-                        };
+                        let place = ((output + i) * inputs + input) * taps + tap;
                         values.insert(i, weight[place]);
                     }
                 }
@@ -277,8 +222,7 @@ fn convolution_kernel(
                     if image_of[j] < batch {
                         let at =
                             (image_of[j] * outputs + output) * image + top[j] * width + left[j];
-                        let rest: ComptimeOption<f32> = rest.as_ref().map(|rest| rest[at]);
-                        y[at] = sum.extract(j) + rest.unwrap_or_else(|| 0.0);
+                        y[at] = sum.extract(j);
                     }
                 }
             }

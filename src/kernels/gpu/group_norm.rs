@@ -27,26 +27,7 @@ pub(super) fn group_norm(
         shift,
         strides,
     };
-    launch(x, affine, None, options)
-}
-
-/// The same of x̂ · weight · (1 + scale) + bias · (1 + scale) + shift, of contiguous tensors.
-///
-/// `x`: `[batch, channels, height, width]`; `weight`, `bias`: `[channels]`; `modulation`, scales and then shifts:
-/// `[at least batch, 2 · channels]`.
-pub(super) fn modulated(
-    x: CubeTensor,
-    weight: CubeTensor,
-    bias: CubeTensor,
-    modulation: CubeTensor,
-    options: GroupNormOptions,
-) -> CubeTensor {
-    let affine = Affine {
-        scale: weight,
-        shift: bias,
-        strides: [[0, 1]; 2],
-    };
-    launch(x, affine, Some(modulation), options)
+    launch(x, affine, options)
 }
 
 /// What follows the normalisation, for every image and channel.
@@ -57,12 +38,7 @@ struct Affine {
     strides: [[usize; 2]; 2],
 }
 
-fn launch(
-    x: CubeTensor,
-    affine: Affine,
-    modulation: Option<CubeTensor>,
-    options: GroupNormOptions,
-) -> CubeTensor {
+fn launch(x: CubeTensor, affine: Affine, options: GroupNormOptions) -> CubeTensor {
     let shape = x.shape().dims();
     let [batch, channels, height, width] = shape;
     let y = empty_like(&x, shape);
@@ -87,7 +63,6 @@ fn launch(
             x.into_buffer_arg(),
             affine.scale.into_buffer_arg(),
             affine.shift.into_buffer_arg(),
-            modulation.map(CubeTensor::into_buffer_arg).into(),
             y.clone().into_buffer_arg(),
             members,
             pixels / vector,
@@ -111,7 +86,6 @@ fn group_norm_kernel<N: Size>(
     x: &[Vector<f32, N>],
     scale: &[f32],
     shift: &[f32],
-    modulation: ComptimeOption<&[f32]>,
     y: &mut [Vector<f32, N>],
     members: usize,
     pixels: usize,
@@ -153,13 +127,7 @@ fn group_norm_kernel<N: Size>(
         let channel = group * members + i / pixels;
         let scale = scale[row * scale_row + channel * scale_channel];
         let shift = shift[row * shift_row + channel * shift_channel];
-        let channels = CUBE_COUNT_X as usize * members;
-        let at = row * 2 * channels + channel;
-        let more: ComptimeOption<f32> = modulation.as_ref().map(|m| 1.0 + m[at]);
-        let then: ComptimeOption<f32> = modulation.as_ref().map(|m| m[at + channels]);
-        let more = more.unwrap_or_else(|| 1.0);
-        let shift = shift * more + then.unwrap_or_else(|| 0.0);
-        let scale = factor * scale * more;
+        let scale = factor * scale;
         let value = (x[start + i] - Vector::new(mean)) * Vector::new(scale) + Vector::new(shift);
         y[start + i] = if comptime!(silu) {
             value / (Vector::new(1.0) + (-value).exp())

@@ -3,12 +3,11 @@
 //! Nothing here is timed to choose a kernel, which browsers do not allow: sizes alone decide.
 
 mod allocation;
-mod attention;
 mod convolution;
+mod grid;
 mod group_norm;
-mod linear;
 mod operations;
-mod resample;
-pub(super) mod sampling;
 #[cfg(all(test, feature = "flex", feature = "autodiff"))]
-mod tests;
+pub(crate) mod tests;
+#[cfg(all(feature = "wgpu", not(feature = "fusion")))]
+pub(crate) mod unet;
