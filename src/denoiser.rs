@@ -30,11 +30,12 @@ pub trait Denoiser {
     /// The number of classes. Id `classes()` itself stands for ∅.
     fn classes(&self) -> usize;
 
-    /// The prediction (ε or v) for every row.
+    /// The prediction of the model's [target](crate::prediction::Target) for every row.
     ///
     /// # Shapes
     ///
-    /// - `z`: `[batch, channels, height, width]`, noisy images.
+    /// - `z`: `[batch, channels, height, width]`, noisy images, as [`Target::input`](crate::prediction::Target::input)
+    ///   shows them.
     /// - `log_snr`: `[batch]`, λ in nats.
     /// - `class`: `[batch]`, ids from 0 to [`classes`](Self::classes), where that last one is ∅.
     /// - output: as `z`.

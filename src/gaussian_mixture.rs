@@ -127,19 +127,24 @@ impl Denoiser for GaussianMixture {
         let alpha2 = ((-level.clone()).exp() + 1.0).recip();
         let sigma2 = (level.exp() + 1.0).recip();
         let (alpha, sigma) = (alpha2.clone().sqrt(), sigma2.clone().sqrt());
+        let z = z.reshape([rows, 1, 2]);
+        let z = match self.target.divisors(alpha.clone(), sigma.clone()) {
+            Some(divisors) => z * divisors,
+            None => z,
+        };
 
         // Every class at once, [rows, classes, 2].
         let total = alpha2 * variances.clone() + sigma2.clone();
-        let offset = z.reshape([rows, 1, 2]) - alpha.clone() * means.clone();
+        let offset = z - alpha.clone() * means.clone();
         let square = offset.clone().square().sum_dim(2);
         let log_density = -(square / total.clone() * 0.5) - total.clone().log();
         // Computed from the offset, because z − α x̃ cancels where there is little noise.
         let epsilon = offset.clone() * sigma.clone() / total.clone();
         let prediction = match self.target {
             Target::Epsilon => epsilon,
-            Target::V => {
+            target => {
                 let x = offset * alpha.clone() * variances / total + means;
-                alpha * epsilon - sigma * x
+                target.of(x, epsilon, alpha, sigma)
             }
         };
 

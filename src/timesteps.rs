@@ -40,6 +40,9 @@ pub enum Betas {
     },
     /// ᾱ(u) = cos²(π/2 · (u + 0.008)/1.008), and β at most 0.999 (Nichol & Dhariwal 2021).
     SquaredCosine,
+    /// Flow matching (Lipman et al. 2023; Liu et al. 2023): at timestep t the network was shown (1 − s) x + s ε with
+    /// s = t/(N − 1), so that ᾱ = (1 − s)²/((1 − s)² + s²). At t = 0, where no noise is left, s is half a timestep.
+    Flow,
     /// β of every step.
     List {
         /// From the first step to the last; as many as there are timesteps.
@@ -68,6 +71,7 @@ enum Kind {
     Linear,
     ScaledLinear,
     SquaredCosine,
+    Flow,
     List,
 }
 
@@ -81,11 +85,13 @@ impl TryFrom<Fields> for Betas {
                 Ok(Self::ScaledLinear { start, end })
             }
             (Kind::SquaredCosine, None, None, None) => Ok(Self::SquaredCosine),
+            (Kind::Flow, None, None, None) => Ok(Self::Flow),
             (Kind::List, None, None, Some(values)) => Ok(Self::List { values }),
             (Kind::Linear | Kind::ScaledLinear, ..) => {
                 Err("linear and scaled-linear betas have a `start` and an `end`, and no `values`")
             }
             (Kind::SquaredCosine, ..) => Err("squared-cosine betas have no field but `kind`"),
+            (Kind::Flow, ..) => Err("flow betas have no field but `kind`"),
             (Kind::List, ..) => Err("a list of betas has `values`, and no `start` or `end`"),
         }
     }
@@ -138,6 +144,22 @@ impl Timesteps {
                 (0..self.count)
                     .map(|t| (1.0 - alpha_bar(part(t + 1)) / alpha_bar(part(t))).min(0.999))
                     .collect()
+            }
+            Betas::Flow => {
+                let odds = |t: usize| {
+                    let s = (t as f64).max(0.5) / last;
+                    s / (1.0 - s)
+                };
+                // 1 − ᾱ = o²/(1 + o²) of the odds o = s/(1 − s): the ratio of two ᾱ without cancellation.
+                let first = odds(0) * odds(0);
+                let rest = (1..self.count).map(|t| {
+                    let (before, here) = (odds(t - 1) * odds(t - 1), odds(t) * odds(t));
+                    match here.is_finite() {
+                        true => (here - before) / (1.0 + here),
+                        false => 1.0,
+                    }
+                });
+                std::iter::once(first / (1.0 + first)).chain(rest).collect()
             }
             Betas::List { values } => values.clone(),
         }
@@ -274,7 +296,7 @@ mod tests {
     use super::*;
     use burn::tensor::Device;
 
-    fn schedules() -> [Timesteps; 4] {
+    fn schedules() -> [Timesteps; 5] {
         let of = |count, betas| Timesteps {
             count,
             betas,
@@ -296,6 +318,7 @@ mod tests {
                 },
             ),
             of(1000, Betas::SquaredCosine),
+            of(1001, Betas::Flow),
             of(
                 3,
                 Betas::List {
@@ -362,6 +385,23 @@ mod tests {
             let last = (schedule.count - 1) as f32;
             assert_eq!(timestep(vec![50.0, -50.0]), [0.0, last]);
         }
+    }
+
+    /// λ = 2 ln((1 − s)/s).
+    #[test]
+    fn flow_is_the_straight_line() {
+        let flow = &schedules()[3];
+        let levels = flow.levels();
+        for t in [1usize, 2, 250, 500, 998, 999] {
+            let s = t as f64 / 1000.0;
+            let expected = 2.0 * ((1.0 - s) / s).ln();
+            assert!(
+                (levels[t].0 - expected).abs() < 1e-6,
+                "{t}: {}",
+                levels[t].0
+            );
+        }
+        assert!((levels[1000].alpha().powi(2).log2() + 32.0).abs() < 1e-6);
     }
 
     #[test]

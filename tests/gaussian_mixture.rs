@@ -259,14 +259,16 @@ fn guidance_moves_samples_away_from_the_other_classes() {
 }
 
 #[test]
-fn both_targets_are_one_model() {
-    let drawn = [Target::Epsilon, Target::V].map(|target| {
+fn all_targets_are_one_model() {
+    let drawn = [Target::V, Target::Epsilon, Target::Velocity, Target::Edm].map(|target| {
         sample(
             &Mixture::three(target),
             plan(Some(2), 16, 32, 2.0, Solver::Ddim),
         )
     });
-    assert!(distance(&drawn[0], &drawn[1]) < 1e-3);
+    for other in &drawn[1..] {
+        assert!(distance(&drawn[0], other) < 1e-3);
+    }
 }
 
 #[test]

@@ -135,9 +135,7 @@ fn rescale_restores_the_deviation_of_the_conditional_prediction() {
             let epsilon = noise(z, level, x);
             match target {
                 Target::Epsilon => epsilon,
-                Target::V => {
-                    std::array::from_fn(|i| level.alpha() * epsilon[i] - level.sigma() * x[i])
-                }
+                _ => std::array::from_fn(|i| level.alpha() * epsilon[i] - level.sigma() * x[i]),
             }
         };
         // Of two values the standard deviation is half their distance.
@@ -153,7 +151,7 @@ fn rescale_restores_the_deviation_of_the_conditional_prediction() {
                     std::array::from_fn(|i| (z[i] - sigma * mixed[i]) / alpha),
                     mixed,
                 ),
-                Target::V => (
+                _ => (
                     std::array::from_fn(|i| alpha * z[i] - sigma * mixed[i]),
                     std::array::from_fn(|i| sigma * z[i] + alpha * mixed[i]),
                 ),
@@ -207,7 +205,7 @@ fn projected_guidance_that_projects_nothing_is_guidance() {
 
 #[test]
 fn cfg_plus_plus_noises_with_the_unconditional_estimate() {
-    for target in [Target::Epsilon, Target::V] {
+    for target in [Target::Epsilon, Target::V, Target::Velocity, Target::Edm] {
         let mixture = Mixture::three(target);
         let plan = plan(Policy::CfgPlusPlus).with_guidance(-0.4);
         let wanted = reference(&mixture, &plan, &mut |z, level, c, u| {

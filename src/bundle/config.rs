@@ -17,7 +17,7 @@ use crate::settings::{ClassName, Plan, Request, RequestError, SamplingDefaults};
 ///
 /// - 1: the U-Net after ADM, with a null class.
 /// - 2: relatives of that U-Net (the fields after `log_snr_embedding`), compiled networks, models without a null class,
-///   models without classes, and 8-bit weights.
+///   models without classes, 8-bit weights, and the targets of flow matching and EDM.
 pub const FORMAT_VERSION: u64 = 2;
 /// The most bytes of a `config.json`.
 pub const MAX_CONFIG_BYTES: usize = 16 << 20;
@@ -214,6 +214,7 @@ impl Config {
             Network::UNet(network) => network.is_plain(),
             Network::Compiled(_) => false,
         };
+        let plain = plain && matches!(self.diffusion.target, Target::Epsilon | Target::V);
         let plain = plain && weights == WeightKind::Floats;
         match plain && self.null_class && !self.classes.is_empty() {
             true => 1,

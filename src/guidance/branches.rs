@@ -13,7 +13,7 @@ use crate::prediction::{Estimate, Target};
 /// All tensors `[images, channels, height, width]`.
 #[derive(Debug, Clone)]
 pub struct Branches {
-    /// f(z, c), the network's ε or v with the class.
+    /// f(z, c), the network's prediction with the class.
     pub conditional: Tensor<4>,
     /// f(z, ∅).
     pub unconditional: Tensor<4>,

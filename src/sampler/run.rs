@@ -232,7 +232,7 @@ impl<D: Denoiser> Run<D> {
         let (level, z) = self.awaited()?;
         let rows = self.guide.rows(level);
         Some(Evaluation {
-            z: rows.latents(z),
+            z: self.target.input(rows.latents(z), level),
             level,
             classes: rows.classes().to_vec(),
         })

@@ -131,9 +131,15 @@ impl Objective {
         let epsilon = Tensor::<4>::from_data(TensorData::new(draw.noise, shape), &device);
 
         let z = x.clone() * alpha.clone() + epsilon.clone() * sigma.clone();
+        let input = match self.target.divisors(alpha.clone(), sigma.clone()) {
+            Some(divisors) => z / divisors,
+            None => z,
+        };
         let target = self.target.of(x, epsilon, alpha, sigma);
         // The error is computed in the target's type, also if the network answers in half precision.
-        let prediction = denoiser.predict(z, log_snr, classes).cast(target.dtype());
+        let prediction = denoiser
+            .predict(input, log_snr, classes)
+            .cast(target.dtype());
         let error = (prediction - target).square();
         match weight {
             Some(weight) => (error * weight).mean(),
@@ -214,7 +220,14 @@ mod tests {
     fn the_loss_of_nothing_is_the_power_of_the_target() {
         let device = Device::flex();
         let x = Tensor::<4>::full([512, 1, 4, 4], 0.5, &device);
-        for (target, expected) in [(Target::Epsilon, 1.0), (Target::V, 0.5 * (1.0 + 0.25))] {
+        let both = 0.5 * (1.0 + 0.25);
+        for (target, expected) in [
+            (Target::Epsilon, 1.0),
+            (Target::V, both),
+            (Target::Velocity, 1.0 + 0.25),
+            // σ²x² + α² d⁴ over d² (σ² + d² α²), with x = d: 1 at every level but for the noise of the batch.
+            (Target::Edm, 1.0),
+        ] {
             let objective = Objective {
                 target,
                 ..objective()

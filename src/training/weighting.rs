@@ -26,11 +26,7 @@ impl Weighting {
             Self::Uniform => 1.0,
             Self::MinSnr => {
                 let snr = libm::exp(level.0);
-                // |x − x̃|² = |ε − ε̃|² / SNR = |v − ṽ|² / (SNR + 1).
-                match target {
-                    Target::Epsilon => snr.min(MIN_SNR_GAMMA) / snr,
-                    Target::V => snr.min(MIN_SNR_GAMMA) / (snr + 1.0),
-                }
+                snr.min(MIN_SNR_GAMMA) / target.error_factor(level)
             }
         }
     }
@@ -41,13 +37,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn min_snr_weights_the_same_error_alike_on_both_targets() {
+    fn min_snr_weights_the_same_error_alike_on_all_targets() {
         for lambda in [-5.0, 0.0, 1.0, 6.0] {
             let level = LogSnr(lambda);
             let epsilon = Weighting::MinSnr.weight(Target::Epsilon, level) * lambda.exp();
             let v = Weighting::MinSnr.weight(Target::V, level) * (lambda.exp() + 1.0);
             assert!((epsilon - v).abs() < 1e-9 * v);
-            // Both are the weight of the error of x.
+            for other in [Target::Velocity, Target::Edm] {
+                let weight = Weighting::MinSnr.weight(other, level);
+                assert!((weight * other.error_factor(level) - v).abs() < 1e-9 * v);
+            }
+            // All are the weight of the error of x.
             assert!((v - lambda.exp().min(5.0)).abs() < 1e-9 * v);
         }
     }

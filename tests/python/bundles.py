@@ -50,7 +50,7 @@ def bundle(name: str, folder: Path, target: str = "v") -> dict[str, np.ndarray]:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "model.safetensors").write_bytes(data)
     about = {
-        "format_version": 2 if "patch" in config["network"] else 1,
+        "format_version": 2 if "patch" in config["network"] or target in ["velocity", "edm"] else 1,
         "written_by": "tests/python/bundles.py",
         "name": name,
         "image": config["image"],

@@ -1,5 +1,7 @@
 """Networks of other programs, imported, leave again to diffusers, and answer as they did."""
 
+import json
+import shutil
 import tempfile
 import unittest
 from pathlib import Path
@@ -9,7 +11,7 @@ import torch
 from PIL import Image
 
 from bundles import DIFFUSERS, FIXTURES, freeguide, imported
-from sampling import noise, pixels
+from sampling import levels, noise, pixels, sigmoid
 
 
 class Imported(unittest.TestCase):
@@ -66,6 +68,58 @@ class Imported(unittest.TestCase):
                 difference = np.abs(pixels(z.numpy()).astype(int).reshape(drawn.shape) - drawn).max()
                 print(f"\n{spacing}: {difference} of 255 from diffusers", end="")
                 self.assertLessEqual(difference, 1)
+
+    @torch.no_grad()
+    def test_flow_matching_and_edm_draw_the_pictures_of_their_schedulers(self):
+        from diffusers import EDMEulerScheduler, FlowMatchEulerDiscreteScheduler, UNet2DModel
+
+        classes, steps, seed = [0, 1, 2], 12, 7
+        for scheduler, target in [(FlowMatchEulerDiscreteScheduler(), "velocity"), (EDMEulerScheduler(), "edm")]:
+            with self.subTest(target):
+                source, model = self.folder / f"{target}-source", self.folder / target
+                shutil.copytree(FIXTURES / "import/diffusers_class", source)
+                shutil.rmtree(source / "scheduler")
+                scheduler.save_pretrained(source / "scheduler")
+                freeguide("import", "--from", "diffusers", source, "--out", model)
+                config = json.loads((model / "config.json").read_text())
+                self.assertEqual(config["diffusion"]["target"], target)
+                range_ = config["diffusion"]["log_snr"]
+                log_snr = levels(range_["min"], range_["max"], steps)
+                alpha, sigma = np.sqrt(sigmoid(log_snr)), np.sqrt(sigmoid(-log_snr))
+                size, channels = config["image"]["size"], config["image"]["channels"]
+                start = torch.from_numpy(np.stack([noise(seed, k, (channels, size, size)) for k in range(3)]))
+                if target == "velocity":
+                    shares = sigma / (alpha + sigma)
+                    scheduler.set_timesteps(sigmas=shares.tolist())
+                    np.testing.assert_allclose(scheduler.sigmas[:-1], shares, rtol=1e-6)
+                    x = start / (alpha[0] + sigma[0])
+                else:
+                    # The scheduler takes places on Karras's ramp.
+                    most, least = 80.0 ** (1 / 7), 0.002 ** (1 / 7)
+                    ramp = ((sigma / alpha) ** (1 / 7) - most) / (least - most)
+                    scheduler.set_timesteps(sigmas=torch.from_numpy(ramp))
+                    np.testing.assert_allclose(scheduler.sigmas[:-1], sigma / alpha, rtol=1e-5)
+                    x = start / alpha[0]
+                network = UNet2DModel.from_pretrained(source / "unet")
+                x = x.float()
+                for t in scheduler.timesteps:
+                    shown = x if target == "velocity" else scheduler.scale_model_input(x, t)
+                    output = network(shown, t, class_labels=torch.tensor(classes)).sample
+                    x = scheduler.step(output, t, x).prev_sample
+                options = ["--count", "3", "--seed", seed, "--steps", steps, "--guidance", "0", "--sampler", "ddim"]
+                named = [f"--class={k}" for k in classes]
+                freeguide("sample", "--model", model, "--out", f"{model}-pictures/", *options, *named)
+                drawn = [np.asarray(Image.open(f"{model}-pictures/{k:05}.png")) for k in range(3)]
+                drawn = np.stack(drawn).astype(int)
+                expected = pixels(x.numpy()).astype(int).reshape(drawn.shape)
+                self.assertGreater(expected.std(), 10, "the pictures are blank")
+                difference = np.abs(expected - drawn).max()
+                print(f"\n{target}: {difference} of 255 from {type(scheduler).__name__}", end="")
+                self.assertLessEqual(difference, 1)
+                out = self.folder / f"{target}-back"
+                freeguide("export", "--model", model, "--format", "diffusers", "--out", out)
+                back = type(scheduler).from_pretrained(out / "scheduler")
+                np.testing.assert_allclose(back.sigmas, type(scheduler)().sigmas, rtol=1e-5)
 
 
 if __name__ == "__main__":

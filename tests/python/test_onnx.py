@@ -45,6 +45,28 @@ class Onnx(unittest.TestCase):
                 print(f"\n{name}: {difference:.1e} in f32", end="")
                 self.assertLess(difference, 1e-4)
 
+    def test_opset_17_is_the_same_network(self):
+        for options in [(), ("--dtype", "f16"), ("--dtype", "int8")]:
+            tensors = self.export("attention", *options)
+            newest = self.predict(tensors)
+            self.export("attention", "--opset", "17", *options)
+            for file in ["denoiser.onnx", "guided_step.onnx"]:
+                model = onnx.load(self.folder / "onnx" / file)
+                self.assertEqual([(o.domain, o.version) for o in model.opset_import], [("", 17)])
+                self.assertEqual(model.ir_version, 8)
+                session(self.folder / "onnx" / file)
+            np.testing.assert_allclose(self.predict(tensors), newest, atol=1e-6)
+
+    def test_types_are_inferred_for_every_value(self):
+        self.export("attention")
+        for file in ["denoiser.onnx", "guided_step.onnx"]:
+            model = onnx.load(self.folder / "onnx" / file)
+            del model.graph.value_info[:]
+            inferred = {value.name for value in onnx.shape_inference.infer_shapes(model).graph.value_info}
+            outputs = {value.name for value in model.graph.output}
+            made = {name for node in model.graph.node for name in node.output}
+            self.assertEqual(made - outputs - inferred, set())
+
     def test_any_batch(self):
         tensors = self.export("attention")
         whole = self.predict(tensors)
@@ -63,7 +85,7 @@ class Onnx(unittest.TestCase):
                     self.assertGreater(difference, 1e-6, "nothing was rounded")
 
     def test_a_guided_step_is_that_of_the_paper(self):
-        for target in ["v", "epsilon"]:
+        for target in ["v", "epsilon", "velocity", "edm"]:
             for name in ["attention", "heads"]:
                 with self.subTest(name, target=target):
                     self.guided_step(name, target)
@@ -74,15 +96,23 @@ class Onnx(unittest.TestCase):
         guidance = np.linspace(-1, 3, len(z), dtype=np.float32)
         following = log_snr + 1.5
         null = np.full(len(z), tensors["weight.conditioning.class.weight"].shape[0] - 1)
+        column = lambda values: values.astype(np.float64)[:, None, None, None]  # noqa: E731
+        alpha, sigma = np.sqrt(sigmoid(column(log_snr))), np.sqrt(sigmoid(-column(log_snr)))
+        # EDM (Karras et al. 2022, table 1) in its own terms: sigma/alpha is its noise, z/alpha its noisy image.
+        noisy, total = sigma / alpha, (sigma / alpha) ** 2 + 0.25
+        seen = {"velocity": z / (alpha + sigma), "edm": z / alpha / np.sqrt(total)}.get(target, z)
         own, without = (
-            self.predict({"z": tensors["z"], "log_snr": log_snr, "class": classes}).astype(np.float64)
+            self.predict({"z": seen.astype(np.float32), "log_snr": log_snr, "class": classes}).astype(np.float64)
             for classes in [tensors["class"], null]
         )
-        column = lambda values: values.astype(np.float64)[:, None, None, None]  # noqa: E731
         w = column(guidance)
         output = (1 + w) * own - w * without
-        alpha, sigma = np.sqrt(sigmoid(column(log_snr))), np.sqrt(sigmoid(-column(log_snr)))
-        x = (z - sigma * output) / alpha if target == "epsilon" else alpha * z - sigma * output
+        x = {
+            "epsilon": (z - sigma * output) / alpha,
+            "v": alpha * z - sigma * output,
+            "velocity": seen - sigma / (alpha + sigma) * output,
+            "edm": 0.25 / total * z / alpha + noisy * 0.5 / np.sqrt(total) * output,
+        }[target]
         x = x.clip(-1, 1)
         epsilon = (z - alpha * x) / sigma
         expected = np.sqrt(sigmoid(column(following))) * x + np.sqrt(sigmoid(-column(following))) * epsilon
@@ -120,7 +150,6 @@ class Onnx(unittest.TestCase):
         self.assertLessEqual(np.abs(pixels(x).astype(int) - drawn).max(), 1)
 
     def test_the_tools_of_onnxruntime_take_the_graphs(self):
-        """They want a type for every value, which ONNX's inference does not find behind GroupNormalization."""
         tensors = self.export("attention")
         rows = len(tensors["z"])
         more = {name: np.ones(rows, dtype=np.float32) for name in ["next_log_snr", "guidance"]}

@@ -198,8 +198,10 @@ fn gpu() -> Result<()> {
 const ONNX_PACKAGES: [&str; 5] = ["numpy", "onnx", "onnxruntime", "pillow", "safetensors"];
 
 /// The packages that all of tests/python imports.
-const TORCH_PACKAGES: [&str; 10] = [
+const TORCH_PACKAGES: [&str; 13] = [
+    "datasets",
     "diffusers",
+    "huggingface_hub",
     "numpy",
     "onnx",
     "onnxruntime",
@@ -209,6 +211,7 @@ const TORCH_PACKAGES: [&str; 10] = [
     "scipy",
     "torch",
     "torch_fidelity",
+    "webdataset",
 ];
 
 /// Runs the Python tests in the files of a folder that match a pattern. They compare the command

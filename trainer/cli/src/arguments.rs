@@ -37,6 +37,7 @@ pub enum Command {
     Train(Train),
     Sample(Sample),
     Export(Export),
+    Card(super::card::Card),
     #[command(hide = true)]
     CompiledBundle(CompiledBundle),
     Import(super::import::Import),
@@ -113,8 +114,9 @@ pub struct Sample {
     /// known.
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=4096))]
     pub batch: u16,
-    /// The output: a PNG with all images on a grid (one column per class, if classes take turns) or, if
-    /// it ends in /, a folder with one file per image (00000.png and so on).
+    /// The output: a PNG with all images on a grid (one column per class, if classes take turns); if it
+    /// ends in /, a folder with one file per image (00000.png and so on); if it ends in .parquet or .tar,
+    /// a data set in one file, with the settings of each image, for the libraries datasets and webdataset.
     #[arg(long, value_name = "PATH")]
     pub out: String,
     #[command(flatten)]

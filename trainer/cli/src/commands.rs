@@ -11,9 +11,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::arguments::{Devices, Inspect, Sample};
 use crate::inspect_run::inspect_run;
+use crate::pictures::Pictures;
 use crate::source_image;
-use freeguide_native::files::{create_folder, write_atomic};
-use freeguide_native::grid::Grid;
 use freeguide_native::output::print_line;
 use freeguide_native::png_text::{KEYWORD, read_text};
 use freeguide_native::tell;
@@ -65,17 +64,15 @@ fn sample_on(ranks: &Ranks, arguments: &Sample) -> Result<ExitCode> {
         let (steps, sampler) = (plan.steps_taken(), plan.sampler.name());
         tell!("{steps} steps of {sampler}: {evaluations} network evaluations per image");
     }
-    // Check the output before drawing.
-    let out = Path::new(&arguments.out);
-    if arguments.out.ends_with('/') {
-        create_folder(out)?;
-    } else if out.is_dir() || out.file_name().is_none() {
-        let what = "expected the name of a PNG, or of a folder that ends in /";
-        return Err(Usage(format!("--out {:?}: {what}", arguments.out)).into());
-    } else if let Some(parent) = out.parent() {
-        create_folder(parent)?;
-    }
-
+    // Check the output before drawing. If classes take turns, and more than once, each class gets a column.
+    let has_columns = (2..=sample::MAX_COLUMNS).contains(&turns) && arguments.count > turns;
+    let mut pictures = match ranks.is_first() {
+        true => {
+            let columns = has_columns.then_some(turns);
+            Some(Pictures::open(&arguments.out, columns, &model)?)
+        }
+        false => None,
+    };
     let bar = match ranks.is_first() {
         true => ProgressBar::new(0),
         false => ProgressBar::hidden(),
@@ -85,28 +82,25 @@ fn sample_on(ranks: &Ranks, arguments: &Sample) -> Result<ExitCode> {
             .unwrap_or_else(|_| ProgressStyle::default_bar()),
     );
     let begun = Instant::now();
-    let images = draw_in_shares(ranks, &model, &plan, batch, &mut |done, all| {
-        bar.set_length(all as u64);
-        bar.set_position(done as u64);
-    })?;
+    // A batch for each process at a time, so that memory holds no more images than these.
+    let round = batch * ranks.size();
+    bar.set_length((arguments.count.div_ceil(round) * plan.steps_taken()) as u64);
+    for at in (0..arguments.count).step_by(round) {
+        let part = sample::part(&plan, at..(at + round).min(arguments.count));
+        let before = at / round * plan.steps_taken();
+        let images = draw_in_shares(ranks, &model, &part, batch, &mut |done, _| {
+            bar.set_position((before + done) as u64);
+        })?;
+        if let Some(pictures) = &mut pictures {
+            pictures.take(&model, &part, images)?;
+        }
+    }
     bar.finish_and_clear();
     let seconds = begun.elapsed().as_secs_f64();
-    if !ranks.is_first() {
+    let Some(pictures) = pictures else {
         return Ok(ExitCode::SUCCESS);
-    }
-
-    let written = if arguments.out.ends_with('/') {
-        sample::write_files(&model, &plan, &images, out)?
-    } else {
-        // If classes take turns, and more than once, each class gets a column.
-        let grid = match turns {
-            2..=sample::MAX_COLUMNS if arguments.count > turns => Grid::new(turns, images.size),
-            _ => Grid::square(arguments.count, images.size),
-        };
-        let png = sample::sheet(&model, &plan, &images, &grid)?;
-        write_atomic(out, &png)?;
-        vec![arguments.out.clone()]
     };
+    let written = pictures.finish(&model, &plan)?;
     if arguments.json {
         let settings = sample::settings(&model, &plan);
         print_line(

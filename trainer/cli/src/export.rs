@@ -12,27 +12,29 @@ use freeguide::bundle::Model;
 use crate::arguments::Features;
 use freeguide::denoiser::Denoiser;
 use freeguide_eval::{Against, Fidelity, fidelity};
+use freeguide_interchange::card::{self, CARD_FILE, PICTURES};
 use freeguide_interchange::export::{self, DType, File};
-use freeguide_interchange::onnx::{self, Form, OnnxDenoiser, Precision};
+use freeguide_interchange::onnx::{self, Form, OnnxDenoiser, Opset, Precision};
 use freeguide_interchange::verify::{Verified, rounded, verify};
 use freeguide_interchange::weights::Weights;
 use freeguide_native::bundle_files;
 use freeguide_native::output::print_line;
 use freeguide_native::tell;
 use freeguide_native::usage::Usage;
-use freeguide_train::last_checkpoint;
+use freeguide_train::{RunFolder, last_checkpoint};
 
 /// Export a run or a bundle as files that other programs can load.
 ///
 /// bundle: the format of the page, the package and `sample`. onnx: denoiser.onnx (inputs z, log_snr and
 /// class, output prediction) and guided_step.onnx (a whole guided DDIM step, with the strength as an
-/// input), in opset 21 and for any batch size. The null class is the id after the last class, and the
+/// input), in opset 21 (or 17, see --opset) and for any batch size. The null class is the id after the last class, and the
 /// metadata names the classes, the schedule and the target. safetensors: a state dict, with the PyTorch
 /// module that loads it. diffusers: unet/ and scheduler/ for UNet2DModel and DDPMScheduler, if these
 /// can represent the network.
 ///
-/// The weights of a run are an exponential moving average from its last checkpoint. Other files that are
-/// already in --out, such as a model card, are kept.
+/// The weights of a run are an exponential moving average from its last checkpoint. A bundle gets a model
+/// card, README.md, if --out has none (see `freeguide card`). Other files that are already in --out are
+/// kept.
 #[derive(Debug, Args)]
 pub struct Export {
     /// The run folder to export.
@@ -50,6 +52,9 @@ pub struct Export {
     /// The type of the weights; int8 only for bundles and ONNX.
     #[arg(long, value_enum, default_value_t = DType::F32)]
     pub dtype: DType,
+    /// The operator set of ONNX files.
+    #[arg(long, value_enum, default_value_t = Opset::V21)]
+    pub opset: Opset,
     /// Which average of the run to export, by its decay (train.ema_decay); by default the first. 0 selects
     /// the weights themselves.
     #[arg(long, value_name = "DECAY", conflicts_with = "model")]
@@ -118,7 +123,11 @@ struct Changed {
 pub fn run(arguments: &Export) -> Result<ExitCode> {
     check(arguments)?;
     let model = source(arguments)?;
-    let files = files(&model, arguments.format, arguments.dtype)?;
+    let mut files = files(&model, arguments)?;
+    if arguments.format == Format::Bundle && !arguments.out.join(CARD_FILE).exists() {
+        // Before the configuration, which comes last.
+        files.splice(0..0, model_card(&model, arguments)?);
+    }
     match arguments.format {
         Format::Bundle | Format::Safetensors => export::install(&arguments.out, &files)?,
         Format::Onnx | Format::Diffusers => export::bundle::write(&arguments.out, &files)?,
@@ -152,6 +161,9 @@ fn check(arguments: &Export) -> Result<()> {
             "--dtype int8 is for bundles and ONNX files; PyTorch and diffusers read f32 and f16";
         return Err(Usage(what.to_owned()).into());
     }
+    if arguments.opset != Opset::default() && arguments.format != Format::Onnx {
+        return Err(Usage("--opset is for --format onnx".to_owned()).into());
+    }
     let place = |path: &Path| fs::canonicalize(path).ok();
     let of_model = arguments.model.as_deref().and_then(place);
     let overwrites = of_model.is_some() && of_model == place(&arguments.out);
@@ -172,9 +184,10 @@ fn source(arguments: &Export) -> Result<Model> {
     }
 }
 
-fn files(model: &Model, format: Format, dtype: DType) -> Result<Vec<File>> {
+fn files(model: &Model, arguments: &Export) -> Result<Vec<File>> {
     let (network, config) = (model.network(), model.config());
-    match format {
+    let dtype = arguments.dtype;
+    match arguments.format {
         Format::Bundle => export::bundle::files(network, dtype, config.clone()),
         Format::Safetensors => export::torch::files(network, dtype, config),
         Format::Diffusers => export::diffusers::files(network, dtype, config),
@@ -186,12 +199,34 @@ fn files(model: &Model, format: Format, dtype: DType) -> Result<Vec<File>> {
             };
             let weights = Weights::of(network);
             let file = |form: Form| {
-                let bytes = onnx::write(config, &weights, form, precision)?;
+                let bytes = onnx::write(config, &weights, form, precision, arguments.opset)?;
                 Ok((form.file().to_owned(), bytes))
             };
             Form::of(config).iter().map(|&form| file(form)).collect()
         }
     }
+}
+
+/// A model card, and the last grid of samples of a run, which it shows.
+fn model_card(model: &Model, arguments: &Export) -> Result<Vec<File>> {
+    let mut pictures = match arguments.out.is_dir() {
+        true => card::pictures(&arguments.out)?,
+        false => Vec::new(),
+    };
+    let mut files = Vec::new();
+    let grid = match &arguments.run {
+        Some(run) if pictures.is_empty() => RunFolder::new(run).last_grid()?,
+        _ => None,
+    };
+    if let Some(grid) = grid {
+        let name = format!("{PICTURES}/samples.png");
+        pictures.push(name.clone());
+        let bytes = fs::read(&grid).with_context(|| grid.display().to_string())?;
+        files.push((name, bytes));
+    }
+    let text = card::new(model.config(), &pictures, None);
+    files.push((CARD_FILE.to_owned(), text.into_bytes()));
+    Ok(files)
 }
 
 fn verified(model: &Model, files: &[File], arguments: &Export) -> Result<Changed> {

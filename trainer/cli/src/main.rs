@@ -4,6 +4,7 @@
 
 mod allocator;
 mod arguments;
+mod card;
 mod classifier;
 mod commands;
 mod compiled_bundle;
@@ -13,6 +14,7 @@ mod export;
 mod import;
 mod inspect_run;
 mod parse_error;
+mod pictures;
 mod serve;
 mod source_image;
 mod toy;
@@ -39,6 +41,7 @@ fn run() -> ExitCode {
         Ok(Command::Train(arguments)) => train::train(&arguments),
         Ok(Command::Sample(arguments)) => commands::sample(&arguments),
         Ok(Command::Export(arguments)) => export::run(&arguments),
+        Ok(Command::Card(arguments)) => card::run(&arguments),
         Ok(Command::CompiledBundle(arguments)) => compiled_bundle::run(&arguments),
         Ok(Command::Import(arguments)) => import::run(&arguments),
         Ok(Command::Inspect(arguments)) => commands::inspect(&arguments),

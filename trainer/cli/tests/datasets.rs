@@ -421,3 +421,81 @@ fn what_is_no_data_set_is_said_plainly() {
     fs::write(data.join("classes.txt"), "bird\ncat\n").unwrap();
     train(&data, &out, 1, &[]).refused(&["0008.png has the label \"2\", and there are 2 classes"]);
 }
+
+/// Draws from the tiny model into `out`.
+fn sample(out: &Path, more: &[&str]) -> Ran {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_freeguide"));
+    command.stdin(Stdio::null()).arg("sample");
+    command.args(["--device", "cpu", "--steps", "1", "--seed", "3", "--model"]);
+    command.arg(format!("{ROOT}/tests/fixtures/tiny-model"));
+    let output = command.arg("--out").arg(out).args(more).output().unwrap();
+    Ran {
+        code: output.status.code(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+#[test]
+fn what_was_drawn_can_be_trained_on() {
+    let folder = TempDir::new().unwrap();
+    let place = |name: &str| folder.path().join(name);
+    let more = ["--count", "230"];
+    fs::create_dir(place("drawn")).unwrap();
+    sample(&place("drawn/"), &more).ok();
+    let mut prints = Vec::new();
+    for (name, description) in [
+        (
+            "drawn.parquet",
+            "1 Parquet file with images in image and labels in label",
+        ),
+        ("drawn.tar", "1 tar shard"),
+    ] {
+        sample(&place(name), &more).ok();
+        let whole = fs::read(place(name)).unwrap();
+        // A set holds the files that a folder has, and is the same however many are drawn at a time.
+        for file in ["drawn/00000.png", "drawn/00150.png", "drawn/00229.png"] {
+            let png = fs::read(place(file)).unwrap();
+            assert!(whole.windows(png.len()).any(|part| part == png), "{file}");
+        }
+        sample(&place(name), &["--count", "230", "--batch", "7"]).ok();
+        assert!(fs::read(place(name)).unwrap() == whole, "{name}");
+
+        let out = place(&format!("run-{name}"));
+        let ran = train(&place(name), &out, 1, &["data.size=8"]).ok();
+        assert!(ran.err.contains(description), "{}", ran.err);
+        assert!(!ran.err.contains("warning"), "{}", ran.err);
+        let counts = "230 images of 3 classes, 76 to 77 each";
+        assert!(ran.err.contains(counts), "{}", ran.err);
+        let info = json(&out.join("run.json"));
+        let classes = serde_json::json!(["disc", "square", "triangle"]);
+        assert_eq!(info["classes"], classes);
+        prints.push(info["data_fingerprint"].clone());
+    }
+    assert_eq!(prints[0], prints[1]);
+}
+
+#[test]
+fn images_of_the_unconditional_model_have_no_label() {
+    let folder = TempDir::new().unwrap();
+    for name in ["drawn.parquet", "drawn.tar"] {
+        let out = folder.path().join(name);
+        let classes = ["--class", "none", "--class", "square", "--count", "6"];
+        sample(&out, &classes).ok();
+        let run = folder.path().join(format!("run-{name}"));
+        let ran = train(&out, &run, 1, &["data.size=8", "train.batch=2"]).ok();
+        let told = "left out 3 images without a label";
+        assert!(ran.err.contains(told), "{}", ran.err);
+    }
+}
+
+#[test]
+fn a_set_that_cannot_be_drawn_leaves_nothing() {
+    let folder = TempDir::new().unwrap();
+    let out = folder.path().join("drawn.parquet");
+    fs::write(&out, "old").unwrap();
+    assert_eq!(sample(&out, &["--class", "zebra"]).code, Some(2));
+    assert_eq!(fs::read(&out).unwrap(), b"old");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    let below = out.join("drawn.tar");
+    sample(&below, &[]).refused(&["cannot create the folder", "drawn.parquet"]);
+}

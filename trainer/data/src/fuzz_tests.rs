@@ -72,6 +72,10 @@ fn read(folder: &Path, recipe: &DataRecipe, bytes: usize, bounded: bool) {
 
 /// Hands the readers the data set `name` as it is and with one file changed in many ways.
 fn fuzz(name: &str, recipe: &DataRecipe, bounded: bool) {
+    let only = std::env::var("FREEGUIDE_FUZZ_ONLY").ok();
+    if only.is_some_and(|only| !only.split(',').any(|wanted| wanted == name)) {
+        return;
+    }
     let whole = files(&Path::new(FIXTURES).join(name));
     let seconds = std::env::var("FREEGUIDE_FUZZ_SECONDS").ok();
     let until = seconds.map(|s| Instant::now() + Duration::from_secs(s.parse().expect("seconds")));
@@ -79,11 +83,12 @@ fn fuzz(name: &str, recipe: &DataRecipe, bounded: bool) {
     write(scratch.path(), &whole);
     let size = |files: &[(PathBuf, Vec<u8>)]| files.iter().map(|(_, bytes)| bytes.len()).sum();
     read(scratch.path(), recipe, size(&whole), bounded);
+    let mut done = 0;
     for seed in 0.. {
         match until {
             Some(until) if Instant::now() >= until => break,
             None if seed >= FILES => break,
-            _ => {}
+            _ => done += 1,
         }
         let mut random = Random::new(seed + 1);
         let place = random.below(whole.len());
@@ -96,6 +101,7 @@ fn fuzz(name: &str, recipe: &DataRecipe, bounded: bool) {
         read(scratch.path(), recipe, bytes, bounded);
         fs::write(&path, &whole[place].1).unwrap();
     }
+    println!("{name}: {done} files");
 }
 
 #[test]

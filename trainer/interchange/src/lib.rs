@@ -7,6 +7,7 @@
 //! | [`onnx`] | ONNX files, for onnxruntime and other readers |
 //! | [`quantize`] | weights in 8 bits |
 //! | [`verify`] | how an export changes a model |
+//! | [`card`] | model cards, for the Hugging Face hub |
 //!
 //! ```no_run
 //! use std::path::Path;
@@ -20,6 +21,7 @@
 //! # Ok::<(), anyhow::Error>(())
 //! ```
 
+pub mod card;
 pub mod export;
 pub mod import;
 pub mod onnx;

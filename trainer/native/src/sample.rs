@@ -92,20 +92,46 @@ pub fn settings(model: &Model, plan: &Plan) -> Vec<ImageSettings> {
     ImageSettings::of_plan(plan, &config.name, &config.classes)
 }
 
-/// Writes the images into the existing folder `out`, as 00000.png and so on by their index.
-pub fn write_files(model: &Model, plan: &Plan, images: &Images, out: &Path) -> Result<Vec<String>> {
-    let mut written = Vec::new();
-    for (index, settings) in settings(model, plan).into_iter().enumerate() {
+/// An image and what made it.
+pub struct Drawn {
+    /// The class's id; none if the unconditional model drew it.
+    pub class: Option<u32>,
+    /// What it was drawn with.
+    pub settings: ImageSettings,
+    /// The PNG, which holds the settings as well.
+    pub png: Vec<u8>,
+}
+
+impl Drawn {
+    /// The name of its file without an extension: the index of the image, 00000 and so on.
+    pub fn name(&self) -> String {
+        format!("{:05}", self.settings.image)
+    }
+}
+
+/// The images of a plan as PNGs.
+pub fn pngs(model: &Model, plan: &Plan, images: &Images) -> Result<Vec<Drawn>> {
+    let classes = plan.classes.iter().copied();
+    let each = classes.zip(settings(model, plan)).enumerate();
+    each.map(|(index, (class, settings))| {
         let text = serde_json::to_string(&settings)?;
-        let png = encode_png(
-            images.image(index),
-            images.size,
-            images.size,
-            images.channels,
-            Some((KEYWORD, &text)),
-        )?;
-        let path = out.join(format!("{:05}.png", settings.image));
-        write_atomic(&path, &png)?;
+        let (pixels, size) = (images.image(index), images.size);
+        let png = encode_png(pixels, size, size, images.channels, Some((KEYWORD, &text)))?;
+        Ok(Drawn {
+            class,
+            settings,
+            png,
+        })
+    })
+    .collect()
+}
+
+/// Writes images into the existing folder `out`, as 00000.png and so on by their index.
+pub fn write_files(images: &[Drawn], out: &Path) -> Result<Vec<String>> {
+    let mut written = Vec::new();
+    for image in images {
+        let path = out.join(image.name() + ".png");
+        write_atomic(&path, &image.png)?;
         written.push(path.display().to_string());
     }
     Ok(written)

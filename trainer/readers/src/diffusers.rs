@@ -204,6 +204,21 @@ pub struct Scheduler {
     /// Whether the network was trained by flow matching.
     #[serde(default)]
     pub use_flow_sigmas: Option<bool>,
+    /// EDM: the deviation of the data.
+    #[serde(default)]
+    pub sigma_data: Option<f64>,
+    /// EDM: the least noise.
+    #[serde(default)]
+    pub sigma_min: Option<f64>,
+    /// EDM: the most noise.
+    #[serde(default)]
+    pub sigma_max: Option<f64>,
+    /// Flow matching: whether the network is shown the clean image's share in place of the noise's.
+    #[serde(default)]
+    pub invert_sigmas: Option<bool>,
+    /// Flow matching: whether sampling draws new noise at every step.
+    #[serde(default)]
+    pub stochastic_sampling: Option<bool>,
     /// Whether the network is shown timesteps or something else.
     #[serde(default)]
     pub timestep_type: Option<String>,

@@ -57,7 +57,7 @@ pub struct Recipe {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DiffusionRecipe {
-    /// `"v"` or `"epsilon"` (the paper's).
+    /// `"v"`, `"epsilon"` (the paper's), `"velocity"` (flow matching) or `"edm"` (Karras et al. 2022).
     #[serde(default)]
     pub target: Target,
     /// The range of λ = log α²/σ², in nats: `{ min = -20, max = 20 }` in the paper.

@@ -132,6 +132,23 @@ impl RunFolder {
         self.0.join("samples")
     }
 
+    /// The last grid of samples, if one was drawn.
+    pub fn last_grid(&self) -> Result<Option<PathBuf>> {
+        let folder = self.samples();
+        if !folder.is_dir() {
+            return Ok(None);
+        }
+        let mut grids = Vec::new();
+        for entry in fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
+            let path = entry.with_context(|| folder.display().to_string())?.path();
+            let name = path.file_name().and_then(|name| name.to_str());
+            if name.is_some_and(|name| name.starts_with("step-") && name.ends_with(".png")) {
+                grids.push(path);
+            }
+        }
+        Ok(grids.into_iter().max())
+    }
+
     /// The folder of event files.
     pub fn events(&self) -> PathBuf {
         self.0.join("tensorboard")

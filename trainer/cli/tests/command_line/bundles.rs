@@ -33,6 +33,24 @@ fn a_run_becomes_a_bundle() {
     .ok();
     let json: Value = serde_json::from_str(&json.out).unwrap();
     assert_eq!(json["steps"], 40);
+    // Without a card, it gets one, with the last grid of samples.
+    assert_eq!(
+        names(&half),
+        ["README.md", "config.json", "images", "model.safetensors"]
+    );
+    let grid = whole_run().join("samples/step-00000040.png");
+    let shown = fs::read(half.join("images/samples.png")).unwrap();
+    assert!(shown == fs::read(grid).unwrap());
+    let card = fs::read_to_string(half.join("README.md")).unwrap();
+    for words in [
+        "library_name: freeguide",
+        "images/samples.png",
+        "| steps | 40 |",
+    ] {
+        assert!(card.contains(words), "{card}");
+    }
+    let kept = fs::read_to_string(full.join("README.md")).unwrap();
+    assert_eq!(kept, "a model card");
 
     let size = |folder: &Path| {
         fs::metadata(folder.join("model.safetensors"))
@@ -124,4 +142,43 @@ fn a_broken_bundle_is_named_by_its_file() {
         run(&["inspect", text(&folder)]).refused(1, &[words[0]]);
         assert!(!out.exists());
     }
+}
+
+#[test]
+fn the_cards_of_the_shipped_models_are_complete() {
+    let place = tempfile::tempdir().unwrap();
+    for (model, report) in [
+        ("cifar10-small", "cifar10-small"),
+        ("cifar10-small-p02", "cifar10-small-p-uncond"),
+        ("cifar10-small-p05", "cifar10-small-p-uncond"),
+        ("emoji16", "emoji16"),
+        ("emoji16-p02", "emoji16"),
+        ("emoji16-p05", "emoji16"),
+        ("emoji32", "emoji32"),
+        ("emoji64", "emoji64"),
+        ("tiny-imagenet20", "tiny-imagenet20"),
+    ] {
+        let folder = place.path().join(model);
+        copy(&Path::new(ROOT).join("models").join(model), &folder);
+        let report = format!("{ROOT}/docs/results/{report}");
+        let card = fs::read_to_string(folder.join("README.md")).unwrap();
+        run(&["card", "--model", text(&folder), "--report", &report]).ok();
+        let written = fs::read_to_string(folder.join("README.md")).unwrap();
+        assert!(
+            written == card,
+            "freeguide card changes models/{model}/README.md"
+        );
+    }
+}
+
+#[test]
+fn a_card_needs_a_bundle_and_a_report_about_it() {
+    let place = tempfile::tempdir().unwrap();
+    run(&["card", "--model", text(place.path())]).refused(1, &["config.json"]);
+    copy(Path::new(&tiny_model()), place.path());
+    let card = |report: &str| run(&["card", "--model", text(place.path()), "--report", report]);
+    card("nowhere").refused(1, &["nowhere/figures.json", "freeguide eval"]);
+    let other = format!("{ROOT}/docs/results/emoji32");
+    card(&other).refused(1, &["is about emoji32", "not about tiny"]);
+    assert!(!place.path().join("README.md").exists());
 }

@@ -4,13 +4,15 @@
 //! `UNet2DModel` can represent ADM's U-Net: residual blocks with `resnet_time_scale_shift = "scale_shift"` that also
 //! resample. Its timestep is t = scale · (max − λ)/(max − min), which our network embeds for λ. The variances of the
 //! schedule are chosen so that timestep t has exactly that λ. The null class is the last class label. A model that was
-//! imported from diffusers keeps its original schedule.
+//! imported from diffusers keeps its original schedule. Networks that predict a velocity, or that have EDM's
+//! preconditioning, get the schedulers for these.
 
 use anyhow::Result;
 use freeguide::bundle::{CONFIG_FILE, Config, Network};
 use freeguide::network::{Downsample, MiddleKind, Modulation, UNet, UNetConfig, Upsample};
 use freeguide::noise_level::LogSnr;
 use freeguide::prediction::Target;
+use freeguide::timesteps::{Betas, Timesteps};
 use serde_json::{Value, json};
 use thiserror::Error;
 
@@ -176,6 +178,12 @@ fn class_rows(config: &Config) -> Option<usize> {
 /// The arguments of `DDPMScheduler`: the schedule that the network was trained with, or variances with which timestep t
 /// has the λ that the network embeds as t.
 fn scheduler_config(config: &Config, network: &UNetConfig) -> Result<Value, DiffusersError> {
+    let prediction = match config.diffusion.target {
+        Target::Epsilon => "epsilon",
+        Target::V => "v_prediction",
+        Target::Velocity => return flow_config(network),
+        Target::Edm => return edm_config(config, network),
+    };
     let levels = match &network.timesteps {
         Some(timesteps) if timesteps.scale == 1.0 => timesteps.levels(),
         Some(timesteps) => {
@@ -195,10 +203,6 @@ fn scheduler_config(config: &Config, network: &UNetConfig) -> Result<Value, Diff
             beta
         })
         .collect();
-    let prediction = match config.diffusion.target {
-        Target::Epsilon => "epsilon",
-        Target::V => "v_prediction",
-    };
     Ok(json!({
         "_class_name": "DDPMScheduler",
         "_diffusers_version": "0.42.1",
@@ -209,6 +213,47 @@ fn scheduler_config(config: &Config, network: &UNetConfig) -> Result<Value, Diff
         "clip_sample": config.sampling.clip,
         "clip_sample_range": 1.0,
         "timestep_spacing": "linspace",
+    }))
+}
+
+/// Flow matching, of a network that is shown the timesteps of diffusers.
+fn flow_config(network: &UNetConfig) -> Result<Value, DiffusersError> {
+    match &network.timesteps {
+        Some(Timesteps {
+            count,
+            betas: Betas::Flow,
+            scale: 1.0,
+        }) => Ok(json!({
+            "_class_name": "FlowMatchEulerDiscreteScheduler",
+            "_diffusers_version": "0.42.1",
+            "num_train_timesteps": count - 1,
+            "shift": 1.0,
+        })),
+        _ => no_such(
+            "its networks that predict a velocity are shown its share of the noise; this one is shown λ".to_owned(),
+        ),
+    }
+}
+
+/// EDM, of a network that is shown −λ/8 = ¼ ln s.
+fn edm_config(config: &Config, network: &UNetConfig) -> Result<Value, DiffusersError> {
+    let embedding = network.log_snr_embedding;
+    let eighth = embedding.scale / (embedding.max - embedding.min) == 0.125;
+    if network.timesteps.is_some() || embedding.max != 0.0 || !eighth {
+        let what =
+            "its networks in EDM's preconditioning are shown a quarter of ln σ; this one is not";
+        return no_such(what.to_owned());
+    }
+    let deviation = |log_snr: f64| (-log_snr / 2.0).exp();
+    let range = config.diffusion.log_snr;
+    Ok(json!({
+        "_class_name": "EDMEulerScheduler",
+        "_diffusers_version": "0.42.1",
+        "sigma_min": deviation(range.max),
+        "sigma_max": deviation(range.min),
+        "sigma_data": 0.5,
+        "sigma_schedule": "karras",
+        "prediction_type": "epsilon",
     }))
 }
 

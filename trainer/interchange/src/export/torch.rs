@@ -4,6 +4,7 @@
 use anyhow::{Result, bail};
 use freeguide::bundle::{CONFIG_FILE, Config, Network, WEIGHTS_FILE, WeightKind, WeightsFile, hex};
 use freeguide::network::{UNet, UNetConfig};
+use freeguide::prediction::Target;
 use sha2::{Digest, Sha256};
 
 use super::DType;
@@ -34,6 +35,10 @@ pub fn files(network: &UNet, dtype: DType, config: &Config) -> Result<Vec<File>>
         }
         _ => false,
     };
+    let target = config.diffusion.target;
+    if !matches!(target, Target::Epsilon | Target::V) {
+        bail!("the PyTorch module is for networks that predict epsilon or v: use --format onnx");
+    }
     if !plain || !config.null_class {
         bail!(
             "the PyTorch module is ADM's U-Net with a null class, and this network is not: use --format diffusers or onnx"

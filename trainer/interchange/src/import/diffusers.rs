@@ -8,7 +8,7 @@ use freeguide::network::{Downsample, MiddleKind, Modulation, UNetConfig, Upsampl
 use super::diffusers_folder::Folder;
 use super::names::{ClassRows, Places, ResidualNames};
 use super::place::Step;
-use super::scheduler;
+use super::scheduler::{self, Time};
 use super::{Foreign, Options};
 use freeguide_native::usage::Usage;
 use freeguide_readers::diffusers::{Network, SampleSize};
@@ -243,9 +243,22 @@ pub fn read(options: &Options) -> Result<Foreign> {
     let described = read
         .network(size)
         .with_context(|| path.display().to_string())?;
-    let network = UNetConfig {
-        timesteps: Some(schedule.timesteps),
-        ..described
+    let (network, range) = match schedule.time {
+        Time::Steps(timesteps) => {
+            let timesteps = Some(timesteps);
+            let network = UNetConfig {
+                timesteps,
+                ..described
+            };
+            (network, None)
+        }
+        Time::LogSnr(log_snr_embedding, range) => {
+            let network = UNetConfig {
+                log_snr_embedding,
+                ..described
+            };
+            (network, Some(range))
+        }
     };
     let mut weights = folder.weights()?;
     let rows = match read.num_class_embeds {
@@ -265,6 +278,7 @@ pub fn read(options: &Options) -> Result<Foreign> {
         classes,
         rows: rows.unwrap_or(0),
         target: schedule.target,
+        range,
         clip: schedule.clip,
         weights,
     })

@@ -357,6 +357,7 @@ pub fn read(options: &Options) -> Result<Foreign> {
         classes,
         rows: rows.unwrap_or(0),
         target: Target::Epsilon,
+        range: None,
         clip: true,
         weights,
     })

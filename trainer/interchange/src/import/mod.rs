@@ -22,6 +22,7 @@ use freeguide::bundle::{
     Provenance, WRITTEN_BY, parameters,
 };
 use freeguide::network::{UNet, UNetConfig};
+use freeguide::noise_level::LogSnrRange;
 use freeguide::parameters::{ParameterMapper, map_parameters};
 use freeguide::prediction::Target;
 use freeguide::settings::SamplingDefaults;
@@ -113,6 +114,8 @@ struct Foreign {
     /// The rows of the class embedding.
     rows: usize,
     target: Target,
+    /// The range of λ, if it is not that of the network's timesteps.
+    range: Option<LogSnrRange>,
     clip: bool,
 }
 
@@ -187,9 +190,10 @@ fn assemble(foreign: Foreign, options: &Options) -> Result<(Config, UNet, String
     };
     let valid = foreign.network.validate(image.size);
     valid.map_err(|e| anyhow!("{file} describes a network that cannot be built: {e}"))?;
-    let range = match &foreign.network.timesteps {
-        Some(timesteps) => timesteps.range(),
-        None => bail!("{file} has no schedule"),
+    let range = match (foreign.range, &foreign.network.timesteps) {
+        (Some(range), _) => range,
+        (None, Some(timesteps)) => timesteps.range(),
+        (None, None) => bail!("{file} has no schedule"),
     };
     let config = Config {
         format_version: FORMAT_VERSION,

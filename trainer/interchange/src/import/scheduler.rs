@@ -3,6 +3,8 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use freeguide::network::LogSnrEmbedding;
+use freeguide::noise_level::LogSnrRange;
 use freeguide::prediction::Target;
 use freeguide::timesteps::{Betas, Timesteps};
 
@@ -41,14 +43,27 @@ const FAMILY: [&str; 24] = [
     "FlaxDDIMScheduler",
 ];
 
-/// Refuses by its name a class whose schedule is another: EDM's, flow matching, consistency models.
+/// Those that sample a network which was trained by flow matching and is shown N · s for (1 − s) x + s ε.
+const FLOW: [&str; 2] = [
+    "FlowMatchEulerDiscreteScheduler",
+    "FlowMatchHeunDiscreteScheduler",
+];
+
+/// Those that sample a network with the preconditioning of EDM (Karras et al. 2022), which is shown ¼ ln σ.
+const EDM: [&str; 2] = ["EDMEulerScheduler", "EDMDPMSolverMultistepScheduler"];
+
+/// Whether the class of a schedule is one of these. Files of before diffusers 0.3 do not say.
+fn is_of(read: &Scheduler, classes: &[&str]) -> bool {
+    (read._class_name.as_deref()).is_some_and(|class| classes.contains(&class))
+}
+
+/// Refuses by its name a class whose schedule is another, such as that of consistency models.
 fn check_class(path: &Path, read: &Scheduler) -> Result<()> {
-    // Files of before diffusers 0.3 do not say.
     if let Some(class) = &read._class_name
         && !FAMILY.contains(&class.as_str())
     {
         bail!(
-            "{}: the schedule of {class} cannot be imported; those of DDPMScheduler and its family can, which are of betas and timesteps",
+            "{}: the schedule of {class} cannot be imported; those of DDPMScheduler and its family, EDMEulerScheduler and FlowMatchEulerDiscreteScheduler can",
             path.display()
         );
     }
@@ -74,17 +89,32 @@ fn check_class(path: &Path, read: &Scheduler) -> Result<()> {
 /// What a schedule says about a model.
 #[derive(Debug)]
 pub struct Schedule {
-    /// Its timesteps.
-    pub timesteps: Timesteps,
+    /// What the network is shown of a noise level.
+    pub time: Time,
     /// What the network predicts.
     pub target: Target,
     /// Whether the estimate of the clean image is clipped to [−1, 1].
     pub clip: bool,
 }
 
+/// How a network is told a noise level.
+#[derive(Debug)]
+pub enum Time {
+    /// By its timestep in a schedule.
+    Steps(Timesteps),
+    /// By λ itself, of levels in a range.
+    LogSnr(LogSnrEmbedding, LogSnrRange),
+}
+
 /// Reads a schedule.
 pub fn read(path: &Path) -> Result<Schedule> {
     let read: Scheduler = super::json(path)?;
+    if is_of(&read, &FLOW) {
+        return flow(path, &read);
+    }
+    if is_of(&read, &EDM) {
+        return edm(path, &read);
+    }
     check_class(path, &read)?;
     let target = match read.prediction_type.as_str() {
         "epsilon" => Target::Epsilon,
@@ -118,10 +148,62 @@ pub fn read(path: &Path) -> Result<Schedule> {
         timesteps = without_last_signal(&timesteps);
     }
     Ok(Schedule {
-        timesteps,
+        time: Time::Steps(timesteps),
         target,
         // A range other than ours cannot be represented.
         clip: read.clip_sample && read.clip_sample_range == 1.0,
+    })
+}
+
+/// Flow matching. A shift of the levels only changes which of them sampling visits.
+fn flow(path: &Path, read: &Scheduler) -> Result<Schedule> {
+    if read.invert_sigmas == Some(true) {
+        bail!(
+            "{}: its network is shown the share of the image (invert_sigmas), which cannot be imported",
+            path.display()
+        );
+    }
+    Ok(Schedule {
+        time: Time::Steps(Timesteps {
+            count: read.num_train_timesteps.saturating_add(1),
+            betas: Betas::Flow,
+            scale: 1.0,
+        }),
+        target: Target::Velocity,
+        clip: false,
+    })
+}
+
+/// EDM. The network is shown ¼ ln s of s = σ/α, which is −λ/8.
+fn edm(path: &Path, read: &Scheduler) -> Result<Schedule> {
+    let name = path.display();
+    if read.prediction_type != "epsilon" {
+        bail!(
+            "{name}: a network in EDM's preconditioning whose prediction_type is {} cannot be imported; epsilon can",
+            read.prediction_type
+        );
+    }
+    let deviation = read.sigma_data.unwrap_or(0.5);
+    if deviation != 0.5 {
+        bail!("{name}: its sigma_data is {deviation}; 0.5 can be imported");
+    }
+    let level = |s: f64| -2.0 * s.ln();
+    let range = LogSnrRange {
+        min: level(read.sigma_max.unwrap_or(80.0)),
+        max: level(read.sigma_min.unwrap_or(0.002)),
+    };
+    if !range.is_valid() {
+        bail!("{name}: its sigma_min and sigma_max are not two levels of noise");
+    }
+    let embedding = LogSnrEmbedding {
+        min: -8.0,
+        max: 0.0,
+        scale: 1.0,
+    };
+    Ok(Schedule {
+        time: Time::LogSnr(embedding, range),
+        target: Target::Edm,
+        clip: false,
     })
 }
 
@@ -165,9 +247,7 @@ mod tests {
     fn classes_of_another_family_are_refused_by_name() {
         for class in [
             "CMStochasticIterativeScheduler",
-            "FlowMatchEulerDiscreteScheduler",
-            "EDMEulerScheduler",
-            "EDMDPMSolverMultistepScheduler",
+            "FlowMatchLCMScheduler",
             "ScoreSdeVeScheduler",
             "KarrasVeScheduler",
             "UnCLIPScheduler",
@@ -185,6 +265,51 @@ mod tests {
         ] {
             let text = format!(r#"{{"_class_name": "EulerDiscreteScheduler", {setting}}}"#);
             assert!(read_text(&text).is_err(), "{setting}");
+        }
+    }
+
+    #[test]
+    fn flow_matching_is_velocity_on_a_straight_line() {
+        let read = r#"{"_class_name": "FlowMatchEulerDiscreteScheduler", "shift": 3.0}"#;
+        let read = read_text(read).unwrap();
+        assert_eq!((read.target, read.clip), (Target::Velocity, false));
+        let Time::Steps(timesteps) = read.time else {
+            panic!("it is shown timesteps");
+        };
+        assert_eq!(timesteps.validate(), Ok(()));
+        // At timestep 250 of 1000 a quarter is noise.
+        let level = timesteps.levels()[250];
+        assert!((level.sigma() / (level.alpha() + level.sigma()) - 0.25).abs() < 1e-12);
+        let inverted =
+            r#"{"_class_name": "FlowMatchEulerDiscreteScheduler", "invert_sigmas": true}"#;
+        let error = read_text(inverted).unwrap_err().to_string();
+        assert!(error.contains("invert_sigmas"), "{error}");
+        let long = r#"{"_class_name": "FlowMatchEulerDiscreteScheduler", "num_train_timesteps": 18446744073709551615}"#;
+        let Time::Steps(timesteps) = read_text(long).unwrap().time else {
+            panic!("it is shown timesteps");
+        };
+        assert!(timesteps.validate().is_err());
+    }
+
+    #[test]
+    fn edm_is_its_preconditioning_and_nothing_near_it() {
+        let text = |more: &str| format!(r#"{{"_class_name": "EDMEulerScheduler"{more}}}"#);
+        let read = read_text(&text("")).unwrap();
+        assert_eq!(read.target, Target::Edm);
+        let Time::LogSnr(embedding, range) = read.time else {
+            panic!("it is shown λ");
+        };
+        // ¼ ln 80 at the most noise, from λ = −2 ln 80.
+        let shown = embedding.scale * (embedding.max - range.min) / (embedding.max - embedding.min);
+        assert!((shown - 0.25 * 80f64.ln()).abs() < 1e-12);
+        for (more, word) in [
+            (r#", "prediction_type": "v_prediction""#, "v_prediction"),
+            (r#", "sigma_data": 1.0"#, "sigma_data is 1"),
+            (r#", "sigma_min": 0"#, "sigma_min"),
+            (r#", "sigma_min": 90.0"#, "sigma_min"),
+        ] {
+            let error = read_text(&text(more)).unwrap_err().to_string();
+            assert!(error.contains(word), "{error}");
         }
     }
 

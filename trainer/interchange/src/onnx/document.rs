@@ -15,7 +15,7 @@ use super::proto::{
 };
 use super::unet::unet;
 use super::value_types::value_info;
-use super::{IR_VERSION, OPSET, OnnxError, Precision, Tensors};
+use super::{OnnxError, Opset, Precision, Tensors};
 use crate::weights::Weights;
 
 /// The size limit of protocol buffers.
@@ -67,9 +67,14 @@ impl Form {
             }
         };
         let [channels, size, _] = config.image.dims();
+        let divisor = match (self, config.diffusion.target) {
+            (Self::GuidedStep, _) | (_, Target::Epsilon | Target::V) => "",
+            (_, Target::Velocity) => ", divided by alpha + sigma",
+            (_, Target::Edm) => ", divided by sqrt(sigma^2 + alpha^2 / 4)",
+        };
         let z = format!(
             "z is [batch, {channels}, {size}, {size}] = alpha x + sigma epsilon with alpha^2 = \
-             sigmoid(log_snr), sigma^2 = sigmoid(-log_snr), x in [-1, 1]"
+             sigmoid(log_snr), sigma^2 = sigmoid(-log_snr), x in [-1, 1]{divisor}"
         );
         match self {
             Self::Denoiser => format!(
@@ -97,8 +102,9 @@ pub fn write(
     weights: &Weights,
     form: Form,
     precision: Precision,
+    opset: Opset,
 ) -> Result<Vec<u8>, OnnxError> {
-    let mut graph = Graph::new(Tensors::new(weights), precision);
+    let mut graph = Graph::new(Tensors::new(weights), precision, opset);
     match form {
         Form::Denoiser => denoiser(&mut graph, config)?,
         Form::GuidedStep => guided_step(&mut graph, config)?,
@@ -107,10 +113,10 @@ pub fn write(
     let (inputs, outputs) = (inputs(form, config), outputs(form, config));
     let value_info = value_info(&graph.nodes, &graph.constants, &inputs, &outputs);
     let model = ModelProto {
-        ir_version: Some(IR_VERSION),
+        ir_version: Some(opset.ir_version()),
         opset_import: vec![OperatorSetIdProto {
             domain: Some(String::new()),
-            version: Some(OPSET),
+            version: Some(opset.version()),
         }],
         producer_name: Some("freeguide".to_owned()),
         producer_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
@@ -148,7 +154,8 @@ fn guided_step(graph: &mut Graph, config: &Config) -> Result<(), OnnxError> {
     let [z, log_snr, class] = named(["z", "log_snr", "class"]);
     let [next_log_snr, guidance] = named(["next_log_snr", "guidance"]);
     let rows = graph.guided_rows([&z, &log_snr, &class], config.classes.len());
-    let prediction = network(graph, config, [&rows[0], &rows[1], &rows[2]])?;
+    let input = graph.network_input(&rows[0], &rows[1], config.diffusion.target);
+    let prediction = network(graph, config, [&input, &rows[1], &rows[2]])?;
     let step = Step {
         next_log_snr: &next_log_snr,
         guidance: &guidance,
@@ -237,6 +244,8 @@ fn metadata(form: Form, config: &Config) -> Vec<StringStringEntryProto> {
     let target = match config.diffusion.target {
         Target::Epsilon => "epsilon",
         Target::V => "v",
+        Target::Velocity => "velocity",
+        Target::Edm => "edm",
     };
     let (range, origin) = (config.diffusion.log_snr, &config.provenance);
     let entries = [

@@ -5,7 +5,7 @@ use half::f16;
 use super::proto::{
     AttributeProto, NodeProto, TensorProto, attribute_proto::AttributeType, tensor_proto::DataType,
 };
-use super::{OnnxError, Tensors};
+use super::{OnnxError, Opset, Tensors};
 use crate::quantize::quantize;
 use crate::weights::Weight;
 
@@ -29,16 +29,18 @@ pub struct Graph<'a> {
     pub(super) constants: Vec<TensorProto>,
     pub(super) tensors: Tensors<'a>,
     precision: Precision,
+    pub(super) opset: Opset,
     scope: String,
 }
 
 impl<'a> Graph<'a> {
-    pub(super) fn new(tensors: Tensors<'a>, precision: Precision) -> Self {
+    pub(super) fn new(tensors: Tensors<'a>, precision: Precision, opset: Opset) -> Self {
         Self {
             nodes: Vec::new(),
             constants: Vec::new(),
             tensors,
             precision,
+            opset,
             scope: String::new(),
         }
     }

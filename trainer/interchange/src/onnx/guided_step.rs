@@ -3,6 +3,7 @@
 
 use freeguide::prediction::Target;
 
+use super::Opset;
 use super::graph::{Graph, Value, integer};
 
 /// The inputs of a step besides the network's own.
@@ -31,6 +32,20 @@ impl Graph<'_> {
             .map(|(first, second)| self.node("Concat", &[first, second], vec![integer("axis", 0)]))
     }
 
+    /// What the network is shown of z, by its target.
+    pub(super) fn network_input(&mut self, z: &Value, log_snr: &Value, target: Target) -> Value {
+        self.set_scope("input");
+        let divisors = match target {
+            Target::Epsilon | Target::V => return z.clone(),
+            Target::Velocity => {
+                let (alpha, sigma) = self.alpha_sigma(log_snr);
+                self.node("Add", &[&alpha, &sigma], vec![])
+            }
+            Target::Edm => self.edm_root(log_snr),
+        };
+        self.node("Div", &[z, &divisors], vec![])
+    }
+
     /// The next z and x̃, from the prediction for [`guided_rows`](Self::guided_rows).
     ///
     /// Ho & Salimans 2022, equation 6 and Algorithm 2 with x̃ clipped; Song et al. 2020 for the step.
@@ -42,7 +57,11 @@ impl Graph<'_> {
         step: &Step,
     ) -> [Value; 2] {
         self.set_scope("guidance");
-        let parts = vec![integer("axis", 0), integer("num_outputs", 2)];
+        let mut parts = vec![integer("axis", 0)];
+        // Before opset 18, the outputs are as many as are named.
+        if self.opset == Opset::V21 {
+            parts.push(integer("num_outputs", 2));
+        }
         let [conditional, unconditional] = self.halves("Split", &[prediction], parts);
         let w = self.reshape(step.guidance, &[-1, 1, 1, 1]);
         let direction = self.node("Sub", &[&conditional, &unconditional], vec![]);
@@ -53,6 +72,21 @@ impl Graph<'_> {
         let (alpha, sigma) = self.alpha_sigma(log_snr);
         let noise = self.node("Mul", &[&sigma, &guided], vec![]);
         let x = match step.target {
+            Target::Velocity => {
+                let signal = self.node("Sub", &[z, &noise], vec![]);
+                let sum = self.node("Add", &[&alpha, &sigma], vec![]);
+                self.node("Div", &[&signal, &sum], vec![])
+            }
+            // x̃ = (d α z/r + σ F) d/r.
+            Target::Edm => {
+                let root = self.edm_root(log_snr);
+                let half = self.floats(&[0.5], &[1]);
+                let share = self.node("Div", &[&half, &root], vec![]);
+                let signal = self.node("Mul", &[&alpha, z], vec![]);
+                let signal = self.node("Mul", &[&signal, &share], vec![]);
+                let sum = self.node("Add", &[&signal, &noise], vec![]);
+                self.node("Mul", &[&sum, &share], vec![])
+            }
             Target::Epsilon => {
                 let signal = self.node("Sub", &[z, &noise], vec![]);
                 self.node("Div", &[&signal, &alpha], vec![])
@@ -73,6 +107,18 @@ impl Graph<'_> {
         let signal = self.node("Mul", &[&alpha, &x], vec![]);
         let noise = self.node("Mul", &[&sigma, &epsilon], vec![]);
         [self.node("Add", &[&signal, &noise], vec![]), x]
+    }
+
+    /// r = √(σ² + d² α²) with d = ½, `[batch, 1, 1, 1]`.
+    fn edm_root(&mut self, log_snr: &Value) -> Value {
+        let pixels = self.reshape(log_snr, &[-1, 1, 1, 1]);
+        let opposite = self.node("Neg", &[&pixels], vec![]);
+        let [signal, noise] =
+            [pixels, opposite].map(|log_snr| self.node("Sigmoid", &[&log_snr], vec![]));
+        let quarter = self.floats(&[0.25], &[1]);
+        let signal = self.node("Mul", &[&signal, &quarter], vec![]);
+        let sum = self.node("Add", &[&noise, &signal], vec![]);
+        self.node("Sqrt", &[&sum], vec![])
     }
 
     /// α = √sigmoid(λ) and σ = √sigmoid(−λ), `[batch, 1, 1, 1]`.

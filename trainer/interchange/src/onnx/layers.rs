@@ -66,20 +66,39 @@ impl Graph<'_> {
         self.convolution(layer, x, 1, [border; 4])
     }
 
-    /// Group normalisation with its learned scale and shift.
+    /// Group normalisation of `size × size` pixels, with its learned scale and shift. Each group is one channel of an
+    /// instance normalisation, for which runtimes have kernels: they spell GroupNormalization out in some twenty operators,
+    /// and onnx infers no types behind it.
     pub(super) fn group_norm(
         &mut self,
         layer: &str,
         x: &Value,
+        size: usize,
         style: Style,
     ) -> Result<Value, OnnxError> {
-        let scale = self.weight(&format!("{layer}.weight"))?;
+        let (weight, groups, size) = (format!("{layer}.weight"), style.groups, size as i64);
+        let channels = match self.tensors.shape(&weight)? {
+            [channels] => *channels as i64,
+            _ => return Err(OnnxError::MissingTensor(weight)),
+        };
+        let scale = self.weight(&weight)?;
         let shift = self.weight(&format!("{layer}.bias"))?;
-        let attributes = vec![
-            float("epsilon", style.epsilon),
-            integer("num_groups", style.groups as i64),
-        ];
-        Ok(self.node("GroupNormalization", &[x, &scale, &shift], attributes))
+        let grouped = self.reshape(
+            x,
+            &[-1, groups as i64, channels / groups as i64 * size * size],
+        );
+        let ones = self.numbers(&vec![1.0; groups], &[groups]);
+        let zeros = self.numbers(&vec![0.0; groups], &[groups]);
+        let attributes = vec![float("epsilon", style.epsilon)];
+        let normal = self.node(
+            "InstanceNormalization",
+            &[&grouped, &ones, &zeros],
+            attributes,
+        );
+        let normal = self.reshape(&normal, &[-1, channels, size, size]);
+        let [scale, shift] = [scale, shift].map(|v| self.reshape(&v, &[channels, 1, 1]));
+        let scaled = self.node("Mul", &[&normal, &scale], vec![]);
+        Ok(self.node("Add", &[&scaled, &shift], vec![]))
     }
 
     /// Halves the size by averaging 2×2 pixels.

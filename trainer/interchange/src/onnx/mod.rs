@@ -1,4 +1,4 @@
-//! Models as ONNX files: the U-Net as a graph of standard operators (opset 21), for onnxruntime
+//! Models as ONNX files: the U-Net as a graph of standard operators (opset 21 or 17), for onnxruntime
 //! and everything else that reads ONNX.
 //!
 //! There are two forms. The [denoiser](denoiser) is the joint network: noisy image, λ and class
@@ -12,6 +12,7 @@ mod error;
 mod graph;
 mod guided_step;
 mod layers;
+mod opset;
 mod tensors;
 mod unet;
 mod value_types;
@@ -25,9 +26,5 @@ pub use document::{Form, write};
 pub use engine::OnnxDenoiser;
 pub use error::OnnxError;
 pub use graph::Precision;
+pub use opset::Opset;
 use tensors::Tensors;
-
-/// The operator set of the graphs.
-const OPSET: i64 = 21;
-/// The version of the file format that belongs to it.
-const IR_VERSION: i64 = 10;

@@ -61,7 +61,7 @@ impl UNet<'_> {
             }
             let down = format!("{stage}.downsample");
             if graph.tensors.has(&format!("{down}.")) {
-                x = self.residual(graph, &down, x, Resample::Down)?;
+                x = self.residual(graph, &down, x, Resample::Down, size)?;
             } else if graph.tensors.has(&format!("{down}_conv.")) {
                 x = self.halving_convolution(graph, &format!("{down}_conv"), &x)?;
             } else {
@@ -85,7 +85,7 @@ impl UNet<'_> {
             }
             let up = format!("{stage}.upsample");
             if graph.tensors.has(&format!("{up}.")) {
-                x = self.residual(graph, &up, x, Resample::Up)?;
+                x = self.residual(graph, &up, x, Resample::Up, size)?;
                 size *= 2;
             } else if graph.tensors.has(&format!("{up}_conv.")) {
                 graph.set_scope(&up);
@@ -95,7 +95,7 @@ impl UNet<'_> {
             }
         }
         graph.set_scope("output");
-        let x = graph.group_norm("output_norm", &x, self.style)?;
+        let x = graph.group_norm("output_norm", &x, size, self.style)?;
         let x = graph.silu(&x);
         let x = graph.same_convolution("output", &x)?;
         let x = match patch {
@@ -113,11 +113,11 @@ impl UNet<'_> {
     }
 
     fn middle(&self, graph: &mut Graph, x: Value, size: usize) -> Result<Value, OnnxError> {
-        let mut x = self.residual(graph, "middle.first", x, Resample::None)?;
+        let mut x = self.residual(graph, "middle.first", x, Resample::None, size)?;
         if graph.tensors.has("middle.attention.") {
             x = self.attention(graph, "middle.attention", x, size)?;
         }
-        self.residual(graph, "middle.second", x, Resample::None)
+        self.residual(graph, "middle.second", x, Resample::None, size)
     }
 
     /// A convolution with stride 2, with zero padding on all sides or only at the right and the bottom.
@@ -142,7 +142,7 @@ impl UNet<'_> {
         x: Value,
         size: usize,
     ) -> Result<Value, OnnxError> {
-        let x = self.residual(graph, &format!("{name}.residual"), x, Resample::None)?;
+        let x = self.residual(graph, &format!("{name}.residual"), x, Resample::None, size)?;
         let attention = format!("{name}.attention");
         match graph.tensors.has(&format!("{attention}.")) {
             true => self.attention(graph, &attention, x, size),
@@ -150,12 +150,14 @@ impl UNet<'_> {
         }
     }
 
+    /// A residual block on `size × size` pixels.
     fn residual(
         &self,
         graph: &mut Graph,
         name: &str,
         x: Value,
         resample: Resample,
+        size: usize,
     ) -> Result<Value, OnnxError> {
         graph.set_scope(name);
         let resampled = |graph: &mut Graph, x: Value| match resample {
@@ -163,11 +165,16 @@ impl UNet<'_> {
             Resample::Down => graph.average_down(&x),
             Resample::Up => graph.repeat_up(&x),
         };
-        let hidden = graph.group_norm(&format!("{name}.norm_in"), &x, self.style)?;
+        let hidden = graph.group_norm(&format!("{name}.norm_in"), &x, size, self.style)?;
         let hidden = graph.silu(&hidden);
         let hidden = resampled(graph, hidden);
         let hidden = graph.same_convolution(&format!("{name}.conv_in"), &hidden)?;
-        let hidden = self.modulated_norm(graph, name, &hidden)?;
+        let size = match resample {
+            Resample::None => size,
+            Resample::Down => size / 2,
+            Resample::Up => 2 * size,
+        };
+        let hidden = self.modulated_norm(graph, name, &hidden, size)?;
         let hidden = graph.silu(&hidden);
         let hidden = graph.same_convolution(&format!("{name}.conv_out"), &hidden)?;
         let mut x = resampled(graph, x);
@@ -178,7 +185,13 @@ impl UNet<'_> {
     }
 
     /// norm(x) · (1 + scale) + shift by the embedding, or norm(x + shift).
-    fn modulated_norm(&self, graph: &mut Graph, name: &str, x: &Value) -> Result<Value, OnnxError> {
+    fn modulated_norm(
+        &self,
+        graph: &mut Graph,
+        name: &str,
+        x: &Value,
+        size: usize,
+    ) -> Result<Value, OnnxError> {
         let norm = format!("{name}.norm_out");
         let channels = match graph.tensors.shape(&format!("{norm}.weight"))? {
             [channels] => *channels,
@@ -188,12 +201,12 @@ impl UNet<'_> {
         if self.config.modulation == Modulation::Add {
             let shift = graph.reshape(&rows, &[-1, channels as i64, 1, 1]);
             let x = graph.node("Add", &[x, &shift], vec![]);
-            return graph.group_norm(&norm, &x, self.style);
+            return graph.group_norm(&norm, &x, size, self.style);
         }
         let pixels = graph.reshape(&rows, &[-1, 2 * channels as i64, 1, 1]);
         let scale = graph.slice(&pixels, 1, 0, channels);
         let shift = graph.slice(&pixels, 1, channels, 2 * channels);
-        let x = graph.group_norm(&norm, x, self.style)?;
+        let x = graph.group_norm(&norm, x, size, self.style)?;
         let one = graph.numbers(&[1.0], &[1]);
         let factor = graph.node("Add", &[&scale, &one], vec![]);
         let x = graph.node("Mul", &[&x, &factor], vec![]);
@@ -216,7 +229,7 @@ impl UNet<'_> {
         let heads = self.config.attention_heads(channels);
         let depth = channels / heads;
         let [c, h, d, p] = [channels, heads, depth, size * size].map(|v| v as i64);
-        let tokens = self.attention_norm(graph, name, &x)?;
+        let tokens = self.attention_norm(graph, name, &x, size)?;
         let tokens = graph.reshape(&tokens, &[-1, c, p]);
         let tokens = graph.transpose(&tokens, &[0, 2, 1]);
         let qkv = graph.linear(&format!("{name}.qkv"), &tokens)?;
@@ -241,7 +254,13 @@ impl UNet<'_> {
     }
 
     /// The normalisation before an attention; the middle may have its own, or none.
-    fn attention_norm(&self, graph: &mut Graph, name: &str, x: &Value) -> Result<Value, OnnxError> {
+    fn attention_norm(
+        &self,
+        graph: &mut Graph,
+        name: &str,
+        x: &Value,
+        size: usize,
+    ) -> Result<Value, OnnxError> {
         let norm = format!("{name}.norm");
         let groups = match name {
             "middle.attention" => self.config.middle_attention_groups(),
@@ -251,6 +270,7 @@ impl UNet<'_> {
             Some(groups) => graph.group_norm(
                 &norm,
                 x,
+                size,
                 Style {
                     groups,
                     ..self.style
