@@ -1,7 +1,7 @@
 //! The layers of the networks as operators.
 
 use super::OnnxError;
-use super::graph::{Graph, Value, float, integer, integers, text};
+use super::graph::{Graph, Value, float, integers, text};
 
 /// Settings shared by all layers of a network.
 #[derive(Debug, Clone, Copy)]
