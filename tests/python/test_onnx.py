@@ -55,10 +55,10 @@ class Onnx(unittest.TestCase):
                 self.assertEqual([(o.domain, o.version) for o in model.opset_import], [("", 17)])
                 self.assertEqual(model.ir_version, 8)
                 session(self.folder / "onnx" / file)
-            np.testing.assert_allclose(self.predict(tensors), newest, atol=1e-6)
+            np.testing.assert_allclose(self.predict(tensors), newest, atol=1e-5)
 
-    def test_types_are_inferred_for_every_value(self):
-        self.export("attention")
+    def test_in_opset_17_types_are_inferred_for_every_value(self):
+        self.export("attention", "--opset", "17")
         for file in ["denoiser.onnx", "guided_step.onnx"]:
             model = onnx.load(self.folder / "onnx" / file)
             del model.graph.value_info[:]
@@ -150,6 +150,7 @@ class Onnx(unittest.TestCase):
         self.assertLessEqual(np.abs(pixels(x).astype(int) - drawn).max(), 1)
 
     def test_the_tools_of_onnxruntime_take_the_graphs(self):
+        """They want a type for every value, which ONNX's inference does not find behind GroupNormalization."""
         tensors = self.export("attention")
         rows = len(tensors["z"])
         more = {name: np.ones(rows, dtype=np.float32) for name in ["next_log_snr", "guidance"]}

@@ -147,6 +147,18 @@ impl<'a> Graph<'a> {
         Ok(self.stored(weight, self.precision))
     }
 
+    /// A tensor with a value for each channel, `[channels]`, as `[channels, 1, 1]` in the computation's type.
+    pub(super) fn channel_weight(&mut self, name: &str) -> Result<Value, OnnxError> {
+        let Weight { shape, values, .. } = self.tensors.take(name)?;
+        let shape = [shape, &[1, 1][..]].concat();
+        let (kind, bytes) = match self.computes_in() {
+            DataType::Float16 => (DataType::Float16, f16_bytes(values)),
+            _ => (DataType::Float, f32_bytes(values)),
+        };
+        self.constant(name, &shape, kind, bytes);
+        Ok(name.to_owned())
+    }
+
     /// A tensor of the network in 32-bit floats, even if the computation has 16 bits.
     pub(super) fn precise_weight(&mut self, name: &str) -> Result<Value, OnnxError> {
         let weight = self.tensors.take(name)?;

@@ -1,7 +1,7 @@
 //! The layers of the networks as operators.
 
-use super::OnnxError;
-use super::graph::{Graph, Value, float, integers, text};
+use super::graph::{Graph, Value, float, integer, integers, text};
+use super::{OnnxError, Opset};
 
 /// Settings shared by all layers of a network.
 #[derive(Debug, Clone, Copy)]
@@ -66,10 +66,28 @@ impl Graph<'_> {
         self.convolution(layer, x, 1, [border; 4])
     }
 
-    /// Group normalisation of `size × size` pixels, with its learned scale and shift. Each group is one channel of an
-    /// instance normalisation, for which runtimes have kernels: they spell GroupNormalization out in some twenty operators,
-    /// and onnx infers no types behind it.
+    /// Group normalisation of `size × size` pixels, with its learned scale and shift.
     pub(super) fn group_norm(
+        &mut self,
+        layer: &str,
+        x: &Value,
+        size: usize,
+        style: Style,
+    ) -> Result<Value, OnnxError> {
+        if self.opset == Opset::V17 {
+            return self.grouped_instance_norm(layer, x, size, style);
+        }
+        let scale = self.weight(&format!("{layer}.weight"))?;
+        let shift = self.weight(&format!("{layer}.bias"))?;
+        let attributes = vec![
+            float("epsilon", style.epsilon),
+            integer("num_groups", style.groups as i64),
+        ];
+        Ok(self.node("GroupNormalization", &[x, &scale, &shift], attributes))
+    }
+
+    /// The same without its operator, which came with opset 18: each group is one channel of an instance normalisation.
+    fn grouped_instance_norm(
         &mut self,
         layer: &str,
         x: &Value,
@@ -81,12 +99,10 @@ impl Graph<'_> {
             [channels] => *channels as i64,
             _ => return Err(OnnxError::MissingTensor(weight)),
         };
-        let scale = self.weight(&weight)?;
-        let shift = self.weight(&format!("{layer}.bias"))?;
-        let grouped = self.reshape(
-            x,
-            &[-1, groups as i64, channels / groups as i64 * size * size],
-        );
+        let scale = self.channel_weight(&weight)?;
+        let shift = self.channel_weight(&format!("{layer}.bias"))?;
+        let values = channels / groups as i64 * size * size;
+        let grouped = self.reshape(x, &[-1, groups as i64, values]);
         let ones = self.numbers(&vec![1.0; groups], &[groups]);
         let zeros = self.numbers(&vec![0.0; groups], &[groups]);
         let attributes = vec![float("epsilon", style.epsilon)];
@@ -96,7 +112,6 @@ impl Graph<'_> {
             attributes,
         );
         let normal = self.reshape(&normal, &[-1, channels, size, size]);
-        let [scale, shift] = [scale, shift].map(|v| self.reshape(&v, &[channels, 1, 1]));
         let scaled = self.node("Mul", &[&normal, &scale], vec![]);
         Ok(self.node("Add", &[&scaled, &shift], vec![]))
     }

@@ -1,6 +1,7 @@
 //! The types of a graph's intermediate values.
 //!
-//! Tools that want types without running the graph (onnxruntime's quantisation, converters to 16 bits) need not infer them.
+//! ONNX's own inference does not see through GroupNormalization, and so every tool that wants types without running the
+//! graph (onnxruntime's quantisation, converters to 16 bits) stops at it. A type for each value is enough for them.
 
 use std::collections::HashMap;
 
