@@ -1,5 +1,6 @@
 //! A run's step on a GPU: one kernel mixes the estimates and takes the solver's step, after those of the network. What has
-//! no kernel is made of burn's operations: guidance that measures whole images, and runs that start from a picture.
+//! no kernel is made of burn's operations: guidance that measures whole images, other targets than ε and v, and runs that
+//! start from a picture.
 
 use burn::tensor::Tensor;
 
@@ -16,6 +17,10 @@ impl<D: Denoiser> Run<D> {
     /// [`accept`](Self::accept) by a kernel; `None` where there is none for this run, or it is not on a GPU.
     pub(super) fn accept_on_kernels(&mut self, output: &Tensor<4>) -> Option<bool> {
         if self.source.is_some() || self.plan.resampling > 1 {
+            return None;
+        }
+        // The kernel reads these two.
+        if !matches!(self.target, Target::Epsilon | Target::V) {
             return None;
         }
         let (level, z) = self.awaited()?;
