@@ -10,7 +10,7 @@ use crate::prediction::Estimate;
 pub const DEFAULT_STRENGTH: f64 = 0.6;
 
 /// A picture to draw from. Without a mask, a run starts from it with noise added (SDEdit: Meng et al. 2022, "SDEdit: Guided
-/// Image Synthesis and Editing with Stochastic Differential Equations", algorithm 2). With a mask, the run also keeps what
+/// Image Synthesis and Editing with Stochastic Differential Equations"). With a mask, the run also keeps what
 /// the mask does not cover.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SourceImage {
@@ -52,7 +52,7 @@ impl Source {
     }
 
     /// The estimate with the picture in the place of x̃ where it is kept (DDNM: Wang et al. 2023, "Zero-Shot Image
-    /// Restoration Using Denoising Diffusion Null-Space Model", equation 12, for a mask), and ε̃ as it then follows from
+    /// Restoration Using Denoising Diffusion Null-Space Model", for a mask), and ε̃ as it then follows from
     /// the latents `z` of the evaluation.
     pub(super) fn keep(&self, guided: Guided, z: &Tensor<4>, level: LogSnr) -> Guided {
         let Some(mask) = &self.mask else {
@@ -72,7 +72,7 @@ impl Source {
 }
 
 /// Adds noise to latents of λ_{t+1} = `clean` until they are of λ_t = `noisy`: the forward process between two levels
-/// (RePaint: Lugmayr et al. 2022, "RePaint: Inpainting using Denoising Diffusion Probabilistic Models", algorithm 1, line 9).
+/// (RePaint: Lugmayr et al. 2022, "RePaint: Inpainting using Denoising Diffusion Probabilistic Models", algorithm 1).
 ///
 /// # Shapes
 ///
