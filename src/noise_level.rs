@@ -76,6 +76,13 @@ impl LogSnrRange {
             .collect()
     }
 
+    /// The levels that `steps` equal steps in u start from, of which the last leads to λ_max.
+    pub fn starts(self, steps: usize) -> Vec<LogSnr> {
+        (0..steps)
+            .map(|t| self.log_snr(1.0 - t as f64 / steps as f64))
+            .collect()
+    }
+
     /// Whether the range is finite and min < max.
     pub fn is_valid(self) -> bool {
         self.min.is_finite() && self.max.is_finite() && self.min < self.max

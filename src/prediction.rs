@@ -95,6 +95,29 @@ impl Target {
         root * root
     }
 
+    /// x̃ of a prediction at per-image `alpha` and `sigma`, the inverse of [`of`](Self::of).
+    ///
+    /// # Shapes
+    ///
+    /// `output`, `z` and the result: `[batch, channels, height, width]`; `alpha`, `sigma`: `[batch, 1, 1, 1]`.
+    pub fn clean(
+        self,
+        output: Tensor<4>,
+        z: Tensor<4>,
+        alpha: Tensor<4>,
+        sigma: Tensor<4>,
+    ) -> Tensor<4> {
+        match self {
+            Self::Epsilon => (z - output * sigma) / alpha,
+            Self::V => z * alpha - output * sigma,
+            Self::Velocity => (z - output * sigma.clone()) / (alpha + sigma),
+            Self::Edm => {
+                let share = edm_roots(alpha.clone(), sigma.clone()).recip() * SIGMA_DATA;
+                (z * alpha * share.clone() + output * sigma) * share
+            }
+        }
+    }
+
     /// x̃ and ε̃ for an output of the network at one noise level, all
     /// `[batch, channels, height, width]`.
     ///

@@ -210,6 +210,8 @@ fn answer(
             ),
             level: LogSnr(level),
             classes: classes.to_vec(),
+            guidance: None,
+            next: None,
         };
         evaluation.predict(network)
     })

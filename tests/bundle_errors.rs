@@ -457,7 +457,7 @@ fn a_newer_version_names_who_wrote_it() {
             change(c);
         })
     };
-    let words = ["version 9", "freeguide 9.1.0", "up to version 2"];
+    let words = ["version 9", "freeguide 9.1.0", "up to version 3"];
     newer(&|_| ()).refused("newer-version", &words);
     // Whatever else it holds, for instance fields that did not exist before.
     newer(&|c| c["tokenizer"] = json!({})).refused("newer-version", &words);
@@ -490,10 +490,15 @@ fn a_network_that_cannot_be_built_is_refused() {
             json!({ "min": 1.0, "max": 1.0, "scale": 1.0 }),
             "log_snr_embedding",
         ),
+        (
+            "guidance",
+            json!({ "kind": "input", "min": 0.5, "max": 4.0 }),
+            "network.guidance",
+        ),
     ] {
         Bundle::with(|c| {
             // The newest version has every field.
-            c["format_version"] = json!(2);
+            c["format_version"] = json!(3);
             c["network"][field] = value;
         })
         .refused("network", &[word]);

@@ -367,6 +367,40 @@ fn both_sides_of_a_step_can_be_seen() {
     );
 }
 
+/// A network that takes w, here the exact mix, draws with one row an image what others draw with two.
+#[test]
+fn with_w_as_an_input_one_row_draws_what_two_draw() {
+    let mixture = Mixture::three(Target::V);
+    for solver in Solver::ALL {
+        let guided = Plan {
+            guidance: vec![1.0, 2.0, 0.0, -1.0],
+            ..Plan::new(vec![Some(0), None, Some(1), Some(2)], 7)
+                .with_sampler(solver)
+                .with_clip(false)
+        };
+        let input = Plan {
+            guidance_input: true,
+            ..guided.clone()
+        };
+        let wanted = draw(&mixture, guided.clone());
+        let mut one = run(&mixture, input);
+        assert_eq!(
+            one.evaluations(0),
+            run(&mixture, guided).evaluations(0) / 2,
+            "{solver:?}"
+        );
+        while let Some(evaluation) = one.evaluation() {
+            assert_eq!(evaluation.classes.len(), 4);
+            let (first, second) = evaluation.split(1);
+            let answers = [first, second].map(|part| part.predict(&mixture));
+            one.accept(burn::tensor::Tensor::cat(answers.to_vec(), 0));
+        }
+        assert_close(&points(one.denoised()), &wanted, solver.name());
+        let sides = one.branches();
+        assert!(sides.iter().all(|side| side.conditional.is_none()));
+    }
+}
+
 fn run_level(step: usize) -> LogSnr {
     RANGE.levels(5)[step]
 }

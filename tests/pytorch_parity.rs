@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Gradients, Int, Tensor};
 use fixture::Fixture;
+use freeguide::denoiser::Denoiser;
 use freeguide::network::UNet;
 use freeguide::noise_level::{LogSnr, LogSnrRange};
 use freeguide::parameters::{ParameterVisitor, visit_parameters};
@@ -124,6 +125,63 @@ fn the_output_of_every_row_alone_is_pytorchs() {
             println!("{name}: row {i} off by {error:.1e}");
             assert!(error <= forward_tolerance(), "{name}, row {i}: {error}");
         }
+    }
+}
+
+/// The inputs of students are inputs as any others: output, gradients and rows are PyTorch's, and other values give another
+/// output.
+#[test]
+fn students_are_pytorchs() {
+    for name in ["student", "flow_map"] {
+        let fixture = Fixture::open(name);
+        let device = device();
+        let network = fixture.network(&device, |_| {});
+        let ask = |network: &UNet, (z, log_snr, class): Input, w: Tensor<1>, next: Tensor<1>| {
+            network.predict_jump(z, [log_snr, next], class, w)
+        };
+        let others = |device: &Device| {
+            let next = match name {
+                "flow_map" => fixture.tensor("next_log_snr", device),
+                _ => fixture.tensor("log_snr", device),
+            };
+            (fixture.tensor::<1>("guidance", device), next)
+        };
+        let (w, next) = others(&device);
+        let expected = fixture.tensor::<4>("output", &device);
+        let input = || fixture.input(&device);
+        let off = |output: Tensor<4>| difference(&values(output), &fixture.values("output"));
+        let error = off(ask(&network, input(), w.clone(), next.clone()));
+        println!("{name}: output off by {error:.1e}");
+        assert!(error <= forward_tolerance(), "{name}: {error}");
+        let other = off(ask(&network, input(), w.clone() * 0.9, next.clone()));
+        assert!(other > 20.0 * forward_tolerance(), "{name}: {other}");
+        if name == "flow_map" {
+            let other = off(ask(&network, input(), w.clone(), next.clone() - 0.5));
+            assert!(other > 20.0 * forward_tolerance(), "{name}: {other}");
+        }
+        for i in 0..3 {
+            let [w, next] = [&w, &next].map(|of| of.clone().narrow(0, i, 1));
+            let alone = values(ask(&network, row(&input(), i), w, next));
+            let error = difference(&alone, &values(expected.clone().narrow(0, i, 1)));
+            assert!(error <= forward_tolerance(), "{name}, row {i}: {error}");
+        }
+
+        let device = device.autodiff();
+        let network = fixture.network(&device, |_| {}).map(&mut Track);
+        let (z, log_snr, class) = fixture.input(&device);
+        let z = z.require_grad();
+        let (w, next) = others(&device);
+        let output = ask(&network, (z.clone(), log_snr, class), w, next);
+        let gradients = (output * fixture.tensor("cotangent", &device))
+            .sum()
+            .backward();
+        let found = Gradient {
+            parameters: of_parameters(&network, &gradients),
+            z: values(z.grad(&gradients).expect("z has no gradient")),
+        };
+        let embedding = "conditioning.guidance.output.weight";
+        assert!(found.parameters.contains_key(embedding));
+        check_gradients(&fixture, &found);
     }
 }
 
@@ -311,12 +369,16 @@ fn the_training_losses_are_pytorchs() {
                 levels: Levels::Stratified,
                 log_normal: LogNormal::default(),
                 weighting,
+                guidance: None,
+                jumps: None,
             };
             let levels = fixture.values("log_snr");
             let draw = Draw {
                 log_snr: levels.into_iter().map(|l| LogSnr(f64::from(l))).collect(),
                 classes: fixture.classes(),
                 noise: fixture.values("training.noise"),
+                guidance: Vec::new(),
+                jumps: Vec::new(),
             };
             let loss = objective.loss(&network, fixture.tensor("training.x", &device), draw);
             let found = of_parameters(&network, &loss.backward());

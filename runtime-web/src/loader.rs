@@ -170,13 +170,33 @@ impl Model {
         Ok(run)
     }
 
-    /// The network's answer to rows that [`Run::divide`] of another instance has set apart.
+    /// The network's answer to rows that [`Run::divide`] of another instance has set apart. `guidance` is w of each row
+    /// and `next_log_snr` λ that the step leads to, where the network takes them as inputs.
     ///
     /// # Errors
     ///
-    /// Code `input`, where values and classes do not fit each other or the model.
-    pub fn predict(&self, z: &[f32], log_snr: f64, classes: Vec<u32>) -> Result<Vec<f32>, Failure> {
+    /// Code `input`, where values, classes and strengths do not fit each other or the model.
+    pub fn predict(
+        &self,
+        z: &[f32],
+        log_snr: f64,
+        classes: Vec<u32>,
+        guidance: Option<Vec<f64>>,
+        next_log_snr: Option<f64>,
+    ) -> Result<Vec<f32>, Failure> {
         let config = self.inner.config();
+        let wanted = config.guidance_input().map(|_| classes.len());
+        if guidance.as_ref().map(Vec::len) != wanted {
+            return Err(Failure::input(match wanted {
+                Some(rows) => format!("{rows} guidance strengths are wanted, one a row"),
+                None => "this model does not take guidance strengths".to_owned(),
+            }));
+        }
+        if next_log_snr.is_some() != config.flow_map().is_some() {
+            return Err(Failure::input(
+                "the next level is given to models of few steps, and to no others",
+            ));
+        }
         let null = config.classes.len() as u32;
         if let Some(class) = classes.iter().find(|&&class| class > null) {
             return Err(Failure::input(format!("there is no class {class}")));
@@ -187,6 +207,8 @@ impl Model {
             z: tensor(z, shape, self.device.burn())?,
             level: LogSnr(log_snr),
             classes,
+            guidance,
+            next: next_log_snr.map(LogSnr),
         };
         values(rows.predict(self.inner.network()))
     }

@@ -33,6 +33,8 @@ pub struct Part {
     z: Vec<f32>,
     log_snr: f64,
     classes: Vec<u32>,
+    guidance: Option<Vec<f64>>,
+    next_log_snr: Option<f64>,
 }
 
 #[wasm_bindgen]
@@ -53,6 +55,18 @@ impl Part {
     #[wasm_bindgen(getter)]
     pub fn classes(&self) -> Vec<u32> {
         self.classes.clone()
+    }
+
+    /// w of each row, of a network that takes it as an input.
+    #[wasm_bindgen(getter)]
+    pub fn guidance(&self) -> Option<Vec<f64>> {
+        self.guidance.clone()
+    }
+
+    /// λ that the step leads to, of a network that takes it as an input.
+    #[wasm_bindgen(getter, js_name = nextLogSnr)]
+    pub fn next_log_snr(&self) -> Option<f64> {
+        self.next_log_snr
     }
 }
 
@@ -140,6 +154,8 @@ impl Run {
             z: values(other.z)?,
             log_snr: other.level.0,
             classes: other.classes,
+            guidance: other.guidance,
+            next_log_snr: other.next.map(|next| next.0),
         }))
     }
 

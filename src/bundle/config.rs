@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::json_extent::check_extent;
 use super::{BundleError, ClassNames, Network, WEIGHTS_FILE};
 use crate::bounded;
+use crate::network::{FlowMap, GuidanceInput};
 use crate::noise_level::LogSnrRange;
 use crate::prediction::Target;
 use crate::settings::{ClassName, Plan, Request, RequestError, SamplingDefaults};
@@ -18,7 +19,8 @@ use crate::settings::{ClassName, Plan, Request, RequestError, SamplingDefaults};
 /// - 1: the U-Net after ADM, with a null class.
 /// - 2: relatives of that U-Net (the fields after `log_snr_embedding`), compiled networks, models without a null class,
 ///   models without classes, 8-bit weights, and the targets of flow matching and EDM.
-pub const FORMAT_VERSION: u64 = 2;
+/// - 3: networks that take the guidance strength, or the level that a step leads to, as an input.
+pub const FORMAT_VERSION: u64 = 3;
 /// The most bytes of a `config.json`.
 pub const MAX_CONFIG_BYTES: usize = 16 << 20;
 /// The most bytes of a string in it. An attribution may be long.
@@ -153,6 +155,9 @@ pub struct Provenance {
     /// The number of parameters.
     #[serde(default)]
     pub parameters: u64,
+    /// The name of the model that this one was distilled from.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub teacher: String,
     /// Metrics by name.
     #[serde(default, deserialize_with = "bounded::map::<MAX_METRICS, _, _>")]
     pub metrics: BTreeMap<String, f64>,
@@ -210,15 +215,30 @@ impl Config {
 
     /// The oldest version of the format that can describe this model with weights of this kind.
     pub fn least_version(&self, weights: WeightKind) -> u64 {
-        let plain = match &self.network {
-            Network::UNet(network) => network.is_plain(),
-            Network::Compiled(_) => false,
+        let network = match &self.network {
+            Network::UNet(network) => network.least_version(),
+            Network::Compiled(_) => 2,
         };
-        let plain = plain && matches!(self.diffusion.target, Target::Epsilon | Target::V);
-        let plain = plain && weights == WeightKind::Floats;
-        match plain && self.null_class && !self.classes.is_empty() {
-            true => 1,
-            false => 2,
+        let plain = matches!(self.diffusion.target, Target::Epsilon | Target::V)
+            && self.null_class
+            && !self.classes.is_empty()
+            && weights == WeightKind::Floats;
+        network.max(if plain { 1 } else { 2 })
+    }
+
+    /// The w that the network takes as an input, if it does.
+    pub fn guidance_input(&self) -> Option<GuidanceInput> {
+        match &self.network {
+            Network::UNet(network) => network.guidance,
+            Network::Compiled(_) => None,
+        }
+    }
+
+    /// The few steps that the network was distilled to, if it was.
+    pub fn flow_map(&self) -> Option<FlowMap> {
+        match &self.network {
+            Network::UNet(network) => network.flow_map,
+            Network::Compiled(_) => None,
         }
     }
 
@@ -234,9 +254,14 @@ impl Config {
             Network::Compiled(_) => None,
         })?;
         let plan = plan.from_source(request.source.as_ref(), self.image.dims())?;
-        match self.null_class {
-            true => Ok(plan),
-            false => plan.conditional_only(),
+        let plan = match (self.null_class, self.guidance_input()) {
+            (false, _) => plan.conditional_only(),
+            (true, Some(guidance)) => plan.with_guidance_input(&guidance),
+            (true, None) => Ok(plan),
+        }?;
+        match self.flow_map() {
+            Some(map) => plan.with_flow_map(&map, self.diffusion.log_snr),
+            None => Ok(plan),
         }
     }
 
@@ -259,6 +284,12 @@ impl Config {
         }
         if self.classes.is_empty() && !self.null_class {
             return bad("there are no classes and no null class".to_owned());
+        }
+        if self.guidance_input().is_some() && (self.classes.is_empty() || !self.null_class) {
+            return bad(
+                "network.guidance needs classes and a null class, between which guidance is the difference"
+                    .to_owned(),
+            );
         }
         let least = self.least_version(WeightKind::Floats);
         if self.format_version < least {

@@ -53,6 +53,18 @@ impl Guide {
         }
     }
 
+    /// For a network that takes w as an input, and answers with the guided prediction itself.
+    pub fn of_input(classes: &[Class], guidance: &[f64], null: u32) -> Self {
+        let rows = GuidedRows::of_input(classes, guidance, null);
+        Self {
+            inside: rows.clone(),
+            outside: rows,
+            policy: Policy::default(),
+            interval: None,
+            average: None,
+        }
+    }
+
     /// The rows of an evaluation at this level.
     pub fn rows(&self, level: LogSnr) -> &GuidedRows {
         match self.interval {
@@ -178,6 +190,19 @@ mod tests {
         );
         assert_eq!(predict(&[Some(2)], &[-1.0]), (vec![9.0], vec![9]));
         assert_eq!(predict(&[None], &[5.0]), (vec![9.0], vec![9]));
+    }
+
+    #[test]
+    fn with_w_as_an_input_every_image_has_one_row() {
+        let classes = [Some(2), None, Some(4)];
+        let mut guide = Guide::of_input(&classes, &[3.0, 1.0, -1.0], 9);
+        let (rows, output, z) = answers(&guide, 3, LEVEL);
+        assert_eq!(rows, [2, 9, 4]);
+        assert_eq!(guide.rows(LEVEL).input(), Some(&[3.0, 1.0, -1.0][..]));
+        assert_eq!(guide.rows(LEVEL).evaluations(0), 1);
+        let guided = guide.mix(&output, &z, LEVEL, Target::Epsilon, false);
+        let epsilon = guided.estimate.epsilon.into_data();
+        assert_eq!(epsilon.as_slice::<f32>().unwrap(), [2.0, 9.0, 4.0]);
     }
 
     #[test]

@@ -21,6 +21,8 @@ pub struct GuidedRows {
     /// w of every guided image.
     strength: Strength,
     images: usize,
+    /// w of every row, where the network takes it as an input.
+    input: Option<Vec<f64>>,
 }
 
 impl GuidedRows {
@@ -55,6 +57,19 @@ impl GuidedRows {
             guided,
             strength: Strength::new(strengths),
             images: classes.len(),
+            input: None,
+        }
+    }
+
+    /// One row for each image, of a network that takes w as an input.
+    pub fn of_input(classes: &[Class], guidance: &[f64], null: u32) -> Self {
+        Self {
+            classes: classes.iter().map(|class| class.unwrap_or(null)).collect(),
+            conditional: classes.iter().map(Option::is_some).collect(),
+            guided: Vec::new(),
+            strength: Strength::new(Vec::new()),
+            images: classes.len(),
+            input: Some(guidance.to_vec()),
         }
     }
 
@@ -90,6 +105,11 @@ impl GuidedRows {
     /// The images with a second row, in order.
     pub fn guided_images(&self) -> &[usize] {
         &self.guided
+    }
+
+    /// w of every row, where the network takes it as an input.
+    pub fn input(&self) -> Option<&[f64]> {
+        self.input.as_deref()
     }
 
     /// Images with a second row beside their own.

@@ -1,13 +1,25 @@
-//! What the residual blocks are conditioned on: one embedding of λ and of the class.
+//! What the residual blocks are conditioned on: one embedding of λ, of the class and, in students, of w and of the next
+//! level.
 
 use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig, Linear, LinearConfig};
-use burn::tensor::{Device, Int, Tensor, TensorData, activation::silu};
+use burn::tensor::activation::{sigmoid, silu};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 
+use super::input_embedding::{InputEmbedding, SCALE};
 use super::{LogSnrEmbedding, UNetConfig};
 #[cfg(all(feature = "wgpu", not(feature = "fusion")))]
 use crate::noise_level::LogSnr;
 use crate::timesteps::TimestepTable;
+
+/// Inputs that not all networks take, `[batch]` each.
+#[derive(Debug, Clone, Default)]
+pub struct OtherInputs {
+    /// w; 0, the conditional model, where it is not given.
+    pub guidance: Option<Tensor<1>>,
+    /// λ of the level that the step leads to, in nats; λ itself where it is not given.
+    pub next_log_snr: Option<Tensor<1>>,
+}
 
 /// How the network sees λ.
 #[derive(Debug, Clone)]
@@ -17,12 +29,17 @@ enum TimeInput {
 }
 
 /// The embedding of (λ, class): an MLP of the sinusoidal embedding of λ plus an embedding of the
-/// class, in which ∅ is the last entry.
+/// class, in which ∅ is the last entry. Students add embeddings of their other inputs.
 #[derive(Module, Debug)]
 pub struct Conditioning {
     log_snr_in: Linear,
     log_snr_out: Linear,
     class: Embedding,
+    guidance: Option<InputEmbedding>,
+    next_log_snr: Option<InputEmbedding>,
+    /// The argument of the embedding of w is `slope` · w + `offset`.
+    slope: f64,
+    offset: f64,
     #[module(skip)]
     time: TimeInput,
     /// s in the frequencies 10000^(−i/(n − s)).
@@ -32,26 +49,22 @@ pub struct Conditioning {
 impl Conditioning {
     pub(super) fn new(config: &UNetConfig, classes: usize, device: &Device) -> Self {
         let (sinusoids, width) = (config.sinusoids(), config.embedding());
+        let argument = config.guidance.map(|guidance| guidance.argument());
+        let (slope, offset) = argument.unwrap_or_default();
         Self {
             log_snr_in: LinearConfig::new(sinusoids, width).init(device),
             log_snr_out: LinearConfig::new(width, width).init(device),
             class: EmbeddingConfig::new(classes + 1, width).init(device),
+            guidance: config.guidance.map(|_| InputEmbedding::new(config, device)),
+            next_log_snr: config.flow_map.map(|_| InputEmbedding::new(config, device)),
+            slope,
+            offset,
             time: match &config.timesteps {
                 Some(timesteps) => TimeInput::Discrete(timesteps.table()),
                 None => TimeInput::Continuous(config.log_snr_embedding),
             },
             frequency_shift: config.frequency_shift,
         }
-    }
-
-    /// Those of the sinusoidal embedding.
-    fn frequencies(&self) -> Vec<f32> {
-        let [channels, _] = self.log_snr_in.weight.dims();
-        let half = channels / 2;
-        let last = half as f64 - self.frequency_shift;
-        (0..half)
-            .map(|i| libm::exp(-libm::log(10_000.0) * i as f64 / last) as f32)
-            .collect()
     }
 
     /// The sinusoidal embedding of one level, computed here: what GPUs make of the sine of a large number differs.
@@ -61,7 +74,7 @@ impl Conditioning {
             TimeInput::Continuous(embedding) => embedding.time_at(level.0),
             TimeInput::Discrete(table) => table.timestep_at(level.0),
         };
-        let frequencies = self.frequencies();
+        let frequencies = frequencies(self.channels(), self.frequency_shift);
         let of = |part: fn(f64) -> f64| {
             let angles = frequencies
                 .iter()
@@ -83,39 +96,61 @@ impl Conditioning {
         self.class.weight.val()
     }
 
-    /// The sinusoidal embedding (Vaswani et al. 2017, as ADM orders it: cosines, then sines).
+    /// Channels of the sinusoidal embedding.
+    fn channels(&self) -> usize {
+        let [channels, _] = self.log_snr_in.weight.dims();
+        channels
+    }
+
+    /// The sinusoidal embedding of λ.
     ///
     /// # Shapes
     ///
     /// `log_snr`: `[batch]`; result: `[batch, channels]`, for an even number of channels.
     pub(super) fn sinusoids(&self, log_snr: Tensor<1>) -> Tensor<2> {
-        let frequencies = self.frequencies();
-        let shape = [1, frequencies.len()];
-        let frequencies =
-            Tensor::<2>::from_data(TensorData::new(frequencies, shape), &log_snr.device());
         let t = match &self.time {
             TimeInput::Continuous(embedding) => embedding.time(log_snr),
             TimeInput::Discrete(table) => table.timestep(log_snr),
         };
-        let angle = t.unsqueeze_dim::<2>(1) * frequencies;
-        Tensor::cat(vec![angle.clone().cos(), angle.sin()], 1)
+        sinusoids(t, self.channels(), self.frequency_shift)
     }
 
-    /// SiLU of the embedding, which is how every block uses it.
+    /// Whether w is an input.
+    pub fn takes_guidance(&self) -> bool {
+        self.guidance.is_some()
+    }
+
+    /// Whether the level that a step leads to is an input.
+    pub fn takes_next_level(&self) -> bool {
+        self.next_log_snr.is_some()
+    }
+
+    /// SiLU of the embedding, which is how every block uses it. Networks ignore other inputs than theirs.
     ///
     /// # Shapes
     ///
-    /// `log_snr`, `class`: `[batch]`; result: `[max(batch, 2), width]`. There are never fewer than
+    /// `log_snr`, `class`, `others`: `[batch]`; result: `[max(batch, 2), width]`. There are never fewer than
     /// two rows, because products of a single row run on other kernels: on wgpu one that may use
     /// subgroups where the browser has none (cubek #654), on a CPU one that adds up in another
     /// order, so that an image would depend on its batch. A row that was added is a copy.
-    pub fn forward(&self, log_snr: Tensor<1>, class: Tensor<1, Int>) -> Tensor<2> {
+    pub fn forward(
+        &self,
+        log_snr: Tensor<1>,
+        class: Tensor<1, Int>,
+        others: OtherInputs,
+    ) -> Tensor<2> {
         let [batch] = log_snr.dims();
-        let (log_snr, class) = if batch == 1 {
-            (log_snr.repeat_dim(0, 2), class.repeat_dim(0, 2))
-        } else {
-            (log_snr, class)
+        let rows = |values: Tensor<1>| match batch {
+            1 => values.repeat_dim(0, 2),
+            _ => values,
         };
+        let class = match batch {
+            1 => class.repeat_dim(0, 2),
+            _ => class,
+        };
+        let guidance = rows(others.guidance.unwrap_or_else(|| log_snr.zeros_like()));
+        let next = rows(others.next_log_snr.unwrap_or_else(|| log_snr.clone()));
+        let log_snr = rows(log_snr);
         // λ and its embedding need more digits than 16 bits have; the layers have their own type.
         let time = self.sinusoids(log_snr);
         let time = time.cast(self.log_snr_in.weight.dtype());
@@ -126,6 +161,36 @@ impl Conditioning {
             .class
             .forward(class.unsqueeze_dim::<2>(1))
             .squeeze_dim::<2>(1);
-        silu(time + class)
+        let mut sum = time + class;
+        if let Some(embedding) = &self.guidance {
+            sum = sum + embedding.forward(guidance * self.slope + self.offset);
+        }
+        if let Some(embedding) = &self.next_log_snr {
+            // 100 σ² of the next level.
+            sum = sum + embedding.forward(sigmoid(next.neg()) * SCALE);
+        }
+        silu(sum)
     }
+}
+
+/// The sinusoidal embedding (Vaswani et al. 2017, as ADM orders it: cosines, then sines) at the frequencies
+/// 10000^(−i/(n − shift)) for i = 0 … n − 1, where n is half of the channels.
+///
+/// # Shapes
+///
+/// `t`: `[batch]`; result: `[batch, channels]`, for an even number of channels.
+pub(super) fn sinusoids(t: Tensor<1>, channels: usize, shift: f64) -> Tensor<2> {
+    let frequencies = frequencies(channels, shift);
+    let shape = [1, frequencies.len()];
+    let frequencies = Tensor::<2>::from_data(TensorData::new(frequencies, shape), &t.device());
+    let angle = t.unsqueeze_dim::<2>(1) * frequencies;
+    Tensor::cat(vec![angle.clone().cos(), angle.sin()], 1)
+}
+
+fn frequencies(channels: usize, shift: f64) -> Vec<f32> {
+    let half = channels / 2;
+    let last = half as f64 - shift;
+    (0..half)
+        .map(|i| libm::exp(-libm::log(10_000.0) * i as f64 / last) as f32)
+        .collect()
 }

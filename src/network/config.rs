@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::with_preset::with_preset;
-use super::{Downsample, LogSnrEmbedding, MiddleKind, Modulation, Upsample};
+use super::{
+    Downsample, FlowMap, GuidanceInput, LogSnrEmbedding, MiddleKind, Modulation, Upsample,
+};
 use crate::bounded;
 use crate::timesteps::Timesteps;
 
@@ -86,6 +88,15 @@ with_preset! {
         /// channels limit.
         #[serde(skip_serializing_if = "is_default")]
         input_skip: bool = false;
+    }
+    format 3 {
+        /// w as an input of the network, which then gives the guided prediction in one pass (Meng et al. 2023): a student
+        /// that was distilled from a guided model.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        guidance: Option<GuidanceInput> = None;
+        /// The level that a step leads to as an input of the network: a student that was distilled to few steps.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        flow_map: Option<FlowMap> = None;
     }
 }
 
@@ -244,6 +255,8 @@ mod tests {
             frequency_shift: 1.0,
             patch: 2,
             input_skip: true,
+            guidance: Some(GuidanceInput::new(-1.0, 8.0)),
+            flow_map: Some(FlowMap { max_steps: 8 }),
             ..UNetConfig::adm64()
         };
         assert_eq!(Fields::default().over(preset.clone()), preset);
@@ -261,7 +274,8 @@ mod tests {
     fn defaults_are_not_written() {
         let json = serde_json::to_value(UNetConfig::tiny()).unwrap();
         assert_eq!(json.as_object().unwrap().len(), 8);
-        assert!(UNetConfig::tiny().is_plain() && UNetConfig::adm64().is_plain());
+        assert_eq!(UNetConfig::tiny().least_version(), 1);
+        assert_eq!(UNetConfig::adm64().least_version(), 1);
         let other = UNetConfig {
             heads: Some(2),
             norm_epsilon: 1e-6,
@@ -271,12 +285,30 @@ mod tests {
             input_skip: true,
             ..UNetConfig::tiny()
         };
-        assert!(!other.is_plain());
+        assert_eq!(other.least_version(), 2);
         let json = serde_json::to_string(&other).unwrap();
         assert_eq!(read(&json).unwrap(), other);
         assert!(
             json.contains(r#""downsample":"convolution-after""#),
             "{json}"
         );
+    }
+
+    #[test]
+    fn guidance_as_an_input_needs_format_3() {
+        let student = UNetConfig {
+            guidance: Some(GuidanceInput::new(-1.0, 8.0)),
+            ..UNetConfig::tiny()
+        };
+        assert_eq!(student.least_version(), 3);
+        let json = serde_json::to_string(&student).unwrap();
+        assert!(
+            json.ends_with(r#""guidance":{"kind":"input","min":-1.0,"max":8.0}}"#),
+            "{json}"
+        );
+        assert_eq!(read(&json).unwrap(), student);
+        let other = json.replace("input", "magic");
+        let refused = read(&other).unwrap_err();
+        assert!(refused.contains("unknown variant `magic`"), "{refused}");
     }
 }

@@ -7,7 +7,10 @@ mod conditioning;
 mod config;
 mod dropout;
 mod error;
+mod flow_map;
 mod group_norm;
+mod guidance_input;
+mod input_embedding;
 mod log_snr_embedding;
 mod memory;
 #[cfg(all(feature = "wgpu", not(feature = "fusion")))]
@@ -24,12 +27,14 @@ mod with_preset;
 pub use crate::kernels::SameConv2d;
 pub use architecture::{Downsample, MiddleKind, Modulation, Upsample};
 pub use attention::SelfAttention;
-pub use conditioning::Conditioning;
+pub use conditioning::{Conditioning, OtherInputs};
 pub(crate) use config::Fields;
 pub use config::UNetConfig;
 pub use dropout::DropoutMasks;
 pub use error::NetworkError;
+pub use flow_map::FlowMap;
 pub use group_norm::GroupNorm;
+pub use guidance_input::{GuidanceInput, GuidanceKind};
 pub use log_snr_embedding::LogSnrEmbedding;
 #[cfg(all(feature = "wgpu", not(feature = "fusion")))]
 pub use on_gpu::KernelUNet;

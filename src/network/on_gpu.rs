@@ -39,8 +39,11 @@ struct Layers {
 
 impl KernelUNet {
     /// The network of these weights, for square images of `size` pixels; `None` where the weights are not on a GPU in 16 or 32
-    /// bits, or a layer has more than 1536 channels.
+    /// bits, a layer has more than 1536 channels, or the network takes w or the next level as an input.
     pub fn new(network: &UNet, size: usize) -> Option<Self> {
+        if network.conditioning.takes_guidance() || network.conditioning.takes_next_level() {
+            return None;
+        }
         Layers::new(network, size).map(|layers| Self(Arc::new(layers)))
     }
 

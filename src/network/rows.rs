@@ -4,7 +4,7 @@
 //! It computes what the modules compute for whole batches, which is what trains and what runs everywhere else.
 
 use burn::nn::Linear;
-use burn::tensor::{Int, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 
 use super::unet::{Block, DownStage, Middle, UpStage};
 use super::{GroupNorm, Modulation, Resample, ResidualBlock, SelfAttention, UNet};
@@ -21,14 +21,9 @@ struct Pass<'a> {
 }
 
 impl UNet {
-    /// [`forward`](Self::forward); `None` where the tensors are not of 32-bit floats on burn's CPU backend or belong to a
+    /// The network's answer where (λ, class) have this embedding; `None` where the tensors are not of 32-bit floats on burn's CPU backend or belong to a
     /// graph of gradients, and for a network with a layer that is not known here.
-    pub(super) fn answer_rows(
-        &self,
-        z: &Tensor<4>,
-        log_snr: &Tensor<1>,
-        class: &Tensor<1, Int>,
-    ) -> Option<Tensor<4>> {
+    pub(super) fn answer_rows(&self, z: &Tensor<4>, embedding: &Tensor<2>) -> Option<Tensor<4>> {
         // A build for browsers has the kernels of whole batches, which are slower and smaller: docs/results/cpu-kernels.md.
         if cfg!(target_family = "wasm") || !self.input.has_rows() {
             return None;
@@ -44,9 +39,8 @@ impl UNet {
         let device = z.device();
         let [_, colors, height, width] = shape;
         let z = Parameter::of(z.clone())?;
-        let embedding = self.conditioning.forward(log_snr.clone(), class.clone());
         let [_, features] = embedding.dims();
-        let embedding = Parameter::of(embedding)?;
+        let embedding = Parameter::of(embedding.clone())?;
         let mut answer = vec![0.0; z.get().len()];
         let size = colors * height * width;
         if answer.is_empty() {
@@ -59,14 +53,14 @@ impl UNet {
             self.arenas.with(|arena| {
                 let embedding = from_planes(arena, embedding, [1, features, 1, 1], 1, 0);
                 let mut pass = Pass { arena, embedding };
-                self.answer(&mut pass, z, [1, colors, height, width], answer);
+                self.answer_row(&mut pass, z, [1, colors, height, width], answer);
                 pass.embedding.free(pass.arena);
             });
         });
         Some(Tensor::from_data(TensorData::new(answer, shape), &device))
     }
 
-    fn answer(&self, pass: &mut Pass<'_>, z: &[f32], shape: [usize; 4], answer: &mut [f32]) {
+    fn answer_row(&self, pass: &mut Pass<'_>, z: &[f32], shape: [usize; 4], answer: &mut [f32]) {
         let input = from_planes(pass.arena, z, shape, self.patch, 1);
         let mut skips = vec![self.input.rows(pass.arena, &input, None)];
         input.free(pass.arena);

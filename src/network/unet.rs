@@ -7,10 +7,10 @@ use burn::nn::{Initializer, Linear, LinearConfig, conv::Conv2d};
 use burn::tensor::{Device, Int, Tensor};
 
 use super::{
-    Conditioning, Downsample, DropoutMasks, GroupNorm, MiddleKind, Resample, ResidualBlock,
-    SelfAttention, UNetConfig, Upsample, halving_conv3x3, patches,
+    Conditioning, Downsample, DropoutMasks, GroupNorm, MiddleKind, OtherInputs, Resample,
+    ResidualBlock, SelfAttention, UNetConfig, Upsample, halving_conv3x3, patches,
 };
-use crate::denoiser::Denoiser;
+use crate::denoiser::{Denoiser, mixed};
 #[cfg(feature = "flex")]
 use crate::kernels::channels_last::Arenas;
 use crate::kernels::{Panels, SameConv2d, WeightCache};
@@ -260,11 +260,16 @@ impl UNet {
     ///
     /// As [`Denoiser::predict`].
     pub fn forward(&self, z: Tensor<4>, log_snr: Tensor<1>, class: Tensor<1, Int>) -> Tensor<4> {
+        let others = OtherInputs::default();
+        self.answer(z, self.conditioning.forward(log_snr, class, others))
+    }
+
+    fn answer(&self, z: Tensor<4>, embedding: Tensor<2>) -> Tensor<4> {
         #[cfg(feature = "flex")]
-        if let Some(answer) = self.answer_rows(&z, &log_snr, &class) {
+        if let Some(answer) = self.answer_rows(&z, &embedding) {
             return answer;
         }
-        self.pass(z, log_snr, class, None)
+        self.pass(z, embedding, None)
     }
 
     /// The network as training sees it: with the dropout of step `step` for images of its batch from
@@ -278,17 +283,10 @@ impl UNet {
         }
     }
 
-    fn pass(
-        &self,
-        z: Tensor<4>,
-        log_snr: Tensor<1>,
-        class: Tensor<1, Int>,
-        masks: Option<&DropoutMasks>,
-    ) -> Tensor<4> {
+    fn pass(&self, z: Tensor<4>, embedding: Tensor<2>, masks: Option<&DropoutMasks>) -> Tensor<4> {
         #[cfg(feature = "flex")]
         self.arenas.clear();
         self.input_skip_cache.clear();
-        let embedding = self.conditioning.forward(log_snr, class);
         let z = z.cast(self.input.dtype());
         let mut x = self
             .input
@@ -352,8 +350,60 @@ impl Denoiser for WithDropout<'_> {
     }
 
     fn predict(&self, z: Tensor<4>, log_snr: Tensor<1>, class: Tensor<1, Int>) -> Tensor<4> {
+        self.pass(z, log_snr, class, OtherInputs::default())
+    }
+
+    fn predict_guided(
+        &self,
+        z: Tensor<4>,
+        log_snr: Tensor<1>,
+        class: Tensor<1, Int>,
+        guidance: Tensor<1>,
+    ) -> Tensor<4> {
+        match self.network.conditioning.takes_guidance() {
+            true => {
+                let others = OtherInputs {
+                    guidance: Some(guidance),
+                    next_log_snr: None,
+                };
+                self.pass(z, log_snr, class, others)
+            }
+            false => mixed(self, z, log_snr, class, guidance),
+        }
+    }
+
+    fn predict_jump(
+        &self,
+        z: Tensor<4>,
+        [log_snr, next_log_snr]: [Tensor<1>; 2],
+        class: Tensor<1, Int>,
+        guidance: Tensor<1>,
+    ) -> Tensor<4> {
+        match self.network.conditioning.takes_next_level() {
+            true => {
+                let others = OtherInputs {
+                    guidance: Some(guidance),
+                    next_log_snr: Some(next_log_snr),
+                };
+                self.pass(z, log_snr, class, others)
+            }
+            false => self.predict_guided(z, log_snr, class, guidance),
+        }
+    }
+}
+
+impl WithDropout<'_> {
+    fn pass(
+        &self,
+        z: Tensor<4>,
+        log_snr: Tensor<1>,
+        class: Tensor<1, Int>,
+        others: OtherInputs,
+    ) -> Tensor<4> {
         let masks = DropoutMasks::new(self.seed, self.step, self.first_image);
-        self.network.pass(z, log_snr, class, Some(&masks))
+        let conditioning = &self.network.conditioning;
+        let embedding = conditioning.forward(log_snr, class, others);
+        self.network.pass(z, embedding, Some(&masks))
     }
 }
 
@@ -364,6 +414,44 @@ impl Denoiser for UNet {
 
     fn predict(&self, z: Tensor<4>, log_snr: Tensor<1>, class: Tensor<1, Int>) -> Tensor<4> {
         self.forward(z, log_snr, class)
+    }
+
+    fn predict_guided(
+        &self,
+        z: Tensor<4>,
+        log_snr: Tensor<1>,
+        class: Tensor<1, Int>,
+        guidance: Tensor<1>,
+    ) -> Tensor<4> {
+        match self.conditioning.takes_guidance() {
+            true => {
+                let others = OtherInputs {
+                    guidance: Some(guidance),
+                    next_log_snr: None,
+                };
+                self.answer(z, self.conditioning.forward(log_snr, class, others))
+            }
+            false => mixed(self, z, log_snr, class, guidance),
+        }
+    }
+
+    fn predict_jump(
+        &self,
+        z: Tensor<4>,
+        [log_snr, next_log_snr]: [Tensor<1>; 2],
+        class: Tensor<1, Int>,
+        guidance: Tensor<1>,
+    ) -> Tensor<4> {
+        match self.conditioning.takes_next_level() {
+            true => {
+                let others = OtherInputs {
+                    guidance: Some(guidance),
+                    next_log_snr: Some(next_log_snr),
+                };
+                self.answer(z, self.conditioning.forward(log_snr, class, others))
+            }
+            false => self.predict_guided(z, log_snr, class, guidance),
+        }
     }
 }
 

@@ -152,6 +152,12 @@ impl UNetConfig {
                 &e.to_string(),
             );
         }
+        if let Some(guidance) = &self.guidance {
+            guidance.validate()?;
+        }
+        if let Some(flow_map) = &self.flow_map {
+            flow_map.validate(self.guidance.is_some())?;
+        }
         self.log_snr_embedding.validate()
     }
 }
@@ -159,6 +165,7 @@ impl UNetConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::network::{FlowMap, GuidanceInput};
     use crate::timesteps::{Betas, Timesteps};
 
     fn broken(change: impl FnOnce(&mut UNetConfig)) -> String {
@@ -192,5 +199,19 @@ mod tests {
             scale: 1.0,
         };
         assert!(broken(|c| c.timesteps = Some(timesteps)).contains("count is 1"));
+        for (min, max) in [(8.0, -1.0), (1.0, 4.0), (f64::NAN, 4.0), (-1.0, 1e9)] {
+            let error = broken(|c| c.guidance = Some(GuidanceInput::new(min, max)));
+            assert!(error.contains("network.guidance is from"), "{error}");
+        }
+        let flow_map = |max_steps| Some(FlowMap { max_steps });
+        let error = broken(|c| c.flow_map = flow_map(8));
+        assert!(error.contains("needs guidance as an input"), "{error}");
+        for steps in [0, 3, 128] {
+            let error = broken(|c| {
+                c.guidance = Some(GuidanceInput::new(-1.0, 8.0));
+                c.flow_map = flow_map(steps);
+            });
+            assert!(error.contains("a power of two from 1 to 64"), "{error}");
+        }
     }
 }

@@ -5,7 +5,7 @@
 ///
 /// - `required`: fields without a default, which a file must give unless it names a preset.
 /// - `format 1`: fields of every version of the bundle format.
-/// - `format 2`: fields that version 2 of the format added.
+/// - `format 2`, `format 3`: fields that these versions of the format added.
 ///
 /// `read by` names the function that deserialises a field, if it is not the type's own.
 macro_rules! with_preset {
@@ -21,6 +21,9 @@ macro_rules! with_preset {
         format 2 { $(
             $(#[$meta2:meta])* $name2:ident: $type2:ty = $default2:expr;
         )* }
+        format 3 { $(
+            $(#[$meta3:meta])* $name3:ident: $type3:ty = $default3:expr;
+        )* }
     ) => {
         $(#[$about])*
         #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -29,6 +32,7 @@ macro_rules! with_preset {
             $($(#[$meta])* pub $name: $type,)*
             $($(#[$meta1])* pub $name1: $type1,)*
             $($(#[$meta2])* pub $name2: $type2,)*
+            $($(#[$meta3])* pub $name3: $type3,)*
         }
 
         /// The fields that a file gives, and the preset that it names.
@@ -39,6 +43,7 @@ macro_rules! with_preset {
             $($(#[serde(default, deserialize_with = $read)])? $name: Option<$type>,)*
             $($(#[serde(default, deserialize_with = $read1)])? $name1: Option<$type1>,)*
             $($name2: Option<$type2>,)*
+            $($name3: Option<$type3>,)*
         }
 
         impl $fields {
@@ -48,6 +53,7 @@ macro_rules! with_preset {
                     $($name: self.$name.unwrap_or(preset.$name),)*
                     $($name1: self.$name1.unwrap_or(preset.$name1),)*
                     $($name2: self.$name2.unwrap_or(preset.$name2),)*
+                    $($name3: self.$name3.unwrap_or(preset.$name3),)*
                 }
             }
 
@@ -57,6 +63,7 @@ macro_rules! with_preset {
                     $($name: self.$name.ok_or(concat!("missing field `", stringify!($name), "`"))?,)*
                     $($name1: self.$name1.unwrap_or($default1),)*
                     $($name2: self.$name2.unwrap_or($default2),)*
+                    $($name3: self.$name3.unwrap_or($default3),)*
                 })
             }
         }
@@ -68,13 +75,18 @@ macro_rules! with_preset {
                     $($name,)*
                     $($name1: $default1,)*
                     $($name2: $default2,)*
+                    $($name3: $default3,)*
                 }
             }
 
-            /// Whether version 1 of the bundle format can describe the configuration: all fields of format 2 have their
-            /// defaults.
-            pub fn is_plain(&self) -> bool {
-                true $(&& self.$name2 == $default2)*
+            /// The oldest version of the bundle format that can describe the configuration: fields of later versions have
+            /// their defaults.
+            pub fn least_version(&self) -> u64 {
+                match (true $(&& self.$name2 == $default2)*, true $(&& self.$name3 == $default3)*) {
+                    (true, true) => 1,
+                    (false, true) => 2,
+                    (_, false) => 3,
+                }
             }
         }
     };

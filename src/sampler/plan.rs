@@ -28,6 +28,10 @@ pub struct Plan {
     pub policy: Policy,
     /// The λ, in nats, that are guided; all where there is none.
     pub guidance_interval: Option<LogSnrRange>,
+    /// Whether the network takes w as an input, and answers one row an image.
+    pub guidance_input: bool,
+    /// Whether the network is told the level that a step leads to.
+    pub flow_map: bool,
     /// The seed.
     pub seed: u64,
     /// A second seed, between which and `seed` the noise is interpolated.
@@ -60,6 +64,8 @@ impl Plan {
             timestep_levels: None,
             policy: Policy::default(),
             guidance_interval: None,
+            guidance_input: false,
+            flow_map: false,
             seed: 0,
             seed_interpolation: None,
             first_image: 0,

@@ -31,6 +31,10 @@ pub struct Evaluation {
     pub level: LogSnr,
     /// The class id of each row, where the number of classes stands for ∅.
     pub classes: Vec<u32>,
+    /// w of each row, for a network that takes it as an input.
+    pub guidance: Option<Vec<f64>>,
+    /// λ that the step leads to, for a network that takes it as an input.
+    pub next: Option<LogSnr>,
 }
 
 impl Evaluation {
@@ -41,19 +45,34 @@ impl Evaluation {
         let class = Tensor::<1, Int>::from_data(TensorData::new(ids, [count]), &device);
         let log_snr = Tensor::<1>::full([count], self.level.0, &device);
         // A network may compute in half precision; the sampler never does.
-        let answer = denoiser.predict(self.z.clone(), log_snr, class);
+        let z = self.z.clone();
+        let answer = match &self.guidance {
+            Some(w) => {
+                let w: Vec<f32> = w.iter().map(|&w| w as f32).collect();
+                let w = Tensor::from_data(TensorData::new(w, [count]), &device);
+                match self.next {
+                    Some(next) => {
+                        let next = Tensor::<1>::full([count], next.0, &device);
+                        denoiser.predict_jump(z, [log_snr, next], class, w)
+                    }
+                    None => denoiser.predict_guided(z, log_snr, class, w),
+                }
+            }
+            None => denoiser.predict(z, log_snr, class),
+        };
         answer.cast(self.z.dtype())
     }
 
     /// The first `rows` rows and the others.
     pub fn split(self, rows: usize) -> (Self, Self) {
-        let (first, second) = self.classes.split_at(rows);
-        let part = |start, classes: &[u32]| Self {
-            z: self.z.clone().narrow(0, start, classes.len()),
+        let part = |rows: std::ops::Range<usize>| Self {
+            z: self.z.clone().narrow(0, rows.start, rows.len()),
             level: self.level,
-            classes: classes.to_vec(),
+            classes: self.classes[rows.clone()].to_vec(),
+            guidance: self.guidance.as_ref().map(|w| w[rows].to_vec()),
+            next: self.next,
         };
-        (part(0, first), part(rows, second))
+        (part(0..rows), part(rows..self.classes.len()))
     }
 }
 
@@ -108,6 +127,9 @@ fn noise(plan: &Plan, images: &[u64], step: u32, shape: [usize; 3], device: &Dev
 }
 
 fn guide(plan: &Plan, null: u32) -> Guide {
+    if plan.guidance_input {
+        return Guide::of_input(&plan.classes, &plan.guidance, null);
+    }
     let (policy, interval) = (plan.policy, plan.guidance_interval);
     let (classes, guidance) = (&plan.classes, &plan.guidance);
     Guide::new(classes, guidance, policy, interval, null, plan.negative)
@@ -137,6 +159,8 @@ pub struct Run<D> {
     pub(super) guide: Guide,
     pub(super) target: Target,
     pub(super) levels: Vec<LogSnr>,
+    /// The largest λ of the model.
+    clean: LogSnr,
     pub(super) images: Vec<u64>,
     shape: [usize; 3],
     device: Device,
@@ -184,6 +208,7 @@ impl<D: Denoiser> Run<D> {
             x: Tensor::from_data(TensorData::zeros::<f32, _>(z.dims()), device),
             guide,
             levels,
+            clean: LogSnr(range.max),
             source,
             device: device.clone(),
             denoiser,
@@ -235,6 +260,15 @@ impl<D: Denoiser> Run<D> {
             z: self.target.input(rows.latents(z), level),
             level,
             classes: rows.classes().to_vec(),
+            guidance: rows.input().map(<[f64]>::to_vec),
+            // After the last level comes the clean image.
+            next: self
+                .plan
+                .flow_map
+                .then(|| match self.levels.get(self.step + 1) {
+                    Some(&next) => next,
+                    None => self.clean,
+                }),
         })
     }
 
@@ -367,7 +401,8 @@ impl<D: Denoiser> Run<D> {
     }
 
     /// The two estimates behind x̃ of the last step taken, for every image in order; empty before
-    /// the first step. Where an estimate was not needed it was not made, and is `None`.
+    /// the first step. Where an estimate was not needed it was not made, and is `None`; a network that takes w as an input
+    /// makes neither.
     pub fn branches(&self) -> Vec<BranchEstimates> {
         let Some(last) = &self.last else {
             return Vec::new();
@@ -379,6 +414,13 @@ impl<D: Denoiser> Run<D> {
             let z = at(&last.z, image);
             self.target.read(output, &z, last.level, self.plan.clip).x
         };
+        if rows.input().is_some() {
+            let neither = BranchEstimates {
+                conditional: None,
+                unconditional: None,
+            };
+            return vec![neither; self.images.len()];
+        }
         (0..self.images.len())
             .map(|image| {
                 let own = row(image, image);

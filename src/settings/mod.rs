@@ -5,6 +5,8 @@ mod class_name;
 mod conditional;
 pub mod description;
 mod error;
+mod flow_map;
+mod guidance_input;
 mod image_settings;
 mod request;
 #[cfg(test)]

@@ -137,6 +137,8 @@ impl Request {
             timestep_levels: None,
             policy,
             guidance_interval: self.interval(defaults)?,
+            guidance_input: false,
+            flow_map: false,
             seed: self.seed,
             seed_interpolation: self.toward,
             first_image: self.first_image,

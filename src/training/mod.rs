@@ -1,18 +1,22 @@
 //! Training of the joint network (Ho & Salimans 2022, Algorithm 1): the random numbers of a batch, and the loss.
 
+mod distillation;
+mod flow_map;
 mod levels;
 mod order;
 mod weighting;
 
+pub use flow_map::{Jump, Jumps, Method};
 pub use levels::{Levels, LogNormal};
 pub use order::{Order, flips};
 pub use weighting::Weighting;
 
 use std::ops::Range;
 
-use burn::tensor::{Int, Tensor, TensorData};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::denoiser::Denoiser;
+use crate::network::GuidanceInput;
 use crate::noise::{NoiseStream, Purpose};
 use crate::noise_level::{LogSnr, LogSnrRange};
 use crate::prediction::Target;
@@ -32,6 +36,10 @@ pub struct Objective {
     pub log_normal: LogNormal,
     /// The weighting of the loss over noise levels.
     pub weighting: Weighting,
+    /// The strengths w that a student is taught, if it is taught by a guided model.
+    pub guidance: Option<GuidanceInput>,
+    /// The jumps of a student that is taught few steps.
+    pub jumps: Option<Jumps>,
 }
 
 /// Some of the images of a step: the whole batch, a micro-batch of gradient accumulation, or the share of one rank. The
@@ -74,6 +82,10 @@ pub struct Draw {
     pub classes: Vec<u32>,
     /// ε, `[images, channels, height, width]`.
     pub noise: Vec<f32>,
+    /// w of each image, uniform over the range of [`Objective::guidance`]; empty without one.
+    pub guidance: Vec<f64>,
+    /// The jump of each image, which starts at its λ; empty without [`Objective::jumps`].
+    pub jumps: Vec<Jump>,
 }
 
 /// The streams of [`Purpose::Training`], one for each use. Dropout uses those from 2³² on.
@@ -83,6 +95,8 @@ mod stream {
     pub const DROP: u64 = 2;
     pub const NOISE: u64 = 3;
     pub const FLIP: u64 = 4;
+    pub const GUIDANCE: u64 = 5;
+    pub const JUMPS: u64 = 6;
 }
 
 impl Objective {
@@ -105,53 +119,94 @@ impl Objective {
         let mut noise = vec![0f32; labels.len() * values];
         part.stream(stream::NOISE)
             .fill_normal_from(first * values as u64, &mut noise);
+        let jumps = self.jumps.map_or(Vec::new(), |jumps| jumps.draw(part));
+        let log_snr = match self.jumps {
+            Some(_) => jumps
+                .iter()
+                .map(|jump| self.log_snr.log_snr(jump.from))
+                .collect(),
+            None => self.levels.draw(part, self.log_snr, self.log_normal),
+        };
         Draw {
-            log_snr: self.levels.draw(part, self.log_snr, self.log_normal),
+            log_snr,
             classes,
             noise,
+            guidance: self.strengths(part),
+            jumps,
         }
     }
 
     /// The weighted mean squared error of the prediction for images `x` of shape
     /// `[images, channels, height, width]` in [−1, 1]; a scalar, `[1]`.
     pub fn loss<D: Denoiser + ?Sized>(&self, denoiser: &D, x: Tensor<4>, draw: Draw) -> Tensor<1> {
-        let (device, shape) = (x.device(), x.dims());
-        let batch = shape[0];
-        let column = |value: &dyn Fn(LogSnr) -> f64| {
-            let values: Vec<f32> = draw.log_snr.iter().map(|&l| value(l) as f32).collect();
-            Tensor::<4>::from_data(TensorData::new(values, [batch, 1, 1, 1]), &device)
+        let noisy = Noisy::new(x.clone(), &draw);
+        let divisors = self
+            .target
+            .divisors(noisy.alpha.clone(), noisy.sigma.clone());
+        let input = match divisors {
+            Some(divisors) => noisy.z / divisors,
+            None => noisy.z,
         };
-        let alpha = column(&LogSnr::alpha);
-        let sigma = column(&LogSnr::sigma);
-        let log_snr = column(&|l| l.0).reshape([batch]);
-        let weight = (self.weighting != Weighting::Uniform)
-            .then(|| column(&|l| self.weighting.weight(self.target, l)));
-        let classes: Vec<i32> = draw.classes.iter().map(|&c| c as i32).collect();
-        let classes = Tensor::<1, Int>::from_data(TensorData::new(classes, [batch]), &device);
-        let epsilon = Tensor::<4>::from_data(TensorData::new(draw.noise, shape), &device);
+        let prediction = denoiser.predict(input, noisy.log_snr, noisy.classes);
+        let target = self.target.of(x, noisy.epsilon, noisy.alpha, noisy.sigma);
+        self.error(prediction, target, &draw)
+    }
 
-        let z = x.clone() * alpha.clone() + epsilon.clone() * sigma.clone();
-        let input = match self.target.divisors(alpha.clone(), sigma.clone()) {
-            Some(divisors) => z / divisors,
-            None => z,
-        };
-        let target = self.target.of(x, epsilon, alpha, sigma);
+    /// The weighted mean squared error of a prediction; a scalar, `[1]`.
+    fn error(&self, prediction: Tensor<4>, target: Tensor<4>, draw: &Draw) -> Tensor<1> {
         // The error is computed in the target's type, also if the network answers in half precision.
-        let prediction = denoiser
-            .predict(input, log_snr, classes)
-            .cast(target.dtype());
-        let error = (prediction - target).square();
-        match weight {
-            Some(weight) => (error * weight).mean(),
-            None => error.mean(),
+        let error = (prediction.cast(target.dtype()) - target).square();
+        match self.weighting {
+            Weighting::Uniform => error.mean(),
+            weighting => {
+                let weight = |l: LogSnr| weighting.weight(self.target, l);
+                let weight = column(&draw.log_snr, weight, &error.device());
+                (error * weight).mean()
+            }
         }
     }
+}
+
+/// A part of a batch with its noise, on the device.
+struct Noisy {
+    z: Tensor<4>,
+    epsilon: Tensor<4>,
+    alpha: Tensor<4>,
+    sigma: Tensor<4>,
+    log_snr: Tensor<1>,
+    classes: Tensor<1, Int>,
+}
+
+impl Noisy {
+    fn new(x: Tensor<4>, draw: &Draw) -> Self {
+        let (device, shape) = (x.device(), x.dims());
+        let column = |value: fn(LogSnr) -> f64| column(&draw.log_snr, value, &device);
+        let (alpha, sigma) = (column(LogSnr::alpha), column(LogSnr::sigma));
+        let classes: Vec<i32> = draw.classes.iter().map(|&c| c as i32).collect();
+        let classes = TensorData::new(classes, [shape[0]]);
+        let epsilon = TensorData::new(draw.noise.clone(), shape);
+        let epsilon = Tensor::<4>::from_data(epsilon, &device);
+        Self {
+            z: x * alpha.clone() + epsilon.clone() * sigma.clone(),
+            epsilon,
+            alpha,
+            sigma,
+            log_snr: column(|l| l.0).reshape([shape[0]]),
+            classes: Tensor::from_data(classes, &device),
+        }
+    }
+}
+
+/// A number for each image, `[images, 1, 1, 1]`.
+fn column(levels: &[LogSnr], value: impl Fn(LogSnr) -> f64, device: &Device) -> Tensor<4> {
+    let values: Vec<f32> = levels.iter().map(|&l| value(l) as f32).collect();
+    let shape = [values.len(), 1, 1, 1];
+    Tensor::from_data(TensorData::new(values, shape), device)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn::tensor::Device;
 
     fn objective() -> Objective {
         Objective {
@@ -161,6 +216,8 @@ mod tests {
             levels: Levels::Stratified,
             log_normal: LogNormal::default(),
             weighting: Weighting::Uniform,
+            guidance: None,
+            jumps: None,
         }
     }
 

@@ -98,13 +98,19 @@ impl Fixture {
         let classes = self.config["classes"].as_u64().unwrap();
         let classes: Vec<String> = (0..classes).map(|i| format!("class {i}")).collect();
         let config = json!({
-            "format_version": 1 + u64::from(network.get("patch").is_some()),
+            "format_version": match () {
+                () if network.get("guidance").is_some() => 3,
+                () if network.get("patch").is_some() => 2,
+                () => 1,
+            },
             "written_by": "tests/pytorch/make_unet_fixture.py",
             "name": "fixture",
             "image": self.config["image"],
             "classes": classes,
             "network": network,
             "diffusion": { "target": "v" },
+            // A number of steps that any network takes.
+            "sampling": { "steps": 4 },
             "weights": [{
                 "file": WEIGHTS_FILE,
                 "bytes": file.len(),

@@ -8,6 +8,7 @@ measure is the error of the network under test alone. A fixture holds:
 
     weight.NAME             f16   every parameter under its name in a bundle; values that half precision has exactly
     z, log_snr, class       f32, f32, i32   one row for each image; the last class is the null class
+    guidance, next_log_snr  f32   of students: w of each image, and the level that its step leads to
     output                  f32   the network's
     cotangent               f32   what the loss weights the output with: loss = sum(cotangent * output)
     loss                    f32
@@ -36,9 +37,9 @@ FIXTURES = Path(__file__).parent.parent / "fixtures"
 GAMMA = 5.0
 
 
-def case(size: int, channels: int, classes: int, log_snr: list[float], labels: list[int], **network) -> dict:
+def case(size: int, channels: int, classes: int, log_snr: list[float], labels: list[int], w=None, to=None, **network) -> dict:
     config = {"image": {"size": size, "channels": channels}, "classes": classes, "network": {"kind": "unet", **network}}
-    return {"config": config, "log_snr": log_snr, "labels": labels}
+    return {"config": config, "log_snr": log_snr, "labels": labels, "w": w, "to": to}
 
 
 CASES = {
@@ -72,6 +73,18 @@ CASES = {
         8, 3, 2, [-2.5, 1.75, 8.0], [1, 2, 0],
         base_channels=6, channel_multipliers=[1, 2], residual_blocks=1, attention_resolutions=[4], head_channels=6,
         dropout=0.0, norm_groups=3, patch=2, input_skip=True,
+    ),
+    # A student, which takes w: both ends of its range, and 0.
+    "student": case(
+        8, 3, 2, [-2.5, 1.75, 8.0], [1, 2, 0], w=[-1.0, 0.0, 8.0],
+        base_channels=6, channel_multipliers=[1, 2], residual_blocks=1, attention_resolutions=[4], head_channels=6,
+        dropout=0.0, norm_groups=3, guidance={"kind": "input", "min": -1.0, "max": 8.0},
+    ),
+    # One of few steps, which also takes the level that a step leads to.
+    "flow_map": case(
+        8, 3, 2, [-9.0, 0.5, 1.5], [1, 2, 0], w=[-1.0, 0.0, 8.0], to=[0.5, 1.5, 12.0],
+        base_channels=6, channel_multipliers=[1, 2], residual_blocks=1, attention_resolutions=[4], head_channels=6,
+        dropout=0.0, norm_groups=3, guidance={"kind": "input", "min": -1.0, "max": 8.0}, flow_map={"max_steps": 4},
     ),
 }
 
@@ -111,7 +124,7 @@ def training_loss(network: UNet, target: str, weighting: str, x: Tensor, noise: 
     return (snr.clamp(max=GAMMA) * (predicted_x - x).square()).mean()
 
 
-def fixture(config: dict, log_snr: list[float], labels: list[int], seed: int) -> dict[str, Tensor]:
+def fixture(config: dict, log_snr: list[float], labels: list[int], w: list | None, to: list | None, seed: int) -> dict[str, Tensor]:
     generator = torch.Generator().manual_seed(seed)
     network = build(config)
     randomise(network, generator)
@@ -123,12 +136,17 @@ def fixture(config: dict, log_snr: list[float], labels: list[int], seed: int) ->
 
     z, cotangent = normal().requires_grad_(), normal()
     log_snr, labels = torch.tensor(log_snr, dtype=torch.float64), torch.tensor(labels)
-    output = network(z, log_snr, labels)
+    w, to = (None if given is None else torch.tensor(given, dtype=torch.float64) for given in [w, to])
+    output = network(z, log_snr, labels, w, to)
     loss = (cotangent * output).sum()
     names, parameters = zip(*network.named_parameters())
     of_z, *of_parameters = torch.autograd.grad(loss, [z, *parameters])
 
     tensors = {"z": z, "log_snr": log_snr, "cotangent": cotangent, "output": output, "loss": loss, "gradient.z": of_z}
+    if w is not None:
+        tensors["guidance"] = w
+    if to is not None:
+        tensors["next_log_snr"] = to
     weights = {}
     for name, parameter, gradient in zip(names, parameters, of_parameters):
         key = f"weight.{bundle_name(name)}"

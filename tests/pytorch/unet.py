@@ -3,6 +3,8 @@ signal-to-noise ratio and on the class, with the null class as the last entry of
 
     config, network = load("folder")      # what `freeguide export --format safetensors` has written, this file included
     prediction = network(z, log_snr, classes)       # classes: ids; len(config["classes"]) is the null class
+    prediction = network(z, log_snr, classes, w)    # a student, which takes the guidance strength w
+    prediction = network(z, log_snr, classes, w, next_log_snr)   # one of few steps, and the level that the step leads to
 
 z = alpha x + sigma epsilon, alpha^2 = sigmoid(log_snr), sigma^2 = sigmoid(-log_snr), x in [-1, 1]. The prediction is
 epsilon, or v = alpha epsilon - sigma x, as config["diffusion"]["target"] says.
@@ -31,6 +33,15 @@ class LogSnrEmbedding:
 
 
 @dataclass
+class GuidanceInput:
+    """The strengths that a student takes, from min to max."""
+
+    min: float
+    max: float
+    kind: str = "input"
+
+
+@dataclass
 class UNetConfig:
     """The section `network` of a bundle's config.json."""
 
@@ -44,6 +55,8 @@ class UNetConfig:
     patch: int = 1
     input_skip: bool = False
     log_snr_embedding: LogSnrEmbedding | None = None
+    guidance: GuidanceInput | None = None
+    flow_map: dict | None = None
 
     @classmethod
     def from_json(cls, section: dict) -> "UNetConfig":
@@ -52,6 +65,8 @@ class UNetConfig:
             raise ValueError("the network is not a U-Net")
         fields.setdefault("attention_resolutions", [])
         fields["log_snr_embedding"] = LogSnrEmbedding(**fields.get("log_snr_embedding", {}))
+        if "guidance" in fields:
+            fields["guidance"] = GuidanceInput(**fields["guidance"])
         return cls(**fields)
 
 
@@ -63,8 +78,34 @@ def resample(x: Tensor, how: str | None) -> Tensor:
     return x
 
 
+def sinusoids(t: Tensor, channels: int) -> Tensor:
+    """cos, then sin, of t at frequencies from 1 to almost 1/10000: [batch, channels].
+
+    Always in 32-bit floats: an angle of up to 1000 rad is rounded by up to 3e-5 rad in them, which is a property
+    of the embedding and none of the implementation.
+    """
+    half = channels // 2
+    exponents = torch.arange(half, dtype=torch.float64) / half
+    frequencies = torch.exp(-math.log(10_000.0) * exponents).float()
+    angles = t.float()[:, None] * frequencies[None, :]
+    return torch.cat([angles.cos(), angles.sin()], dim=1).to(t.dtype)
+
+
+class InputEmbedding(nn.Module):
+    """MLP(sinusoids of a number from 0 to 100): [batch, 4 * base_channels]."""
+
+    def __init__(self, config: UNetConfig):
+        super().__init__()
+        width = 4 * config.base_channels
+        self.input = nn.Linear(config.base_channels, width)
+        self.output = nn.Linear(width, width)
+
+    def forward(self, t: Tensor) -> Tensor:
+        return self.output(F.silu(self.input(sinusoids(t.float(), self.input.in_features).to(self.input.weight.dtype))))
+
+
 class Conditioning(nn.Module):
-    """silu(MLP(sinusoids of log_snr) + embedding of the class): [batch, 4 * base_channels]."""
+    """silu(MLP(sinusoids of log_snr) + embedding of the class + embedding of w): [batch, 4 * base_channels]."""
 
     def __init__(self, config: UNetConfig, classes: int):
         super().__init__()
@@ -73,23 +114,23 @@ class Conditioning(nn.Module):
         self.log_snr_in = nn.Linear(config.base_channels, width)
         self.log_snr_out = nn.Linear(width, width)
         self.class_ = nn.Embedding(classes + 1, width)
+        self.range = config.guidance
+        self.guidance = InputEmbedding(config) if config.guidance else None
+        self.next_log_snr = InputEmbedding(config) if config.flow_map else None
 
-    def sinusoids(self, log_snr: Tensor) -> Tensor:
-        """cos, then sin, of t at frequencies from 1 to almost 1/10000: [batch, base_channels].
-
-        Always in 32-bit floats: an angle of up to 1000 rad is rounded by up to 3e-5 rad in them, which is a property
-        of the embedding and none of the implementation.
-        """
-        scaling, half = self.scaling, self.log_snr_in.in_features // 2
-        exponents = torch.arange(half, dtype=torch.float64) / half
-        frequencies = torch.exp(-math.log(10_000.0) * exponents).float()
+    def forward(self, log_snr: Tensor, classes: Tensor, w: Tensor | None, next_log_snr: Tensor | None) -> Tensor:
+        scaling = self.scaling
         t = (scaling.max - log_snr.float()) * (scaling.scale / (scaling.max - scaling.min))
-        angles = t[:, None] * frequencies[None, :]
-        return torch.cat([angles.cos(), angles.sin()], dim=1).to(log_snr.dtype)
-
-    def forward(self, log_snr: Tensor, classes: Tensor) -> Tensor:
-        time = self.log_snr_out(F.silu(self.log_snr_in(self.sinusoids(log_snr))))
-        return F.silu(time + self.class_(classes))
+        time = self.log_snr_out(F.silu(self.log_snr_in(sinusoids(t, self.log_snr_in.in_features).to(log_snr.dtype))))
+        embedding = time + self.class_(classes)
+        if self.guidance is not None:
+            slope = 100.0 / (self.range.max - self.range.min)
+            w = torch.zeros_like(log_snr) if w is None else w
+            embedding = embedding + self.guidance(w.float() * slope - slope * self.range.min)
+        if self.next_log_snr is not None:
+            next_log_snr = log_snr if next_log_snr is None else next_log_snr
+            embedding = embedding + self.next_log_snr(100.0 * torch.sigmoid(-next_log_snr.float()))
+        return F.silu(embedding)
 
 
 class ResidualBlock(nn.Module):
@@ -167,7 +208,10 @@ class Middle(nn.Module):
 
 
 class UNet(nn.Module):
-    """forward(z [batch, channels, size, size], log_snr [batch], classes [batch]) -> like z."""
+    """forward(z [batch, channels, size, size], log_snr [batch], classes [batch], w [batch], next_log_snr [batch]) -> like z.
+
+    Only students use w, which is 0 where it is left out: their conditional model. Only those of few steps use next_log_snr,
+    the level that the step leads to."""
 
     def __init__(self, config: UNetConfig, size: int, channels: int, classes: int):
         super().__init__()
@@ -210,8 +254,10 @@ class UNet(nn.Module):
         self.output_norm = nn.GroupNorm(config.norm_groups, width)
         self.output = nn.Conv2d(width, channels, 3, padding=1)
 
-    def forward(self, z: Tensor, log_snr: Tensor, classes: Tensor) -> Tensor:
-        embedding = self.conditioning(log_snr, classes)
+    def forward(
+        self, z: Tensor, log_snr: Tensor, classes: Tensor, w: Tensor | None = None, next_log_snr: Tensor | None = None
+    ) -> Tensor:
+        embedding = self.conditioning(log_snr, classes, w, next_log_snr)
         x = self.input(self.unshuffle(z))
         kept = [x]
         for stage in self.down:

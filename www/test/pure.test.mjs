@@ -53,6 +53,18 @@ test("addresses of bundles, and of Hugging Face repositories", () => {
 
 const model = { classes: ["cat", "a & b", "fish"], sampling: { sampler: "ddim", steps: 8, guidance: 1 }, image: { size: 16 } };
 
+test("what a distilled model does not take is left out of an address", () => {
+  const student = { ...model, network: { guidance: { kind: "input", min: -1, max: 4 } } };
+  const read = (query, config) => settings.readSettings(new URLSearchParams(query), config);
+  const asked = "w=6&policy=apg&from=-3&until=3&steps=8";
+  const { settings: found, unknown } = read(asked, student);
+  assert.deepEqual(found.drawing, { guidance: 1, steps: 8, sampler: "ddim", seed: 2 });
+  assert.equal(unknown.length, 4);
+  assert.ok(unknown.every((text) => text.includes("with a distilled model")), unknown.join());
+  assert.equal(read("w=4", student).settings.drawing.guidance, 4);
+  assert.equal(read(asked, model).settings.drawing.guidance, 6);
+});
+
 test("settings go into an address and come out the same", () => {
   const all = {
     classes: ["a & b", null],

@@ -59,7 +59,7 @@ export interface WasmModel {
   /** A run of that request that continues after its step `step`, from the `state` of another run, of any instance. */
   resume?(requestJson: string, step: number, state: Float32Array): WasmRun;
   /** CPU build: the network's prediction for rows of another instance. */
-  predict(z: Float32Array, logSnr: number, classes: Uint32Array): Float32Array;
+  predict(z: Float32Array, logSnr: number, classes: Uint32Array, guidance?: Float64Array, nextLogSnr?: number): Float32Array;
   free(): void;
 }
 
@@ -68,6 +68,10 @@ export interface WasmPart {
   readonly z: Float32Array;
   readonly logSnr: number;
   readonly classes: Uint32Array;
+  /** Strength of each row, of a network that takes it as an input. */
+  readonly guidance?: Float64Array | undefined;
+  /** λ that the step leads to, of a network that takes it as an input. */
+  readonly nextLogSnr?: number | undefined;
   free(): void;
 }
 

@@ -2,7 +2,10 @@ import type { PictureSettings, Sampler } from "./settings-table.js";
 
 /** A bundle's `config.json`, as the runtime normalised it. */
 export interface ModelConfig {
-  /** Version of the bundle format: 2 for networks other than the default and for models without a null class, else 1. */
+  /**
+   * Version of the bundle format: 3 for networks that take the guidance strength as an input, 2 for other networks than the
+   * default and for models without a null class, else 1.
+   */
   readonly format_version: number;
   /** The program that wrote the bundle, for instance `freeguide 0.1.0`. */
   readonly written_by: string;
@@ -22,7 +25,14 @@ export interface ModelConfig {
    */
   readonly null_class?: boolean;
   /** The network's kind and its own settings. */
-  readonly network: { readonly kind: string; readonly [setting: string]: unknown };
+  readonly network: {
+    readonly kind: string;
+    /** The strengths that a distilled model takes as an input; others are an `InputError`. Missing if the model is guided by two estimates. */
+    readonly guidance?: { readonly kind: "input"; readonly min: number; readonly max: number };
+    /** The numbers of steps of a model that was distilled to few: powers of two up to this one; others are an `InputError`. */
+    readonly flow_map?: { readonly max_steps: number };
+    readonly [setting: string]: unknown;
+  };
   /** The noise schedule and what the network predicts. */
   readonly diffusion: {
     /** `epsilon` or `v`. */
@@ -65,6 +75,8 @@ export interface Provenance {
   readonly ema_decay?: number;
   /** Number of weights. */
   readonly parameters?: number;
+  /** Name of the model that this one was distilled from. */
+  readonly teacher?: string;
   readonly metrics?: { readonly [name: string]: unknown };
   readonly [field: string]: unknown;
 }

@@ -210,12 +210,12 @@ export class Runs {
   async #evaluateWith(helper: HelperLink, run: WasmRun, way: Way): Promise<boolean> {
     const part = await way.watch.guard(() => run.divide());
     if (!part) return way.watch.guard(() => run.evaluate());
-    const { z, logSnr, classes } = part;
+    const { z, logSnr, classes, guidance, nextLogSnr } = part;
     part.free();
-    const theirs = helper.predict({ z, logSnr, classes });
+    const theirs = helper.predict({ z, logSnr, classes, guidance, nextLogSnr });
     theirs.catch(() => {}); // awaited below
     await way.watch.guard(() => run.compute());
-    const answer = await theirs.catch(() => way.watch.guard(() => way.model.predict(z, logSnr, classes)));
+    const answer = await theirs.catch(() => way.watch.guard(() => way.model.predict(z, logSnr, classes, guidance, nextLogSnr)));
     return way.watch.guard(() => run.join(answer));
   }
 }

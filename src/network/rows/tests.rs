@@ -4,7 +4,7 @@ use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
 use crate::denoiser::Denoiser;
-use crate::network::{Downsample, MiddleKind, Modulation, UNet, UNetConfig, Upsample};
+use crate::network::{Downsample, MiddleKind, Modulation, OtherInputs, UNet, UNetConfig, Upsample};
 
 /// Gives every parameter numbers that look random, so that no layer answers zero.
 struct Randomize(u64);
@@ -89,7 +89,11 @@ impl Question {
     }
 
     fn rows(&self, network: &UNet) -> Option<Tensor<4>> {
-        network.answer_rows(&self.z, &self.log_snr, &self.class)
+        let (log_snr, class) = (self.log_snr.clone(), self.class.clone());
+        let embedding = network
+            .conditioning
+            .forward(log_snr, class, OtherInputs::default());
+        network.answer_rows(&self.z, &embedding)
     }
 }
 

@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use freeguide::sampler::Solver;
 
 use crate::compiled_bundle::CompiledBundle;
+use crate::distill::Distill;
 use crate::drawing::Drawing;
 use crate::export::Export;
 use crate::train::Train;
@@ -35,6 +36,7 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Train(Train),
+    Distill(Distill),
     Sample(Sample),
     Export(Export),
     Card(super::card::Card),

@@ -8,6 +8,7 @@ mod card;
 mod classifier;
 mod commands;
 mod compiled_bundle;
+mod distill;
 mod drawing;
 mod eval;
 mod export;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
 fn run() -> ExitCode {
     let result = match parse().map(|arguments| arguments.command) {
         Ok(Command::Train(arguments)) => train::train(&arguments),
+        Ok(Command::Distill(arguments)) => distill::distill(&arguments),
         Ok(Command::Sample(arguments)) => commands::sample(&arguments),
         Ok(Command::Export(arguments)) => export::run(&arguments),
         Ok(Command::Card(arguments)) => card::run(&arguments),

@@ -1,6 +1,6 @@
 //! `freeguide train`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,8 +9,10 @@ use anyhow::{Context, Result};
 use clap::Args;
 
 use crate::arguments::Device;
+use freeguide::bundle::Model;
 use freeguide_data::TrainingSet;
 use freeguide_native::tell;
+use freeguide_native::usage::Usage;
 use freeguide_native::{bundle_files, device};
 use freeguide_recipe::{Precision, Recipe};
 use freeguide_train::distributed::Ranks;
@@ -39,17 +41,24 @@ pub struct Train {
     /// The data set: a folder with one sub-folder of images per class, or one of the other layouts.
     #[arg(long, value_name = "PATH")]
     pub data: PathBuf,
+    /// Fine-tune: start from the weights of this bundle. Classes that it knows by name keep their
+    /// embedding; new classes start from its null class. If network.patch is a multiple of the bundle's,
+    /// the network is grown to larger images.
+    #[arg(long, value_name = "DIR")]
+    pub init: Option<PathBuf>,
+    #[command(flatten)]
+    pub run: RunOptions,
+}
+
+/// The options of trainings and distillations.
+#[derive(Debug, Args)]
+pub struct RunOptions {
     /// The run folder. Only one training at a time can use it.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
     /// Change a value of the recipe, such as train.batch=64. May be given several times.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<String>,
-    /// Fine-tune: start from the weights of this bundle. Classes that it knows by name keep their
-    /// embedding; new classes start from its null class. If network.patch is a multiple of the bundle's,
-    /// the network is grown to larger images.
-    #[arg(long, value_name = "DIR")]
-    pub init: Option<PathBuf>,
     /// Continue the run in --out from its last checkpoint.
     #[arg(long)]
     pub resume: bool,
@@ -76,16 +85,16 @@ pub fn train(arguments: &Train) -> Result<ExitCode> {
 }
 
 fn train_on(ranks: &Ranks, arguments: &Train) -> Result<ExitCode> {
-    let quiet = arguments.quiet || !ranks.is_first();
-    let mut set = arguments.set.clone();
-    set.extend(arguments.seed.map(|seed| format!("train.seed={seed}")));
-    let recipe = Recipe::load(&arguments.recipe, &set)?.for_processes(ranks.size())?;
-    let device = device::open(&arguments.device.device)?;
-    if recipe.train.precision != Precision::F32 && device == burn::tensor::Device::flex() {
-        tell!(
-            "warning: 16-bit precision is slower on the CPU than train.precision = \"f32\"; it is meant for GPUs"
-        );
+    let options = &arguments.run;
+    let recipe = Recipe::load(&arguments.recipe, &options.all_set())?;
+    if recipe.network.guidance.is_some() {
+        return Err(Usage(format!(
+            "network.guidance in {} belongs to students, which learn from a trained model: use `freeguide distill --model`",
+            arguments.recipe.display()
+        ))
+        .into());
     }
+    let device = device::open(&options.device.device)?;
     let init = match &arguments.init {
         Some(path) => {
             let model = bundle_files::open(path, &device)
@@ -94,53 +103,90 @@ fn train_on(ranks: &Ranks, arguments: &Train) -> Result<ExitCode> {
         }
         None => None,
     };
-    let dataset = TrainingSet::open(&arguments.data, &recipe.data, &mut |warning| {
+    let dataset = open_data(ranks, &arguments.data, &recipe)?;
+    options.train(
+        ranks,
+        recipe,
+        (dataset, arguments.data.clone()),
+        init,
+        device,
+    )
+}
+
+/// Opens a data set; the first rank reports what is wrong with its files.
+pub fn open_data(ranks: &Ranks, path: &Path, recipe: &Recipe) -> Result<TrainingSet> {
+    Ok(TrainingSet::open(path, &recipe.data, &mut |warning| {
         if ranks.is_first() {
             tell!("warning: {warning}");
         }
-    })?;
-    if !quiet {
-        for line in dataset.summary() {
-            tell!("{line}");
+    })?)
+}
+
+impl RunOptions {
+    /// What is set, the seed included.
+    pub fn all_set(&self) -> Vec<String> {
+        let seed = self.seed.map(|seed| format!("train.seed={seed}"));
+        self.set.iter().cloned().chain(seed).collect()
+    }
+
+    /// Trains with a recipe of one process, on data with their path.
+    pub fn train(
+        &self,
+        ranks: &Ranks,
+        recipe: Recipe,
+        (dataset, data_path): (TrainingSet, PathBuf),
+        init: Option<(PathBuf, Model)>,
+        device: burn::tensor::Device,
+    ) -> Result<ExitCode> {
+        let quiet = self.quiet || !ranks.is_first();
+        let recipe = recipe.for_processes(ranks.size())?;
+        if recipe.train.precision != Precision::F32 && device == burn::tensor::Device::flex() {
+            tell!(
+                "warning: 16-bit precision is slower on the CPU than train.precision = \"f32\"; it is meant for GPUs"
+            );
         }
-    }
-    if ranks.size() > 1 && !quiet {
-        let (size, batch) = (ranks.size(), recipe.train.batch);
-        tell!("{size} processes, {batch} images per step in total");
-    }
-    let stop = stop_signal(ranks)?;
-    let name = recipe.name.clone();
-    let outcome = Training {
-        ranks,
-        recipe,
-        dataset: Arc::new(dataset),
-        data_path: arguments.data.clone(),
-        out: arguments.out.clone(),
-        resume: arguments.resume,
-        allow_other_data: arguments.allow_other_data,
-        init,
-        device,
-        device_name: arguments.device.device.clone(),
-        display: match (quiet, arguments.live) {
-            (true, _) => Display::Quiet,
-            (_, true) => Display::Live,
-            _ => Display::Auto,
-        },
-        stop,
-    }
-    .run()?;
-    if !quiet {
-        let out = arguments.out.display();
-        match outcome {
-            Outcome::Finished => {
-                tell!("done: freeguide export --run {out} --out models/{name}")
-            }
-            Outcome::Stopped(step) => {
-                tell!("stopped at step {step}; add --resume to the command to continue")
+        if !quiet {
+            for line in dataset.summary() {
+                tell!("{line}");
             }
         }
+        if ranks.size() > 1 && !quiet {
+            let (size, batch) = (ranks.size(), recipe.train.batch);
+            tell!("{size} processes, {batch} images per step in total");
+        }
+        let name = recipe.name.clone();
+        let outcome = Training {
+            ranks,
+            recipe,
+            dataset: Arc::new(dataset),
+            data_path,
+            out: self.out.clone(),
+            resume: self.resume,
+            allow_other_data: self.allow_other_data,
+            init,
+            device,
+            device_name: self.device.device.clone(),
+            display: match (quiet, self.live) {
+                (true, _) => Display::Quiet,
+                (_, true) => Display::Live,
+                _ => Display::Auto,
+            },
+            stop: stop_signal(ranks)?,
+        }
+        .run()?;
+        if !quiet {
+            let out = self.out.display();
+            match outcome {
+                Outcome::Finished => {
+                    tell!("done: freeguide export --run {out} --out models/{name}")
+                }
+                Outcome::Stopped(step) => {
+                    tell!("stopped at step {step}; add --resume to the command to continue")
+                }
+            }
+        }
+        Ok(ExitCode::SUCCESS)
     }
-    Ok(ExitCode::SUCCESS)
 }
 
 /// A flag that Ctrl-C and SIGTERM set.

@@ -179,6 +179,46 @@ mod with_mpi {
         );
     }
 
+    /// A distillation in the place of a training, on images that the teacher draws.
+    fn distillation(out: &Path, batch: &str) -> Vec<String> {
+        let mut arguments = training(out, &[batch]);
+        let model = format!("{ROOT}/tests/fixtures/tiny-model");
+        let of_training = ["train", "--recipe", "--data", "data.flip=true"];
+        for word in of_training {
+            let place = arguments
+                .iter()
+                .position(|argument| argument == word)
+                .unwrap();
+            let words = match word {
+                "train" => place..place + 1,
+                "data.flip=true" => place - 1..place + 1,
+                _ => place..place + 2,
+            };
+            arguments.drain(words);
+        }
+        let own = ["distill", "--model", &model, "--samples", "12"];
+        own.map(str::to_owned)
+            .into_iter()
+            .chain(arguments)
+            .collect()
+    }
+
+    #[test]
+    fn two_processes_distil_what_one_does() {
+        let folder = TempDir::new().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        ok(1, &distillation(&at("one"), "train.batch=10"));
+        ok(2, &distillation(&at("two"), "train.batch=5"));
+        ok(1, &distillation(&at("other"), "train.batch=5"));
+        let expected = weights(&at("one"));
+        let apart = distance(&expected, &weights(&at("two")));
+        let control = distance(&expected, &weights(&at("other")));
+        assert!(
+            apart < 1e-4 && control > 20.0 * apart,
+            "{apart} and {control}"
+        );
+    }
+
     /// The process of one rank that trains into `run`.
     fn process_of(run: &Path, rank: usize) -> Option<u32> {
         let wanted = format!("OMPI_COMM_WORLD_RANK={rank}");

@@ -81,6 +81,18 @@ impl TrainingSet {
         })
     }
 
+    /// A data set in memory that was made rather than read; `description` says how.
+    pub fn made(data: Dataset, description: String) -> Self {
+        Self {
+            labels: data.labels.clone(),
+            classes: data.classes.clone(),
+            size: data.size,
+            channels: data.channels,
+            description,
+            source: Source::Memory(data),
+        }
+    }
+
     /// What training is about to see, in lines: what was found, and how its images are spread over the classes.
     pub fn summary(&self) -> Vec<String> {
         let mut lines = vec![self.description.clone()];

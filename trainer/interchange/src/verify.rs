@@ -5,7 +5,7 @@ use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Int, Tensor, TensorData};
 use freeguide::bundle::Model;
 use freeguide::denoiser::Denoiser;
-use freeguide::network::UNet;
+use freeguide::network::{GuidanceInput, UNet};
 use freeguide::noise::sampling_noise;
 use freeguide::sampler::Run;
 use freeguide::settings::{ClassName, Request};
@@ -88,6 +88,15 @@ pub fn verify<D: Denoiser>(before: &Model, after: D) -> Result<Verified> {
         .take(rounds * images)
         .collect();
     let ids = Tensor::<1, Int>::from_data(TensorData::new(ids, [rounds * images]), &device);
+    // Spread over the range of a network that takes w.
+    let guidance = config
+        .guidance_input()
+        .map(|GuidanceInput { min, max, .. }| {
+            let last = (rounds * images - 1).max(1) as f64;
+            let w = (0..rounds * images).map(|i| (min + (max - min) * i as f64 / last) as f32);
+            let w: Vec<f32> = w.collect();
+            Tensor::<1>::from_data(TensorData::new(w, [rounds * images]), &device)
+        });
     let predictions = PLACES
         .into_iter()
         .map(|u| {
@@ -95,10 +104,14 @@ pub fn verify<D: Denoiser>(before: &Model, after: D) -> Result<Verified> {
             let z = drawn.clone() * level.alpha() + noise.clone() * level.sigma();
             let z = z.repeat_dim(0, rounds);
             let log_snr = Tensor::<1>::full([rounds * images], level.0, &device);
-            let wanted = before
-                .network()
-                .predict(z.clone(), log_snr.clone(), ids.clone());
-            let found = after.predict(z, log_snr, ids.clone());
+            // Half of the way to the clean image.
+            let next = config
+                .flow_map()
+                .map(|_| log_snr.full_like(range.log_snr(u / 2.0).0));
+            let rows = (z, log_snr, ids.clone());
+            let others = (&guidance, &next);
+            let wanted = predicted(before.network(), rows.clone(), others);
+            let found = predicted(&after, rows, others);
             change(level.0, &values(wanted)?, &values(found)?)
         })
         .collect::<Result<_>>()?;
@@ -119,6 +132,20 @@ pub fn verify<D: Denoiser>(before: &Model, after: D) -> Result<Verified> {
         psnr: decibels(mean(each.iter().copied())),
         worst_psnr: decibels(worst),
     })
+}
+
+fn predicted<D: Denoiser>(
+    denoiser: &D,
+    (z, log_snr, class): (Tensor<4>, Tensor<1>, Tensor<1, Int>),
+    (guidance, next): (&Option<Tensor<1>>, &Option<Tensor<1>>),
+) -> Tensor<4> {
+    match (guidance, next) {
+        (Some(w), Some(next)) => {
+            denoiser.predict_jump(z, [log_snr, next.clone()], class, w.clone())
+        }
+        (Some(w), None) => denoiser.predict_guided(z, log_snr, class, w.clone()),
+        (None, _) => denoiser.predict(z, log_snr, class),
+    }
 }
 
 fn finished<D: Denoiser>(mut run: Run<D>) -> Tensor<4> {

@@ -158,10 +158,45 @@ pub const MAX_COLUMNS: usize = 32;
 /// develop.
 pub fn class_grid(model: &Model, rows: usize, seed: u64) -> Result<Vec<u8>> {
     let columns = model.config().classes.len().min(MAX_COLUMNS);
+    let (plan, images) = by_class(model, columns, rows, seed)?;
+    sheet(model, &plan, &images, &Grid::new(columns, images.size))
+}
+
+/// The sample grid of a distillation: the teacher's grid at the left and the student's at the right, as
+/// [`class_grid`]. Both begin with the same noise, so that equal places should look alike.
+pub fn grid_beside(teacher: &Model, student: &Model, rows: usize, seed: u64) -> Result<Vec<u8>> {
+    let columns = student.config().classes.len().min(MAX_COLUMNS / 2);
+    let mut sides = Vec::new();
+    for model in [teacher, student] {
+        let (plan, images) = by_class(model, columns, rows, seed)?;
+        sides.push((settings(model, &plan), images));
+    }
+    let (mut pixels, mut drawn) = (Vec::new(), Vec::new());
+    for row in 0..rows {
+        for (settings, images) in &sides {
+            let images = (row * columns..(row + 1) * columns).map(|index| images.image(index));
+            images.for_each(|image| pixels.extend_from_slice(image));
+            drawn.extend_from_slice(&settings[row * columns..(row + 1) * columns]);
+        }
+    }
+    let image = student.config().image;
+    let sheet = Grid::new(2 * columns, image.size).lay_out(&pixels, image.size, image.channels);
+    let text = serde_json::to_string(&drawn)?;
+    Ok(encode_png(
+        &sheet.pixels,
+        sheet.width,
+        sheet.height,
+        3,
+        Some((KEYWORD, &text)),
+    )?)
+}
+
+/// `rows` images of each of the first `columns` classes, which take turns.
+fn by_class(model: &Model, columns: usize, rows: usize, seed: u64) -> Result<(Plan, Images)> {
     let classes = (0..columns as u64).map(ClassName::Id).cycle();
     let mut request = Request::new(classes.take(columns * rows).collect());
     request.seed = seed;
     let plan = model.plan(&request)?;
     let images = draw(model, &plan, 24, &mut |_, _| {})?;
-    sheet(model, &plan, &images, &Grid::new(columns, images.size))
+    Ok((plan, images))
 }

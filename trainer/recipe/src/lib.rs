@@ -12,6 +12,7 @@
 
 mod decays;
 mod precision;
+mod student;
 
 use std::path::Path;
 
@@ -21,7 +22,7 @@ use freeguide::network::UNetConfig;
 use freeguide::noise_level::LogSnrRange;
 use freeguide::prediction::Target;
 use freeguide::settings::{ClassName, Request, SamplingDefaults};
-use freeguide::training::{Levels, LogNormal, Objective, Weighting};
+use freeguide::training::{Jumps, Levels, LogNormal, Method, Objective, Weighting};
 use serde::{Deserialize, Serialize};
 
 use freeguide_data::DataRecipe;
@@ -45,6 +46,9 @@ pub struct Recipe {
     pub diffusion: DiffusionRecipe,
     /// The optimiser and the length of the training.
     pub train: TrainRecipe,
+    /// How a student learns to draw in few steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distill: Option<DistillRecipe>,
     /// The default settings of sampling, also used for the sample grids of the training.
     #[serde(default)]
     pub sampling: SamplingDefaults,
@@ -140,6 +144,31 @@ fn default_betas() -> [f64; 2] {
 }
 fn default_clip_norm() -> f64 {
     1.0
+}
+
+/// `[distill]`
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DistillRecipe {
+    /// Where the landings of a flow map's jumps come from: `"rollout"`, `"bootstrap"` or `"consistency"`.
+    #[serde(default)]
+    pub method: Method,
+    /// The teacher's steps from noise to clean: a power of two, at least twice `network.flow_map.max_steps`.
+    #[serde(default = "default_teacher_steps")]
+    pub teacher_steps: usize,
+}
+
+impl Default for DistillRecipe {
+    fn default() -> Self {
+        Self {
+            method: Method::default(),
+            teacher_steps: default_teacher_steps(),
+        }
+    }
+}
+
+fn default_teacher_steps() -> usize {
+    16
 }
 
 /// `[provenance]`
@@ -286,6 +315,18 @@ impl Recipe {
             t.checkpoint_every > 0 && t.sample_every > 0,
             "train.checkpoint_every and train.sample_every must be at least 1",
         )?;
+        if let Some(how) = &self.distill {
+            let most = self.network.flow_map.map_or(0, |map| map.max_steps);
+            check(
+                most > 0,
+                "[distill] is for students of few steps: set network.flow_map.max_steps, or leave it out",
+            )?;
+            let steps = how.teacher_steps;
+            check(
+                steps.is_power_of_two() && (2 * most..=1024).contains(&steps),
+                "distill.teacher_steps must be a power of two from twice network.flow_map.max_steps to 1024",
+            )?;
+        }
         check(
             t.seed <= freeguide::noise::MAX_SEED,
             "train.seed must be at most 2^53 - 1",
@@ -299,6 +340,14 @@ impl Recipe {
                 self.diffusion.log_snr,
             )
             .and_then(|plan| plan.on_timesteps(self.network.timesteps.as_ref()))
+            .and_then(|plan| match &self.network.guidance {
+                Some(input) => plan.with_guidance_input(input),
+                None => Ok(plan),
+            })
+            .and_then(|plan| match &self.network.flow_map {
+                Some(map) => plan.with_flow_map(map, self.diffusion.log_snr),
+                None => Ok(plan),
+            })
             .context("[sampling]")
             .map_err(|e| anyhow!("{e:#}"))?;
         Ok(())
@@ -314,6 +363,15 @@ impl Recipe {
             levels: d.levels,
             log_normal: d.log_normal,
             weighting: d.weighting,
+            guidance: self.network.guidance,
+            jumps: self.network.flow_map.map(|map| {
+                let how = self.distill.unwrap_or_default();
+                Jumps {
+                    map,
+                    method: how.method,
+                    teacher_steps: how.teacher_steps,
+                }
+            }),
         }
     }
 }

@@ -8,7 +8,7 @@
 //! A network may **grow**. If the recipe's patch is k times the model's, and everything else is the same, the network
 //! starts as the model applied to the image reduced by k, with its prediction enlarged by k. Training then adds the
 //! details (after the progressive growing of Karras et al. 2018, which adds a layer). The network may also get an input
-//! skip that the model lacks; it starts at 0.
+//! skip that the model lacks; it starts at 0. So does the embedding of w that makes a student of its teacher.
 
 use std::collections::HashMap;
 
@@ -30,6 +30,10 @@ const OUTPUT: [&str; 2] = ["output.weight", "output.bias"];
 
 /// The layer of `network.input_skip`.
 const INPUT_SKIP: &str = "input_skip.";
+
+/// The layers of `network.guidance` and `network.flow_map`.
+const GUIDANCE: &str = "conditioning.guidance.";
+const NEXT_LEVEL: &str = "conditioning.next_log_snr.";
 
 /// What was reused from the model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,6 +101,8 @@ fn check(model: &Model, recipe: &Recipe) -> Result<usize> {
             attention_resolutions: Vec::new(),
             patch: 1,
             input_skip: false,
+            guidance: None,
+            flow_map: None,
             ..network.clone()
         };
         Ok::<_, anyhow::Error>(serde_json::to_value(neutral)?)
@@ -110,6 +116,13 @@ fn check(model: &Model, recipe: &Recipe) -> Result<usize> {
     if theirs.input_skip && !recipe.network.input_skip {
         bail!(
             "network.input_skip is false in the recipe and true in the model to be fine-tuned: set network.input_skip = true"
+        );
+    }
+    let ours = &recipe.network;
+    let students = theirs.guidance.is_some() && theirs.guidance != ours.guidance;
+    if students || theirs.flow_map.is_some() {
+        bail!(
+            "the model to be fine-tuned is a student, which takes w as an input (network.guidance): fine-tune the model that it was distilled from, and distil the result"
         );
     }
     let (theirs, ours) = (comparable(theirs)?, comparable(&recipe.network)?);
@@ -288,8 +301,13 @@ impl ParameterMapper for Installer {
                 ));
                 param
             }
-            // Its output is 0 at first, so it may be added.
-            None if name.starts_with(INPUT_SKIP) => param,
+            // Their output is 0 at first, so they may be added.
+            None if [INPUT_SKIP, GUIDANCE, NEXT_LEVEL]
+                .iter()
+                .any(|layer| name.starts_with(layer)) =>
+            {
+                param
+            }
             None => {
                 self.misfit.get_or_insert(format!(
                     "the recipe's network does not match the model to be fine-tuned, which has no {name}: set network.attention_resolutions so that the same stages have attention"

@@ -45,6 +45,10 @@ pub fn config(recipe: &Recipe, info: &RunInfo, steps: u64, ema_decay: f64) -> Co
             p_uncond: recipe.diffusion.p_uncond,
             ema_decay,
             parameters: info.parameters,
+            teacher: match (&recipe.network.guidance, &info.init) {
+                (Some(_), Some(teacher)) => teacher.name.clone(),
+                _ => String::new(),
+            },
             metrics: BTreeMap::new(),
         },
     };

@@ -49,6 +49,19 @@ impl RunFolder {
         self.0.join("run.json").exists() || self.checkpoints().exists()
     }
 
+    /// Refuses to resume a run that does not exist, and to start one where another is. Ranks other than the `first` may
+    /// see what it has just started.
+    pub fn check_start(&self, resume: bool, first: bool) -> Result<()> {
+        let place = self.0.display();
+        match (resume, self.is_begun()) {
+            (true, false) => bail!("there is no training in {place} to resume"),
+            (false, true) if first => bail!(
+                "{place} already holds a training: go on with --resume, or choose another --out"
+            ),
+            _ => Ok(()),
+        }
+    }
+
     /// The recipe that the run was started with.
     pub fn recipe(&self) -> Result<Recipe> {
         Recipe::load(&self.0.join("recipe.toml"), &[])

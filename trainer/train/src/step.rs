@@ -1,4 +1,5 @@
-//! One step of Algorithm 1: the gradient of a batch, computed in parts, and the update by the optimiser.
+//! One step of Algorithm 1, or of a distillation: the gradient of a batch, computed in parts, and the update by the
+//! optimiser.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -23,6 +24,8 @@ pub struct Stepper<'a> {
     ranks: &'a Ranks,
     stop: &'a AtomicBool,
     objective: Objective,
+    /// Without gradients.
+    teacher: Option<UNet>,
     device: Device,
     steps: Steps,
     exchanging: Duration,
@@ -39,9 +42,11 @@ pub struct Stepped {
 }
 
 impl<'a> Stepper<'a> {
-    /// `device` is the one with gradients. `steps` start with the first step to take.
+    /// `device` is the one with gradients. `steps` start with the first step to take. With a `teacher`, the network
+    /// learns its guided predictions instead of the data.
     pub fn new(
         recipe: &'a Recipe,
+        teacher: Option<UNet>,
         ranks: &'a Ranks,
         stop: &'a AtomicBool,
         device: Device,
@@ -52,6 +57,7 @@ impl<'a> Stepper<'a> {
             ranks,
             stop,
             objective: recipe.objective(),
+            teacher,
             device,
             steps,
             exchanging: Duration::ZERO,
@@ -78,7 +84,7 @@ impl<'a> Stepper<'a> {
         let mut sum = GradientSum::new(1.0 / scale);
         let mut losses = Vec::new();
         for part in parts {
-            let (loss, gradients) = self.part(&network, part, state.step as u32, scale);
+            let (loss, gradients) = self.part(&network, part, state, scale)?;
             sum.add(&network, gradients);
             losses.push(loss);
         }
@@ -125,9 +131,10 @@ impl<'a> Stepper<'a> {
         &self,
         network: &UNet,
         part: Prepared,
-        step: u32,
+        state: &State,
         scale: f64,
-    ) -> (Tensor<1>, GradientsParams) {
+    ) -> Result<(Tensor<1>, GradientsParams)> {
+        let step = state.step as u32;
         let (seed, batch) = (self.recipe.train.seed, self.recipe.train.batch);
         let data = &self.recipe.data;
         let (size, channels) = (data.size as usize, data.channels as usize);
@@ -136,10 +143,30 @@ impl<'a> Stepper<'a> {
             values,
             draw,
         } = part;
-        let x = TensorData::new(values, [images.len(), channels, size, size]);
-        let x = Tensor::<4>::from_data(x, &self.device);
+        let values = TensorData::new(values, [images.len(), channels, size, size]);
         let denoiser = network.with_dropout(seed, step, images.start);
-        let mut loss = self.objective.loss(&denoiser, x, draw);
+        let mut loss = match &self.teacher {
+            None => {
+                let x = Tensor::from_data(values, &self.device);
+                self.objective.loss(&denoiser, x, draw)
+            }
+            Some(teacher) => {
+                let x = Tensor::from_data(values.clone(), &self.device.clone().inner());
+                let objective = &self.objective;
+                let few = objective.jumps.is_some();
+                let lesson = match few {
+                    true => objective.landing_lesson((teacher, &state.average()), x, &draw),
+                    false => objective.lesson(teacher, x, &draw),
+                };
+                let lesson = lesson.try_into_data().context("the device failed")?;
+                let [x, lesson] =
+                    [values, lesson].map(|data| Tensor::from_data(data, &self.device));
+                match few {
+                    true => objective.flow_map_loss(&denoiser, x, &draw, lesson),
+                    false => objective.distillation_loss(&denoiser, x, &draw, lesson),
+                }
+            }
+        };
         if images.len() < batch {
             loss = loss * (images.len() as f64 / batch as f64);
         }
@@ -148,6 +175,6 @@ impl<'a> Stepper<'a> {
             _ => loss.clone() * scale,
         };
         let gradients = GradientsParams::from_grads(scaled.backward(), network);
-        (loss.inner(), gradients)
+        Ok((loss.inner(), gradients))
     }
 }

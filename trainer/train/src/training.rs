@@ -47,7 +47,8 @@ pub struct Training<'a> {
     pub resume: bool,
     /// Whether to resume with another data set.
     pub allow_other_data: bool,
-    /// The bundle to start from, with its path; `None` starts from random weights.
+    /// The bundle to start from, with its path; `None` starts from random weights. A student, whose recipe has
+    /// `network.guidance`, starts from its teacher.
     pub init: Option<(PathBuf, Model)>,
     /// The device, without gradients.
     pub device: Device,
@@ -75,8 +76,8 @@ impl Training<'_> {
     /// Trains until all steps of the recipe are taken or `stop` is set.
     pub fn run(self) -> Result<Outcome> {
         let folder = RunFolder::new(&self.out);
-        self.check_out(&folder)?;
         let first = self.ranks.is_first();
+        folder.check_start(self.resume, first)?;
         let _lock = match first {
             true => Some(Lock::take(&self.out)?),
             false => None,
@@ -86,7 +87,8 @@ impl Training<'_> {
         let steps = prepare::prepare(recipe, &self.dataset, self.ranks, state.step)
             .context("cannot start a thread that prepares batches")?;
         let device = self.training_device();
-        let mut stepper = Stepper::new(recipe, self.ranks, &self.stop, device, steps);
+        let teacher = self.teacher().map(|model| model.network().clone());
+        let mut stepper = Stepper::new(recipe, teacher, self.ranks, &self.stop, device, steps);
         let progress = Progress::new(
             train.steps,
             state.step,
@@ -131,19 +133,6 @@ impl Training<'_> {
         }
         records.finish();
         Ok(Outcome::Finished)
-    }
-
-    /// Refuses to resume a run that does not exist, and to start one where another is.
-    fn check_out(&self, folder: &RunFolder) -> Result<()> {
-        match (self.resume, folder.is_begun()) {
-            (true, false) => bail!("there is no training in {} to resume", self.out.display()),
-            // Another rank may see what the first has just started.
-            (false, true) if self.ranks.is_first() => bail!(
-                "{} already holds a training: continue it with --resume, or choose another --out",
-                self.out.display()
-            ),
-            _ => Ok(()),
-        }
     }
 
     /// A fresh state, or the state of the last checkpoint, with the metrics so far.
@@ -249,7 +238,7 @@ impl Training<'_> {
         };
         let classes = &self.dataset.classes;
         let (network, taken) = init::fine_tune(network, model, &self.recipe, classes)?;
-        if self.display != Display::Quiet {
+        if self.display != Display::Quiet && self.teacher().is_none() {
             tell!(
                 "fine-tuning {}{}: {} classes keep their embedding, {} are new",
                 model.config().name,
@@ -273,12 +262,21 @@ impl Training<'_> {
         }
     }
 
-    /// The sample grid, as PNG.
+    /// The model whose guided predictions are learnt, if this is a distillation.
+    fn teacher(&self) -> Option<&Model> {
+        self.recipe.network.guidance?;
+        self.init.as_ref().map(|(_, model)| model)
+    }
+
+    /// The sample grid, as PNG; of a student beside that of its teacher.
     fn samples(&self, folder: &RunFolder, state: &State) -> Result<Vec<u8>> {
         let recipe = &self.recipe;
         let decay = recipe.train.ema_decay.first();
         let config = model::config(recipe, &folder.info()?, state.step, decay);
         let model = Model::new(config, state.average(), self.device.clone());
-        sample::class_grid(&model, 8, recipe.train.seed)
+        match self.teacher() {
+            Some(teacher) => sample::grid_beside(teacher, &model, 8, recipe.train.seed),
+            None => sample::class_grid(&model, 8, recipe.train.seed),
+        }
     }
 }

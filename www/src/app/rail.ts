@@ -14,7 +14,7 @@ const LINE = 40;
 export function wordsFor(w: number): string {
   if (w <= -1) return "No class: the unconditional model, trained on all images.";
   if (w < 0) return "Between the unconditional and the conditional model: a weak influence of the class.";
-  if (w === 0) return "The conditional model without guidance: the most variety. One evaluation a step instead of two.";
+  if (w === 0) return "The conditional model without guidance: the most variety.";
   if (w < 1) return "Slightly stronger towards the class.";
   if (w <= 3) return "Clearly the class, with somewhat less variety.";
   if (w <= 5) return "The pictures of a class become similar.";
@@ -22,7 +22,7 @@ export function wordsFor(w: number): string {
 }
 
 /** The formula with its two coefficients filled in; a term that is zero is left out, as is its evaluation. */
-function formula(w: number): Node[] {
+function formula(w: number, distilled: boolean): Node[] {
   const part = (tag: "b" | "i" | "span", text: string, className = ""): HTMLElement => {
     const element = document.createElement(tag);
     element.textContent = text;
@@ -32,6 +32,7 @@ function formula(w: number): Node[] {
   const conditional = part("span", "ε(z, c)", "with-class");
   const unconditional = part("span", "ε(z, ∅)", "without-class");
   const result = part("b", "ε̃", "result");
+  if (distilled) return [result, document.createTextNode(" = "), part("span", `ε(z, c, w = ${showNumber(w)})`, "with-class")];
   if (w === 0) return [result, document.createTextNode(" = "), conditional];
   if (w === -1) return [result, document.createTextNode(" = "), unconditional];
   return [
@@ -47,6 +48,8 @@ export class Rail {
   readonly #input = byId<HTMLInputElement>("guidance");
   readonly #marks = document.getElementById("rail-marks") as unknown as SVGSVGElement;
   readonly #arrow = svg("path", { class: "arrow" });
+  /** The strengths of a distilled model. */
+  #strengths: { readonly min: number; readonly max: number } | undefined;
   #width = 0;
 
   /** `onInput` is called while the thumb moves, `onSettle` when it is released. */
@@ -66,12 +69,18 @@ export class Rail {
 
   set value(w: number) {
     // A link may ask for values outside the usual range.
-    this.#input.max = String(Math.max(8, Math.ceil(w)));
-    this.#input.min = String(Math.min(-1, Math.floor(w)));
+    this.#input.max = String(this.#strengths?.max ?? Math.max(8, Math.ceil(w)));
+    this.#input.min = String(this.#strengths?.min ?? Math.min(-1, Math.floor(w)));
     // With a fixed step the input would round finer values.
     this.#input.step = Number.isInteger(Number((w * 10).toFixed(6))) ? "0.1" : "any";
     this.#input.value = String(w);
     this.#layOut();
+  }
+
+  /** The strengths of a distilled model; undefined for others, which take any. */
+  set strengths(strengths: { readonly min: number; readonly max: number } | undefined) {
+    this.#strengths = strengths;
+    this.value = Math.min(Math.max(this.value, strengths?.min ?? -Infinity), strengths?.max ?? Infinity);
   }
 
   /** Disabled if the model cannot be guided. */
@@ -121,10 +130,15 @@ export class Rail {
     const w = this.value;
     // At least one decimal, so that the text does not jump while the thumb moves.
     byId("w-value").textContent = Number.isInteger(w) ? `${showNumber(w)}.0` : showNumber(w);
-    byId("formula").replaceChildren(...formula(w));
+    byId("formula").replaceChildren(...formula(w, this.#strengths !== undefined));
+    const cost = this.#strengths
+      ? " This distilled model needs one evaluation a step at every w."
+      : w === 0
+        ? " One evaluation a step instead of two."
+        : "";
     byId("w-words").textContent = this.#input.disabled
       ? "This model has only one estimate, so it cannot be guided."
-      : `${wordsFor(w)} Other tools call this scale ${showNumber(1 + w)}.`;
+      : `${wordsFor(w)}${cost} Other tools call this scale ${showNumber(1 + w)}.`;
     this.#input.setAttribute("aria-valuetext", `w ${showNumber(w)}`);
     this.#arrow.setAttribute("d", `M${this.#x(0)} ${LINE}H${this.#x(w)}`);
   }

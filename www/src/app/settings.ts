@@ -63,6 +63,23 @@ export interface Drawable {
   readonly sampling: Pick<ModelConfig["sampling"], "sampler" | "steps" | "guidance" | "guidance_policy" | "guidance_interval" | "grid">;
   readonly image: { readonly size: number };
   readonly null_class?: boolean;
+  readonly network?: Pick<ModelConfig["network"], "guidance" | "flow_map">;
+}
+
+/** The strengths of a distilled model, which takes w as an input; undefined if guidance mixes two estimates. */
+export function strengthsOf({ network }: Pick<Drawable, "network">): { readonly min: number; readonly max: number } | undefined {
+  return network?.guidance;
+}
+
+/** At most `steps` steps that a model can take: one that was distilled to few steps takes powers of two only. */
+export function stepsNear({ network }: Pick<Drawable, "network">, steps: number): number {
+  const most = network?.flow_map?.max_steps;
+  return most === undefined ? steps : 2 ** Math.floor(Math.log2(Math.max(1, Math.min(steps, most))));
+}
+
+/** Whether a setting is about the mix of two estimates, which a distilled model does not make. */
+export function isOfTheMix({ path }: Setting): boolean {
+  return path[0] === "guidancePolicy" || path[0] === "guidanceInterval";
 }
 
 /** Whether a model can be guided: it needs classes and the null class. */
@@ -138,6 +155,37 @@ function ofOnePolicy(drawing: Drawing, config: Drawable, unknown: string[]): Dra
   return fitting;
 }
 
+/** Whether a distilled model refuses a value. */
+function isRefused(setting: Setting, value: SettingValue, config: Drawable): boolean {
+  const range = strengthsOf(config);
+  const few = config.network?.flow_map !== undefined;
+  switch (setting.path[0]) {
+    case "guidance":
+      return range !== undefined && (Number(value) < range.min || Number(value) > range.max);
+    case "steps":
+      return stepsNear(config, Number(value)) !== Number(value);
+    case "sampler":
+      return few && value !== config.sampling.sampler;
+    case "grid":
+      return few;
+    default:
+      return isOfTheMix(setting);
+  }
+}
+
+/** Removes what a distilled model does not take, and adds it to `unknown`. */
+function ofStudent(drawing: Drawing, config: Drawable, unknown: string[]): Drawing {
+  if (!strengthsOf(config)) return drawing;
+  let fitting = drawing;
+  for (const setting of SETTINGS) {
+    const value = settingOf(drawing, setting);
+    if (value === undefined || !isRefused(setting, value, config)) continue;
+    unknown.push(`${setting.address} “${value}” with a distilled model`);
+    fitting = withSetting(fitting, setting, undefined);
+  }
+  return fitting;
+}
+
 /** The classes that an address names, each once, and those that the model does not know. */
 function readClasses(query: URLSearchParams, config: Drawable): { classes: (string | null)[]; unknown: string[] } {
   const classes: (string | null)[] = [];
@@ -163,7 +211,7 @@ export function readSettings(query: URLSearchParams, config: Drawable): { settin
   let { drawing } = asked;
   // Links of earlier versions leave the policy out if it is the paper's.
   if (query.has("rescale") && !query.has("policy") && policyOf({}, config) !== "cfg") drawing = withSetting(drawing, POLICY, "cfg");
-  drawing = ofOnePolicy(drawing, config, unknown);
+  drawing = ofOnePolicy(ofStudent(drawing, config, unknown), config, unknown);
   if (settings.view === "between") {
     const { toward, ...others } = drawing;
     settings.otherSeed = toward?.seed ?? settings.otherSeed;

@@ -2,7 +2,7 @@ import type { ModelConfig, Sampler } from "freeguide";
 import { parseSetting, settingAt } from "freeguide/settings";
 import { byId, choose, chosen, make } from "../app/dom.js";
 import type { Rail } from "../app/rail.js";
-import { parseSeed, SAMPLERS, viewOf, type Settings, type View } from "../app/settings.js";
+import { parseSeed, SAMPLERS, stepsNear, viewOf, type Settings, type View } from "../app/settings.js";
 import type { ClassChips } from "./classes.js";
 import { SteeringFields } from "./steering.js";
 
@@ -18,6 +18,7 @@ export class Controls {
   readonly #chips: ClassChips;
   readonly #rail: Rail;
   readonly #steering: SteeringFields;
+  #config: Pick<ModelConfig, "network"> = { network: { kind: "unet" } };
 
   constructor(chips: ClassChips, rail: Rail, onChange: () => void) {
     this.#chips = chips;
@@ -38,7 +39,7 @@ export class Controls {
   /** What the controls say. Invalid fields are corrected. */
   read(): Settings {
     const seed = parseSeed(seedField.value) ?? 0;
-    const steps = Number(parseSetting(settingAt("steps"), stepsField.value) ?? 1);
+    const steps = stepsNear(this.#config, Number(parseSetting(settingAt("steps"), stepsField.value) ?? 1));
     seedField.value = String(seed);
     stepsField.value = String(steps);
     return {
@@ -65,6 +66,8 @@ export class Controls {
 
   /** Fits the controls to a model. */
   offer(config: ModelConfig): void {
+    this.#config = config;
+    samplerField.disabled = config.network.flow_map !== undefined;
     this.#steering.offer(config);
   }
 

@@ -5,7 +5,7 @@ import { query, type ModelHost } from "../app/host.js";
 import { complain, say, time, toast } from "../app/notice.js";
 import type { Part } from "../app/parts.js";
 import type { Rail } from "../app/rail.js";
-import { canBeGuided, randomSeed, readSettings, type Settings, type View } from "../app/settings.js";
+import { canBeGuided, randomSeed, readSettings, strengthsOf, type Settings, type View } from "../app/settings.js";
 import { ClassChips } from "./classes.js";
 import { Controls } from "./controls.js";
 import { Detail } from "./detail.js";
@@ -66,6 +66,7 @@ export class DrawPart implements Part {
 
   show(): void {
     this.#shown = true;
+    this.#rail.strengths = this.#model && strengthsOf(this.#model.config);
     if (this.#model && !canBeGuided(this.#model.config)) {
       // The toy enables the rail.
       this.#rail.enabled = false;
@@ -90,6 +91,7 @@ export class DrawPart implements Part {
     byId("time").hidden = model === undefined;
     if (!model) return;
     this.#chips.offer(model.config.classes, model.config.null_class !== false);
+    this.#rail.strengths = strengthsOf(model.config);
     this.#rail.enabled = canBeGuided(model.config);
     const { settings, unknown } = readSettings(query(), model.config);
     this.#controls.offer(model.config);

@@ -1,7 +1,7 @@
 import type { ModelConfig, Sampler } from "freeguide";
 import { parseSetting, SETTINGS, settingAt, settingOf, SPACING_OF, withSetting, type Drawing, type Setting } from "freeguide/settings";
 import { byId, make } from "../app/dom.js";
-import { findClass, modelsOwn, POLICIES, policyOf } from "../app/settings.js";
+import { findClass, isOfTheMix, modelsOwn, POLICIES, policyOf, strengthsOf } from "../app/settings.js";
 import { className } from "./sheet.js";
 
 /** Settings that have a place of their own among the controls. */
@@ -17,7 +17,7 @@ interface Field {
 export class SteeringFields {
   readonly #fields: readonly Field[];
   readonly #words = make("p", { className: "fine wide", id: "policy-words" });
-  #config: Pick<ModelConfig, "sampling"> | undefined;
+  #config: Pick<ModelConfig, "sampling" | "network"> | undefined;
   /** What the fields were last set to, in which settings of another policy or grid may be. */
   #drawing: Drawing = {};
   #sampler: Sampler = "ddim";
@@ -36,7 +36,7 @@ export class SteeringFields {
   }
 
   /** Fits the fields to a model. */
-  offer(config: Pick<ModelConfig, "sampling" | "classes" | "image">): void {
+  offer(config: Pick<ModelConfig, "sampling" | "classes" | "image" | "network">): void {
     this.#config = config;
     for (const { setting, input } of this.#fields) {
       const own = modelsOwn(setting, config);
@@ -128,10 +128,13 @@ export class SteeringFields {
 
   /** Hides empty fields whose settings have no effect. */
   #show(): void {
+    const distilled = this.#config !== undefined && strengthsOf(this.#config) !== undefined;
     for (const { setting, element, input } of this.#fields) {
       const { applies } = setting;
-      element.hidden = applies !== undefined && !applies.values.includes(this.#effective(applies.path.join("."))) && input.value === "";
+      const idle = applies !== undefined && !applies.values.includes(this.#effective(applies.path.join("."))) && input.value === "";
+      element.hidden = idle || (distilled && isOfTheMix(setting)) || (setting.path[0] === "grid" && this.#config?.network.flow_map !== undefined);
     }
+    this.#words.hidden = distilled;
     this.#words.textContent = `${POLICIES.get(this.#policy)?.words ?? ""} λ is the logarithm of the signal-to-noise ratio: low at the first step, high at the last. Outside the guided range the conditional model draws alone, in one evaluation a step (Kynkäänniemi et al. 2024). An empty field leaves the setting to the model.`;
   }
 }

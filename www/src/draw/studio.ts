@@ -1,5 +1,5 @@
 import { AbortedError, type Model, type PictureOptions, type Preview } from "freeguide";
-import { optionsOf, runsOf, type Settings } from "../app/settings.js";
+import { optionsOf, runsOf, stepsNear, strengthsOf, type Settings } from "../app/settings.js";
 import { paint, type Run, type Sheet } from "./sheet.js";
 
 /**
@@ -70,11 +70,12 @@ export class Studio {
   /** Expected milliseconds of a sheet; undefined until something was drawn. */
   estimate(settings: Settings): number | undefined {
     if (this.#cost === 0) return undefined;
-    // Without guidance one evaluation a step is enough.
+    // Without guidance one evaluation a step is enough, and a distilled model never needs two.
+    const distilled = strengthsOf(this.#model.config) !== undefined;
     const { resampling = 1 } = optionsOf(settings.drawing, settings.picture);
     const evaluations = stepsTaken(settings) * resampling;
     const costs = runsOf(settings).map(({ drawing: { guidance }, classes }) => {
-      const passes = guidance === 0 || guidance === -1 ? 0.5 : 1;
+      const passes = distilled || guidance === 0 || guidance === -1 ? 0.5 : 1;
       return this.#cost * evaluations * passes * classes.length;
     });
     return costs.reduce((sum, cost) => sum + cost, 0);
@@ -112,7 +113,7 @@ export class Studio {
       const whole = this.estimate(asked) ?? Infinity;
       if (whole > DRAFT_BUDGET) {
         const affordable = Math.floor((steps * DRAFT_BUDGET) / whole);
-        settings.drawing.steps = Math.min(steps, Math.max(LEAST_DRAFT_STEPS, affordable));
+        settings.drawing.steps = stepsNear(this.#model.config, Math.min(steps, Math.max(LEAST_DRAFT_STEPS, affordable)));
       }
     }
     this.#sheet.layOut(settings, this.#model.config);

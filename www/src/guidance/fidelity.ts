@@ -4,7 +4,7 @@ import { make, svg } from "../app/dom.js";
 import { Latest } from "../app/latest.js";
 import { modelUrl, shippedModels } from "../app/models.js";
 import { say } from "../app/notice.js";
-import { showNumber, type Settings } from "../app/settings.js";
+import { showNumber, stepsNear, type Settings } from "../app/settings.js";
 import { figuresOf, type Network } from "./figures.js";
 import { placeLabels } from "./labels.js";
 import { inceptionScore, recognised, variety, type ClassifiedPicture } from "./metrics.js";
@@ -197,7 +197,7 @@ export class Fidelity {
           classes,
           ...settings.drawing,
           guidance,
-          steps: Math.min(STEPS, settings.drawing.steps),
+          steps: stepsNear(model.config, Math.min(STEPS, settings.drawing.steps)),
           firstImage: this.#drawn,
           signal,
         });

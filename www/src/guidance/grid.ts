@@ -2,7 +2,7 @@ import type { Model } from "freeguide";
 import { make } from "../app/dom.js";
 import { Latest } from "../app/latest.js";
 import { say } from "../app/notice.js";
-import { showNumber, SWEEP, type Settings } from "../app/settings.js";
+import { showNumber, stepsNear, SWEEP, type Settings } from "../app/settings.js";
 import { paint } from "../draw/sheet.js";
 
 /** Most classes that are shown: one row each. */
@@ -85,7 +85,7 @@ export class StrengthGrid {
               classes: [name],
               ...settings.drawing,
               guidance,
-              steps: Math.min(STEPS, settings.drawing.steps),
+              steps: stepsNear(model.config, Math.min(STEPS, settings.drawing.steps)),
               signal,
             });
             const cell = this.#cells[row]?.[column];

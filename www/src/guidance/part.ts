@@ -3,7 +3,7 @@ import { byId, make } from "../app/dom.js";
 import { query, setQuery, type ModelHost } from "../app/host.js";
 import type { Part } from "../app/parts.js";
 import type { Rail } from "../app/rail.js";
-import { canBeGuided, readSettings } from "../app/settings.js";
+import { canBeGuided, readSettings, strengthsOf } from "../app/settings.js";
 import { Branches } from "./branches.js";
 import { Evaluation } from "./evaluation.js";
 import { Fidelity } from "./fidelity.js";
@@ -63,10 +63,14 @@ export class GuidancePart implements Part {
     const model = opened && canBeGuided(opened.config) ? opened : undefined;
     this.#none.hidden = !opened || model !== undefined;
     this.#rail.enabled = this.#none.hidden;
+    this.#rail.strengths = opened && strengthsOf(opened.config);
     for (const { element } of [this.#branches, this.#grid, this.#variety, this.#fidelity]) element.hidden = !this.#none.hidden;
     const settings = model && readSettings(query(), model.config).settings;
     if (settings) this.#rail.value = settings.drawing.guidance;
-    this.#branches.use(model, settings);
+    // A distilled model makes neither of the two estimates.
+    const mixes = model && !strengthsOf(model.config) ? model : undefined;
+    if (model && !mixes) this.#branches.element.hidden = true;
+    this.#branches.use(mixes, settings);
     this.#grid.use(model, settings);
     this.#variety.use(model, settings);
     void this.#fidelity.use(model, settings, this.#host.asked);

@@ -3,7 +3,7 @@ import { ClassList } from "../app/choose-class.js";
 import { make, svg } from "../app/dom.js";
 import { Latest } from "../app/latest.js";
 import { say } from "../app/notice.js";
-import { showNumber, type Settings } from "../app/settings.js";
+import { showNumber, stepsNear, type Settings } from "../app/settings.js";
 import { paint } from "../draw/sheet.js";
 
 const STRENGTHS = [-1, -0.5, 0, 0.5, 1, 2, 4, 8];
@@ -127,7 +127,7 @@ export class Variety {
             classes: Array.from({ length: PICTURES }, () => name),
             ...settings.drawing,
             guidance,
-            steps: Math.min(STEPS, settings.drawing.steps),
+            steps: stepsNear(model.config, Math.min(STEPS, settings.drawing.steps)),
             signal,
           });
           const canvases = this.#columns.children[at]?.querySelectorAll("canvas") ?? [];

@@ -102,6 +102,7 @@ export class ToyPart implements Part {
   show(): void {
     // The mixture can be guided even if the model cannot.
     this.#rail.enabled = true;
+    this.#rail.strengths = undefined;
     this.#changed(true);
   }
 

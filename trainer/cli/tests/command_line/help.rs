@@ -4,7 +4,9 @@ use crate::process::*;
 
 #[test]
 fn every_command_explains_itself() {
-    let commands = ["train", "sample", "export", "inspect", "devices", "serve"];
+    let commands = [
+        "train", "distill", "sample", "export", "inspect", "devices", "serve",
+    ];
     let help = run(&["--help"]).ok();
     for name in commands {
         assert!(help.out.contains(&format!("\n  {name} ")), "{}", help.out);

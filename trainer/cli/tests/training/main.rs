@@ -4,6 +4,7 @@
 mod process;
 
 mod averages;
+mod distillation;
 mod events;
 mod fine_tuning;
 mod method;

@@ -97,6 +97,12 @@ fn unet_config(config: &Config, network: &UNetConfig) -> Result<Value, Diffusers
     if network.input_skip {
         return no_such("it does not add its input to its output (network.input_skip)".to_owned());
     }
+    if network.guidance.is_some() || network.flow_map.is_some() {
+        return no_such(
+            "it takes no guidance strength as an input; this network was distilled to (network.guidance)"
+                .to_owned(),
+        );
+    }
     let head_channels = match network.heads {
         None => Some(network.head_channels),
         Some(1) => None,

@@ -25,13 +25,15 @@ const MODULE_FILE: &str = "freeguide_unet.py";
 pub fn files(network: &UNet, dtype: DType, config: &Config) -> Result<Vec<File>> {
     let plain = match &config.network {
         Network::UNet(network) => {
-            // The module has these too, which came with a later format of bundles.
+            // The module has these too, which came with later formats of bundles.
             let whole = UNetConfig {
                 patch: 1,
                 input_skip: false,
+                guidance: None,
+                flow_map: None,
                 ..network.clone()
             };
-            whole.is_plain()
+            whole.least_version() == 1
         }
         _ => false,
     };

@@ -74,6 +74,10 @@ fn source(ours: String) -> Place {
     let linear = [
         "log_snr_in",
         "log_snr_out",
+        "guidance.input",
+        "guidance.output",
+        "next_log_snr.input",
+        "next_log_snr.output",
         "modulation",
         "qkv",
         "attention.output",

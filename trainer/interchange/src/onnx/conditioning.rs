@@ -1,6 +1,7 @@
 //! The embedding of (λ, class) as operators. It always uses 32-bit floats, because the angles of its sinusoids reach
 //! 1000.
 
+use freeguide::bundle::Config;
 use freeguide::network::UNetConfig;
 use freeguide::timesteps::Timesteps;
 
@@ -8,23 +9,68 @@ use super::OnnxError;
 use super::graph::{Graph, Value, integer};
 use super::proto::tensor_proto::DataType;
 
+/// Inputs that not all networks take, `[batch]` each.
+#[derive(Default)]
+pub(super) struct OtherInputs {
+    /// w.
+    pub guidance: Option<Value>,
+    /// λ that the step leads to.
+    pub next_log_snr: Option<Value>,
+}
+
+impl OtherInputs {
+    /// Those that a network of this configuration takes.
+    pub fn of(config: &Config) -> Self {
+        Self {
+            guidance: config.guidance_input().map(|_| "guidance".to_owned()),
+            next_log_snr: config.flow_map().map(|_| "next_log_snr".to_owned()),
+        }
+    }
+}
+
 impl Graph<'_> {
-    /// silu(MLP(sinusoids of λ) + embedding of the class), `[batch, channels]`, from λ `[batch]`
-    /// and the class ids `[batch]`.
+    /// silu(MLP(sinusoids of λ) + embedding of the class), `[batch, channels]`, from λ `[batch]` and the class ids
+    /// `[batch]`. A student adds an MLP of the sinusoids of each of its other inputs.
     pub(super) fn conditioning(
         &mut self,
         config: &UNetConfig,
         log_snr: &Value,
         class: &Value,
+        others: &OtherInputs,
     ) -> Result<Value, OnnxError> {
         self.set_scope("conditioning");
-        let sinusoids = self.sinusoids(config, log_snr)?;
-        let hidden = self.precise_linear("conditioning.log_snr_in", &sinusoids)?;
-        let hidden = self.silu(&hidden);
-        let time = self.precise_linear("conditioning.log_snr_out", &hidden)?;
+        let time = self.time(config, log_snr);
+        let layers = ["conditioning.log_snr_in", "conditioning.log_snr_out"];
+        let time = self.embedding(&time, config.frequency_shift, layers)?;
         let table = self.precise_weight("conditioning.class.weight")?;
         let class = self.node("Gather", &[&table, class], vec![integer("axis", 0)]);
-        let sum = self.node("Add", &[&time, &class], vec![]);
+        let mut sum = self.node("Add", &[&time, &class], vec![]);
+        if let (Some(input), Some(w)) = (config.guidance, &others.guidance) {
+            let (slope, offset) = input.argument();
+            let [slope, offset] = [slope, offset].map(|v| self.floats(&[v as f32], &[1]));
+            let column = self.reshape(w, &[-1, 1]);
+            let scaled = self.node("Mul", &[&column, &slope], vec![]);
+            let argument = self.node("Add", &[&scaled, &offset], vec![]);
+            let layers = [
+                "conditioning.guidance.input",
+                "conditioning.guidance.output",
+            ];
+            let embedding = self.embedding(&argument, 0.0, layers)?;
+            sum = self.node("Add", &[&sum, &embedding], vec![]);
+        }
+        if let (Some(_), Some(next)) = (config.flow_map, &others.next_log_snr) {
+            let column = self.reshape(next, &[-1, 1]);
+            let opposite = self.node("Neg", &[&column], vec![]);
+            let variance = self.node("Sigmoid", &[&opposite], vec![]);
+            let scale = self.floats(&[100.0], &[1]);
+            let argument = self.node("Mul", &[&variance, &scale], vec![]);
+            let layers = [
+                "conditioning.next_log_snr.input",
+                "conditioning.next_log_snr.output",
+            ];
+            let embedding = self.embedding(&argument, 0.0, layers)?;
+            sum = self.node("Add", &[&sum, &embedding], vec![]);
+        }
         let embedding = self.silu(&sum);
         Ok(match self.computes_in() {
             DataType::Float => embedding,
@@ -32,22 +78,33 @@ impl Graph<'_> {
         })
     }
 
-    fn sinusoids(&mut self, config: &UNetConfig, log_snr: &Value) -> Result<Value, OnnxError> {
-        let channels = match self.tensors.shape("conditioning.log_snr_in.weight")? {
+    /// An MLP of the sinusoids of `argument`, `[batch, 1]`.
+    fn embedding(
+        &mut self,
+        argument: &Value,
+        shift: f64,
+        [input, output]: [&str; 2],
+    ) -> Result<Value, OnnxError> {
+        let channels = match self.tensors.shape(&format!("{input}.weight"))? {
             [channels, ..] => *channels,
             [] => 0,
         };
-        let half = channels / 2;
-        let last = half as f64 - config.frequency_shift;
+        let sinusoids = self.sinusoids(argument, channels / 2, shift);
+        let hidden = self.precise_linear(input, &sinusoids)?;
+        let hidden = self.silu(&hidden);
+        self.precise_linear(output, &hidden)
+    }
+
+    fn sinusoids(&mut self, argument: &Value, half: usize, shift: f64) -> Value {
+        let last = half as f64 - shift;
         let frequencies: Vec<f32> = (0..half)
             .map(|i| (-(10_000f64.ln()) * i as f64 / last).exp() as f32)
             .collect();
-        let time = self.time(config, log_snr);
         let frequencies = self.floats(&frequencies, &[1, half]);
-        let angles = self.node("Mul", &[&time, &frequencies], vec![]);
+        let angles = self.node("Mul", &[argument, &frequencies], vec![]);
         let cosines = self.node("Cos", &[&angles], vec![]);
         let sines = self.node("Sin", &[&angles], vec![]);
-        Ok(self.node("Concat", &[&cosines, &sines], vec![integer("axis", 1)]))
+        self.node("Concat", &[&cosines, &sines], vec![integer("axis", 1)])
     }
 
     /// t, the argument of the sinusoids: `[batch, 1]`.

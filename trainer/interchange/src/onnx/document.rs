@@ -1,9 +1,11 @@
 //! The file around a graph: inputs, outputs and the metadata that a sampler needs.
 
 use freeguide::bundle::{Config, Network, WRITTEN_BY};
+use freeguide::network::GuidanceInput;
 use freeguide::prediction::Target;
 use prost::Message;
 
+use super::conditioning::OtherInputs;
 use super::graph::{Graph, Value};
 use super::guided_step::Step;
 use super::proto::tensor_proto::DataType;
@@ -24,7 +26,8 @@ const MAX_BYTES: usize = (1 << 31) - 1;
 /// The function of a graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
-    /// The joint network: `z`, `log_snr`, `class` → `prediction`.
+    /// The joint network: `z`, `log_snr`, `class` → `prediction`. A student has `guidance` too,
+    /// and one of few steps `next_log_snr`.
     Denoiser,
     /// A whole step of DDIM with guidance: `z`, `log_snr`, `next_log_snr`, `class`, `guidance` →
     /// `next_z`, `denoised`.
@@ -76,13 +79,25 @@ impl Form {
             "z is [batch, {channels}, {size}, {size}] = alpha x + sigma epsilon with alpha^2 = \
              sigmoid(log_snr), sigma^2 = sigmoid(-log_snr), x in [-1, 1]{divisor}"
         );
-        match self {
-            Self::Denoiser => format!(
+        if let (Self::Denoiser, Some(map)) = (self, config.flow_map()) {
+            return format!(
+                "A denoiser distilled to {} steps of DDIM: next_log_snr is the level that the step leads to, and a step \
+                 with the prediction lands on the guided probability flow of strength w = guidance. {z}; {class}.",
+                map.steps_in_words()
+            );
+        }
+        match (self, config.guidance_input()) {
+            (Self::Denoiser, Some(GuidanceInput { min, max, .. })) => format!(
+                "A denoiser distilled from classifier-free guidance: guidance is its strength w from \
+                 {min} to {max}, 0 being none. {z}; {class}. The prediction is that of the metadata's \
+                 target, guided."
+            ),
+            (Self::Denoiser, None) => format!(
                 "The joint denoiser of classifier-free guidance. {z}; {class}. The prediction is \
                  that of the metadata's target; the guided one is (1 + w) prediction(class) - w \
                  prediction(null)."
             ),
-            Self::GuidedStep => format!(
+            (Self::GuidedStep, _) => format!(
                 "One step of DDIM from log_snr to next_log_snr with classifier-free guidance of \
                  strength w = guidance, 0 being none. {z}; {class}. Begin with Gaussian noise at \
                  the schedule's log_snr_min; denoised, clipped to [-1, 1], is the estimate of x at \
@@ -153,15 +168,24 @@ fn denoiser(graph: &mut Graph, config: &Config) -> Result<(), OnnxError> {
 fn guided_step(graph: &mut Graph, config: &Config) -> Result<(), OnnxError> {
     let [z, log_snr, class] = named(["z", "log_snr", "class"]);
     let [next_log_snr, guidance] = named(["next_log_snr", "guidance"]);
-    let rows = graph.guided_rows([&z, &log_snr, &class], config.classes.len());
-    let input = graph.network_input(&rows[0], &rows[1], config.diffusion.target);
-    let prediction = network(graph, config, [&input, &rows[1], &rows[2]])?;
+    let target = config.diffusion.target;
+    let guided = match config.guidance_input() {
+        Some(_) => {
+            let input = graph.network_input(&z, &log_snr, target);
+            network(graph, config, [&input, &log_snr, &class])?
+        }
+        None => {
+            let rows = graph.guided_rows([&z, &log_snr, &class], config.classes.len());
+            let input = graph.network_input(&rows[0], &rows[1], target);
+            let both = network(graph, config, [&input, &rows[1], &rows[2]])?;
+            graph.mixed(&both, &guidance)
+        }
+    };
     let step = Step {
         next_log_snr: &next_log_snr,
-        guidance: &guidance,
         target: config.diffusion.target,
     };
-    let [next, denoised] = graph.guided_step(&prediction, &z, &log_snr, &step);
+    let [next, denoised] = graph.ddim_step(&guided, &z, &log_snr, &step);
     graph.output("Identity", &[&next], "next_z");
     graph.output("Identity", &[&denoised], "denoised");
     Ok(())
@@ -173,15 +197,18 @@ fn network(
     config: &Config,
     [z, log_snr, class]: [&Value; 3],
 ) -> Result<Value, OnnxError> {
+    let others = OtherInputs::of(config);
     let Network::UNet(architecture) = &config.network else {
         return Err(OnnxError::Compiled);
     };
     let kind = graph.computes_in();
     if kind == DataType::Float {
-        return unet(graph, architecture, config.image, [z, log_snr, class]);
+        let inputs = [z, log_snr, class];
+        return unet(graph, architecture, config.image, inputs, &others);
     }
     let z = graph.cast(z, kind);
-    let prediction = unet(graph, architecture, config.image, [&z, log_snr, class])?;
+    let inputs = [&z, log_snr, class];
+    let prediction = unet(graph, architecture, config.image, inputs, &others)?;
     Ok(graph.cast(&prediction, DataType::Float))
 }
 
@@ -193,7 +220,12 @@ fn inputs(form: Form, config: &Config) -> Vec<ValueInfoProto> {
     ];
     if form == Form::GuidedStep {
         inputs.insert(2, rows("next_log_snr", DataType::Float));
+    }
+    if form == Form::GuidedStep || config.guidance_input().is_some() {
         inputs.push(rows("guidance", DataType::Float));
+    }
+    if form == Form::Denoiser && config.flow_map().is_some() {
+        inputs.push(rows("next_log_snr", DataType::Float));
     }
     inputs
 }
@@ -271,8 +303,11 @@ fn metadata(form: Form, config: &Config) -> Vec<StringStringEntryProto> {
         ("attribution", origin.attribution.clone()),
         ("written_by", WRITTEN_BY.to_owned()),
     ];
+    let input = config.guidance_input();
+    let input = input.map(|input| ("guidance_range", format!("{} {}", input.min, input.max)));
     entries
         .into_iter()
+        .chain(input)
         .map(|(key, value)| StringStringEntryProto {
             key: Some(key.to_owned()),
             value: Some(value),

@@ -6,9 +6,12 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use burn::tensor::{Int, Tensor, TensorData};
-use freeguide::denoiser::Denoiser;
+use freeguide::denoiser::{Denoiser, mixed};
 use tract_onnx::prelude::Tensor as Values;
 use tract_onnx::prelude::*;
+
+/// The number of inputs of a denoiser that does not take w.
+const INPUTS: usize = 3;
 
 /// A denoiser in an ONNX file, run by tract, which is independent of the code that wrote it.
 pub struct OnnxDenoiser {
@@ -16,14 +19,18 @@ pub struct OnnxDenoiser {
     /// The network optimised by tract, for each shape of z.
     optimised: RefCell<HashMap<[usize; 4], Arc<TypedRunnableModel>>>,
     classes: usize,
+    /// How many inputs it has beside z, λ and the class: w, and λ that the step leads to.
+    others: usize,
     failure: RefCell<Option<TractError>>,
 }
 
 impl OnnxDenoiser {
     /// Reads the bytes of a file.
     pub fn read(bytes: &[u8], classes: usize) -> Result<Self> {
+        let model = tract_onnx::onnx().model_for_read(&mut &bytes[..])?;
         Ok(Self {
-            model: tract_onnx::onnx().model_for_read(&mut &bytes[..])?,
+            others: model.inputs.len().saturating_sub(INPUTS),
+            model,
             optimised: RefCell::default(),
             classes,
             failure: RefCell::new(None),
@@ -44,14 +51,16 @@ impl OnnxDenoiser {
             return Ok(model.clone());
         }
         let rows = shape[0];
-        let model = self
+        let mut model = self
             .model
             .clone()
             .with_input_fact(0, f32::fact(shape).into())?
             .with_input_fact(1, f32::fact([rows]).into())?
-            .with_input_fact(2, i64::fact([rows]).into())?
-            .into_optimized()?
-            .into_runnable()?;
+            .with_input_fact(2, i64::fact([rows]).into())?;
+        for input in 0..self.others {
+            model = model.with_input_fact(INPUTS + input, f32::fact([rows]).into())?;
+        }
+        let model = model.into_optimized()?.into_runnable()?;
         self.optimised.borrow_mut().insert(shape, model.clone());
         Ok(model)
     }
@@ -62,14 +71,18 @@ impl OnnxDenoiser {
         shape: [usize; 4],
         log_snr: &[f32],
         class: &[i64],
+        others: &[Vec<f32>],
     ) -> TractResult<Vec<f32>> {
         let rows = shape[0];
         let model = self.optimised(shape)?;
-        let inputs = tvec!(
+        let mut inputs = tvec!(
             Values::from_shape(&shape, z)?.into(),
             Values::from_shape(&[rows], log_snr)?.into(),
             Values::from_shape(&[rows], class)?.into(),
         );
+        for values in &others[..self.others] {
+            inputs.push(Values::from_shape(&[rows], values)?.into());
+        }
         let outputs = model.run(inputs)?;
         Ok(outputs[0]
             .to_plain_array_view::<f32>()?
@@ -85,12 +98,53 @@ impl Denoiser for &OnnxDenoiser {
     }
 
     fn predict(&self, z: Tensor<4>, log_snr: Tensor<1>, class: Tensor<1, Int>) -> Tensor<4> {
+        let others = [log_snr.zeros_like(), log_snr.clone()];
+        self.answer(z, log_snr, class, others)
+    }
+
+    fn predict_guided(
+        &self,
+        z: Tensor<4>,
+        log_snr: Tensor<1>,
+        class: Tensor<1, Int>,
+        guidance: Tensor<1>,
+    ) -> Tensor<4> {
+        match self.others {
+            0 => mixed(self, z, log_snr, class, guidance),
+            _ => self.predict_jump(z, [log_snr.clone(), log_snr], class, guidance),
+        }
+    }
+
+    fn predict_jump(
+        &self,
+        z: Tensor<4>,
+        [log_snr, next_log_snr]: [Tensor<1>; 2],
+        class: Tensor<1, Int>,
+        guidance: Tensor<1>,
+    ) -> Tensor<4> {
+        match self.others {
+            0 => mixed(self, z, log_snr, class, guidance),
+            _ => self.answer(z, log_snr, class, [guidance, next_log_snr]),
+        }
+    }
+}
+
+impl OnnxDenoiser {
+    /// The prediction. `others` are w and λ that the step leads to, of which the network takes what it has inputs for.
+    fn answer(
+        &self,
+        z: Tensor<4>,
+        log_snr: Tensor<1>,
+        class: Tensor<1, Int>,
+        others: [Tensor<1>; 2],
+    ) -> Tensor<4> {
         let (device, shape) = (z.device(), z.dims());
         let z: Vec<f32> = z.into_data().iter::<f32>().collect();
         let log_snr: Vec<f32> = log_snr.into_data().iter::<f32>().collect();
         let class: Vec<i64> = class.into_data().iter::<i64>().collect();
+        let others = others.map(|values| values.into_data().iter::<f32>().collect());
         let output = self
-            .run(&z, shape, &log_snr, &class)
+            .run(&z, shape, &log_snr, &class, &others)
             .unwrap_or_else(|error| {
                 self.failure.borrow_mut().get_or_insert(error);
                 vec![f32::NAN; z.len()]

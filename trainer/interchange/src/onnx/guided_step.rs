@@ -1,5 +1,5 @@
-//! One guided sampling step as operators: both passes of the network, guidance, the estimate of the clean image and the
-//! DDIM step to the next level.
+//! One guided sampling step as operators: both passes of the network and their mix, the estimate of the clean image and
+//! the DDIM step to the next level.
 
 use freeguide::prediction::Target;
 
@@ -10,8 +10,6 @@ use super::graph::{Graph, Value, integer};
 pub(super) struct Step<'a> {
     /// λ after the step, `[batch]`.
     pub next_log_snr: &'a Value,
-    /// w, `[batch]`.
-    pub guidance: &'a Value,
     /// The target of the network.
     pub target: Target,
 }
@@ -46,16 +44,9 @@ impl Graph<'_> {
         self.node("Div", &[z, &divisors], vec![])
     }
 
-    /// The next z and x̃, from the prediction for [`guided_rows`](Self::guided_rows).
-    ///
-    /// Ho & Salimans 2022, equation 6 and Algorithm 2 with x̃ clipped; Song et al. 2020 for the step.
-    pub(super) fn guided_step(
-        &mut self,
-        prediction: &Value,
-        z: &Value,
-        log_snr: &Value,
-        step: &Step,
-    ) -> [Value; 2] {
+    /// The guided prediction, from the one for [`guided_rows`](Self::guided_rows) and w `[batch]` (Ho & Salimans 2022,
+    /// equation 6).
+    pub(super) fn mixed(&mut self, prediction: &Value, guidance: &Value) -> Value {
         self.set_scope("guidance");
         let mut parts = vec![integer("axis", 0)];
         // Before opset 18, the outputs are as many as are named.
@@ -63,14 +54,24 @@ impl Graph<'_> {
             parts.push(integer("num_outputs", 2));
         }
         let [conditional, unconditional] = self.halves("Split", &[prediction], parts);
-        let w = self.reshape(step.guidance, &[-1, 1, 1, 1]);
+        let w = self.reshape(guidance, &[-1, 1, 1, 1]);
         let direction = self.node("Sub", &[&conditional, &unconditional], vec![]);
         let change = self.node("Mul", &[&w, &direction], vec![]);
-        let guided = self.node("Add", &[&conditional, &change], vec![]);
+        self.node("Add", &[&conditional, &change], vec![])
+    }
 
+    /// The next z and x̃, from the guided prediction (Ho & Salimans 2022, Algorithm 2 with x̃ clipped; Song et al. 2020
+    /// for the step).
+    pub(super) fn ddim_step(
+        &mut self,
+        guided: &Value,
+        z: &Value,
+        log_snr: &Value,
+        step: &Step,
+    ) -> [Value; 2] {
         self.set_scope("estimate");
         let (alpha, sigma) = self.alpha_sigma(log_snr);
-        let noise = self.node("Mul", &[&sigma, &guided], vec![]);
+        let noise = self.node("Mul", &[&sigma, guided], vec![]);
         let x = match step.target {
             Target::Velocity => {
                 let signal = self.node("Sub", &[z, &noise], vec![]);

@@ -1,0 +1,42 @@
+//! The embedding of an input that not all networks take.
+
+use burn::module::Module;
+use burn::nn::{Initializer, Linear, LinearConfig};
+use burn::tensor::{Device, Tensor, activation::silu};
+
+use super::UNetConfig;
+use super::conditioning::sinusoids;
+
+/// The range of the argument of the sinusoids. The effect of these inputs is smooth, so that fewer periods are needed than
+/// for λ.
+pub(super) const SCALE: f64 = 100.0;
+
+/// An MLP of the sinusoidal embedding of a number, whose last layer is 0 at first: a student begins as the network that its
+/// weights came from.
+#[derive(Module, Debug)]
+pub struct InputEmbedding {
+    input: Linear,
+    output: Linear,
+}
+
+impl InputEmbedding {
+    pub(super) fn new(config: &UNetConfig, device: &Device) -> Self {
+        let (channels, width) = (config.sinusoids(), config.embedding());
+        Self {
+            input: LinearConfig::new(channels, width).init(device),
+            output: LinearConfig::new(width, width)
+                .with_initializer(Initializer::Zeros)
+                .init(device),
+        }
+    }
+
+    /// # Shapes
+    ///
+    /// `argument`: `[batch]`, from 0 to [`SCALE`]; result: `[batch, width]`.
+    pub(super) fn forward(&self, argument: Tensor<1>) -> Tensor<2> {
+        let [channels, _] = self.input.weight.dims();
+        let angles = sinusoids(argument, channels, 0.0);
+        let angles = angles.cast(self.input.weight.dtype());
+        self.output.forward(silu(self.input.forward(angles)))
+    }
+}
