@@ -1,10 +1,10 @@
 // Lighthouse on the built site, as a phone: the package's CPU build, one picture in two steps. `node lighthouse.mjs` writes
 // docs/results/lighthouse.md, the median of three runs.
 import { writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { cpus } from "node:os";
 import { fileURLToPath } from "node:url";
 import lighthouse from "lighthouse";
+import { freePort } from "../common/free-port.mjs";
 import { launch } from "./browser.mjs";
 import { serve } from "./server.mjs";
 import { site } from "./setup.mjs";
@@ -12,14 +12,6 @@ import { site } from "./setup.mjs";
 export const CATEGORIES = ["accessibility", "best-practices", "performance"];
 export const FIGURES = ["first-contentful-paint", "largest-contentful-paint", "total-blocking-time", "cumulative-layout-shift", "speed-index"];
 const RUNS = 3;
-
-async function freePort() {
-  const server = createServer();
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 /** One run of Lighthouse, in a browser of its own. */
 export async function audit() {

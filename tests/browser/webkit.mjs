@@ -2,9 +2,9 @@
 import { spawn } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
+import { freePort } from "../common/free-port.mjs";
 
 function onPath(name) {
   return (process.env.PATH ?? "").split(delimiter).map((folder) => join(folder, name)).find(existsSync);
@@ -26,14 +26,6 @@ const programs = { driver: onPath("WebKitWebDriver"), screen: onPath("Xvfb"), br
 
 /** Why there is no WebKit here, or false. */
 export const noWebKit = Object.values(programs).every(Boolean) ? false : "no WebKitWebDriver, MiniBrowser and Xvfb on this machine";
-
-async function freePort() {
-  const server = createServer();
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 /** Starts a screen; resolves to its name and what ends it. */
 async function startScreen() {

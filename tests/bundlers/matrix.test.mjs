@@ -2,13 +2,13 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { cp, rm } from "node:fs/promises";
-import { createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { launch } from "../browser/browser.mjs";
 import { installPacked, tarball, writeFiles } from "../browser/fresh.mjs";
 import { serve } from "../browser/server.mjs";
+import { freePort } from "../common/free-port.mjs";
 import { modelFolder as model, program, run } from "../engines/programs.mjs";
 import { tools } from "./tools.mjs";
 
@@ -43,10 +43,7 @@ async function project(name, files) {
 
 /** Starts a server of a bundler's own; resolves to its address once it answers. */
 async function startServer(t, folder, commandLine) {
-  const probe = createServer();
-  await new Promise((resolve) => probe.listen(0, "127.0.0.1", resolve));
-  const { port } = probe.address();
-  await new Promise((resolve) => probe.close(resolve));
+  const port = await freePort();
   const [program, ...args] = commandLine(String(port));
   // A group of its own: such servers start processes that do not end with them.
   const child = spawn(program, args, { cwd: folder, detached: true, env: { ...process.env, NEXT_TELEMETRY_DISABLED: "1" } });

@@ -1,11 +1,11 @@
 // Cloudflare's workerd, with the example worker of the package in it and a folder of static files beside it.
 import { spawn } from "node:child_process";
 import { cp, readFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as esbuild from "esbuild";
 import { writeFiles } from "../browser/fresh.mjs";
+import { freePort } from "../common/free-port.mjs";
 import { fileOf, modelFolder } from "./programs.mjs";
 
 const workerd = fileOf("@cloudflare/workerd-linux-64", "bin/workerd");
@@ -29,14 +29,6 @@ const main :Workerd.Worker = (
   compatibilityDate = "2026-11-01",
 );
 `;
-
-async function freePort() {
-  const server = createServer();
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 /**
  * Bundles the example worker in `folder`, where the package is installed, and starts it. The platform compiles the runtime

@@ -9,11 +9,13 @@ use crate::compiled_bundle::CompiledBundle;
 use crate::distill::Distill;
 use crate::drawing::Drawing;
 use crate::export::Export;
+use crate::plan::Plan;
 use crate::train::Train;
 use freeguide_eval::OnnxInput;
 
 const STEPS: &str = "\
 From a folder of images to a page:
+  freeguide plan   --recipe models/recipes/emoji16.toml --data DIR
   freeguide train  --recipe models/recipes/emoji16.toml --data DIR --out runs/mine
   freeguide export --run runs/mine --out models/mine
   freeguide sample --model models/mine --class NAME --guidance 2 --out grid.png
@@ -35,6 +37,7 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    Plan(Plan),
     Train(Train),
     Distill(Distill),
     Sample(Sample),

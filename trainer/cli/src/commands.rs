@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use freeguide::settings::{ClassName, MAX_IMAGES};
+use freeguide::bundle::{ClassNames, Model};
+use freeguide::settings::{ClassName, MAX_IMAGES, Plan, Request};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::arguments::{Devices, Inspect, Sample};
@@ -26,31 +27,12 @@ pub fn sample(arguments: &Sample) -> Result<ExitCode> {
 }
 
 fn sample_on(ranks: &Ranks, arguments: &Sample) -> Result<ExitCode> {
-    // Checked before anything of that size is allocated.
-    if !(1..=MAX_IMAGES).contains(&arguments.count) {
-        let count = arguments.count;
-        return Err(Usage(format!(
-            "--count is {count}, but must be from 1 to {MAX_IMAGES}; --first-image draws more images in another run"
-        ))
-        .into());
-    }
+    check_count(arguments.count)?;
     let device = device::open(&arguments.device.device)?;
     let model = bundle_files::open(&arguments.model, &device)
         .with_context(|| arguments.model.display().to_string())?;
-    let names = &model.config().classes;
-    let classes: Vec<ClassName> = match arguments.class.as_slice() {
-        [] if names.is_empty() => vec![ClassName::Unconditional],
-        [] => (0..names.len() as u64).map(ClassName::Id).collect(),
-        given => given
-            .iter()
-            .map(|text| ClassName::of_text(text, names))
-            .collect(),
-    };
-    let turns = classes.len();
-    let classes = classes.into_iter().cycle().take(arguments.count);
-    let mut request = arguments.drawing.request(classes.collect())?;
-    let (image, mask) = (arguments.image.as_deref(), arguments.mask.as_deref());
-    request.source = source_image::read(image, mask, &model.config().image)?;
+    let classes = classes_in_turn(&arguments.class, &model.config().classes);
+    let request = request(arguments, &classes, &model)?;
     let plan = model.plan(&request)?;
     let batch = usize::from(arguments.batch);
     memory::check_batch(
@@ -64,38 +46,16 @@ fn sample_on(ranks: &Ranks, arguments: &Sample) -> Result<ExitCode> {
         let (steps, sampler) = (plan.steps_taken(), plan.sampler.name());
         tell!("{steps} steps of {sampler}: {evaluations} network evaluations per image");
     }
-    // Check the output before drawing. If classes take turns, and more than once, each class gets a column.
-    let has_columns = (2..=sample::MAX_COLUMNS).contains(&turns) && arguments.count > turns;
+    // The output is opened before drawing, so that a path that cannot be written costs no time.
     let mut pictures = match ranks.is_first() {
         true => {
-            let columns = has_columns.then_some(turns);
+            let columns = columns(classes.len(), arguments.count);
             Some(Pictures::open(&arguments.out, columns, &model)?)
         }
         false => None,
     };
-    let bar = match ranks.is_first() {
-        true => ProgressBar::new(0),
-        false => ProgressBar::hidden(),
-    }
-    .with_style(
-        ProgressStyle::with_template("{bar:32} {pos}/{len} steps  {eta} left")
-            .unwrap_or_else(|_| ProgressStyle::default_bar()),
-    );
     let begun = Instant::now();
-    // A batch for each process at a time, so that memory holds no more images than these.
-    let round = batch * ranks.size();
-    bar.set_length((arguments.count.div_ceil(round) * plan.steps_taken()) as u64);
-    for at in (0..arguments.count).step_by(round) {
-        let part = sample::part(&plan, at..(at + round).min(arguments.count));
-        let before = at / round * plan.steps_taken();
-        let images = draw_in_shares(ranks, &model, &part, batch, &mut |done, _| {
-            bar.set_position((before + done) as u64);
-        })?;
-        if let Some(pictures) = &mut pictures {
-            pictures.take(&model, &part, images)?;
-        }
-    }
-    bar.finish_and_clear();
+    draw(ranks, &model, &plan, batch, &mut pictures)?;
     let seconds = begun.elapsed().as_secs_f64();
     let Some(pictures) = pictures else {
         return Ok(ExitCode::SUCCESS);
@@ -114,6 +74,80 @@ fn sample_on(ranks: &Ranks, arguments: &Sample) -> Result<ExitCode> {
         );
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Refuses a number of images before anything of that size is allocated.
+fn check_count(count: usize) -> Result<()> {
+    if (1..=MAX_IMAGES).contains(&count) {
+        return Ok(());
+    }
+    Err(Usage(format!(
+        "--count is {count}, but must be from 1 to {MAX_IMAGES}; --first-image draws more images in another run"
+    ))
+    .into())
+}
+
+/// The classes of `--class`, which images take in turn. Without `--class`, these are all classes of the model.
+fn classes_in_turn(given: &[String], names: &ClassNames) -> Vec<ClassName> {
+    match given {
+        [] if names.is_empty() => vec![ClassName::Unconditional],
+        [] => (0..names.len() as u64).map(ClassName::Id).collect(),
+        given => given
+            .iter()
+            .map(|text| ClassName::of_text(text, names))
+            .collect(),
+    }
+}
+
+/// What the command line asks for, with the picture and the mask that it names.
+fn request(arguments: &Sample, classes: &[ClassName], model: &Model) -> Result<Request> {
+    let classes = classes.iter().cycle().take(arguments.count).cloned();
+    let mut request = arguments.drawing.request(classes.collect())?;
+    let (image, mask) = (arguments.image.as_deref(), arguments.mask.as_deref());
+    request.source = source_image::read(image, mask, &model.config().image)?;
+    Ok(request)
+}
+
+/// A grid has a column for each class if several classes take turns more than once.
+fn columns(classes: usize, count: usize) -> Option<usize> {
+    ((2..=sample::MAX_COLUMNS).contains(&classes) && count > classes).then_some(classes)
+}
+
+/// Draws all images of a plan and hands them to the first process's `pictures`. Each process draws one batch at a
+/// time, so that memory holds no more images than these.
+fn draw(
+    ranks: &Ranks,
+    model: &Model,
+    plan: &Plan,
+    batch: usize,
+    pictures: &mut Option<Pictures>,
+) -> Result<()> {
+    let count = plan.classes.len();
+    let round = batch * ranks.size();
+    let bar = progress_bar(ranks.is_first(), count.div_ceil(round) * plan.steps_taken());
+    for at in (0..count).step_by(round) {
+        let part = sample::part(plan, at..(at + round).min(count));
+        let before = at / round * plan.steps_taken();
+        let images = draw_in_shares(ranks, model, &part, batch, &mut |done, _| {
+            bar.set_position((before + done) as u64);
+        })?;
+        if let Some(pictures) = pictures {
+            pictures.take(model, &part, images)?;
+        }
+    }
+    bar.finish_and_clear();
+    Ok(())
+}
+
+fn progress_bar(visible: bool, steps: usize) -> ProgressBar {
+    let bar = match visible {
+        true => ProgressBar::new(steps as u64),
+        false => ProgressBar::hidden(),
+    };
+    bar.with_style(
+        ProgressStyle::with_template("{bar:32} {pos}/{len} steps  {eta} left")
+            .unwrap_or_else(|_| ProgressStyle::default_bar()),
+    )
 }
 
 pub fn inspect(arguments: &Inspect) -> Result<ExitCode> {

@@ -16,6 +16,7 @@ mod import;
 mod inspect_run;
 mod parse_error;
 mod pictures;
+mod plan;
 mod serve;
 mod source_image;
 mod toy;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
 /// happened and why.
 fn run() -> ExitCode {
     let result = match parse().map(|arguments| arguments.command) {
+        Ok(Command::Plan(arguments)) => plan::plan(&arguments),
         Ok(Command::Train(arguments)) => train::train(&arguments),
         Ok(Command::Distill(arguments)) => distill::distill(&arguments),
         Ok(Command::Sample(arguments)) => commands::sample(&arguments),

@@ -6,9 +6,9 @@
 //! ```
 //!
 //! docs/DATA.md lists the layouts that are read. Each is a [`Records`](records::Records): labelled images that can be
-//! read by index from any thread. Pickles and ZIP directories are read by the crate of readers, as data. What fits into `data.memory` is decoded once and stays in memory as 8-bit pixels, four thousand pictures of
-//! 64×64 in colour in 50 MB; what does not is read again every epoch, ahead of the device. Either way a batch is a
-//! function of the seed and the step.
+//! read by index from any thread. Pickles and ZIP directories are read by the crate of readers, as data. What fits into
+//! `data.memory` is decoded once and stays in memory as 8-bit pixels: four thousand pictures of 64×64 in colour take 50 MB.
+//! Larger sets are read again every epoch, ahead of the device. Either way a batch is a function of the seed and the step.
 
 mod ahead;
 mod archives;
@@ -25,6 +25,7 @@ mod jpeg;
 mod labels;
 mod memory;
 mod names_file;
+mod original_size;
 mod parquet;
 mod parts;
 mod picture;
@@ -50,6 +51,7 @@ pub use ahead::Ahead;
 pub use dataset::Dataset;
 pub use error::{DataError, Warning};
 pub use memory::load;
+pub use original_size::original_size;
 pub use picture::read_square;
 pub use recipe::DataRecipe;
 #[cfg(test)]

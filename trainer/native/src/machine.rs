@@ -26,6 +26,15 @@ pub fn available_memory() -> Option<u64> {
     Some(within(available, limits(&mut system)))
 }
 
+/// Bytes of memory that this process holds now (its resident set).
+pub fn process_memory() -> Option<u64> {
+    let id = get_current_pid().ok()?;
+    let mut system = System::new();
+    let kind = ProcessRefreshKind::nothing().with_memory();
+    system.refresh_processes_specifics(ProcessesToUpdate::Some(&[id]), false, kind);
+    Some(system.process(id)?.memory())
+}
+
 /// The limits of this process's control group, or of the root that a container sees.
 fn limits(system: &mut System) -> Option<CGroupLimits> {
     let own = get_current_pid().ok().and_then(|id| {
@@ -66,6 +75,7 @@ mod tests {
     #[cfg(target_os = "linux")]
     fn linux_says_what_is_left() {
         assert!(available_memory().is_some_and(|bytes| bytes > 1 << 20));
+        assert!(process_memory().is_some_and(|bytes| bytes > 1 << 16));
     }
 
     #[test]

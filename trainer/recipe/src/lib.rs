@@ -13,21 +13,22 @@
 mod decays;
 mod precision;
 mod student;
+mod toml_text;
+mod validation;
 
 use std::path::Path;
 
-use anyhow::{Context, Result, anyhow, bail};
-use freeguide::bundle::ClassNames;
+use anyhow::{Context, Result};
 use freeguide::network::UNetConfig;
 use freeguide::noise_level::LogSnrRange;
 use freeguide::prediction::Target;
-use freeguide::settings::{ClassName, Request, SamplingDefaults};
+use freeguide::settings::SamplingDefaults;
 use freeguide::training::{Jumps, Levels, LogNormal, Method, Objective, Weighting};
 use serde::{Deserialize, Serialize};
 
 use freeguide_data::DataRecipe;
-use freeguide_native::spelling::nearest;
 use freeguide_native::usage::Usage;
+use toml_text::{assign, explain};
 
 pub use decays::Decays;
 pub use precision::Precision;
@@ -250,109 +251,6 @@ impl Recipe {
         Ok(toml::to_string(self)?)
     }
 
-    fn validate(&self) -> Result<()> {
-        let check = |ok: bool, what: &str| if ok { Ok(()) } else { bail!("{what}") };
-        check(
-            !self.name.trim().is_empty()
-                && !self
-                    .name
-                    .contains(|c: char| "/\\".contains(c) || c.is_control()),
-            "name must not be empty, and must not contain slashes or line breaks",
-        )?;
-        self.data.validate()?;
-        self.network.validate(self.data.size as usize)?;
-        let (d, t) = (&self.diffusion, &self.train);
-        let within = |number: f64, limits: std::ops::RangeInclusive<f64>| limits.contains(&number);
-        check(
-            d.log_snr.is_valid(),
-            "diffusion.log_snr needs finite numbers with min < max",
-        )?;
-        check(
-            within(d.p_uncond, 0.0..=1.0),
-            "diffusion.p_uncond must be a probability from 0 to 1",
-        )?;
-        check(
-            (1..=u64::from(u32::MAX)).contains(&t.steps),
-            "train.steps must be from 1 to 4294967295",
-        )?;
-        check(
-            (1..=65_536).contains(&t.batch),
-            "train.batch must be from 1 to 65536",
-        )?;
-        check(
-            t.accumulate > 0 && t.batch % t.accumulate == 0,
-            "train.accumulate must divide train.batch",
-        )?;
-        check(
-            d.log_normal.is_valid(),
-            "diffusion.log_normal needs finite numbers with std > 0",
-        )?;
-        check(
-            t.learning_rate > 0.0 && t.learning_rate < 1.0,
-            "train.learning_rate must be above 0 and below 1",
-        )?;
-        check(
-            within(t.final_rate, 0.0..=1.0),
-            "train.final_rate must be from 0 to 1",
-        )?;
-        check(
-            t.ema_decay.are_valid(),
-            "train.ema_decay must be at least 0 and below 1, or a list of up to 8 different such numbers",
-        )?;
-        check(
-            t.betas.iter().all(|b| (0.0..1.0).contains(b)),
-            "train.betas must be at least 0 and below 1",
-        )?;
-        check(
-            t.clip_norm > 0.0 && t.clip_norm <= 1e9,
-            "train.clip_norm must be above 0 and at most 1e9, which clips nothing",
-        )?;
-        check(
-            within(t.weight_decay, 0.0..=100.0),
-            "train.weight_decay must be from 0 to 100",
-        )?;
-        check(
-            t.checkpoint_every > 0 && t.sample_every > 0,
-            "train.checkpoint_every and train.sample_every must be at least 1",
-        )?;
-        if let Some(how) = &self.distill {
-            let most = self.network.flow_map.map_or(0, |map| map.max_steps);
-            check(
-                most > 0,
-                "[distill] is for students of few steps: set network.flow_map.max_steps, or leave it out",
-            )?;
-            let steps = how.teacher_steps;
-            check(
-                steps.is_power_of_two() && (2 * most..=1024).contains(&steps),
-                "distill.teacher_steps must be a power of two from twice network.flow_map.max_steps to 1024",
-            )?;
-        }
-        check(
-            t.seed <= freeguide::noise::MAX_SEED,
-            "train.seed must be at most 2^53 - 1",
-        )?;
-        // The defaults are valid if an empty request is.
-        let request = Request::new(vec![ClassName::Unconditional]);
-        request
-            .plan(
-                &ClassNames::default(),
-                &self.sampling,
-                self.diffusion.log_snr,
-            )
-            .and_then(|plan| plan.on_timesteps(self.network.timesteps.as_ref()))
-            .and_then(|plan| match &self.network.guidance {
-                Some(input) => plan.with_guidance_input(input),
-                None => Ok(plan),
-            })
-            .and_then(|plan| match &self.network.flow_map {
-                Some(map) => plan.with_flow_map(map, self.diffusion.log_snr),
-                None => Ok(plan),
-            })
-            .context("[sampling]")
-            .map_err(|e| anyhow!("{e:#}"))?;
-        Ok(())
-    }
-
     /// The training objective.
     pub fn objective(&self) -> Objective {
         let d = &self.diffusion;
@@ -376,128 +274,5 @@ impl Recipe {
     }
 }
 
-/// An error of the TOML parser in one line: where, what and, for an unknown key, a suggestion.
-fn explain(error: &toml::de::Error, text: &str) -> anyhow::Error {
-    let message = error.message().trim().replace('\n', ", ");
-    let mut quoted = message.split('`').skip(1).step_by(2);
-    let meant = match (message.starts_with("unknown field"), quoted.next()) {
-        (true, Some(typed)) => nearest(typed, quoted).map(|key| (typed, key)),
-        _ => None,
-    };
-    let what = match meant {
-        Some((typed, key)) => anyhow!("unknown field `{typed}`; did you mean `{key}`?"),
-        None => anyhow!("{message}"),
-    };
-    match error.span() {
-        Some(span) => {
-            let before = text.as_bytes().iter().take(span.start);
-            what.context(format!(
-                "line {}",
-                1 + before.filter(|&&byte| byte == b'\n').count()
-            ))
-        }
-        None => what,
-    }
-}
-
-/// Applies `section.key=value`. The value is TOML or, if it does not parse, a string.
-fn assign(table: &mut toml::Table, assignment: &str) -> Result<()> {
-    let Some((path, value)) = assignment.split_once('=') else {
-        return Err(Usage(format!(
-            "--set {assignment}: expected section.key=value, such as train.batch=64"
-        ))
-        .into());
-    };
-    let value = format!("value = {value}")
-        .parse::<toml::Table>()
-        .ok()
-        .and_then(|mut t| t.remove("value"))
-        .unwrap_or_else(|| toml::Value::String(value.to_owned()));
-    let mut keys: Vec<&str> = path.split('.').collect();
-    let last = keys.pop().unwrap_or_default();
-    let mut at = table;
-    for key in keys {
-        at = match at
-            .entry(key)
-            .or_insert_with(|| toml::Value::Table(toml::Table::new()))
-        {
-            toml::Value::Table(table) => table,
-            _ => {
-                return Err(Usage(format!(
-                    "--set {assignment}: {key} is a value, not a section"
-                ))
-                .into());
-            }
-        };
-    }
-    at.insert(last.to_owned(), value);
-    Ok(())
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use burn::tensor::Device;
-    use freeguide::bundle::parameters;
-
-    #[test]
-    fn every_recipe_that_ships_is_good() {
-        let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/recipes"));
-        let mut names = Vec::new();
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            let recipe = Recipe::load(&path, &[]).unwrap();
-            assert_eq!(path.file_stem().unwrap().to_str(), Some(&*recipe.name));
-            assert!(recipe.train.ema_decay.all().len() >= 2, "{}", recipe.name);
-            // What is written into a run folder is read again as the same recipe.
-            let written = recipe.to_toml().unwrap();
-            assert_eq!(Recipe::parse(&written, &[]).unwrap(), recipe);
-            names.push(recipe.name);
-        }
-        assert!(names.len() >= 5, "{names:?}");
-    }
-
-    #[test]
-    fn a_recipe_of_several_processes_can_be_read_again() {
-        let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/recipes"));
-        let recipe = |batch: usize| {
-            let set = [format!("train.batch={batch}")];
-            Recipe::load(&folder.join("emoji16.toml"), &set).unwrap()
-        };
-        let both = recipe(32_768).for_processes(2).unwrap();
-        assert_eq!(both.train.batch, 65_536);
-        assert_eq!(Recipe::parse(&both.to_toml().unwrap(), &[]).unwrap(), both);
-        let refused = recipe(40_000).for_processes(2).unwrap_err();
-        assert!(refused.is::<Usage>());
-        assert_eq!(
-            refused.to_string(),
-            "2 processes with a batch of 40000 each: train.batch must be from 1 to 65536"
-        );
-        assert!(recipe(3).for_processes(usize::MAX).is_err());
-    }
-
-    #[test]
-    fn the_papers_recipes_are_the_paper() {
-        for (name, p_uncond) in [("p01", 0.1), ("p02", 0.2), ("p05", 0.5)] {
-            let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/recipes");
-            let path = format!("{folder}/imagenet64-{name}.toml");
-            let recipe = Recipe::load(Path::new(&path), &[]).unwrap();
-            let objective = recipe.objective();
-            assert_eq!(objective.p_uncond, p_uncond);
-            assert_eq!(objective.target, Target::Epsilon);
-            assert_eq!(objective.log_snr, LogSnrRange::PAPER);
-            assert_eq!(objective.levels, Levels::Uniform);
-            assert_eq!(objective.weighting, Weighting::Uniform);
-            assert_eq!(recipe.sampling.steps, 256);
-            assert_eq!(recipe.sampling.sampler.name(), "ancestral");
-            assert_eq!(recipe.sampling.variance_interpolation, 0.3);
-            // ADM's network for 64×64 has 296 million parameters, with learned variances.
-            let network = recipe.network.init(64, 3, 1000, &Device::flex());
-            let count: usize = parameters(&network)
-                .iter()
-                .map(|p| p.shape.iter().product::<usize>())
-                .sum();
-            assert!((294_000_000..298_000_000).contains(&count), "{count}");
-        }
-    }
-}
+mod tests;

@@ -38,6 +38,11 @@ pub fn check(out: &Path, checkpoints: &Path, parameters: u64, averages: usize) -
     }
 }
 
+/// What a whole run takes on the disk at most, in bytes.
+pub fn run_bytes(parameters: u64, averages: usize) -> u64 {
+    checkpoint_bytes(parameters, averages).saturating_mul((KEEP + 1) as u64) + REST
+}
+
 /// The weights, their averages and AdamW's two moments, in f32.
 fn checkpoint_bytes(parameters: u64, averages: usize) -> u64 {
     parameters.saturating_mul(4 * (3 + averages as u64))

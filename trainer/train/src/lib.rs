@@ -3,6 +3,7 @@
 //! | where | what |
 //! |---|---|
 //! | [`Training`] | a training from its first step, or from a checkpoint, to its last |
+//! | [`Forecast`], [`advice`] | what a training will take, and what to expect of its data |
 //! | [`RunFolder`] | the files of a training, from which it can be resumed |
 //! | [`last_checkpoint`] | the current model of a run |
 //! | [`distributed`] | training and sampling in several processes |
@@ -10,6 +11,7 @@
 //!
 //! Features: `mpi` for more than one process.
 
+mod advice;
 mod checkpoint;
 mod clip;
 mod data_grid;
@@ -18,6 +20,7 @@ pub mod distributed;
 mod ema;
 mod events;
 mod finite;
+mod forecast;
 mod init;
 mod lock;
 pub mod loss_curve;
@@ -35,7 +38,9 @@ mod step;
 mod training;
 mod window;
 
+pub use advice::{Facts, advice, epochs};
 pub use checkpoint::{Average, summaries};
+pub use forecast::Forecast;
 pub use metric::Metric;
 pub use model::{config, last_checkpoint};
 pub use run_folder::RunFolder;

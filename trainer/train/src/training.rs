@@ -139,6 +139,22 @@ impl Training<'_> {
     fn begin(&self, folder: &RunFolder) -> Result<(State, Vec<Metric>)> {
         let recipe = &self.recipe;
         precision::check(recipe.train.precision, &self.device)?;
+        let (network, parameters) = self.network(folder)?;
+        let info = self.info(parameters)?;
+        self.ranks
+            .agree("the recipe", digest(recipe.to_toml()?.as_bytes()))?;
+        self.ranks
+            .agree("the data set", digest(info.data_fingerprint.as_bytes()))?;
+        match self.resume {
+            true => self.resumed(folder, network, info),
+            false => self.fresh(folder, network, info),
+        }
+    }
+
+    /// The network with its initial weights, and the number of its parameters. Weights are allocated only after the
+    /// check of the disk's space.
+    fn network(&self, folder: &RunFolder) -> Result<(UNet, u64)> {
+        let recipe = &self.recipe;
         let device = self.training_device();
         // Only the initial weights come from the device's own generator.
         device.seed(recipe.train.seed);
@@ -148,19 +164,20 @@ impl Training<'_> {
             self.dataset.classes.len(),
             &device,
         );
-        // Parameters are allocated when they are first used. These are only counted.
         let parameters = parameters(&network)
             .iter()
             .map(|p| p.shape.iter().product::<usize>() as u64)
             .sum();
-        let averages = recipe.train.ema_decay.all().len();
-        let first = self.ranks.is_first();
-        if first {
+        if self.ranks.is_first() {
+            let averages = recipe.train.ema_decay.all().len();
             disk::check(&self.out, &folder.checkpoints(), parameters, averages)?;
         }
-        let network = network.materialize();
+        Ok((network.materialize(), parameters))
+    }
 
-        let mut info = RunInfo {
+    /// What the run folder says about this training.
+    fn info(&self, parameters: u64) -> Result<RunInfo> {
+        Ok(RunInfo {
             written_by: WRITTEN_BY.to_owned(),
             data: self.data_path.clone(),
             data_fingerprint: self.dataset.fingerprint()?,
@@ -172,52 +189,38 @@ impl Training<'_> {
                 .as_ref()
                 .map(|(path, model)| Init::of(path, model)),
             starts: Vec::new(),
-        };
-        self.ranks
-            .agree("the recipe", digest(recipe.to_toml()?.as_bytes()))?;
-        self.ranks
-            .agree("the data set", digest(info.data_fingerprint.as_bytes()))?;
-        if !self.resume {
-            let network = self.fine_tune(network)?;
-            let state = State::fresh(network, recipe);
-            state.agree(self.ranks)?;
-            if !first {
-                return Ok((state, Vec::new()));
-            }
+        })
+    }
+
+    fn fresh(
+        &self,
+        folder: &RunFolder,
+        network: UNet,
+        mut info: RunInfo,
+    ) -> Result<(State, Vec<Metric>)> {
+        let state = State::fresh(self.fine_tune(network)?, &self.recipe);
+        state.agree(self.ranks)?;
+        if self.ranks.is_first() {
             info.starts.push(Start::now(0, &self.device_name));
-            folder.create(recipe, &info)?;
+            folder.create(&self.recipe, &info)?;
             folder.put("samples/data.png", &data_grid(&self.dataset, 8)?)?;
             folder.rewind_metrics(0)?;
-            return Ok((state, Vec::new()));
         }
+        Ok((state, Vec::new()))
+    }
 
+    fn resumed(
+        &self,
+        folder: &RunFolder,
+        network: UNet,
+        mut info: RunInfo,
+    ) -> Result<(State, Vec<Metric>)> {
+        let recipe = &self.recipe;
         let was = folder.info()?;
         folder.check_resumable(recipe, &was, &info, self.allow_other_data)?;
-        let mut report = |line: String| {
-            if first {
-                tell!("warning: {line}");
-            }
-        };
-        let found = Checkpoint::load_latest(&folder.checkpoints(), &network, recipe, &mut report)?;
-        let state = match found {
-            Some(checkpoint) => State::resume(checkpoint, recipe),
-            None => {
-                if let (Some(init), None) = (&was.init, &self.init) {
-                    bail!(
-                        "{} has no checkpoint yet, and its training started from a model: start again with --init {}",
-                        self.out.display(),
-                        init.model.display()
-                    );
-                }
-                report(format!(
-                    "{} has no checkpoint yet: starting from the beginning",
-                    self.out.display()
-                ));
-                State::fresh(self.fine_tune(network)?, recipe)
-            }
-        };
+        let state = self.latest_checkpoint(folder, network, was.init.as_ref())?;
         state.agree(self.ranks)?;
-        if !first {
+        if !self.ranks.is_first() {
             return Ok((state, Vec::new()));
         }
         if state.step > 0 && self.display != Display::Quiet {
@@ -229,6 +232,38 @@ impl Training<'_> {
         folder.create(recipe, &info)?;
         let metrics = folder.rewind_metrics(state.step)?;
         Ok((state, metrics))
+    }
+
+    /// The state of the latest good checkpoint. A run without one starts from the beginning, unless it started from
+    /// the model `init`, which `--resume` alone does not name.
+    fn latest_checkpoint(
+        &self,
+        folder: &RunFolder,
+        network: UNet,
+        init: Option<&Init>,
+    ) -> Result<State> {
+        let mut report = |line: String| {
+            if self.ranks.is_first() {
+                tell!("warning: {line}");
+            }
+        };
+        let checkpoints = folder.checkpoints();
+        let found = Checkpoint::load_latest(&checkpoints, &network, &self.recipe, &mut report)?;
+        if let Some(checkpoint) = found {
+            return Ok(State::resume(checkpoint, &self.recipe));
+        }
+        if let (Some(init), None) = (init, &self.init) {
+            bail!(
+                "{} has no checkpoint yet, and its training started from a model: start again with --init {}",
+                self.out.display(),
+                init.model.display()
+            );
+        }
+        report(format!(
+            "{} has no checkpoint yet: starting from the beginning",
+            self.out.display()
+        ));
+        Ok(State::fresh(self.fine_tune(network)?, &self.recipe))
     }
 
     /// The network with the weights of the model to start from, or unchanged if there is none.

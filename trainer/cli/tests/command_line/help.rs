@@ -5,7 +5,7 @@ use crate::process::*;
 #[test]
 fn every_command_explains_itself() {
     let commands = [
-        "train", "distill", "sample", "export", "inspect", "devices", "serve",
+        "plan", "train", "distill", "sample", "export", "inspect", "devices", "serve",
     ];
     let help = run(&["--help"]).ok();
     for name in commands {

@@ -6,6 +6,7 @@ mod process;
 mod bundles;
 mod help;
 mod interruption;
+mod planning;
 mod sampling;
 mod serving;
 mod training;
