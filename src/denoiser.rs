@@ -20,6 +20,10 @@ pub struct Rows<'a> {
     pub level: LogSnr,
     /// The class id of each row, where the number of classes stands for ∅.
     pub classes: &'a [u32],
+    /// w of each row, for a network that takes it as an input.
+    pub guidance: Option<&'a [f64]>,
+    /// λ that the step leads to, for a network that takes it as an input.
+    pub next: Option<LogSnr>,
 }
 
 /// One network that is both the conditional and the unconditional denoiser.

@@ -197,6 +197,8 @@ fn answer(
         images,
         level: LogSnr(level),
         classes,
+        guidance: None,
+        next: None,
     };
     let whole = network.predict_rows(&rows);
     whole.unwrap_or_else(|| {

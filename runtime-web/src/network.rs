@@ -33,8 +33,8 @@ pub fn drawing(model: Model<Network>) -> Result<Model<Drawing>, Failure> {
     let drawn = model.with_network(|network, config| on_kernels(network, config.image.size));
     drawn.ok_or_else(|| {
         Failure::device(
-            "this network is a distilled one, or a layer of it has more than the 1536 channels that the \
-             kernels for GPUs have room for: draw on the CPU",
+            "a layer of this network has more than the 1536 channels that the kernels for GPUs have room \
+             for: draw on the CPU",
         )
     })
 }

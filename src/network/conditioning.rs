@@ -67,27 +67,53 @@ impl Conditioning {
         }
     }
 
-    /// The sinusoidal embedding of one level, computed here: what GPUs make of the sine of a large number differs.
+    /// The sinusoidal embeddings of one level, of w and of the next level, as far as the network takes them, one after the
+    /// other. They are computed here: what GPUs make of the sine of a large number differs.
     #[cfg(all(feature = "wgpu", not(feature = "fusion")))]
-    pub(super) fn sinusoids_of(&self, level: LogSnr) -> Vec<f32> {
+    pub(super) fn sinusoids_of(&self, level: LogSnr, w: f64, next: Option<LogSnr>) -> Vec<f32> {
         let t = match &self.time {
             TimeInput::Continuous(embedding) => embedding.time_at(level.0),
             TimeInput::Discrete(table) => table.timestep_at(level.0),
         };
-        let frequencies = frequencies(self.channels(), self.frequency_shift);
-        let of = |part: fn(f64) -> f64| {
-            let angles = frequencies
-                .iter()
-                .map(move |&frequency| t * f64::from(frequency));
-            angles.map(move |angle| part(angle) as f32)
-        };
-        of(libm::cos).chain(of(libm::sin)).collect()
+        let mut values = sinusoids_at(t, self.channels(), self.frequency_shift);
+        if self.guidance.is_some() {
+            let argument = w * self.slope + self.offset;
+            values.extend(sinusoids_at(argument, self.channels(), 0.0));
+        }
+        if self.next_log_snr.is_some() {
+            let argument = SCALE * libm::pow(next.unwrap_or(level).sigma(), 2.0);
+            values.extend(sinusoids_at(argument, self.channels(), 0.0));
+        }
+        values
     }
 
-    /// The layers of the sinusoidal embedding, of which SiLU follows the first.
+    /// The same of each row, on its device, `[batch, channels of all]`.
     #[cfg(all(feature = "wgpu", not(feature = "fusion")))]
-    pub(super) fn layers(&self) -> [&Linear; 2] {
-        [&self.log_snr_in, &self.log_snr_out]
+    pub(super) fn all_sinusoids(&self, log_snr: Tensor<1>, others: OtherInputs) -> Tensor<2> {
+        let mut parts = vec![self.sinusoids(log_snr.clone())];
+        if self.guidance.is_some() {
+            let w = others.guidance.unwrap_or_else(|| log_snr.zeros_like());
+            let argument = w * self.slope + self.offset;
+            parts.push(sinusoids(argument, self.channels(), 0.0));
+        }
+        if self.next_log_snr.is_some() {
+            let next = others.next_log_snr.unwrap_or(log_snr);
+            parts.push(sinusoids(sigmoid(next.neg()) * SCALE, self.channels(), 0.0));
+        }
+        match parts.len() {
+            1 => parts.remove(0),
+            _ => Tensor::cat(parts, 1),
+        }
+    }
+
+    /// The layers of the sinusoidal embeddings of the inputs, of which SiLU follows the first of each.
+    #[cfg(all(feature = "wgpu", not(feature = "fusion")))]
+    pub(super) fn layers(&self) -> Vec<[&Linear; 2]> {
+        let others = [&self.guidance, &self.next_log_snr];
+        let others = others.into_iter().flatten().map(InputEmbedding::layers);
+        let mut layers = vec![[&self.log_snr_in, &self.log_snr_out]];
+        layers.extend(others);
+        layers
     }
 
     /// The embeddings of the classes, `[classes + 1, width]`.
@@ -185,6 +211,19 @@ pub(super) fn sinusoids(t: Tensor<1>, channels: usize, shift: f64) -> Tensor<2> 
     let frequencies = Tensor::<2>::from_data(TensorData::new(frequencies, shape), &t.device());
     let angle = t.unsqueeze_dim::<2>(1) * frequencies;
     Tensor::cat(vec![angle.clone().cos(), angle.sin()], 1)
+}
+
+/// The sinusoidal embedding of one number.
+#[cfg(all(feature = "wgpu", not(feature = "fusion")))]
+fn sinusoids_at(t: f64, channels: usize, shift: f64) -> Vec<f32> {
+    let frequencies = frequencies(channels, shift);
+    let of = |part: fn(f64) -> f64| {
+        let angles = frequencies
+            .iter()
+            .map(move |&frequency| t * f64::from(frequency));
+        angles.map(move |angle| part(angle) as f32)
+    };
+    of(libm::cos).chain(of(libm::sin)).collect()
 }
 
 fn frequencies(channels: usize, shift: f64) -> Vec<f32> {

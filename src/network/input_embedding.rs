@@ -30,6 +30,12 @@ impl InputEmbedding {
         }
     }
 
+    /// The layers of the sinusoidal embedding, of which SiLU follows the first.
+    #[cfg(all(feature = "wgpu", not(feature = "fusion")))]
+    pub(super) fn layers(&self) -> [&Linear; 2] {
+        [&self.input, &self.output]
+    }
+
     /// # Shapes
     ///
     /// `argument`: `[batch]`, from 0 to [`SCALE`]; result: `[batch, width]`.

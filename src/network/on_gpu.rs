@@ -8,8 +8,8 @@ use burn::nn::{Linear, conv::Conv2d};
 use burn::tensor::{Int, Tensor};
 
 use super::unet::{Block, DownStage, Middle, UpStage};
-use super::{Conditioning, GroupNorm, Resample, ResidualBlock, SelfAttention, UNet};
-use crate::denoiser::{Denoiser, Rows};
+use super::{Conditioning, GroupNorm, OtherInputs, Resample, ResidualBlock, SelfAttention, UNet};
+use crate::denoiser::{Denoiser, Rows, mixed};
 use crate::kernels::SameConv2d;
 use crate::kernels::unet::{
     Attention, Classes, Conditioned, Convolution, Geometry, Gpu, Image, Layout, Matrix, Norm,
@@ -39,11 +39,8 @@ struct Layers {
 
 impl KernelUNet {
     /// The network of these weights, for square images of `size` pixels; `None` where the weights are not on a GPU in 16 or 32
-    /// bits, a layer has more than 1536 channels, or the network takes w or the next level as an input.
+    /// bits, or a layer has more than 1536 channels.
     pub fn new(network: &UNet, size: usize) -> Option<Self> {
-        if network.conditioning.takes_guidance() || network.conditioning.takes_next_level() {
-            return None;
-        }
         Layers::new(network, size).map(|layers| Self(Arc::new(layers)))
     }
 
@@ -59,15 +56,60 @@ impl Denoiser for KernelUNet {
     }
 
     fn predict(&self, z: Tensor<4>, log_snr: Tensor<1>, class: Tensor<1, Int>) -> Tensor<4> {
-        let layers = &*self.0;
-        let [batch, ..] = z.dims();
-        let sinusoids = Sinusoids::Each(layers.conditioning.sinusoids(log_snr));
-        let images: Vec<u32> = (0..batch as u32).collect();
-        layers.answer(&z, &images, Classes::There(class), sinusoids)
+        self.0
+            .answer_each(&z, log_snr, class, OtherInputs::default())
+    }
+
+    fn predict_guided(
+        &self,
+        z: Tensor<4>,
+        log_snr: Tensor<1>,
+        class: Tensor<1, Int>,
+        guidance: Tensor<1>,
+    ) -> Tensor<4> {
+        match self.0.conditioning.takes_guidance() {
+            true => {
+                let others = OtherInputs {
+                    guidance: Some(guidance),
+                    next_log_snr: None,
+                };
+                self.0.answer_each(&z, log_snr, class, others)
+            }
+            false => mixed(self, z, log_snr, class, guidance),
+        }
+    }
+
+    fn predict_jump(
+        &self,
+        z: Tensor<4>,
+        [log_snr, next_log_snr]: [Tensor<1>; 2],
+        class: Tensor<1, Int>,
+        guidance: Tensor<1>,
+    ) -> Tensor<4> {
+        match self.0.conditioning.takes_next_level() {
+            true => {
+                let others = OtherInputs {
+                    guidance: Some(guidance),
+                    next_log_snr: Some(next_log_snr),
+                };
+                self.0.answer_each(&z, log_snr, class, others)
+            }
+            false => self.predict_guided(z, log_snr, class, guidance),
+        }
     }
 
     fn predict_rows(&self, rows: &Rows<'_>) -> Option<Tensor<4>> {
-        let sinusoids = Sinusoids::All(self.0.conditioning.sinusoids_of(rows.level));
+        let conditioning = &self.0.conditioning;
+        let of = |w| conditioning.sinusoids_of(rows.level, w, rows.next);
+        let strengths = rows
+            .guidance
+            .filter(|_| conditioning.takes_guidance())
+            .unwrap_or_default();
+        let first = strengths.first().copied().unwrap_or(0.0);
+        let sinusoids = match strengths.iter().all(|&w| w == first) {
+            true => Sinusoids::All(of(first)),
+            false => Sinusoids::Rows(strengths.iter().map(|&w| of(w)).collect()),
+        };
         Some(
             self.0
                 .answer(rows.z, rows.images, Classes::Here(rows.classes), sinusoids),
@@ -151,11 +193,15 @@ impl Layers {
             modulations,
             ..
         } = build;
-        let [first, second] = network.conditioning.layers();
+        let inputs = network.conditioning.layers();
+        let [first, second] = [0, 1].map(|layer| {
+            let layers = inputs.iter().map(|layers| Matrix::layer(layers[layer]));
+            layers.collect::<Option<Vec<_>>>()
+        });
         let conditioned = Conditioned::new(
             &gpu,
             &mut layout,
-            [Matrix::layer(first)?, Matrix::layer(second)?],
+            [first?, second?],
             network.conditioning.classes(),
             &modulations,
         );
@@ -172,6 +218,20 @@ impl Layers {
             output,
             gpu,
         })
+    }
+
+    /// The answer to each image of `z`, whose inputs are on its device.
+    fn answer_each(
+        &self,
+        z: &Tensor<4>,
+        log_snr: Tensor<1>,
+        class: Tensor<1, Int>,
+        others: OtherInputs,
+    ) -> Tensor<4> {
+        let [batch, ..] = z.dims();
+        let sinusoids = Sinusoids::Each(self.conditioning.all_sinusoids(log_snr, others));
+        let images: Vec<u32> = (0..batch as u32).collect();
+        self.answer(z, &images, Classes::There(class), sinusoids)
     }
 
     /// The answer to rows that are each of an image of `z` and of a class.

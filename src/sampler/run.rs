@@ -248,6 +248,8 @@ impl<D: Denoiser> Run<D> {
             images: &images,
             level,
             classes: rows.classes(),
+            guidance: rows.input(),
+            next: self.next_level(),
         });
         whole.or_else(|| Some(self.evaluation()?.predict(&self.denoiser)))
     }
@@ -261,15 +263,15 @@ impl<D: Denoiser> Run<D> {
             level,
             classes: rows.classes().to_vec(),
             guidance: rows.input().map(<[f64]>::to_vec),
-            // After the last level comes the clean image.
-            next: self
-                .plan
-                .flow_map
-                .then(|| match self.levels.get(self.step + 1) {
-                    Some(&next) => next,
-                    None => self.clean,
-                }),
+            next: self.next_level(),
         })
+    }
+
+    /// λ that the next step leads to, where the network is told it.
+    fn next_level(&self) -> Option<LogSnr> {
+        // After the last level comes the clean image.
+        let next = self.levels.get(self.step + 1).copied();
+        self.plan.flow_map.then_some(next.unwrap_or(self.clean))
     }
 
     /// The level of the evaluation that the run awaits, and the latents that it starts from.

@@ -24,6 +24,8 @@ pub enum Method {
     /// The teacher goes one short step, and the student jumps the rest of the way from there: multistep consistency
     /// distillation (Heek et al. 2024; Song et al. 2023).
     Consistency,
+    /// The teacher draws a number of pictures first, and the student learns the jumps of their trajectories again and again.
+    Trajectories,
 }
 
 /// How a flow map is learnt.
@@ -80,7 +82,7 @@ impl Jumps {
                 let start = match self.method {
                     // The student is asked in the middle of its jumps too.
                     Method::Consistency => start,
-                    Method::Rollout | Method::Bootstrap => end - length,
+                    Method::Rollout | Method::Bootstrap | Method::Trajectories => end - length,
                 };
                 let u = |place: usize| 1.0 - place as f64 / self.teacher_steps as f64;
                 Jump {
@@ -173,7 +175,7 @@ impl Objective {
                 z = z.select_assign(0, rows.places, moved, IndexingUpdateOp::Add);
             }
         }
-        self.prediction_to(&noisy, z, draw)
+        self.prediction_to(noisy.z, z, draw)
     }
 
     /// A DDIM step of every row.
@@ -188,21 +190,32 @@ impl Objective {
         x * of(&rows.to, LogSnr::alpha) + epsilon * of(&rows.to, LogSnr::sigma)
     }
 
-    /// The prediction at the start of each jump with which a DDIM step lands on `landing` (Salimans & Ho 2022, appendix G):
-    /// x̃ = (z_t − (σ_t/σ_s) z_s)/(α_t − (σ_t/σ_s) α_s).
-    fn prediction_to(&self, start: &Noisy, landing: Tensor<4>, draw: &Draw) -> Tensor<4> {
-        let to: Vec<LogSnr> = draw
-            .jumps
-            .iter()
-            .map(|j| self.log_snr.log_snr(j.to))
-            .collect();
+    /// The prediction at the start `z` of each jump with which a DDIM step lands on `landing` (Salimans & Ho 2022,
+    /// appendix G): x̃ = (z_t − (σ_t/σ_s) z_s)/(α_t − (σ_t/σ_s) α_s).
+    pub(super) fn prediction_to(&self, z: Tensor<4>, landing: Tensor<4>, draw: &Draw) -> Tensor<4> {
         let device = landing.device();
-        let (alpha, sigma) = (start.alpha.clone(), start.sigma.clone());
-        let ratio = column(&to, LogSnr::sigma, &device) / sigma.clone();
-        let signal = column(&to, LogSnr::alpha, &device) - ratio.clone() * alpha.clone();
-        let x = (landing - start.z.clone() * ratio) / signal;
-        let epsilon = (start.z.clone() - x.clone() * alpha.clone()) / sigma.clone();
+        let of = |levels: &[LogSnr], value: fn(LogSnr) -> f64| column(levels, value, &device);
+        let to = self.landings(draw);
+        let (alpha, sigma) = (
+            of(&draw.log_snr, LogSnr::alpha),
+            of(&draw.log_snr, LogSnr::sigma),
+        );
+        let ratio = of(&to, LogSnr::sigma) / sigma.clone();
+        let signal = of(&to, LogSnr::alpha) - ratio.clone() * alpha.clone();
+        let x = (landing - z.clone() * ratio) / signal;
+        let epsilon = (z - x.clone() * alpha.clone()) / sigma.clone();
         self.target.of(x, epsilon, alpha, sigma)
+    }
+
+    /// λ where each jump lands.
+    fn landings(&self, draw: &Draw) -> Vec<LogSnr> {
+        let jumps = draw.jumps.iter();
+        jumps.map(|jump| self.log_snr.log_snr(jump.to)).collect()
+    }
+
+    /// λ where each jump starts and where it lands, `[images]` each, on the device of `like`.
+    pub(super) fn jump_levels(&self, draw: &Draw, like: &Tensor<4>) -> [Tensor<1>; 2] {
+        [draw.log_snr.clone(), self.landings(draw)].map(|levels| levels_of(&levels, like))
     }
 
     /// The weighted mean squared error of the student against a [`landing_lesson`](Self::landing_lesson) for the same images
@@ -216,13 +229,7 @@ impl Objective {
     ) -> Tensor<1> {
         let noisy = Noisy::new(x, draw);
         let w = strengths(draw, &noisy.z);
-        let to: Vec<LogSnr> = draw
-            .jumps
-            .iter()
-            .map(|j| self.log_snr.log_snr(j.to))
-            .collect();
-        let next = levels_of(&to, &noisy.z);
-        let levels = [noisy.log_snr, next];
+        let levels = self.jump_levels(draw, &noisy.z);
         let prediction = student.predict_jump(noisy.z, levels, noisy.classes, w);
         self.error(prediction, lesson, draw)
     }

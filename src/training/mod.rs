@@ -4,11 +4,13 @@ mod distillation;
 mod flow_map;
 mod levels;
 mod order;
+mod trajectories;
 mod weighting;
 
 pub use flow_map::{Jump, Jumps, Method};
 pub use levels::{Levels, LogNormal};
 pub use order::{Order, flips};
+pub use trajectories::{Trajectories, Ways};
 pub use weighting::Weighting;
 
 use std::ops::Range;
@@ -97,6 +99,9 @@ mod stream {
     pub const FLIP: u64 = 4;
     pub const GUIDANCE: u64 = 5;
     pub const JUMPS: u64 = 6;
+    pub const PATH_CLASSES: u64 = 7;
+    pub const PATH_DROP: u64 = 8;
+    pub const PATH_GUIDANCE: u64 = 9;
 }
 
 impl Objective {

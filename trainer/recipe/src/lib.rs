@@ -151,12 +151,16 @@ fn default_clip_norm() -> f64 {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DistillRecipe {
-    /// Where the landings of a flow map's jumps come from: `"rollout"`, `"bootstrap"` or `"consistency"`.
+    /// Where the landings of a flow map's jumps come from: `"trajectories"`, `"rollout"`,
+    /// `"bootstrap"` or `"consistency"`.
     #[serde(default)]
     pub method: Method,
     /// The teacher's steps from noise to clean: a power of two, at least twice `network.flow_map.max_steps`.
     #[serde(default = "default_teacher_steps")]
     pub teacher_steps: usize,
+    /// For `method = "trajectories"`: how many pictures the teacher draws, at least one batch of them.
+    #[serde(default = "default_trajectories")]
+    pub trajectories: usize,
 }
 
 impl Default for DistillRecipe {
@@ -164,12 +168,17 @@ impl Default for DistillRecipe {
         Self {
             method: Method::default(),
             teacher_steps: default_teacher_steps(),
+            trajectories: default_trajectories(),
         }
     }
 }
 
 fn default_teacher_steps() -> usize {
     16
+}
+
+fn default_trajectories() -> usize {
+    2048
 }
 
 /// `[provenance]`

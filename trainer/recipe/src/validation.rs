@@ -133,6 +133,10 @@ impl DistillRecipe {
             steps.is_power_of_two() && (2 * most..=1024).contains(&steps),
             "distill.teacher_steps must be a power of two from twice network.flow_map.max_steps to 1024"
         );
+        ensure!(
+            (1..=10_000_000).contains(&self.trajectories),
+            "distill.trajectories must be from 1 to 10000000"
+        );
         Ok(())
     }
 }

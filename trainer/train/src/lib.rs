@@ -35,6 +35,7 @@ mod run_info;
 mod schedule;
 mod state;
 mod step;
+mod teacher;
 mod training;
 mod window;
 

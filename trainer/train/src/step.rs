@@ -8,13 +8,14 @@ use anyhow::{Context, Result};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
 use freeguide::network::UNet;
-use freeguide::training::Objective;
+use freeguide::training::{Method, Objective, Part};
 
 use crate::clip::clip_global_norm;
 use crate::distributed::Ranks;
 use crate::precision::{GradientSum, working_copy};
 use crate::prepare::{Prepared, Steps};
 use crate::state::State;
+use crate::teacher::Teacher;
 use crate::window::Waits;
 use freeguide_recipe::Recipe;
 
@@ -24,8 +25,7 @@ pub struct Stepper<'a> {
     ranks: &'a Ranks,
     stop: &'a AtomicBool,
     objective: Objective,
-    /// Without gradients.
-    teacher: Option<UNet>,
+    teacher: Option<Teacher>,
     device: Device,
     steps: Steps,
     exchanging: Duration,
@@ -46,7 +46,7 @@ impl<'a> Stepper<'a> {
     /// learns its guided predictions instead of the data.
     pub fn new(
         recipe: &'a Recipe,
-        teacher: Option<UNet>,
+        teacher: Option<Teacher>,
         ranks: &'a Ranks,
         stop: &'a AtomicBool,
         device: Device,
@@ -128,7 +128,7 @@ impl<'a> Stepper<'a> {
 
     /// The contribution of some images of a batch to its mean loss and to the gradient, the latter times `scale`.
     fn part(
-        &self,
+        &mut self,
         network: &UNet,
         part: Prepared,
         state: &State,
@@ -145,25 +145,40 @@ impl<'a> Stepper<'a> {
         } = part;
         let values = TensorData::new(values, [images.len(), channels, size, size]);
         let denoiser = network.with_dropout(seed, step, images.start);
-        let mut loss = match &self.teacher {
+        let mut loss = match &mut self.teacher {
             None => {
                 let x = Tensor::from_data(values, &self.device);
                 self.objective.loss(&denoiser, x, draw)
             }
             Some(teacher) => {
-                let x = Tensor::from_data(values.clone(), &self.device.clone().inner());
+                let device = self.device.clone().inner();
                 let objective = &self.objective;
-                let few = objective.jumps.is_some();
-                let lesson = match few {
-                    true => objective.landing_lesson((teacher, &state.average()), x, &draw),
-                    false => objective.lesson(teacher, x, &draw),
-                };
-                let lesson = lesson.try_into_data().context("the device failed")?;
-                let [x, lesson] =
-                    [values, lesson].map(|data| Tensor::from_data(data, &self.device));
-                match few {
-                    true => objective.flow_map_loss(&denoiser, x, &draw, lesson),
-                    false => objective.distillation_loss(&denoiser, x, &draw, lesson),
+                match objective.jumps.map(|jumps| jumps.method) {
+                    None => {
+                        let x = Tensor::from_data(values.clone(), &device);
+                        let lesson = objective.lesson(&teacher.network, x, &draw);
+                        let [x, lesson] = self.with_gradients([values, there(lesson)?]);
+                        objective.distillation_loss(&denoiser, x, &draw, lesson)
+                    }
+                    Some(Method::Trajectories) => {
+                        let part = Part {
+                            seed,
+                            step,
+                            batch,
+                            images: images.clone(),
+                        };
+                        let ways =
+                            teacher.ways(objective, &part, &draw, [channels, size, size], &device);
+                        let shape = [images.len(), channels, size, size];
+                        objective.trajectory_loss(&denoiser, &ways, shape, &self.device)
+                    }
+                    Some(_) => {
+                        let x = Tensor::from_data(values.clone(), &device);
+                        let networks = (&teacher.network, &state.average());
+                        let lesson = objective.landing_lesson(networks, x, &draw);
+                        let [x, lesson] = self.with_gradients([values, there(lesson)?]);
+                        objective.flow_map_loss(&denoiser, x, &draw, lesson)
+                    }
                 }
             }
         };
@@ -177,4 +192,12 @@ impl<'a> Stepper<'a> {
         let gradients = GradientsParams::from_grads(scaled.backward(), network);
         Ok((loss.inner(), gradients))
     }
+
+    fn with_gradients(&self, data: [TensorData; 2]) -> [Tensor<4>; 2] {
+        data.map(|data| Tensor::from_data(data, &self.device))
+    }
+}
+
+fn there(tensor: Tensor<4>) -> Result<TensorData> {
+    tensor.try_into_data().context("the device failed")
 }

@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use burn::module::Module;
 use burn::tensor::Device;
-use freeguide::bundle::{Model, WRITTEN_BY, parameters};
+use freeguide::bundle::{Model, Network, WRITTEN_BY, parameters};
 use freeguide::network::UNet;
 
 use freeguide_data::TrainingSet;
@@ -27,6 +27,7 @@ use crate::run_folder::RunFolder;
 use crate::run_info::{Init, RunInfo, Start};
 use crate::state::State;
 use crate::step::Stepper;
+use crate::teacher::Teacher;
 use crate::{disk, init, model, precision, prepare, schedule};
 
 /// A training that is about to begin or to go on.
@@ -87,7 +88,12 @@ impl Training<'_> {
         let steps = prepare::prepare(recipe, &self.dataset, self.ranks, state.step)
             .context("cannot start a thread that prepares batches")?;
         let device = self.training_device();
-        let teacher = self.teacher().map(|model| model.network().clone());
+        let teacher = self.teacher().map(|model| {
+            let network = (model.network().clone(), takes_guidance(model));
+            let pictures = recipe.distill.unwrap_or_default().trajectories;
+            let drawn = (train.seed, pictures, train.batch);
+            Teacher::new(network, self.dataset.class_counts(), drawn)
+        });
         let mut stepper = Stepper::new(recipe, teacher, self.ranks, &self.stop, device, steps);
         let progress = Progress::new(
             train.steps,
@@ -313,5 +319,13 @@ impl Training<'_> {
             Some(teacher) => sample::grid_beside(teacher, &model, 8, recipe.train.seed),
             None => sample::class_grid(&model, 8, recipe.train.seed),
         }
+    }
+}
+
+/// Whether a model is a student, which takes w as an input.
+fn takes_guidance(model: &Model) -> bool {
+    match &model.config().network {
+        Network::UNet(network) => network.guidance.is_some(),
+        _ => false,
     }
 }

@@ -168,6 +168,9 @@ function isRefused(setting: Setting, value: SettingValue, config: Drawable): boo
       return few && value !== config.sampling.sampler;
     case "grid":
       return few;
+    // Guidance leads away from the unconditional estimate, which the model has learnt.
+    case "negative":
+      return true;
     default:
       return isOfTheMix(setting);
   }

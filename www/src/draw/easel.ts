@@ -57,8 +57,13 @@ export class Easel {
     strengthField.addEventListener("change", () => this.#onChange(true));
   }
 
-  /** Fits the easel to a model's pictures, which empties it if they have another size. */
-  offer(size: number): void {
+  /** Fits the easel to a model's pictures, which empties it if they have another size. `why` it cannot be used, if so. */
+  offer(size: number, why?: string): void {
+    if (why !== undefined && this.#hasPicture) this.#empty();
+    byId("easel-words").textContent = why ?? "";
+    byId("easel-tools").hidden = why !== undefined;
+    shown.hidden = why !== undefined;
+    byId("detail-easel").hidden = why !== undefined;
     if (size === shown.width && this.#picture.canvas.width === size) return;
     shown.width = size;
     shown.height = size;

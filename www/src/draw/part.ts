@@ -1,4 +1,4 @@
-import { pngText, type Model } from "freeguide";
+import { pngText, type Model, type ModelConfig } from "freeguide";
 import { remember } from "../app/address.js";
 import { byId } from "../app/dom.js";
 import { query, type ModelHost } from "../app/host.js";
@@ -6,6 +6,7 @@ import { complain, say, time, toast } from "../app/notice.js";
 import type { Part } from "../app/parts.js";
 import type { Rail } from "../app/rail.js";
 import { canBeGuided, randomSeed, readSettings, strengthsOf, type Settings, type View } from "../app/settings.js";
+import { Beside } from "./beside.js";
 import { ClassChips } from "./classes.js";
 import { Controls } from "./controls.js";
 import { Detail } from "./detail.js";
@@ -36,6 +37,7 @@ export class DrawPart implements Part {
   readonly #chips: ClassChips;
   readonly #easel: Easel;
   readonly #export: ExportWindow;
+  readonly #beside: Beside;
   #model: Model | undefined;
   #studio: Studio | undefined;
   /** Whether the visitor has set `live`; until then it depends on the speed of the device. */
@@ -61,6 +63,7 @@ export class DrawPart implements Part {
     this.#chips = new ClassChips(() => this.#changed());
     this.#controls = new Controls(this.#chips, rail, () => this.#changed());
     this.#export = new ExportWindow(this.#sheet, () => this.#read());
+    this.#beside = new Beside(() => this.#read());
     this.#listen();
   }
 
@@ -87,6 +90,7 @@ export class DrawPart implements Part {
     this.#studio = undefined;
     this.#model = model;
     this.#controls.enabled = model !== undefined;
+    void this.#beside.offer(model);
     byId("sheet").hidden = model === undefined;
     byId("time").hidden = model === undefined;
     if (!model) return;
@@ -95,7 +99,9 @@ export class DrawPart implements Part {
     this.#rail.enabled = canBeGuided(model.config);
     const { settings, unknown } = readSettings(query(), model.config);
     this.#controls.offer(model.config);
-    this.#easel.offer(model.config.image.size);
+    this.#easel.offer(model.config.image.size, whyNoPicture(model.config));
+    // Few steps are drawn while a slider moves.
+    if (!this.#liveWasChosen) live.checked = model.config.network.flow_map !== undefined;
     this.#controls.write(settings);
     if (unknown.length > 0) toast(`This model does not know ${unknown.join(", ")}.`);
     this.#studio = this.#startStudio(model);
@@ -226,7 +232,8 @@ export class DrawPart implements Part {
         byId("meter-total").textContent = time(milliseconds);
         const tiles = this.#sheet.tiles.length;
         say(`Drew ${tiles} ${tiles === 1 ? "picture" : "pictures"} in ${time(milliseconds)}`);
-        if (!this.#liveWasChosen) live.checked = (made.estimate(this.#read()) ?? Infinity) < 2000;
+        const fast = model.config.network.flow_map !== undefined || (made.estimate(this.#read()) ?? Infinity) < 2000;
+        if (!this.#liveWasChosen) live.checked = fast;
       },
       fail: (error) => this.#host.broken(error),
     });
@@ -253,6 +260,13 @@ export class DrawPart implements Part {
       if (this.#model) this.#export.open(this.#model);
     });
   }
+}
+
+/** Why a model cannot start from a picture; undefined if it can. */
+function whyNoPicture({ network, provenance }: ModelConfig): string | undefined {
+  if (network.flow_map === undefined) return undefined;
+  const teacher = provenance.teacher ? `, ${provenance.teacher}` : "";
+  return `This model was distilled to a few steps, which begin with noise. Choose the model that it was distilled from${teacher}, to start from a picture.`;
 }
 
 function showBusy(busy: boolean): void {

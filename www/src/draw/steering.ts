@@ -132,7 +132,7 @@ export class SteeringFields {
     for (const { setting, element, input } of this.#fields) {
       const { applies } = setting;
       const idle = applies !== undefined && !applies.values.includes(this.#effective(applies.path.join("."))) && input.value === "";
-      element.hidden = idle || (distilled && isOfTheMix(setting)) || (setting.path[0] === "grid" && this.#config?.network.flow_map !== undefined);
+      element.hidden = idle || (distilled && (isOfTheMix(setting) || setting.kind === "class")) || (setting.path[0] === "grid" && this.#config?.network.flow_map !== undefined);
     }
     this.#words.hidden = distilled;
     this.#words.textContent = `${POLICIES.get(this.#policy)?.words ?? ""} λ is the logarithm of the signal-to-noise ratio: low at the first step, high at the last. Outside the guided range the conditional model draws alone, in one evaluation a step (Kynkäänniemi et al. 2024). An empty field leaves the setting to the model.`;

@@ -77,6 +77,17 @@ impl<'a> Packed<'a> {
         }
     }
 
+    /// Zeros in so many rows and columns.
+    pub fn zeros(gpu: &'a Gpu, rows: usize, width: usize) -> Self {
+        let bytes = vec![0; rows * width * gpu.value_bytes()];
+        Self {
+            gpu,
+            values: gpu.client.create_from_slice(&bytes),
+            width,
+            rows: 0,
+        }
+    }
+
     /// Appends the rows of a matrix, filled up with zeros.
     pub fn append(&mut self, matrix: &Matrix) {
         self.put(matrix, self.rows, 0, self.width);
@@ -88,9 +99,9 @@ impl<'a> Packed<'a> {
         self.copy(matrix, row * self.width + column, columns, 0.0);
     }
 
-    /// Adds a row to what is there from a column of the first row on.
-    pub fn add(&self, matrix: &Matrix, column: usize) {
-        self.copy(matrix, column, matrix.columns, 1.0);
+    /// Adds a row to what is there from a row and a column on.
+    pub fn add(&self, matrix: &Matrix, row: usize, column: usize) {
+        self.copy(matrix, row * self.width + column, matrix.columns, 1.0);
     }
 
     fn copy(&self, matrix: &Matrix, to: usize, columns: usize, keep: f32) {

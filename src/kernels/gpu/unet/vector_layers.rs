@@ -37,6 +37,52 @@ impl VectorLayer {
         }
     }
 
+    /// Layers of inputs that follow each other, whose outputs follow each other too.
+    fn beside(gpu: &Gpu, layout: &mut Layout, layers: &[[Matrix; 2]]) -> Self {
+        let inputs = layers.iter().map(|[weight, _]| weight.rows).sum();
+        let outputs = layers.iter().map(|[weight, _]| weight.columns).sum();
+        let packed = match layers.len() {
+            1 => Packed::new(gpu, inputs + 1, outputs),
+            // No output depends on the inputs of another layer.
+            _ => Packed::zeros(gpu, inputs + 1, outputs),
+        };
+        let (mut row, mut column) = (0, 0);
+        for [weight, bias] in layers {
+            packed.put(weight, row, column, weight.columns);
+            packed.put(bias, inputs, column, weight.columns);
+            row += weight.rows;
+            column += weight.columns;
+        }
+        Self {
+            weights: packed.values,
+            inputs,
+            outputs,
+            slot: layout.take(outputs),
+        }
+    }
+
+    /// The sum of layers of inputs that follow each other.
+    fn sum(gpu: &Gpu, layout: &mut Layout, layers: &[[Matrix; 2]]) -> Self {
+        let inputs = layers.iter().map(|[weight, _]| weight.rows).sum();
+        let outputs = layers.first().map_or(0, |[weight, _]| weight.columns);
+        let packed = Packed::new(gpu, inputs + 1, outputs);
+        let mut row = 0;
+        for [weight, bias] in layers {
+            packed.put(weight, row, 0, outputs);
+            match row {
+                0 => packed.put(bias, inputs, 0, outputs),
+                _ => packed.add(bias, inputs, 0),
+            }
+            row += weight.rows;
+        }
+        Self {
+            weights: packed.values,
+            inputs,
+            outputs,
+            slot: layout.take(outputs),
+        }
+    }
+
     /// `table`: of the classes, whose rows are added.
     fn run(&self, pass: &Pass<'_>, input: Input<'_>, table: Option<&Handle>, activated: bool) {
         let gpu = pass.gpu;
@@ -79,15 +125,17 @@ enum Input<'a> {
     Slot(usize),
 }
 
-/// The sinusoidal embedding of λ.
+/// The sinusoidal embeddings of λ and of the other inputs that the network takes, one after the other.
 pub(crate) enum Sinusoids {
     /// The same of all rows.
     All(Vec<f32>),
+    /// Of each row, one after the other.
+    Rows(Vec<Vec<f32>>),
     /// Of each row, `[rows, channels]`.
     Each(Tensor<2>),
 }
 
-/// The embedding of (λ, class), and what the blocks are modulated by.
+/// The embedding of λ, of the class and of the other inputs, and what the blocks are modulated by.
 #[derive(Debug)]
 pub(crate) struct Conditioned {
     hidden: VectorLayer,
@@ -97,18 +145,18 @@ pub(crate) struct Conditioned {
 }
 
 impl Conditioned {
-    /// `hidden`, `embedding`: the layers of the sinusoidal embedding of λ; `classes`: `[classes + 1, width]`; `modulations`:
-    /// the layers of the embedding, in the order of their places.
+    /// `inputs`: of λ and of the other inputs, the first and the second layer of their sinusoidal embedding; `classes`:
+    /// `[classes + 1, width]`; `modulations`: the layers of the embedding, in the order of their places.
     pub(crate) fn new(
         gpu: &Gpu,
         layout: &mut Layout,
-        [hidden, embedding]: [[Matrix; 2]; 2],
+        inputs: [Vec<[Matrix; 2]>; 2],
         classes: Tensor<2>,
         modulations: &[[Matrix; 2]],
     ) -> Self {
         Self {
-            hidden: VectorLayer::new(gpu, layout, &[hidden]),
-            embedding: VectorLayer::new(gpu, layout, &[embedding]),
+            hidden: VectorLayer::beside(gpu, layout, &inputs[0]),
+            embedding: VectorLayer::sum(gpu, layout, &inputs[1]),
             classes: handle(classes),
             modulations: VectorLayer::new(gpu, layout, modulations),
         }
@@ -125,6 +173,11 @@ impl Conditioned {
             Sinusoids::All(values) => {
                 let values = values.iter().map(|value| value.to_le_bytes());
                 (pass.gpu.given(values), 0)
+            }
+            Sinusoids::Rows(rows) => {
+                let stride = rows.first().map_or(0, Vec::len);
+                let values = rows.iter().flatten().map(|value| value.to_le_bytes());
+                (pass.gpu.given(values), stride)
             }
             Sinusoids::Each(values) => {
                 let [_, stride] = values.dims();
