@@ -4,6 +4,7 @@ use std::{rc::Rc, sync::Arc};
 
 use burn::tensor::{Int, Tensor};
 
+use crate::network::OtherInputs;
 use crate::noise_level::LogSnr;
 
 /// A class that a row is conditioned on: an id, or ∅ (`None`) for the unconditional model.
@@ -84,6 +85,26 @@ pub trait Denoiser {
         let [log_snr, _] = levels;
         self.predict_guided(z, log_snr, class, guidance)
     }
+
+    /// The prediction with the other inputs that are given, of a network that takes them: what a run asks for. A network that
+    /// answers here itself needs no code for two passes where only runs are made, which browsers need not fetch then.
+    ///
+    /// # Shapes
+    ///
+    /// As [`predict`](Self::predict).
+    fn predict_with(
+        &self,
+        z: Tensor<4>,
+        log_snr: Tensor<1>,
+        class: Tensor<1, Int>,
+        others: OtherInputs,
+    ) -> Tensor<4> {
+        match (others.guidance, others.next_log_snr) {
+            (Some(w), Some(next)) => self.predict_jump(z, [log_snr, next], class, w),
+            (Some(w), None) => self.predict_guided(z, log_snr, class, w),
+            (None, _) => self.predict(z, log_snr, class),
+        }
+    }
 }
 
 /// [`Denoiser::predict_guided`] of a network that does not take w: from its conditional and its unconditional prediction,
@@ -141,6 +162,15 @@ macro_rules! denoise_through {
                 guidance: Tensor<1>,
             ) -> Tensor<4> {
                 (**self).predict_jump(z, levels, class, guidance)
+            }
+            fn predict_with(
+                &self,
+                z: Tensor<4>,
+                log_snr: Tensor<1>,
+                class: Tensor<1, Int>,
+                others: OtherInputs,
+            ) -> Tensor<4> {
+                (**self).predict_with(z, log_snr, class, others)
             }
         }
     )*};

@@ -98,6 +98,16 @@ impl Denoiser for KernelUNet {
         }
     }
 
+    fn predict_with(
+        &self,
+        z: Tensor<4>,
+        log_snr: Tensor<1>,
+        class: Tensor<1, Int>,
+        others: OtherInputs,
+    ) -> Tensor<4> {
+        self.0.answer_each(&z, log_snr, class, others)
+    }
+
     fn predict_rows(&self, rows: &Rows<'_>) -> Option<Tensor<4>> {
         let conditioning = &self.0.conditioning;
         let of = |w| conditioning.sinusoids_of(rows.level, w, rows.next);

@@ -453,6 +453,16 @@ impl Denoiser for UNet {
             false => self.predict_guided(z, log_snr, class, guidance),
         }
     }
+
+    fn predict_with(
+        &self,
+        z: Tensor<4>,
+        log_snr: Tensor<1>,
+        class: Tensor<1, Int>,
+        others: OtherInputs,
+    ) -> Tensor<4> {
+        self.answer(z, self.conditioning.forward(log_snr, class, others))
+    }
 }
 
 #[cfg(test)]

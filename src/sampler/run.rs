@@ -17,6 +17,7 @@ use crate::denoiser::{Denoiser, Rows};
 use crate::guidance::{Guide, Guided};
 #[cfg(all(feature = "wgpu", not(feature = "fusion")))]
 use crate::kernels::unet::GuidedImages;
+use crate::network::OtherInputs;
 use crate::noise::sampling_noise;
 use crate::noise_level::{LogSnr, LogSnrRange};
 use crate::prediction::Target;
@@ -46,20 +47,18 @@ impl Evaluation {
         let log_snr = Tensor::<1>::full([count], self.level.0, &device);
         // A network may compute in half precision; the sampler never does.
         let z = self.z.clone();
-        let answer = match &self.guidance {
-            Some(w) => {
-                let w: Vec<f32> = w.iter().map(|&w| w as f32).collect();
-                let w = Tensor::from_data(TensorData::new(w, [count]), &device);
-                match self.next {
-                    Some(next) => {
-                        let next = Tensor::<1>::full([count], next.0, &device);
-                        denoiser.predict_jump(z, [log_snr, next], class, w)
-                    }
-                    None => denoiser.predict_guided(z, log_snr, class, w),
-                }
-            }
-            None => denoiser.predict(z, log_snr, class),
+        let guidance = self.guidance.as_ref().map(|w| {
+            let w: Vec<f32> = w.iter().map(|&w| w as f32).collect();
+            Tensor::from_data(TensorData::new(w, [count]), &device)
+        });
+        let next_log_snr = self
+            .next
+            .map(|next| Tensor::<1>::full([count], next.0, &device));
+        let others = OtherInputs {
+            guidance,
+            next_log_snr,
         };
+        let answer = denoiser.predict_with(z, log_snr, class, others);
         answer.cast(self.z.dtype())
     }
 
