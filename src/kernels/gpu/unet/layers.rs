@@ -153,7 +153,7 @@ impl Weights {
         }
         affine.put(bias, 0, 2 * channels, outputs);
         if let Some([_, more]) = rest {
-            affine.add(more, 2 * channels);
+            affine.add(more, 0, 2 * channels);
         }
         Self {
             values: values.values,
