@@ -84,7 +84,9 @@ impl<'a> Stepper<'a> {
         let mut sum = GradientSum::new(1.0 / scale);
         let mut losses = Vec::new();
         for part in parts {
-            let (loss, gradients) = self.part(&network, part, state, scale)?;
+            let lesson = self.lesson();
+            // On a thread of the pool, so that none is woken and waited for at each of the many operations.
+            let (loss, gradients) = rayon::scope(|_| lesson.part(&network, part, state, scale))?;
             sum.add(&network, gradients);
             losses.push(loss);
         }
@@ -114,7 +116,10 @@ impl<'a> Stepper<'a> {
         }
         state.step += 1;
         if usable {
-            state.network = state.optimizer.step(rate, state.network.clone(), gradients);
+            let State {
+                network, optimizer, ..
+            } = state;
+            *network = rayon::scope(|_| optimizer.step(rate, network.clone(), gradients));
             for average in &mut state.averages {
                 average.update(&state.network, state.step);
             }
@@ -126,6 +131,25 @@ impl<'a> Stepper<'a> {
         })
     }
 
+    fn lesson(&self) -> Lesson<'_> {
+        Lesson {
+            recipe: self.recipe,
+            objective: &self.objective,
+            teacher: self.teacher.as_ref(),
+            device: &self.device,
+        }
+    }
+}
+
+/// What a network learns, and where.
+struct Lesson<'a> {
+    recipe: &'a Recipe,
+    objective: &'a Objective,
+    teacher: Option<&'a UNet>,
+    device: &'a Device,
+}
+
+impl Lesson<'_> {
     /// The contribution of some images of a batch to its mean loss and to the gradient, the latter times `scale`.
     fn part(
         &self,
@@ -145,22 +169,21 @@ impl<'a> Stepper<'a> {
         } = part;
         let values = TensorData::new(values, [images.len(), channels, size, size]);
         let denoiser = network.with_dropout(seed, step, images.start);
-        let mut loss = match &self.teacher {
+        let mut loss = match self.teacher {
             None => {
-                let x = Tensor::from_data(values, &self.device);
+                let x = Tensor::from_data(values, self.device);
                 self.objective.loss(&denoiser, x, draw)
             }
             Some(teacher) => {
                 let x = Tensor::from_data(values.clone(), &self.device.clone().inner());
-                let objective = &self.objective;
+                let objective = self.objective;
                 let few = objective.jumps.is_some();
                 let lesson = match few {
                     true => objective.landing_lesson((teacher, &state.average()), x, &draw),
                     false => objective.lesson(teacher, x, &draw),
                 };
                 let lesson = lesson.try_into_data().context("the device failed")?;
-                let [x, lesson] =
-                    [values, lesson].map(|data| Tensor::from_data(data, &self.device));
+                let [x, lesson] = [values, lesson].map(|data| Tensor::from_data(data, self.device));
                 match few {
                     true => objective.flow_map_loss(&denoiser, x, &draw, lesson),
                     false => objective.distillation_loss(&denoiser, x, &draw, lesson),
