@@ -29,7 +29,7 @@ use burn::tensor::Tensor;
 pub(crate) use cpu::cached_weight_bytes;
 pub use cpu::{Panels, WeightCache};
 #[cfg(feature = "flex")]
-pub(crate) use cpu::{channels_last, for_each_chunk};
+pub(crate) use cpu::{channels_last, for_each_chunk, thread_count};
 #[cfg(all(
     test,
     feature = "wgpu",

@@ -1,5 +1,5 @@
-//! The network on a CPU: every thread answers one row of an evaluation after another from the first layer to the last, with
-//! the channels of a pixel beside each other in memory.
+//! The network on a CPU: every thread answers some rows of an evaluation after others from the first layer to the last,
+//! with the channels of a pixel beside each other in memory.
 //!
 //! It computes what the modules compute for whole batches, which is what trains and what runs everywhere else.
 
@@ -11,7 +11,7 @@ use super::{GroupNorm, Modulation, Resample, ResidualBlock, SelfAttention, UNet}
 use crate::kernels::channels_last::{
     self, Arena, Image, Norm, Parameter, attend, from_planes, joined, resampled, to_planes,
 };
-use crate::kernels::{Panels, WeightCache, for_each_chunk};
+use crate::kernels::{Panels, WeightCache, for_each_chunk, thread_count};
 
 /// What the layers of some rows share.
 struct Pass<'a> {
@@ -46,21 +46,22 @@ impl UNet {
         if answer.is_empty() {
             return Some(Tensor::from_data(TensorData::new(answer, shape), &device));
         }
-        // One row at a time: its activations stay in the cache, and the threads have equal parts.
-        for_each_chunk(&mut answer, size, |(): &mut (), row, answer| {
-            let z = &z.get()[row * size..][..size];
-            let embedding = &embedding.get()[row * features..][..features];
+        let together = together(shape[0], height * width / (self.patch * self.patch));
+        for_each_chunk(&mut answer, together * size, |(): &mut (), i, answer| {
+            let (first, rows) = (i * together, answer.len() / size);
+            let z = &z.get()[first * size..][..rows * size];
+            let embedding = &embedding.get()[first * features..][..rows * features];
             self.arenas.with(|arena| {
-                let embedding = from_planes(arena, embedding, [1, features, 1, 1], 1, 0);
+                let embedding = from_planes(arena, embedding, [rows, features, 1, 1], 1, 0);
                 let mut pass = Pass { arena, embedding };
-                self.answer_row(&mut pass, z, [1, colors, height, width], answer);
+                self.answer_some(&mut pass, z, [rows, colors, height, width], answer);
                 pass.embedding.free(pass.arena);
             });
         });
         Some(Tensor::from_data(TensorData::new(answer, shape), &device))
     }
 
-    fn answer_row(&self, pass: &mut Pass<'_>, z: &[f32], shape: [usize; 4], answer: &mut [f32]) {
+    fn answer_some(&self, pass: &mut Pass<'_>, z: &[f32], shape: [usize; 4], answer: &mut [f32]) {
         let input = from_planes(pass.arena, z, shape, self.patch, 1);
         let mut skips = vec![self.input.rows(pass.arena, &input, None)];
         input.free(pass.arena);
@@ -97,6 +98,17 @@ impl UNet {
             scales.free(pass.arena);
         }
     }
+}
+
+/// Pixels of the rows that a thread answers together, at most: their activations stay in the cache.
+const PIXELS: usize = 1024;
+
+/// How many rows, of so many pixels, a thread answers together, so that it reads weights from memory once for all of them.
+/// The threads have equal parts.
+fn together(rows: usize, pixels: usize) -> usize {
+    let most = (PIXELS / pixels.max(1)).max(1);
+    let parts = rows.div_ceil(most).next_multiple_of(thread_count());
+    rows.div_ceil(parts)
 }
 
 /// A linear layer of the embedding.

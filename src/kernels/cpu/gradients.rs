@@ -6,10 +6,9 @@ use burn::tensor::Shape;
 
 use super::super::backend::KernelGradients;
 use super::super::options::GroupNormOptions;
-use super::convolution::{self, Packed};
+use super::bias_gradient::bias_gradient;
+use super::channels_last::{Direction, convolve_planes, weight_gradient};
 use super::values::{Values, norm, tensor, tensor_of, weights};
-use super::weight_gradient::{bias_gradient, weight_gradient};
-use super::weights::Weights;
 
 impl KernelGradients for Flex {
     fn fused_group_norm_backward(
@@ -37,18 +36,9 @@ impl KernelGradients for Flex {
         grad: FlexTensor,
     ) -> FlexTensor {
         let (weight, grad) = (Values::of(weight), Values::of(grad));
-        let forward = weights(&weight, None);
-        let turned = turned(forward);
-        let backward = Weights {
-            values: &turned,
-            outputs: forward.inputs,
-            inputs: forward.outputs,
-            ..forward
-        };
-        let shape = grad.images();
-        let packed = Packed::new(shape, backward);
-        let x = convolution::convolve(grad.get(), shape, backward, &packed);
-        tensor(x, shape.with_channels(backward.outputs))
+        let (weights, shape) = (weights(&weight, None), grad.images());
+        let x = convolve_planes(grad.get(), shape, weights, Direction::Backward);
+        tensor(x, shape.with_channels(weights.inputs))
     }
 
     fn same_convolution_weight_backward(
@@ -70,21 +60,4 @@ impl KernelGradients for Flex {
         let gradient = bias_gradient(grad.get(), shape);
         tensor_of(gradient, Shape::new([shape.channels]))
     }
-}
-
-/// The weights with which the gradient of the output is convolved to give that of the input: input and output
-/// channels swapped, the kernel turned by half a turn.
-fn turned(weights: Weights<'_>) -> Vec<f32> {
-    let area = weights.kernel * weights.kernel;
-    let mut turned = vec![0.0; weights.values.len()];
-    for output in 0..weights.outputs {
-        for input in 0..weights.inputs {
-            let source = &weights.values[(output * weights.inputs + input) * area..][..area];
-            let target = &mut turned[(input * weights.outputs + output) * area..][..area];
-            for (target, &source) in target.iter_mut().rev().zip(source) {
-                *target = source;
-            }
-        }
-    }
-    turned
 }

@@ -31,19 +31,18 @@ impl GroupNorm<'_> {
 
     /// y, of the shape of x.
     pub(super) fn forward(&self, x: &[f32]) -> Vec<f32> {
-        let mut y = vec![0.0; x.len()];
         let size = self.channels() * self.shape.pixels();
-        if size > 0 {
-            threads::for_each_chunk(&mut y, size, |(): &mut (), group, y| {
-                dispatch(Forward {
-                    norm: self,
-                    group,
-                    x: &x[group * size..][..size],
-                    y,
-                });
-            });
+        if size == 0 {
+            return Vec::new();
         }
-        y
+        threads::new_by_chunks(x.len(), size, |(): &mut (), group, y| {
+            dispatch(Forward {
+                norm: self,
+                group,
+                x: &x[group * size..][..size],
+                y,
+            });
+        })
     }
 }
 

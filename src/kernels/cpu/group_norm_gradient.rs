@@ -20,12 +20,12 @@ pub(super) struct Gradients {
 impl GroupNorm<'_> {
     /// The gradients, given x and the gradient of y.
     pub(super) fn backward(&self, x: &[f32], grad: &[f32]) -> Gradients {
-        let mut gradient = vec![0.0; x.len()];
         let size = self.channels() * self.shape.pixels();
         let mut affine = vec![(0.0, 0.0); self.shape.batch * self.shape.channels];
-        if size > 0 {
-            threads::for_each_chunk_pair(
-                (&mut gradient, size),
+        let gradient = match size {
+            0 => Vec::new(),
+            _ => threads::new_by_chunk_pairs(
+                (x.len(), size),
                 (&mut affine, self.channels()),
                 |group, gradient, affine| {
                     dispatch(Backward {
@@ -37,8 +37,8 @@ impl GroupNorm<'_> {
                         affine,
                     });
                 },
-            );
-        }
+            ),
+        };
         let (scale, shift) = affine.into_iter().unzip();
         Gradients {
             x: gradient,

@@ -1,5 +1,7 @@
 //! The operations on burn's CPU backend: kernels in SIMD, on all cores where the feature `rayon` is on.
 
+#[cfg(feature = "autodiff")]
+mod bias_gradient;
 mod buffer;
 pub(crate) mod channels_last;
 mod convolution;
@@ -17,13 +19,11 @@ mod threads;
 mod tile;
 mod values;
 mod weight_cache;
-#[cfg(feature = "autodiff")]
-mod weight_gradient;
 mod weights;
 mod winograd;
 mod winograd_transforms;
 
 pub use channels_last::{ConvolutionWeights, Panels};
-pub(crate) use threads::for_each_chunk;
+pub(crate) use threads::{count as thread_count, for_each_chunk};
 pub use weight_cache::WeightCache;
 pub(crate) use weight_cache::cached_weight_bytes;

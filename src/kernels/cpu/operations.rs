@@ -7,7 +7,11 @@ use burn::backend::flex::FlexTensor;
 
 use super::super::backend::Kernels;
 use super::super::options::GroupNormOptions;
-use super::convolution::{self, Packed};
+#[cfg(feature = "autodiff")]
+use super::channels_last::{Direction, convolve_planes};
+use super::convolution;
+#[cfg(not(feature = "autodiff"))]
+use super::convolution::Packed;
 use super::values::{Values, norm, tensor, weights};
 use super::weight_cache::WeightCache;
 
@@ -35,6 +39,12 @@ impl Kernels for Flex {
         let shape = x.images();
         let packed = match cache {
             Some(cache) => cache.pack(weight.tensor(), shape, weights),
+            #[cfg(feature = "autodiff")]
+            None => {
+                let y = convolve_planes(x.get(), shape, weights, Direction::Forward);
+                return tensor(y, shape.with_channels(weights.outputs));
+            }
+            #[cfg(not(feature = "autodiff"))]
             None => Arc::new(Packed::new(shape, weights)),
         };
         let y = convolution::convolve(x.get(), shape, weights, &packed);

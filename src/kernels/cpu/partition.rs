@@ -58,9 +58,9 @@ pub(super) fn compute<A: Algorithm>(
     pixels: usize,
     divisible: bool,
 ) -> Vec<f32> {
-    let mut out = vec![0.0; shape.with_channels(weights.outputs).len()];
-    if out.is_empty() {
-        return out;
+    let length = shape.with_channels(weights.outputs).len();
+    if length == 0 {
+        return Vec::new();
     }
     let all = weights.outputs.div_ceil(packed.channels());
     let images = (pixels / shape.pixels()).clamp(1, shape.batch);
@@ -84,18 +84,18 @@ pub(super) fn compute<A: Algorithm>(
     };
     if parts == 1 {
         let size = images * weights.outputs * shape.pixels();
-        threads::for_each_chunk(&mut out, size, |scratch, i, out| {
+        return threads::new_by_chunks(length, size, |scratch, i, out| {
             let images = i * images..((i + 1) * images).min(shape.batch);
             unit(scratch, images, 0..all, out);
         });
-    } else {
-        for (n, out) in out.chunks_mut(weights.outputs * shape.pixels()).enumerate() {
-            let size = tiles * packed.channels() * shape.pixels();
-            threads::for_each_chunk(out, size, |scratch, i, out| {
-                let tiles = i * tiles..((i + 1) * tiles).min(all);
-                unit(scratch, n..n + 1, tiles, out);
-            });
-        }
+    }
+    let mut out = vec![0.0; length];
+    for (n, out) in out.chunks_mut(weights.outputs * shape.pixels()).enumerate() {
+        let size = tiles * packed.channels() * shape.pixels();
+        threads::for_each_chunk(out, size, |scratch, i, out| {
+            let tiles = i * tiles..((i + 1) * tiles).min(all);
+            unit(scratch, n..n + 1, tiles, out);
+        });
     }
     out
 }

@@ -3,11 +3,13 @@
 //! Who computes what never changes a result: every unit of work is computed alone, in the same order of operations,
 //! and no two of them are added up in an order that depends on the threads.
 
+use std::mem::MaybeUninit;
+
 #[cfg(feature = "rayon")]
 use rayon::prelude::*;
 
 /// How many units of work run at a time.
-pub(super) fn count() -> usize {
+pub(crate) fn count() -> usize {
     #[cfg(feature = "rayon")]
     return rayon::current_num_threads();
     #[cfg(not(feature = "rayon"))]
@@ -36,6 +38,50 @@ pub(crate) fn for_each_chunk<T: Send, Scratch: Default>(
     }
 }
 
+/// `length` values, of which `work(scratch, i, chunk i)` makes every chunk of `size`. A chunk is zeros at first.
+pub(super) fn new_by_chunks<Scratch: Default>(
+    length: usize,
+    size: usize,
+    work: impl Fn(&mut Scratch, usize, &mut [f32]) + Sync,
+) -> Vec<f32> {
+    let mut values = Vec::with_capacity(length);
+    let places = &mut values.spare_capacity_mut()[..length];
+    for_each_chunk(places, size, |scratch, i, chunk| {
+        work(scratch, i, cleared(chunk));
+    });
+    // SAFETY: the vector has this capacity, and every one of these values was written by `cleared`.
+    unsafe { values.set_len(length) };
+    values
+}
+
+/// As [`new_by_chunks`], with the chunks of another slice, which has as many.
+#[cfg(feature = "autodiff")]
+pub(super) fn new_by_chunk_pairs<B: Send>(
+    (length, size): (usize, usize),
+    other: (&mut [B], usize),
+    work: impl Fn(usize, &mut [f32], &mut [B]) + Sync + Send,
+) -> Vec<f32> {
+    let mut values = Vec::with_capacity(length);
+    let places = &mut values.spare_capacity_mut()[..length];
+    assert_eq!(length.div_ceil(size), other.0.len().div_ceil(other.1));
+    for_each_chunk_pair((places, size), other, |i, chunk, other| {
+        work(i, cleared(chunk), other);
+    });
+    // SAFETY: the vector has this capacity, and there is a chunk of `other` for each of its chunks, so that every one of
+    // these values was written by `cleared`.
+    unsafe { values.set_len(length) };
+    values
+}
+
+/// Zeros, written by the thread that is about to write there, so that they are in its cache.
+fn cleared(chunk: &mut [MaybeUninit<f32>]) -> &mut [f32] {
+    for value in chunk.iter_mut() {
+        value.write(0.0);
+    }
+    // SAFETY: every value was just written.
+    unsafe { chunk.assume_init_mut() }
+}
+
 /// `work(i)` for every i below `count`, in order.
 #[cfg(feature = "autodiff")]
 pub(super) fn map<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync + Send) -> Vec<T> {
@@ -47,7 +93,7 @@ pub(super) fn map<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync + Send
 
 /// `work(i, chunk i of a, chunk i of b)` for two slices that have as many chunks, each of its own size.
 #[cfg(feature = "autodiff")]
-pub(super) fn for_each_chunk_pair<A: Send, B: Send>(
+fn for_each_chunk_pair<A: Send, B: Send>(
     (a, a_size): (&mut [A], usize),
     (b, b_size): (&mut [B], usize),
     work: impl Fn(usize, &mut [A], &mut [B]) + Sync + Send,

@@ -21,12 +21,10 @@ use freeguide_train::{Outcome, Training};
 
 /// Train a model on labelled images.
 ///
-/// The data set has one of four layouts, which is detected and printed first:
-/// a folder with one sub-folder of PNG, JPEG and WebP images per class;
-/// CIFAR-10's binary batches;
-/// WebDataset tar shards (0001.jpg with 0001.cls or 0001.json), given as a folder, a file or a range
-/// such as set-{000000..000009}.tar;
-/// or Parquet files as the Hugging Face hub serves them.
+/// The layout of the data set is detected and printed first: a folder with one sub-folder of images per class, also as a
+/// .zip or .tar.gz; Parquet files as the Hugging Face hub serves them; WebDataset tar shards, as a folder, a file or a range
+/// such as set-{000000..000009}.tar; the files of CIFAR-10, CIFAR-100, MNIST and ImageNet 32×32 and 64×64 as they are
+/// downloaded; NumPy .npz archives; a folder or .zip with StyleGAN's dataset.json. docs/DATA.md has the details.
 /// A data set that needs more than data.memory MiB is streamed: read and decoded again every epoch.
 ///
 /// The run folder contains the recipe as it was run, everything needed to repeat the run (run.json),
@@ -38,7 +36,7 @@ pub struct Train {
     /// The recipe, a TOML file, such as those in models/recipes.
     #[arg(long, value_name = "FILE")]
     pub recipe: PathBuf,
-    /// The data set: a folder with one sub-folder of images per class, or one of the other layouts.
+    /// The data set: a folder with one sub-folder of images per class, or one of the layouts above.
     #[arg(long, value_name = "PATH")]
     pub data: PathBuf,
     /// Fine-tune: start from the weights of this bundle. Classes that it knows by name keep their

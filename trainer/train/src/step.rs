@@ -84,7 +84,9 @@ impl<'a> Stepper<'a> {
         let mut sum = GradientSum::new(1.0 / scale);
         let mut losses = Vec::new();
         for part in parts {
-            let (loss, gradients) = self.part(&network, part, state, scale)?;
+            let mut lesson = self.lesson();
+            // On a thread of the pool, so that none is woken and waited for at each of the many operations.
+            let (loss, gradients) = rayon::scope(|_| lesson.part(&network, part, state, scale))?;
             sum.add(&network, gradients);
             losses.push(loss);
         }
@@ -114,7 +116,10 @@ impl<'a> Stepper<'a> {
         }
         state.step += 1;
         if usable {
-            state.network = state.optimizer.step(rate, state.network.clone(), gradients);
+            let State {
+                network, optimizer, ..
+            } = state;
+            *network = rayon::scope(|_| optimizer.step(rate, network.clone(), gradients));
             for average in &mut state.averages {
                 average.update(&state.network, state.step);
             }
@@ -126,6 +131,25 @@ impl<'a> Stepper<'a> {
         })
     }
 
+    fn lesson(&mut self) -> Lesson<'_> {
+        Lesson {
+            recipe: self.recipe,
+            objective: &self.objective,
+            teacher: self.teacher.as_mut(),
+            device: &self.device,
+        }
+    }
+}
+
+/// What a network learns, and where.
+struct Lesson<'a> {
+    recipe: &'a Recipe,
+    objective: &'a Objective,
+    teacher: Option<&'a mut Teacher>,
+    device: &'a Device,
+}
+
+impl Lesson<'_> {
     /// The contribution of some images of a batch to its mean loss and to the gradient, the latter times `scale`.
     fn part(
         &mut self,
@@ -147,12 +171,12 @@ impl<'a> Stepper<'a> {
         let denoiser = network.with_dropout(seed, step, images.start);
         let mut loss = match &mut self.teacher {
             None => {
-                let x = Tensor::from_data(values, &self.device);
+                let x = Tensor::from_data(values, self.device);
                 self.objective.loss(&denoiser, x, draw)
             }
             Some(teacher) => {
                 let device = self.device.clone().inner();
-                let objective = &self.objective;
+                let objective = self.objective;
                 match objective.jumps.map(|jumps| jumps.method) {
                     None => {
                         let x = Tensor::from_data(values.clone(), &device);
@@ -170,7 +194,7 @@ impl<'a> Stepper<'a> {
                         let ways =
                             teacher.ways(objective, &part, &draw, [channels, size, size], &device);
                         let shape = [images.len(), channels, size, size];
-                        objective.trajectory_loss(&denoiser, &ways, shape, &self.device)
+                        objective.trajectory_loss(&denoiser, &ways, shape, self.device)
                     }
                     Some(_) => {
                         let x = Tensor::from_data(values.clone(), &device);
@@ -194,7 +218,7 @@ impl<'a> Stepper<'a> {
     }
 
     fn with_gradients(&self, data: [TensorData; 2]) -> [Tensor<4>; 2] {
-        data.map(|data| Tensor::from_data(data, &self.device))
+        data.map(|data| Tensor::from_data(data, self.device))
     }
 }
 

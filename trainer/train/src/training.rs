@@ -11,10 +11,11 @@ use burn::tensor::Device;
 use freeguide::bundle::{Model, Network, WRITTEN_BY, parameters};
 use freeguide::network::UNet;
 
-use freeguide_data::TrainingSet;
+use freeguide_data::{TrainingSet, original_size};
 use freeguide_native::{sample, tell};
 use freeguide_recipe::Recipe;
 
+use crate::advice::{Facts, advice};
 use crate::checkpoint::Checkpoint;
 use crate::data_grid::data_grid;
 use crate::distributed::{Ranks, digest};
@@ -207,12 +208,30 @@ impl Training<'_> {
         let state = State::fresh(self.fine_tune(network)?, &self.recipe);
         state.agree(self.ranks)?;
         if self.ranks.is_first() {
+            self.advise(&info);
             info.starts.push(Start::now(0, &self.device_name));
             folder.create(&self.recipe, &info)?;
             folder.put("samples/data.png", &data_grid(&self.dataset, 8)?)?;
             folder.rewind_metrics(0)?;
         }
         Ok((state, Vec::new()))
+    }
+
+    /// Says what is unusual about the data and the network. A student learns what its teacher knows, whatever the data.
+    fn advise(&self, info: &RunInfo) {
+        if self.display == Display::Quiet || self.teacher().is_some() {
+            return;
+        }
+        let original_size = original_size(&self.data_path, &self.recipe.data, &mut |_| ());
+        let facts = Facts {
+            classes: &info.classes,
+            counts: &info.class_counts,
+            original_size: original_size.ok().flatten(),
+            parameters: info.parameters,
+        };
+        for sentence in advice(&self.recipe, &facts) {
+            tell!("note: {sentence}");
+        }
     }
 
     fn resumed(

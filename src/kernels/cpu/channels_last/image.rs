@@ -103,6 +103,15 @@ impl Image {
         image * self.plane() + (y + self.border) * self.row() + (x + self.border) * self.step()
     }
 
+    /// Where every pixel of the first image begins.
+    pub(crate) fn places_of_one(&self, places: &mut Vec<usize>) {
+        places.clear();
+        for y in 0..self.height {
+            let first = self.at(0, y, 0);
+            places.extend((0..self.width).map(|x| first + x * self.step()));
+        }
+    }
+
     /// Where every pixel begins, less `inset` pixels to the left and above.
     pub(crate) fn places(&self, inset: usize, places: &mut Vec<usize>) {
         places.clear();

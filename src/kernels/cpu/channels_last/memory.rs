@@ -102,3 +102,11 @@ impl Arenas {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// The arenas of whoever has no other, one for each thread that computes.
+static ARENAS: Arenas = Arenas(Mutex::new(Vec::new()));
+
+/// What `work` makes of an arena that nobody else has meanwhile, and that is kept for the next.
+pub(crate) fn with_arena<T>(work: impl FnOnce(&mut Arena) -> T) -> T {
+    ARENAS.with(work)
+}

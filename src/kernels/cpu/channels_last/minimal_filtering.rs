@@ -12,15 +12,15 @@ use super::memory::{Arena, LINE, Values};
 use super::product::{Panels, Product};
 
 /// Side of a tile of the result, and of the pixels under it.
-const SIDE: usize = 4;
-const UNDER: usize = SIDE + 2;
+pub(super) const SIDE: usize = 4;
+pub(super) const UNDER: usize = SIDE + 2;
 /// Products of a tile.
 pub(crate) const PRODUCTS: usize = UNDER * UNDER;
 /// Bytes of tiles that are transformed at a time, before and after the products: half of a second-level cache.
 const BYTES: usize = 1 << 20;
 
 /// G, for the points 0, ±1, ±2 and ∞.
-const G: [[f64; 3]; UNDER] = [
+pub(super) const G: [[f64; 3]; UNDER] = [
     [1.0 / 4.0, 0.0, 0.0],
     [-1.0 / 6.0, -1.0 / 6.0, -1.0 / 6.0],
     [-1.0 / 6.0, 1.0 / 6.0, -1.0 / 6.0],
@@ -56,15 +56,18 @@ const PIXELS: usize = if cfg!(target_family = "wasm") {
 } else {
     256
 };
-const INPUTS: usize = 16;
-const OUTPUTS: usize = 8;
+pub(super) const INPUTS: usize = 16;
+pub(super) const OUTPUTS: usize = 8;
+
+/// Whether tiles cover images of this height and width.
+pub(super) fn covers(kernel: usize, [height, width]: [usize; 2]) -> bool {
+    kernel == 3 && height % SIDE == 0 && width % SIDE == 0
+}
 
 /// Whether a convolution of `[outputs, inputs, kernel]` goes this way: tiles cover images of this height and width, and it
 /// pays.
 pub(super) fn pays([outputs, inputs, kernel]: [usize; 3], [height, width]: [usize; 2]) -> bool {
-    kernel == 3
-        && height % SIDE == 0
-        && width % SIDE == 0
+    covers(kernel, [height, width])
         && height * width >= PIXELS
         && inputs >= INPUTS
         && outputs >= OUTPUTS
@@ -88,11 +91,6 @@ pub(crate) fn convolve(
     let (before, after) = (tiles * x.step() + LINE, tiles * out.step() + LINE);
     let mut transformed = arena.take(PRODUCTS * before);
     let mut products = arena.take(PRODUCTS * after);
-    let columns = x.width / SIDE;
-    let place = |tile: usize| {
-        let (image, tile) = (tile / (x.pixels() / 16), tile % (x.pixels() / 16));
-        (image, tile / columns * SIDE, tile % columns * SIDE)
-    };
     let (mut sources, mut targets) = (Vec::new(), Vec::new());
     let places = |step: usize| (0..tiles).map(|i| i * step).collect::<Vec<_>>();
     let (from, to) = (places(x.step()), places(out.step()));
@@ -101,7 +99,7 @@ pub(crate) fn convolve(
         sources.clear();
         targets.clear();
         for tile in first..first + count {
-            let (image, y, column) = place(tile);
+            let (image, y, column) = place(x, tile);
             sources.push(x.at(image, y, column) - x.row() - x.step());
             targets.push(out.at(image, y, column));
         }
@@ -139,12 +137,21 @@ pub(crate) fn convolve(
     arena.give(products);
 }
 
+/// The image, the row and the column at which a tile begins.
+pub(super) fn place(x: &Image, tile: usize) -> (usize, usize, usize) {
+    let (columns, of_image) = (x.width / SIDE, x.pixels() / (SIDE * SIDE));
+    let (image, tile) = (tile / of_image, tile % of_image);
+    (image, tile / columns * SIDE, tile % columns * SIDE)
+}
+
 /// Bᵀ d B of tiles.
-struct InputTransform<'a> {
-    x: &'a Image,
-    places: &'a [usize],
-    stride: usize,
-    out: &'a mut Values,
+pub(super) struct InputTransform<'a> {
+    pub x: &'a Image,
+    /// Where the pixels under each tile begin.
+    pub places: &'a [usize],
+    /// From a product to the next.
+    pub stride: usize,
+    pub out: &'a mut Values,
 }
 
 /// Bᵀ of six vectors.

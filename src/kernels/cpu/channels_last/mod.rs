@@ -11,7 +11,15 @@ mod image;
 mod layers;
 mod memory;
 mod minimal_filtering;
+#[cfg(feature = "autodiff")]
+mod outer;
+#[cfg(feature = "autodiff")]
+mod planes;
 mod product;
+#[cfg(feature = "autodiff")]
+mod training;
+#[cfg(feature = "autodiff")]
+mod weight_gradient;
 
 pub(crate) use attention::attend;
 pub use convolution::ConvolutionWeights;
@@ -20,3 +28,7 @@ pub(crate) use image::{Image, from_planes, joined, to_planes};
 pub(crate) use layers::{Parameter, convolve, linear};
 pub(crate) use memory::{Arena, Arenas};
 pub use product::Panels;
+#[cfg(feature = "autodiff")]
+pub(super) use training::{Direction, convolve_planes};
+#[cfg(feature = "autodiff")]
+pub(super) use weight_gradient::weight_gradient;

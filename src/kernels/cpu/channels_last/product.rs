@@ -89,8 +89,18 @@ impl Panels {
         }
     }
 
+    /// Outputs of a panel.
+    pub(super) fn width(&self) -> usize {
+        self.width
+    }
+
+    /// `[panels][taps][inputs][width]`
+    pub(super) fn values_mut(&mut self) -> &mut [f32] {
+        &mut self.values
+    }
+
     /// Values of a panel.
-    fn size(&self) -> usize {
+    pub(super) fn size(&self) -> usize {
         self.taps * self.inputs * self.width
     }
 }
@@ -133,6 +143,13 @@ impl Product<'_> {
             match self.weights.vectors {
                 2 => self.tiles::<S, 4, 2>(simd),
                 _ => self.tiles::<S, 4, 1>(simd),
+            }
+        } else if self.places.len() == 1 {
+            // The embedding of an image.
+            match self.weights.vectors {
+                3 => self.tiles::<S, 1, 3>(simd),
+                2 => self.tiles::<S, 1, 2>(simd),
+                _ => self.tiles::<S, 1, 1>(simd),
             }
         } else if S::REGISTER_COUNT >= 32 {
             match self.weights.vectors {
