@@ -14,6 +14,7 @@
 //! | [`timesteps`] | schedules in discrete time, as noise levels |
 //! | [`prediction`] | the ε- and v-targets, and x̃ and ε̃ from either |
 //! | [`denoiser`] | the interface of a denoising network |
+//! | [`condition`] | what an image is drawn of: a class, none, or a mix of classes |
 //! | [`network`] | the U-Net of ADM and its relatives |
 //! | [`parameters`] | a network's parameters by name |
 //! | [`guidance`] | the guided estimate: classifier-free guidance, rescale, APG, CFG++ and guidance intervals |
@@ -47,6 +48,7 @@ mod bounded;
 pub mod bundle;
 pub mod class_names;
 pub mod classifier;
+pub mod condition;
 pub mod denoiser;
 pub mod gaussian_mixture;
 pub mod guidance;

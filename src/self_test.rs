@@ -8,6 +8,7 @@ use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use thiserror::Error;
 
+use crate::condition::Condition;
 use crate::denoiser::{Denoiser, Rows};
 use crate::guidance::{Guide, Policy};
 #[cfg(all(feature = "wgpu", not(feature = "fusion")))]
@@ -222,7 +223,7 @@ fn answer(
 /// ε̃ of a guided evaluation.
 fn guided(network: &impl Denoiser, z: &Tensor<4>) -> Tensor<4> {
     let mut guide = Guide::new(
-        &[Some(0), Some(1)],
+        &[Condition::Class(Some(0)), Condition::Class(Some(1))],
         &[2.0, 2.0],
         Policy::default(),
         None,

@@ -4,6 +4,7 @@
 mod common;
 
 use common::{Mixture, SHAPE, device, points};
+use freeguide::condition::Condition;
 use freeguide::noise_level::{LogSnr, LogSnrRange};
 use freeguide::prediction::Target;
 use freeguide::sampler::{Grid, Run, Solver, Spacing};
@@ -331,4 +332,56 @@ fn a_run_can_be_looked_at_and_left_between_any_two_steps() {
     assert!(run.is_done() && !run.advance());
     assert_eq!(run.step(), 5);
     assert!(seen.windows(2).take(3).all(|w| w[0] != w[1]));
+}
+
+#[test]
+fn a_mix_of_classes_is_the_gaussian_between_them() {
+    // The third class is where the mix of the first two has to be, with guidance too: ∅ is the same for both.
+    let (a, b) = ([0.6, -0.2], [-0.4, 0.5]);
+    let between = std::array::from_fn(|i| 0.7 * a[i] + 0.3 * b[i]);
+    for target in [Target::Epsilon, Target::V] {
+        let mixture = Mixture {
+            means: vec![a, b, between],
+            deviations: vec![0.2; 3],
+            target,
+        };
+        for solver in Solver::ALL {
+            for w in [-0.5, 0.0, 1.5] {
+                let alone = plan(Some(2), 32, 12, w, solver);
+                let mixed = Plan {
+                    classes: vec![Condition::Mix(vec![(0, 0.7), (1, 0.3)]); 32],
+                    ..alone.clone()
+                };
+                let error = distance(&sample(&mixture, mixed), &sample(&mixture, alone));
+                assert!(error < 1e-4, "{target:?} {solver:?} w = {w}: {error}");
+            }
+        }
+    }
+}
+
+#[test]
+fn images_of_a_batch_have_mixes_of_their_own() {
+    let mixture = Mixture::three(Target::V);
+    let classes = [
+        Condition::Mix(vec![(0, 0.25), (1, 0.5), (2, 0.25)]),
+        Condition::Class(Some(1)),
+        Condition::Mix(vec![(2, 0.9), (0, 0.1)]),
+        Condition::Class(None),
+    ];
+    let together = Plan {
+        classes: classes.to_vec(),
+        guidance: vec![2.0, 0.5, 0.0, 1.0],
+        ..plan(None, 4, 8, 0.0, Solver::DpmSolver)
+    };
+    let all = sample(&mixture, together.clone());
+    for (image, class) in classes.into_iter().enumerate() {
+        let alone = Plan {
+            classes: vec![class],
+            guidance: vec![together.guidance[image]],
+            first_image: image as u64,
+            ..together.clone()
+        };
+        let error = distance(&sample(&mixture, alone), &all[image..=image]);
+        assert!(error < 1e-6, "image {image}: {error}");
+    }
 }

@@ -3,6 +3,7 @@
 use burn::tensor::Tensor;
 
 use super::{Branches, GuidedRows, Policy, plus_plus, projected, rescale};
+use crate::condition::Condition;
 use crate::denoiser::Class;
 use crate::noise_level::{LogSnr, LogSnrRange};
 use crate::prediction::{Estimate, Target};
@@ -28,7 +29,7 @@ pub struct Guide {
 }
 
 impl Guide {
-    /// For images of these classes with these strengths w, one of each an image; `null` is the id
+    /// For images of these conditions with these strengths w, one of each an image; `null` is the id
     /// of ∅. Guidance leads away from the class `negative`, or from ∅ where that is `None`.
     ///
     /// With an `interval` only levels within it (both ends included) are guided (Kynkäänniemi et
@@ -36,7 +37,7 @@ impl Guide {
     /// in Diffusion Models", section 3); outside it every image that has a class is drawn by the
     /// plain conditional model, in one pass.
     pub fn new(
-        classes: &[Class],
+        classes: &[Condition],
         guidance: &[f64],
         policy: Policy,
         interval: Option<LogSnrRange>,
@@ -54,7 +55,7 @@ impl Guide {
     }
 
     /// For a network that takes w as an input, and answers with the guided prediction itself.
-    pub fn of_input(classes: &[Class], guidance: &[f64], null: u32) -> Self {
+    pub fn of_input(classes: &[Condition], guidance: &[f64], null: u32) -> Self {
         let rows = GuidedRows::of_input(classes, guidance, null);
         Self {
             inside: rows.clone(),
@@ -88,11 +89,11 @@ impl Guide {
         self.average = average;
     }
 
-    /// Reads the network's answer to [`rows`](Self::rows) for the latents `z`.
+    /// Reads the network's answer to [`rows`](Self::rows), [`merged`](GuidedRows::merged), for the latents `z`.
     ///
     /// # Shapes
     ///
-    /// `output`: `[rows, channels, height, width]`; `z`: `[images, channels, height, width]`.
+    /// `output`: `[images + guided images, channels, height, width]`; `z`: `[images, channels, height, width]`.
     pub fn mix(
         &mut self,
         output: &Tensor<4>,
@@ -154,6 +155,10 @@ mod tests {
     use super::*;
     use burn::tensor::{Device, TensorData};
 
+    fn conditions(classes: &[Class]) -> Vec<Condition> {
+        classes.iter().map(|&class| class.into()).collect()
+    }
+
     const LEVEL: LogSnr = LogSnr(0.0);
 
     /// What the network of these tests answers: a row is its class id.
@@ -167,8 +172,13 @@ mod tests {
 
     /// The mix of ids, read back from ε̃ of an estimate that is not clipped.
     fn predict(classes: &[Class], w: &[f64]) -> (Vec<f32>, Vec<u32>) {
+        predict_each(&conditions(classes), w)
+    }
+
+    fn predict_each(classes: &[Condition], w: &[f64]) -> (Vec<f32>, Vec<u32>) {
         let mut guide = Guide::new(classes, w, Policy::default(), None, 9, None);
         let (rows, output, z) = answers(&guide, classes.len(), LEVEL);
+        let output = guide.rows(LEVEL).merged(output);
         let guided = guide.mix(&output, &z, LEVEL, Target::Epsilon, false);
         let epsilon = guided.estimate.epsilon.into_data();
         (epsilon.as_slice::<f32>().unwrap().to_vec(), rows)
@@ -194,7 +204,7 @@ mod tests {
 
     #[test]
     fn with_w_as_an_input_every_image_has_one_row() {
-        let classes = [Some(2), None, Some(4)];
+        let classes = conditions(&[Some(2), None, Some(4)]);
         let mut guide = Guide::of_input(&classes, &[3.0, 1.0, -1.0], 9);
         let (rows, output, z) = answers(&guide, 3, LEVEL);
         assert_eq!(rows, [2, 9, 4]);
@@ -213,9 +223,33 @@ mod tests {
     }
 
     #[test]
+    fn a_mix_is_the_weighted_mean_of_its_classes_estimates() {
+        let mix = |parts: &[(u32, f64)]| Condition::Mix(parts.to_vec());
+        let three = mix(&[(2, 0.5), (4, 0.25), (6, 0.25)]);
+        let two = mix(&[(8, 0.25), (4, 0.75)]);
+        let classes = [three.clone(), Condition::Class(Some(1)), two, three];
+        let (out, rows) = predict_each(&classes, &[1.0, 0.0, 3.0, -1.0]);
+        assert_eq!(rows, [2, 1, 8, 9, 9, 9, 4, 6, 4]);
+        assert_eq!(out, [2.0 * 3.5 - 9.0, 1.0, 4.0 * 5.0 - 3.0 * 9.0, 9.0]);
+        let guide = Guide::new(&classes, &[1.0; 4], Policy::default(), None, 9, None);
+        let rows = guide.rows(LEVEL);
+        assert_eq!([0, 1, 2].map(|image| rows.evaluations(image)), [4, 2, 3]);
+        assert_eq!(rows.images(), [0, 1, 2, 3, 0, 1, 2, 3, 0, 0, 2, 3, 3]);
+        // With w as an input every row has that of its image.
+        let guide = Guide::of_input(&classes, &[1.0, 0.0, 3.0, -1.0], 9);
+        let (rows, output, _) = answers(&guide, 4, LEVEL);
+        assert_eq!(rows, [2, 1, 8, 2, 4, 6, 4, 4, 6]);
+        let w = guide.rows(LEVEL).input().unwrap();
+        assert_eq!(w, [1.0, 0.0, 3.0, -1.0, 1.0, 1.0, 3.0, -1.0, -1.0]);
+        let merged = guide.rows(LEVEL).merged(output).into_data();
+        assert_eq!(merged.as_slice::<f32>().unwrap(), [3.5, 1.0, 5.0, 3.5]);
+    }
+
+    #[test]
     fn a_negative_class_takes_the_place_of_no_class() {
         let rows = |classes: &[Class], w: &[f64]| {
-            let guide = Guide::new(classes, w, Policy::default(), None, 9, Some(5));
+            let classes = conditions(classes);
+            let guide = Guide::new(&classes, w, Policy::default(), None, 9, Some(5));
             guide.rows(LEVEL).classes().to_vec()
         };
         // An image without a class is led away from the negative one too.
@@ -230,7 +264,7 @@ mod tests {
             max: 2.0,
         });
         let guide = Guide::new(
-            &[Some(1), None],
+            &conditions(&[Some(1), None]),
             &[3.0, 3.0],
             Policy::default(),
             interval,
@@ -247,7 +281,7 @@ mod tests {
     #[test]
     fn cfg_plus_plus_noises_with_the_unconditional_estimate() {
         let mut guide = Guide::new(
-            &[Some(2), None],
+            &conditions(&[Some(2), None]),
             &[-0.4, 0.0],
             Policy::CfgPlusPlus,
             None,

@@ -3,16 +3,18 @@
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::Strength;
+use crate::condition::Condition;
 use crate::denoiser::Class;
 
 /// The rows of one guided evaluation: every image once with its class, and once more with the class
 /// that guidance leads away from where both estimates are needed. That is ∅, or a negative class.
 ///
 /// Both kinds of rows go through the network as one batch. Where w = 0 the second row is left out,
-/// where w = −1 the first one; an image of class ∅ has one row unless there is a negative class.
+/// where w = −1 the first one; an image of class ∅ has one row unless there is a negative class. An image of a mix has a row
+/// for each of its classes, of which [`merged`](Self::merged) makes one.
 #[derive(Debug, Clone)]
 pub struct GuidedRows {
-    /// Class id of every row; the first `images` rows belong to the images in order.
+    /// Class id of every row: of the images in order, of the guided ones again, and of the further classes of mixes.
     classes: Vec<u32>,
     /// Whether an image's first row is of its own class, and not of the one that guidance leads away from.
     conditional: Vec<bool>,
@@ -21,8 +23,20 @@ pub struct GuidedRows {
     /// w of every guided image.
     strength: Strength,
     images: usize,
+    mixes: Mixes,
     /// w of every row, where the network takes it as an input.
     input: Option<Vec<f64>>,
+}
+
+/// The rows of the further classes of mixes.
+#[derive(Debug, Clone, Default)]
+struct Mixes {
+    /// The weight of each image's first row.
+    first: Vec<f64>,
+    /// The image of each further row.
+    images: Vec<usize>,
+    /// Its weight.
+    weights: Vec<f64>,
 }
 
 impl GuidedRows {
@@ -30,7 +44,7 @@ impl GuidedRows {
     /// `null` is the id of ∅; guidance leads away from `negative`, or from ∅ where that is `None`.
     /// `both` says whether a strength needs both estimates.
     pub fn new(
-        classes: &[Class],
+        classes: &[Condition],
         guidance: &[f64],
         null: u32,
         negative: Class,
@@ -39,11 +53,17 @@ impl GuidedRows {
         let mut rows = Vec::with_capacity(2 * classes.len());
         let mut conditional = Vec::with_capacity(classes.len());
         let (mut guided, mut strengths) = (Vec::new(), Vec::new());
+        let mut mixes = Mixes::default();
+        let mut others = Vec::new();
         let second = negative.unwrap_or(null);
-        for (image, (&class, &w)) in classes.iter().zip(guidance).enumerate() {
-            let first = class.unwrap_or(null);
-            let is_conditional = w != -1.0 && (class.is_some() || negative.is_some());
-            rows.push(if is_conditional { first } else { second });
+        for (image, (class, &w)) in classes.iter().zip(guidance).enumerate() {
+            let is_conditional = w != -1.0 && (!class.is_unconditional() || negative.is_some());
+            if is_conditional {
+                rows.push(mixes.add(image, class, null, &mut others));
+            } else {
+                rows.push(second);
+                mixes.first.push(1.0);
+            }
             conditional.push(is_conditional);
             if is_conditional && both(w) {
                 guided.push(image);
@@ -51,25 +71,37 @@ impl GuidedRows {
             }
         }
         rows.extend(guided.iter().map(|_| second));
+        rows.extend(others);
         Self {
             classes: rows,
             conditional,
             guided,
             strength: Strength::new(strengths),
             images: classes.len(),
+            mixes,
             input: None,
         }
     }
 
-    /// One row for each image, of a network that takes w as an input.
-    pub fn of_input(classes: &[Class], guidance: &[f64], null: u32) -> Self {
+    /// One row for each image, and for each further class of its mix, of a network that takes w as an input.
+    pub fn of_input(classes: &[Condition], guidance: &[f64], null: u32) -> Self {
+        let mut mixes = Mixes::default();
+        let mut others = Vec::new();
+        let each = classes.iter().enumerate();
+        let mut rows: Vec<u32> = each
+            .map(|(image, class)| mixes.add(image, class, null, &mut others))
+            .collect();
+        rows.extend(others);
+        let input = guidance.iter().copied();
+        let of_others = mixes.images.iter().map(|&image| guidance[image]);
         Self {
-            classes: classes.iter().map(|class| class.unwrap_or(null)).collect(),
-            conditional: classes.iter().map(Option::is_some).collect(),
+            classes: rows,
+            conditional: classes.iter().map(|c| !c.is_unconditional()).collect(),
             guided: Vec::new(),
             strength: Strength::new(Vec::new()),
             images: classes.len(),
-            input: Some(guidance.to_vec()),
+            input: Some(input.chain(of_others).collect()),
+            mixes,
         }
     }
 
@@ -95,11 +127,13 @@ impl GuidedRows {
 
     /// The image of each row.
     pub fn images(&self) -> Vec<u32> {
-        let guided = self.guided.iter().copied();
-        (0..self.images)
-            .chain(guided)
-            .map(|image| image as u32)
-            .collect()
+        let images = self.image_of_each_row().into_iter();
+        images.map(|image| image as u32).collect()
+    }
+
+    fn image_of_each_row(&self) -> Vec<usize> {
+        let others = self.guided.iter().chain(&self.mixes.images).copied();
+        (0..self.images).chain(others).collect()
     }
 
     /// The images with a second row, in order.
@@ -122,9 +156,10 @@ impl GuidedRows {
         &self.strength
     }
 
-    /// Network evaluations for image `image`: 2 where it is guided, else 1.
+    /// Network evaluations for image `image`: 2 where it is guided, else 1, and one more for each further class of a mix.
     pub fn evaluations(&self, image: usize) -> usize {
-        1 + usize::from(self.guided.contains(&image))
+        let others = self.mixes.images.iter().filter(|&&other| other == image);
+        1 + usize::from(self.guided.contains(&image)) + others.count()
     }
 
     /// The second row of image `image`, where there is one.
@@ -136,11 +171,24 @@ impl GuidedRows {
     /// The latents that the rows start from, `[rows, channels, height, width]`, of `z`,
     /// `[images, channels, height, width]`.
     pub fn latents(&self, z: &Tensor<4>) -> Tensor<4> {
-        if self.guided.is_empty() {
+        if !self.mixes.images.is_empty() {
+            let rows = indices(self.image_of_each_row().into_iter(), &z.device());
+            z.clone().select(0, rows)
+        } else if self.guided.is_empty() {
             z.clone()
         } else {
             Tensor::cat(vec![z.clone(), self.pick(z.clone())], 0)
         }
+    }
+
+    /// The network's answer to the rows, with one row in the place of those of a mix: their weighted mean. The other methods
+    /// read this.
+    ///
+    /// # Shapes
+    ///
+    /// `output`: `[rows, channels, height, width]`; result: `[images + guided images, channels, height, width]`.
+    pub fn merged(&self, output: Tensor<4>) -> Tensor<4> {
+        self.mixes.merged(output, self.images + self.guided.len())
     }
 
     /// The rows that the images' estimates start from: their classes, or ∅.
@@ -173,6 +221,53 @@ impl GuidedRows {
             from[image] = self.images + at;
         }
         Tensor::cat(vec![batch, guided], 0).select(0, indices(from.into_iter(), &device))
+    }
+}
+
+impl Mixes {
+    /// Adds an image of this condition. Returns the class of its first row and adds those of the others to `others`.
+    fn add(&mut self, image: usize, class: &Condition, null: u32, others: &mut Vec<u32>) -> u32 {
+        let (first, weight) = class.first(null);
+        self.first.push(weight);
+        for &(class, weight) in class.others() {
+            others.push(class);
+            self.images.push(image);
+            self.weights.push(weight);
+        }
+        first
+    }
+
+    /// The first `rows` rows, to which those of the mixes are added.
+    fn merged(&self, output: Tensor<4>, rows: usize) -> Tensor<4> {
+        if self.images.is_empty() {
+            return output;
+        }
+        let device = output.device();
+        let factors = |of: Vec<f32>| {
+            Tensor::<4>::from_data(TensorData::new(of, [rows, 1, 1, 1]), &device)
+        };
+        let mut own = vec![1.0; rows];
+        for (own, &weight) in own.iter_mut().zip(&self.first) {
+            *own = weight as f32;
+        }
+        let mut sum = output.clone().narrow(0, 0, rows) * factors(own);
+        // Each time the next class of every image that has one; the others add nothing of themselves.
+        let mut left: Vec<usize> = (0..self.images.len()).collect();
+        while !left.is_empty() {
+            let (mut from, mut weights) = ((0..rows).collect::<Vec<_>>(), vec![0.0; rows]);
+            left.retain(|&other| {
+                let image = self.images[other];
+                let taken = weights[image] != 0.0;
+                if !taken {
+                    from[image] = rows + other;
+                    weights[image] = self.weights[other] as f32;
+                }
+                taken
+            });
+            let next = output.clone().select(0, indices(from.into_iter(), &device));
+            sum = sum + next * factors(weights);
+        }
+        sum
     }
 }
 

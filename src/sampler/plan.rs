@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{Grid, SeedInterpolation, Solver, SourceImage, VARIANCE_INTERPOLATION};
+use crate::condition::Condition;
 use crate::denoiser::Class;
 use crate::guidance::Policy;
 use crate::noise_level::{LogSnr, LogSnrRange};
@@ -10,8 +11,8 @@ use crate::noise_level::{LogSnr, LogSnrRange};
 /// Everything that a run needs to know beside the model: a request that has been checked against it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
-    /// The class of each image.
-    pub classes: Vec<Class>,
+    /// What each image is drawn of.
+    pub classes: Vec<Condition>,
     /// The class that guidance leads away from, of all images; ∅ where there is none.
     pub negative: Class,
     /// w of each image.
@@ -56,7 +57,7 @@ impl Plan {
         let sampler = Solver::default();
         Self {
             guidance: vec![0.0; classes.len()],
-            classes,
+            classes: classes.into_iter().map(Condition::Class).collect(),
             negative: None,
             steps,
             sampler,

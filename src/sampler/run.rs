@@ -284,14 +284,15 @@ impl<D: Denoiser> Run<D> {
     /// Continues with the answer to [`evaluation`](Self::evaluation), and says whether that
     /// completed a step. Once the run is done nothing happens.
     pub fn accept(&mut self, output: Tensor<4>) -> bool {
-        #[cfg(all(feature = "wgpu", not(feature = "fusion")))]
-        if let Some(completed) = self.accept_on_kernels(&output) {
-            return completed;
-        }
         let Some((level, z)) = self.awaited() else {
             return false;
         };
         let z = z.clone();
+        let output = self.guide.rows(level).merged(output);
+        #[cfg(all(feature = "wgpu", not(feature = "fusion")))]
+        if let Some(completed) = self.accept_on_kernels(&output) {
+            return completed;
+        }
         let (target, clip) = (self.target, self.plan.clip);
         let mut guided = self.guide.mix(&output, &z, level, target, clip);
         if let Some(source) = &self.source {

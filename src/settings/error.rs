@@ -13,6 +13,9 @@ pub enum RequestError {
         /// Ids and names of the model's classes.
         known: String,
     },
+    /// A mix of classes makes no sense. One sentence says why.
+    #[error("{0}")]
+    Mix(String),
     /// A number is out of its range.
     #[error("{field} is {value}, and must be {expected}")]
     OutOfRange {

@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::{ClassMix, ClassName};
 use crate::bundle::WRITTEN_BY;
 use crate::class_names::ClassNames;
+use crate::condition::Condition;
 use crate::guidance::Policy;
 use crate::noise_level::LogSnrRange;
 use crate::sampler::{Grid, Plan, SeedInterpolation, Solver};
@@ -14,8 +16,8 @@ use crate::sampler::{Grid, Plan, SeedInterpolation, Solver};
 pub struct ImageSettings {
     /// The bundle's name.
     pub model: String,
-    /// The class's name, or null for the unconditional model.
-    pub class: Option<String>,
+    /// The class's name, null for the unconditional model, or the names and weights of a mix.
+    pub class: ClassName,
     /// w.
     pub guidance: f64,
     /// The class that guidance led away from, where there was one.
@@ -66,7 +68,7 @@ impl ImageSettings {
         images
             .map(|((class, &guidance), image)| Self {
                 model: model.to_owned(),
-                class: class.map(|id| classes[id as usize].to_owned()),
+                class: class_name(class, classes),
                 guidance,
                 negative: plan.negative.map(|id| classes[id as usize].to_owned()),
                 steps: plan.steps,
@@ -84,5 +86,17 @@ impl ImageSettings {
                 freeguide: WRITTEN_BY.to_owned(),
             })
             .collect()
+    }
+}
+
+fn class_name(condition: &Condition, names: &ClassNames) -> ClassName {
+    let name = |id: u32| names[id as usize].to_owned();
+    match condition {
+        Condition::Class(None) => ClassName::Unconditional,
+        Condition::Class(Some(id)) => ClassName::Name(name(*id)),
+        Condition::Mix(parts) => {
+            let parts = parts.iter().map(|&(id, weight)| (name(id), weight));
+            ClassName::Mix(ClassMix(parts.collect()))
+        }
     }
 }

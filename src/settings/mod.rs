@@ -17,7 +17,7 @@ mod timesteps;
 mod typescript;
 
 pub use crate::sampler::{Plan, SeedInterpolation};
-pub use class_name::{ClassName, resolve_class};
+pub use class_name::{ClassMix, ClassName, MAX_MIX, resolve_class, resolve_condition};
 pub use error::RequestError;
 pub use image_settings::ImageSettings;
 pub use request::{Guidance, Request};

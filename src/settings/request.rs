@@ -5,9 +5,10 @@ use serde::{Deserialize, Serialize};
 use super::checks::{check, check_grid, check_policy};
 use super::{
     ClassName, MAX_GUIDANCE, MAX_IMAGES, MAX_RESAMPLING, MAX_STEPS, RequestError, SamplingDefaults,
-    SourcePixels, resolve_class,
+    SourcePixels, resolve_class, resolve_condition,
 };
 use crate::class_names::ClassNames;
+use crate::condition::Condition;
 use crate::denoiser::Class;
 use crate::guidance::{Policy, PolicyFields};
 use crate::noise::MAX_SEED;
@@ -28,7 +29,7 @@ pub enum Guidance {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Request {
-    /// One class for each image.
+    /// One class, or a mix of classes, for each image.
     pub classes: Vec<ClassName>,
     /// w.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -115,7 +116,7 @@ impl Request {
         defaults: &SamplingDefaults,
         trained: LogSnrRange,
     ) -> Result<Plan, RequestError> {
-        let classes = self.class_ids(names)?;
+        let classes = self.conditions(names)?;
         self.check_seeds(classes.len())?;
         let policy = self.policy(defaults)?;
         let sampler = self.sampler.unwrap_or(defaults.sampler);
@@ -150,7 +151,7 @@ impl Request {
         })
     }
 
-    fn class_ids(&self, names: &ClassNames) -> Result<Vec<Class>, RequestError> {
+    fn conditions(&self, names: &ClassNames) -> Result<Vec<Condition>, RequestError> {
         let images = self.classes.len();
         check(
             "the number of classes",
@@ -158,8 +159,8 @@ impl Request {
             || format!("from 1 to {MAX_IMAGES}, one for each image"),
             (1..=MAX_IMAGES).contains(&images),
         )?;
-        let ids = self.classes.iter().map(|class| resolve_class(class, names));
-        ids.collect()
+        let each = self.classes.iter();
+        each.map(|class| resolve_condition(class, names)).collect()
     }
 
     fn negative_id(&self, names: &ClassNames) -> Result<Class, RequestError> {
@@ -342,6 +343,48 @@ mod tests {
         assert_eq!(plan.classes, [Some(1), Some(0), None]);
         assert_eq!(plan.guidance, [0.0, 1.5, 2.0]);
         assert_eq!((plan.steps, plan.seed), (32, 7));
+    }
+
+    #[test]
+    fn a_mix_is_of_names_or_ids_with_weights_that_add_up_to_1() {
+        let mix = |text: &str| {
+            let plan = plan(&format!(r#"{{"classes": [{text}]}}"#))?;
+            Ok(plan.classes[0].clone())
+        };
+        let both = Ok(Condition::Mix(vec![(0, 0.75), (1, 0.25)]));
+        assert_eq!(mix(r#"{"cat": 0.75, "dog": 0.25}"#), both);
+        assert_eq!(mix(r#"{"0": 0.5, "1": 0.25, "cat": 0.25}"#), both);
+        let one = Ok(Condition::Class(Some(1)));
+        assert_eq!(mix(r#"{"cat": 0, "dog": 1}"#), one);
+        let refused = |text: &str, words: &str| {
+            let error: Result<Condition, String> = mix(text);
+            let error = error.unwrap_err();
+            assert!(error.contains(words), "{error}");
+        };
+        refused(r#"{"cat": 0.7, "dog": 0.2}"#, "add up to 0.9");
+        refused(r#"{}"#, "add up to 0");
+        refused(r#"{"cat": 1.3, "dog": -0.3}"#, "weight of cat in a mix is 1.3");
+        refused(r#"{"dog": -0.3, "cat": 1}"#, "weight of dog in a mix is -0.3");
+        refused(r#"{"cow": 0.5, "cat": 0.5}"#, "no class \"cow\"; the classes are 0 cat, 1 dog");
+        refused(r#"{"none": 0.5, "cat": 0.5}"#, "not of `none`");
+    }
+
+    #[test]
+    fn a_mix_is_read_from_a_text() {
+        let names = ["tench, Tinca tinca", "a:b", "12"].into_iter().collect();
+        let read = |text: &str| resolve_condition(&ClassName::of_text(text, &names), &names);
+        let parts = |text: &str| match read(text) {
+            Ok(Condition::Mix(parts)) => parts,
+            other => panic!("{text}: {other:?}"),
+        };
+        assert_eq!(parts("tench, Tinca tinca:0.7,a:b:0.3"), [(0, 0.7), (1, 0.3)]);
+        assert_eq!(parts("12:0.5, 0:5e-1"), [(2, 0.5), (0, 0.5)]);
+        assert_eq!(read("a:b"), Ok(Condition::Class(Some(1))));
+        assert_eq!(read("12:1"), Ok(Condition::Class(Some(2))));
+        let unknown = read("12:0.5,a:b").unwrap_err().to_string();
+        assert!(unknown.contains("no class \"12:0.5,a:b\""), "{unknown}");
+        let negative = plan(r#"{"classes": [0], "negative": "cat:0.5,dog:0.5"}"#).unwrap_err();
+        assert!(negative.contains("one class is wanted"), "{negative}");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::description::{Applies, GROUPS, SETTINGS, Setting, Value};
 use super::typescript::{fields, literal, picture_name, up_to_date};
-use super::{ImageSettings, Request, SamplingDefaults};
+use super::{ClassMix, ClassName, ImageSettings, Request, SamplingDefaults};
 use crate::guidance::{Policy, PolicyFields};
 use crate::noise_level::LogSnrRange;
 use crate::sampler::{GridFields, SeedInterpolation, Solver};
@@ -170,7 +170,8 @@ fn pointer(path: &str) -> String {
 
 fn requests() -> Vec<Json> {
     let plain = json!({ "classes": ["cat"] });
-    let mut all = vec![plain.clone()];
+    let mixed = json!({ "classes": [{ "cat": 0.625, "dog": 0.375 }] });
+    let mut all = vec![plain.clone(), mixed];
     for setting in &SETTINGS {
         for value in examples(setting) {
             let mut request = plain.clone();
@@ -269,6 +270,19 @@ fn arguments(picture: &Json, defaults: &SamplingDefaults) -> Vec<String> {
     out
 }
 
+/// The class as `--class` and an address take it.
+fn class_text(class: &ClassName) -> String {
+    match class {
+        ClassName::Unconditional => "none".to_owned(),
+        ClassName::Name(name) => name.clone(),
+        ClassName::Mix(ClassMix(parts)) => {
+            let parts = parts.iter().map(|(name, weight)| format!("{name}:{weight}"));
+            parts.collect::<Vec<_>>().join(",")
+        }
+        ClassName::Id(_) => panic!("a picture names its class"),
+    }
+}
+
 #[test]
 fn the_cases_of_the_round_trip_are_up_to_date() {
     let names = ["cat", "dog"].into_iter().collect();
@@ -283,11 +297,14 @@ fn the_cases_of_the_round_trip_are_up_to_date() {
             let [picture] = &ImageSettings::of_plan(&plan, "pets", &names)[..] else {
                 panic!("one class is one image")
             };
+            let class = class_text(&picture.class);
             let picture = serde_json::to_value(picture).unwrap();
             let read: ImageSettings = serde_json::from_value(picture.clone()).unwrap();
             assert_eq!(serde_json::to_value(&read).unwrap(), picture);
             let arguments = arguments(&picture, &defaults);
-            cases.push(json!({ "bundle": bundle, "request": json, "picture": picture, "arguments": arguments }));
+            cases.push(
+                json!({ "bundle": bundle, "request": json, "class": class, "picture": picture, "arguments": arguments }),
+            );
         }
     }
     let bundles: Map<_, _> = bundles()

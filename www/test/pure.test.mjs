@@ -83,6 +83,9 @@ test("settings go into an address and come out the same", () => {
   const query = settings.writeSettings(all, new URLSearchParams("model=x&device=cpu"));
   assert.equal(query.get("model"), "x");
   assert.deepEqual(settings.readSettings(new URLSearchParams(query.toString()), model), { settings: all, unknown: [] });
+  const mixed = { ...all, view: "sheet", classes: [{ cat: 0.25, "a & b": 0.75 }, "fish", null] };
+  const address = settings.writeSettings(mixed, new URLSearchParams("model=x"));
+  assert.deepEqual(settings.readSettings(new URLSearchParams(address.toString()), model).settings.classes, mixed.classes);
   const plain = settings.defaultSettings(model);
   const back = settings.writeSettings(plain, query);
   assert.deepEqual([...back.keys()].sort(), ["class", "class", "class", "device", "model", "n", "sampler", "seed", "steps", "w"]);
@@ -176,7 +179,7 @@ async function optionsOf(program) {
 }
 
 test("every setting goes from a picture to the page, an address and a snippet, into the command that draws it", async () => {
-  for (const { bundle, picture, arguments: expected } of cases) {
+  for (const { bundle, picture, class: asked, arguments: expected } of cases) {
     const config = pets(bundle);
     const { settings: dropped, unknown } = restore.sheetOf([picture], config);
     assert.deepEqual(unknown, []);
@@ -189,14 +192,14 @@ test("every setting goes from a picture to the page, an address and a snippet, i
     assert.deepEqual(others, []);
     const { view, rest } = split(command);
     assert.deepEqual(rest, split(expected).rest);
-    assert.deepEqual([view.model, view.class], ["models/pets", picture.class ?? "none"]);
+    assert.deepEqual([view.model, view.class], ["models/pets", asked]);
     const place = picture.image - Number(view["first-image"] ?? 0);
     assert.ok(place >= 0 && place < Number(view.count), "the picture is among those that the command draws");
 
     const [options] = await optionsOf(snippets.moduleSnippet(embedding));
     const { classes, ...drawing } = options;
     assert.deepEqual(drawing, opened.settings.drawing);
-    assert.equal(classes[place], picture.class);
+    assert.deepEqual(classes[place], picture.class);
   }
 });
 
@@ -221,7 +224,7 @@ test("the snippets of every view draw its runs", async () => {
 
 test("the pictures of a saved sheet are laid out as they were", () => {
   const config = pets("plain");
-  for (const address of ["class=cat&class=dog&n=9&w=2", "class=dog&n=4&view=sweep", "class=cat&n=4&view=seeds&seed=7&w=1", "class=cat&n=4&view=between&toward=31&w=1"]) {
+  for (const address of ["class=cat&class=dog&n=9&w=2", "class=cat:0.3,dog:0.7&class=dog&n=4&w=2", "class=dog&n=4&view=sweep", "class=cat&n=4&view=seeds&seed=7&w=1", "class=cat&n=4&view=between&toward=31&w=1"]) {
     const { settings: saved } = settings.readSettings(new URLSearchParams(`${address}&steps=4&sampler=ddim`), config);
     const runs = settings.runsOf(saved);
     // Row by row, as they are saved.

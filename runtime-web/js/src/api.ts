@@ -20,6 +20,7 @@ export { pictureToBitmap, pictureToFrame, pictureToPng } from "./pictures.js";
 export { pngText, pngWithText } from "./png.js";
 export type {
   ClassChoice,
+  ClassMix,
   DrawOptions,
   Grid,
   GuidancePolicy,

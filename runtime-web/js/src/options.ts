@@ -124,6 +124,17 @@ function fieldsOf(path: readonly string[], value: unknown): Record<string, unkno
   return renamed(path, value);
 }
 
+/** Checks a mix as far as possible without the model. */
+function checkWeights(option: string, mix: object): void {
+  const weights: [string, unknown][] = Object.entries(mix);
+  for (const [name, weight] of weights) {
+    if (typeof weight !== "number" || !(weight >= 0 && weight <= 1)) refuse(`the weight of ${name}`, weight, "a number from 0 to 1", option);
+  }
+  const sum = weights.reduce((all, [, weight]) => all + Number(weight), 0);
+  if (Math.abs(sum - 1) <= 1e-6) return;
+  throw new InputError(`the weights of a mix must add up to 1, and these add up to ${Number(sum.toFixed(6))}`, { detail: option });
+}
+
 /** The request as the runtime reads it. Throws `InputError`, which names the option and what is allowed. */
 export function requestJson(options: DrawOptions & PictureOptions, also: readonly string[] = [], source?: RequestSource): string {
   if (typeof options !== "object" || options === null) refuse("options", options, "an object with `classes`");
@@ -134,8 +145,10 @@ export function requestJson(options: DrawOptions & PictureOptions, also: readonl
   }
   classes.forEach((choice: unknown, at: number) => {
     if (choice === null || typeof choice === "string") return;
-    if (!Number.isSafeInteger(choice) || (choice as number) < 0) {
-      refuse(`classes[${at}]`, choice, "a class id (an integer from 0), a class name or null");
+    if (typeof choice === "object" && !Array.isArray(choice)) {
+      checkWeights(`classes[${at}]`, choice);
+    } else if (!Number.isSafeInteger(choice) || (choice as number) < 0) {
+      refuse(`classes[${at}]`, choice, "a class id (an integer from 0), a class name, null, or a mix such as { cat: 0.7, dog: 0.3 }");
     }
   });
   for (const w of Array.isArray(guidance) ? (guidance as readonly unknown[]) : [guidance]) {

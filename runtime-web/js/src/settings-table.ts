@@ -2,8 +2,16 @@
 //   FREEGUIDE_UPDATE=1 cargo test --release --lib settings
 // A test fails where this file is out of date.
 
-/** A class: its id, its name, or `null` for the unconditional model. */
-export type ClassChoice = number | string | null;
+/**
+ * Classes, by name or id, and their weights, which are from 0 to 1 and add up to 1: each step takes the weighted mean of their
+ * estimates, for one row of the network a class.
+ */
+export interface ClassMix {
+  readonly [name: string]: number;
+}
+
+/** A class: its id, its name, `null` for the unconditional model, or a mix of classes. */
+export type ClassChoice = number | string | null | ClassMix;
 
 /**
  * How guidance combines the two estimates: cfg (the paper's mix), apg (adaptive projected guidance, Sadat et al.

@@ -2,9 +2,9 @@
  * Drawing settings as text: in an address, in a command, and out of the file of a picture. Everything here is read off the
  * one table of settings (`SETTINGS`), so that a setting that is added there is written and read everywhere.
  */
-import { GROUPS, SETTINGS, SPACING_OF, type DrawOptions, type PictureSettings, type Setting } from "./settings-table.js";
+import { GROUPS, SETTINGS, SPACING_OF, type ClassChoice, type ClassMix, type DrawOptions, type PictureSettings, type Setting } from "./settings-table.js";
 
-export { SETTINGS, SPACING_OF, type Setting } from "./settings-table.js";
+export { SETTINGS, SPACING_OF, type ClassChoice, type ClassMix, type Setting } from "./settings-table.js";
 
 /** Everything that can be set but the classes, of which each image has its own; one strength of guidance for all images. */
 export type Drawing = Omit<DrawOptions, "classes" | "guidance"> & { guidance?: number };
@@ -142,6 +142,48 @@ function completed(drawing: Drawing, unknown: string[]): Drawing {
     whole = without as Drawing;
   }
   return whole;
+}
+
+/** How texts call the unconditional model. */
+const NO_CLASS = "none";
+
+/** A class as a text: `cat`, `none` for the unconditional model, or `cat:0.7,dog:0.3` for a mix. */
+export function classText(choice: ClassChoice): string {
+  if (choice === null) return NO_CLASS;
+  if (typeof choice !== "object") return String(choice);
+  return Object.entries(choice)
+    .map(([name, weight]) => `${name}:${weight}`)
+    .join(",");
+}
+
+/** The class that a text is, of a model with these classes: a name, else `none`, else an id, else a mix; undefined if it is none of them. */
+export function parseClass(text: string, names: readonly string[]): string | null | ClassMix | undefined {
+  const one = parseOneClass(text, names);
+  if (one !== undefined) return one;
+  const weights = new Map<string, number>();
+  let rest = "";
+  for (const piece of text.split(",")) {
+    rest += rest === "" ? piece : `,${piece}`;
+    const colon = rest.lastIndexOf(":");
+    const number = rest.slice(colon + 1).trim();
+    const weight = number === "" ? NaN : Number(number);
+    if (colon < 0 || Number.isNaN(weight)) continue;
+    const name = parseOneClass(rest.slice(0, colon).trim(), names);
+    if (typeof name !== "string" || weight < 0) return undefined;
+    weights.set(name, (weights.get(name) ?? 0) + weight);
+    rest = "";
+  }
+  const sum = [...weights.values()].reduce((all, weight) => all + weight, 0);
+  if (rest !== "" || Math.abs(sum - 1) > 1e-6) return undefined;
+  const parts = [...weights].filter(([, weight]) => weight > 0);
+  const [first, second] = parts;
+  return first && !second ? first[0] : Object.fromEntries(parts);
+}
+
+function parseOneClass(text: string, names: readonly string[]): string | null | undefined {
+  if (names.includes(text)) return text;
+  if (text === NO_CLASS) return null;
+  return /^\d+$/.test(text) ? names[Number(text)] : undefined;
 }
 
 /** The settings as attributes of `<freeguide-sampler>`: name and text, one for each option of `freeguide sample`. */

@@ -147,6 +147,7 @@ export function fakeBoundary(options = {}) {
       const request = { guidance: 2, steps: 8, seed: 0, first_image: 0, sampler: "ddim", ...JSON.parse(requestJson) };
       request.ids = request.classes.map((choice) => {
         if (choice === null) return -1;
+        if (typeof choice === "object") return this.#config.classes.indexOf(Object.keys(choice)[0]);
         const id = typeof choice === "number" ? choice : this.#config.classes.indexOf(choice);
         if (id < 0 || id >= this.#config.classes.length) throw new FakeError("input", `no class ${choice}`, "classes");
         return id;

@@ -31,6 +31,20 @@ test("every setting goes from a picture through an address into the command that
   }
 });
 
+test("every class goes from a picture into a text and back", () => {
+  for (const each of cases) {
+    assert.equal(text.classText(each.picture.class), each.class);
+    assert.deepEqual(text.parseClass(each.class, ["cat", "dog"]), each.picture.class);
+  }
+  assert.ok(cases.some(({ picture }) => typeof picture.class === "object" && picture.class !== null));
+  const names = ["tench, Tinca tinca", "a:b", "12"];
+  const read = (words) => text.parseClass(words, names);
+  assert.deepEqual(read("tench, Tinca tinca:0.7,a:b:0.3"), { "tench, Tinca tinca": 0.7, "a:b": 0.3 });
+  assert.deepEqual(read("12:0.5, 0:5e-1"), { 12: 0.5, "tench, Tinca tinca": 0.5 });
+  assert.deepEqual([read("a:b"), read("1"), read("12:1,1:0"), read("none")], ["a:b", "a:b", "12", null]);
+  for (const wrong of ["cow", "3", "12:0.5", "12:0.5,a:b", "12:1.5,a:b:-0.5", "12:0.5,none:0.5", "12:0.5,:0.5", ""]) assert.equal(read(wrong), undefined, wrong);
+});
+
 test("options reach the runtime as the requests that were checked natively", () => {
   for (const { request } of cases) {
     let drawing = {};

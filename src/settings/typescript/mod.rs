@@ -23,7 +23,20 @@ const HEAD: &str = "\
 const RANGE: &str = "A range of λ = log(α²/σ²), in nats.";
 
 const CLASSES: &str =
-    "One class for each image: an id, a name, or `null` for the unconditional model.";
+    "One class for each image: an id, a name, `null` for the unconditional model, or a mix such as `{ cat: 0.7, dog: 0.3 }`.";
+
+const CLASS_TYPES: &str = "\
+/**
+ * Classes, by name or id, and their weights, which are from 0 to 1 and add up to 1: each step takes the weighted mean of their
+ * estimates, for one row of the network a class.
+ */
+export interface ClassMix {
+  readonly [name: string]: number;
+}
+
+/** A class: its id, its name, `null` for the unconditional model, or a mix of classes. */
+export type ClassChoice = number | string | null | ClassMix;
+";
 
 /// Compares a file of the repository with what it should hold, or writes it where `FREEGUIDE_UPDATE` is set.
 pub(super) fn up_to_date(path: &str, expected: &str) {
@@ -42,7 +55,7 @@ pub(super) fn up_to_date(path: &str, expected: &str) {
 #[test]
 fn the_typescript_is_up_to_date() {
     let mut out = HEAD.to_owned();
-    out += "/** A class: its id, its name, or `null` for the unconditional model. */\nexport type ClassChoice = number | string | null;\n";
+    out += CLASS_TYPES;
     for setting in &SETTINGS {
         if let Value::Name { names, type_name } = setting.value {
             let union: Vec<_> = names.iter().map(|name| format!("\"{name}\"")).collect();

@@ -140,7 +140,7 @@ pub(super) fn draw_options() -> String {
 /// The same settings of one image, complete, under the names that a PNG has them by.
 pub(super) fn picture_settings() -> String {
     let mut out = String::from(
-        "\n/** What a picture was drawn with, as its PNG carries it; enough to draw it again. */\nexport interface PictureSettings {\n  /** Name of the model. */\n  model: string;\n  /** Class name or id; null is the unconditional model. */\n  class: ClassChoice;\n",
+        "\n/** What a picture was drawn with, as its PNG carries it; enough to draw it again. */\nexport interface PictureSettings {\n  /** Name of the model. */\n  model: string;\n  /** Class name or id; null is the unconditional model; a mix has the weights of its classes. */\n  class: ClassChoice;\n",
     );
     for (name, field) in fields("") {
         match field {

@@ -163,10 +163,7 @@ mod tests {
                 .iter()
                 .map(|text| text.as_str().unwrap().to_owned());
             let drawing = drawing(arguments).unwrap_or_else(|e| panic!("{case}: {e}"));
-            let class = match &picture.class {
-                Some(name) => ClassName::Name(name.clone()),
-                None => ClassName::Unconditional,
-            };
+            let class = ClassName::of_text(case["class"].as_str().unwrap(), &names);
             let request = drawing.request(vec![class]).unwrap();
             let plan = request.plan(&names, &defaults, LogSnrRange::PAPER).unwrap();
             assert_eq!(ImageSettings::of_plan(&plan, "pets", &names), [picture]);

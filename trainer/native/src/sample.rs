@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use burn::tensor::Tensor;
 use freeguide::bundle::Model;
+use freeguide::condition::Condition;
 use freeguide::denoiser::Denoiser;
 use freeguide::pixels::to_interleaved;
 use freeguide::sampler::{Plan, Run};
@@ -94,7 +95,7 @@ pub fn settings(model: &Model, plan: &Plan) -> Vec<ImageSettings> {
 
 /// An image and what made it.
 pub struct Drawn {
-    /// The class's id; none if the unconditional model drew it.
+    /// The class's id; none if the unconditional model or a mix of classes drew it.
     pub class: Option<u32>,
     /// What it was drawn with.
     pub settings: ImageSettings,
@@ -111,7 +112,7 @@ impl Drawn {
 
 /// The images of a plan as PNGs.
 pub fn pngs(model: &Model, plan: &Plan, images: &Images) -> Result<Vec<Drawn>> {
-    let classes = plan.classes.iter().copied();
+    let classes = plan.classes.iter().map(Condition::class);
     let each = classes.zip(settings(model, plan)).enumerate();
     each.map(|(index, (class, settings))| {
         let text = serde_json::to_string(&settings)?;

@@ -1,13 +1,16 @@
 import type { ModelConfig, PictureOptions, Sampler } from "freeguide";
-import { readQuery, SETTINGS, settingAt, settingOf, withSetting, writeQuery, type Drawing, type Setting, type SettingValue } from "freeguide/settings";
+import { classText, parseClass, readQuery, SETTINGS, settingAt, settingOf, withSetting, writeQuery, type ClassMix, type Drawing, type Setting, type SettingValue } from "freeguide/settings";
 
 /** What pictures are drawn with. Settings that it leaves out are the model's own. */
 export type PageDrawing = Drawing & Required<Pick<Drawing, "guidance" | "steps" | "sampler" | "seed">>;
 
+/** What a picture is drawn of: a class by its name, the unconditional model (null), or a mix of classes. */
+export type Chosen = string | null | ClassMix;
+
 /** What a sheet of pictures is drawn with. Lives in the address, so that a link reproduces it. */
 export interface Settings {
-  /** Class names; null is the unconditional model. Picture k takes entry k modulo their number. */
-  classes: (string | null)[];
+  /** Picture k takes entry k modulo their number. */
+  classes: Chosen[];
   /** Pictures on the sheet: 1, 4, 9 or 16. */
   count: number;
   view: View;
@@ -51,9 +54,6 @@ export const COUNTS = [1, 4, 9, 16];
 export const SWEEP = [-1, 0, 1, 2, 4, 8];
 /** Most seeds that a sweep shows. */
 export const SWEEP_ROWS = 4;
-
-/** How addresses and commands call the unconditional model. */
-export const NO_CLASS = "none";
 
 const FIELDS_OF_POLICIES = SETTINGS.filter(({ applies }) => applies?.path.join(".") === "guidancePolicy.kind");
 
@@ -123,9 +123,20 @@ export function randomSeed(): number {
 
 /** The class that a text names, by its name or id; undefined if the model has no such class. */
 export function findClass(text: string, config: Drawable): string | null | undefined {
-  if (text === NO_CLASS) return config.null_class === false ? undefined : null;
-  if (config.classes.includes(text)) return text;
-  return /^\d+$/.test(text) ? config.classes[Number(text)] : undefined;
+  const found = chosenOf(text, config);
+  return typeof found === "object" && found !== null ? undefined : found;
+}
+
+/** What a text, or what a picture's file says of its class, is of this model; undefined if the model has no such class. */
+export function chosenOf(class_: unknown, config: Drawable): Chosen | undefined {
+  const text = typeof class_ === "object" ? classText(class_ as ClassMix | null) : String(class_ ?? classText(null));
+  const found = parseClass(text, config.classes);
+  return found === null && config.null_class === false ? undefined : found;
+}
+
+/** Whether two are the same class or mix. */
+export function isSameClass(a: Chosen | undefined, b: Chosen | undefined): boolean {
+  return a === b || (typeof a === "object" && typeof b === "object" && a !== null && b !== null && classText(a) === classText(b));
 }
 
 const POLICY = settingAt("guidancePolicy.kind");
@@ -190,13 +201,13 @@ function ofStudent(drawing: Drawing, config: Drawable, unknown: string[]): Drawi
 }
 
 /** The classes that an address names, each once, and those that the model does not know. */
-function readClasses(query: URLSearchParams, config: Drawable): { classes: (string | null)[]; unknown: string[] } {
-  const classes: (string | null)[] = [];
+function readClasses(query: URLSearchParams, config: Drawable): { classes: Chosen[]; unknown: string[] } {
+  const classes: Chosen[] = [];
   const unknown: string[] = [];
   for (const text of query.getAll("class")) {
-    const found = findClass(text, config);
+    const found = chosenOf(text, config);
     if (found === undefined) unknown.push(`class “${text}”`);
-    else if (!classes.includes(found)) classes.push(found);
+    else if (!classes.some((other) => isSameClass(other, found))) classes.push(found);
   }
   return { classes, unknown };
 }
@@ -229,7 +240,7 @@ export function readSettings(query: URLSearchParams, config: Drawable): { settin
 export function writeSettings({ classes, count, view, otherSeed, drawing }: Settings, before: URLSearchParams): URLSearchParams {
   const query = new URLSearchParams(before);
   query.delete("class");
-  for (const name of classes) query.append("class", name ?? NO_CLASS);
+  for (const choice of classes) query.append("class", classText(choice));
   writeQuery(drawing, query);
   query.set("n", String(count));
   if (view === "sheet") query.delete("view");
@@ -245,7 +256,7 @@ export function writeSettings({ classes, count, view, otherSeed, drawing }: Sett
 export interface ViewRun {
   readonly drawing: PageDrawing;
   /** The class of each picture. */
-  readonly classes: readonly (string | null)[];
+  readonly classes: readonly Chosen[];
 }
 
 /** What `drawing` asks of a model, from a picture or without one. */
@@ -256,7 +267,7 @@ export function optionsOf({ strength, resampling, ...drawing }: PageDrawing, pic
 
 /** The runs that draw what `settings` ask for. */
 export function runsOf({ classes, count, view, otherSeed, drawing }: Settings): ViewRun[] {
-  const inTurn = (length: number): (string | null)[] => Array.from({ length }, (_, at) => classes[at % classes.length] ?? null);
+  const inTurn = (length: number): Chosen[] => Array.from({ length }, (_, at) => classes[at % classes.length] ?? null);
   const each = (make: (at: number) => PageDrawing): ViewRun[] =>
     Array.from({ length: count }, (_, at) => ({ drawing: make(at), classes: inTurn(1) }));
   switch (view) {

@@ -1,37 +1,74 @@
 import { byId, make } from "../app/dom.js";
+import type { Chosen } from "../app/settings.js";
 
-/** The class chips: one, or several that take turns over the sheet. */
+/** The class chips: one, several that take turns over the sheet, or two that are mixed. */
 export class ClassChips {
   readonly #box = byId("classes");
   readonly #mix = byId<HTMLInputElement>("mix");
   readonly #filter = byId<HTMLInputElement>("class-filter");
-  readonly #onChange: () => void;
+  readonly #blend = byId<HTMLInputElement>("blend");
+  readonly #weight = byId<HTMLInputElement>("blend-weight");
+  readonly #onChange: (settled: boolean) => void;
   #chips = new Map<string | null, HTMLButtonElement>();
   #chosen: (string | null)[] = [];
+  /** What an address or a file asks for that the controls cannot say: mixes of more classes, or several mixes. */
+  #given: Chosen[] | undefined;
 
-  constructor(onChange: () => void) {
+  /** `onChange` hears of every change; `settled` is false while the slider moves. */
+  constructor(onChange: (settled: boolean) => void) {
     this.#onChange = onChange;
     this.#mix.addEventListener("change", () => {
       if (!this.#mix.checked && this.#chosen.length > 1) {
+        this.#given = undefined;
         this.#chosen = this.#chosen.slice(0, 1);
         this.#show();
-        onChange();
+        onChange(true);
       }
     });
+    this.#blend.addEventListener("change", () => {
+      this.#show();
+      onChange(true);
+    });
+    this.#weight.addEventListener("input", () => {
+      this.#show();
+      onChange(false);
+    });
+    this.#weight.addEventListener("change", () => onChange(true));
     this.#filter.addEventListener("input", () => {
       const words = this.#filter.value.trim().toLowerCase();
       for (const [name, chip] of this.#chips) chip.hidden = !(name ?? "no class").toLowerCase().includes(words);
     });
   }
 
-  get value(): (string | null)[] {
-    return [...this.#chosen];
+  get value(): Chosen[] {
+    if (this.#given) return [...this.#given];
+    const [from, to] = this.#blended() ?? [];
+    if (from === undefined || to === undefined || !this.#blend.checked) return [...this.#chosen];
+    const weight = Number(this.#weight.value);
+    return [weight === 0 ? from : weight === 1 ? to : { [from]: Number((1 - weight).toFixed(4)), [to]: weight }];
   }
 
-  set value(classes: (string | null)[]) {
-    this.#chosen = [...classes];
-    if (classes.length > 1) this.#mix.checked = true;
+  set value(classes: Chosen[]) {
+    const [first, second] = classes;
+    const parts = typeof first === "object" && first !== null && second === undefined ? Object.entries(first) : [];
+    this.#chosen = [...new Set(classes.flatMap((choice) => (typeof choice === "object" && choice !== null ? Object.keys(choice) : [choice])))];
+    const isMixed = classes.some((choice) => typeof choice === "object" && choice !== null);
+    this.#given = isMixed && parts.length !== 2 ? [...classes] : undefined;
+    this.#blend.checked = parts.length === 2;
+    if (parts.length === 2) {
+      const weight = Number(parts[1]?.[1]);
+      // With its own step the slider would round finer weights.
+      this.#weight.step = Number.isInteger(Number((weight * 20).toFixed(6))) ? "0.05" : "any";
+      this.#weight.value = String(weight);
+    }
+    if (this.#chosen.length > 1) this.#mix.checked = true;
     this.#show();
+  }
+
+  /** The two classes that can be mixed. */
+  #blended(): [string, string] | undefined {
+    const [from, to, third] = this.#chosen;
+    return typeof from === "string" && typeof to === "string" && third === undefined && !this.#given ? [from, to] : undefined;
   }
 
   /** Shows a chip for each class of a model, and one for the null class if it has one. */
@@ -52,14 +89,21 @@ export class ClassChips {
   }
 
   #toggle(name: string | null): void {
+    this.#given = undefined;
     if (!this.#mix.checked) this.#chosen = [name];
     else if (!this.#chosen.includes(name)) this.#chosen.push(name);
     else if (this.#chosen.length > 1) this.#chosen = this.#chosen.filter((other) => other !== name);
     this.#show();
-    this.#onChange();
+    this.#onChange(true);
   }
 
   #show(): void {
+    const both = this.#blended();
+    byId("blend-field").hidden = !both;
+    byId("blend-ends").hidden = !this.#blend.checked;
+    byId("blend-from").textContent = both?.[0] ?? "";
+    byId("blend-to").textContent = both?.[1] ?? "";
+    this.#weight.setAttribute("aria-valuetext", both ? `${Math.round(100 * Number(this.#weight.value))} % ${both[1]}` : "");
     for (const [name, chip] of this.#chips) chip.setAttribute("aria-pressed", String(this.#chosen.includes(name)));
   }
 }

@@ -1,4 +1,5 @@
 import type { Picture, PictureSettings } from "freeguide";
+import { classText } from "freeguide/settings";
 import { showNumber } from "../app/settings.js";
 
 /** A picture as a canvas, every pixel `times` as large. */
@@ -40,6 +41,6 @@ export function offer(bytes: Uint8Array<ArrayBuffer>, name: string, type = "imag
 /** A file name that describes the picture. */
 export function fileName(settings: PictureSettings): string {
   const w = showNumber(settings.guidance).replace("−", "-");
-  const name = String(settings.class ?? "none").replace(/[^\w-]+/g, "-");
+  const name = classText(settings.class).replace(/[^\w-]+/g, "-");
   return `${settings.model}-${name}-w${w}-seed${settings.seed}-${String(settings.image).padStart(5, "0")}.png`;
 }

@@ -60,7 +60,7 @@ export class DrawPart implements Part {
       },
     });
     this.#scrubber = new Scrubber(this.#sheet);
-    this.#chips = new ClassChips(() => this.#changed());
+    this.#chips = new ClassChips((settled) => this.#changed(settled ? "swap" : "draft"));
     this.#controls = new Controls(this.#chips, rail, () => this.#changed());
     this.#export = new ExportWindow(this.#sheet, () => this.#read());
     this.#beside = new Beside(() => this.#read());

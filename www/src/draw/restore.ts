@@ -1,6 +1,6 @@
 import type { ModelConfig, PictureSettings } from "freeguide";
-import { drawingOfPicture } from "freeguide/settings";
-import { canBeGuided, COUNTS, defaultSettings, findClass, runsOf, type Settings, type View } from "../app/settings.js";
+import { classText, drawingOfPicture } from "freeguide/settings";
+import { canBeGuided, chosenOf, COUNTS, defaultSettings, isSameClass, runsOf, type Chosen, type Settings, type View } from "../app/settings.js";
 
 type Pictures = readonly Partial<PictureSettings>[];
 
@@ -14,8 +14,8 @@ function viewOf(pictures: Pictures): View {
 }
 
 /** The shortest list of classes that, taken in turn, gives these. */
-function turnOf<T>(classes: readonly T[]): T[] {
-  const period = classes.findIndex((_, length) => length > 0 && classes.every((name, at) => name === classes[at % length]));
+function turnOf(classes: readonly Chosen[]): Chosen[] {
+  const period = classes.findIndex((_, length) => length > 0 && classes.every((name, at) => isSameClass(name, classes[at % length])));
   return classes.slice(0, period < 0 ? classes.length : period);
 }
 
@@ -30,7 +30,7 @@ function hasAll(settings: Settings, pictures: Pictures, config: ModelConfig): bo
         drawing.seed === seed &&
         drawing.toward?.t === toward?.t &&
         place in classes &&
-        classes[place] === findClass(String(name ?? "none"), config)
+        isSameClass(classes[place], chosenOf(name, config))
       );
     }),
   );
@@ -46,9 +46,9 @@ export function sheetOf(pictures: Pictures, config: ModelConfig): { settings: Se
   const { drawing, unknown } = drawingOfPicture(first, config.sampling);
   settings.view = viewOf(pictures);
   settings.drawing = { ...settings.drawing, ...drawing };
-  const classes = pictures.map((picture) => findClass(String(picture.class ?? "none"), config));
+  const classes = pictures.map((picture) => chosenOf(picture.class, config));
   pictures.forEach((picture, at) => {
-    if (classes[at] === undefined) unknown.push(`class “${String(picture.class)}”`);
+    if (classes[at] === undefined) unknown.push(`class “${classText(picture.class ?? null)}”`);
   });
   // Of a sweep, whose pictures come row by row, the column of one strength.
   const shown = classes.filter((_, at) => settings.view !== "sweep" || pictures[at]?.guidance === first.guidance);

@@ -1,13 +1,12 @@
 import type { ModelConfig, Picture, PictureSettings } from "freeguide";
 import { byId, make } from "../app/dom.js";
-import { runsOf, showNumber, SWEEP, type PageDrawing, type Settings, type ViewRun } from "../app/settings.js";
+import { isSameClass, runsOf, showNumber, SWEEP, type Chosen, type PageDrawing, type Settings, type ViewRun } from "../app/settings.js";
 
 /** One place on the sheet. */
 export interface Tile {
   readonly figure: HTMLElement;
   readonly canvas: HTMLCanvasElement;
-  /** Class name; null is the unconditional model. */
-  readonly class: string | null;
+  readonly class: Chosen;
   /** Number of the tile on the sheet, from 1. */
   readonly number: number;
   /** What distinguishes it from its neighbours: its class, its seed, or the weight of the second seed. */
@@ -27,8 +26,11 @@ export interface Run {
 }
 
 /** A class for people. */
-export function className(name: string | null): string {
-  return name ?? "no class";
+export function className(name: Chosen): string {
+  if (typeof name !== "object" || name === null) return name ?? "no class";
+  return Object.entries(name)
+    .map(([part, weight]) => `${Math.round(100 * weight)} % ${part}`)
+    .join(", ");
 }
 
 /** The grid of pictures. It is laid out again only if its shape changes, so that pictures stay until they are replaced. */
@@ -105,7 +107,7 @@ export class Sheet {
     const asked = JSON.stringify(run.drawing);
     const found = this.tiles.flatMap((tile, at) => {
       const picture = tile.frames.at(-1);
-      const same = JSON.stringify(tile.asked) === asked && tile.class === run.classes[at] && tile.frames.length === run.drawing.steps;
+      const same = JSON.stringify(tile.asked) === asked && isSameClass(tile.class, run.classes[at]) && tile.frames.length === run.drawing.steps;
       return picture && tile.drawn && same ? [{ picture, settings: tile.drawn }] : [];
     });
     return found.length === this.tiles.length ? found : [];
@@ -118,7 +120,7 @@ export class Sheet {
     return head;
   }
 
-  #tile(name: string | null, number: number): Tile {
+  #tile(name: Chosen, number: number): Tile {
     const canvas = make("canvas", { width: this.#size, height: this.#size });
     const open = make("button", { type: "button", className: "open" }, canvas);
     const save = make("button", { type: "button", className: "save", tabIndex: -1, title: "Save as PNG", "aria-hidden": "true" }, "↓");
@@ -160,7 +162,7 @@ export class Sheet {
 }
 
 /** What distinguishes a picture from its neighbours: its class, its seed, or the weight of the second seed. */
-function captionOf(name: string | null, { seed, toward }: PageDrawing, view: Settings["view"]): string {
+function captionOf(name: Chosen, { seed, toward }: PageDrawing, view: Settings["view"]): string {
   if (view === "seeds") return `seed ${seed}`;
   if (view !== "between" || !toward) return className(name);
   const { t = 0.5 } = toward;

@@ -1,5 +1,5 @@
-import { attributesOf, commandArguments, type Drawing } from "freeguide/settings";
-import { NO_CLASS, runsOf, showNumber, type Settings } from "../app/settings.js";
+import { attributesOf, classText, commandArguments, type Drawing } from "freeguide/settings";
+import { runsOf, showNumber, type Chosen, type Settings } from "../app/settings.js";
 
 /** What snippets contain. */
 export interface Embedding {
@@ -19,7 +19,7 @@ function attribute(text: string): string {
 function literal(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(literal).join(", ")}]`;
   if (typeof value === "object" && value !== null) {
-    return `{ ${Object.entries(value).map(([name, field]) => `${name}: ${literal(field)}`).join(", ")} }`;
+    return `{ ${Object.entries(value).map(([name, field]) => `${/^[a-z]\w*$/i.test(name) ? name : literal(name)}: ${literal(field)}`).join(", ")} }`;
   }
   return JSON.stringify(value).replaceAll("<", "\\u003c");
 }
@@ -57,7 +57,7 @@ function loopOf(settings: Settings): Loop | undefined {
 }
 
 /** The classes of a run's pictures. */
-function classesOf(settings: Settings): readonly (string | null)[] {
+function classesOf(settings: Settings): readonly Chosen[] {
   return runsOf(settings)[0]?.classes ?? [];
 }
 
@@ -65,7 +65,7 @@ function classesOf(settings: Settings): readonly (string | null)[] {
 export function elementAttributes({ settings }: Pick<Embedding, "settings">): [name: string, text: string][] {
   const [first] = runsOf(settings);
   if (!first) return [];
-  return [["class-name", first.classes[0] ?? NO_CLASS], ...attributesOf(first.drawing), ["count", String(first.classes.length)]];
+  return [["class-name", classText(first.classes[0] ?? null)], ...attributesOf(first.drawing), ["count", String(first.classes.length)]];
 }
 
 /** The element as HTML. */
@@ -130,7 +130,7 @@ ${runs}`;
 export function commandSnippet({ settings }: Embedding, model: string): string {
   const loop = loopOf(settings);
   const names = settings.view === "sheet" || settings.view === "sweep" ? settings.classes : settings.classes.slice(0, 1);
-  const classes = names.map((name) => `--class ${shellWord(name ?? NO_CLASS)}`).join(" ");
+  const classes = names.map((name) => `--class ${shellWord(classText(name))}`).join(" ");
   const words = commandArguments(loop?.rest ?? settings.drawing).map(shellWord);
   if (loop) words.push(loop.option, loop.text);
   const out = loop ? `pictures/${loop.variable}$${loop.variable}/` : "pictures/";

@@ -84,7 +84,7 @@ export class Branches {
     this.#frames = [];
     this.element.inert = model === undefined;
     if (!model || !settings) return;
-    this.#classes.offer(model.config, settings.classes.find((name) => name !== null));
+    this.#classes.offer(model.config, settings.classes.find((name) => typeof name === "string"));
     this.#seed.value = String(settings.drawing.seed);
   }
 

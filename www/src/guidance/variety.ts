@@ -72,7 +72,7 @@ export class Variety {
     this.#settings = settings;
     this.element.inert = model === undefined;
     if (!model || !settings) return;
-    this.#classes.offer(model.config, settings.classes.find((name) => name !== null));
+    this.#classes.offer(model.config, settings.classes.find((name) => typeof name === "string"));
     this.#clear();
   }
 

@@ -1,7 +1,7 @@
 import { AbortedError, InputError } from "../errors.js";
 import { loadModel } from "../packaged.js";
 import type { Model } from "../model.js";
-import { drawingOfAttributes, type Drawing } from "../settings.js";
+import { drawingOfAttributes, parseClass, type ClassMix, type Drawing } from "../settings.js";
 import type { DeviceOption, LoadProgress, Picture } from "../types.js";
 import { describeError } from "../words.js";
 import { View, type Choice } from "./view.js";
@@ -13,7 +13,7 @@ export interface FreeguideSamplerEvents {
   /** A step is done; `images` are the estimates after it. */
   "freeguide-step": CustomEvent<{ step: number; steps: number; images: readonly Picture[] }>;
   /** The pictures are finished. */
-  "freeguide-draw": CustomEvent<{ images: readonly Picture[]; className: string | null; guidance: number; seed: number }>;
+  "freeguide-draw": CustomEvent<{ images: readonly Picture[]; className: string | null | ClassMix; guidance: number; seed: number }>;
   /** Something went wrong; the element says what. */
   "freeguide-error": CustomEvent<{ error: unknown }>;
 }
@@ -41,7 +41,7 @@ const Base = (globalThis.HTMLElement ?? class {}) as typeof HTMLElement;
 /**
  * `<freeguide-sampler model="./models/emoji16/">`: a picker for the class, guidance, seed, and pictures as they emerge.
  *
- * Attributes: `model` (address of a bundle's folder), `class-name` (a class, or `none`), `count` (pictures, 1 to 64),
+ * Attributes: `model` (address of a bundle's folder), `class-name` (a class, `none`, or a mix: `cat:0.7,dog:0.3`), `count` (pictures, 1 to 64),
  * `device` (`auto`, `cpu`, `webgpu`), `worker` (see `LoadOptions.worker`), `loading` (`lazy`, the default: when it comes
  * into view; `eager`), `autodraw` (draws without a click), and every setting of a drawing under the name of its option of
  * `freeguide sample`: `guidance`, `steps`, `sampler`, `seed`, `guidance-policy`, `grid` …; `clip="false"` for `--no-clip`.
@@ -243,7 +243,7 @@ export class FreeguideSampler extends Base {
     const value = this.getAttribute(name);
     if (!view || value === null || !this.#model) return;
     const number = Number(value);
-    if (name === "class-name") view.className = value === "none" ? null : value;
+    if (name === "class-name") view.className = parseClass(value, this.#model.config.classes) ?? null;
     else if (name === "guidance" && Number.isFinite(number)) view.guidance = number;
     else if (name === "seed" && Number.isSafeInteger(number) && number >= 0) view.seed = number;
     else if (name === "count") view.layOut(this.#count, this.#model.config.image.size);

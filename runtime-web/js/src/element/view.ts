@@ -1,10 +1,11 @@
+import { classText, type ClassMix } from "../settings.js";
 import type { Picture } from "../types.js";
 import { STYLE } from "./style.js";
 
 /** What the controls say. */
 export interface Choice {
-  /** Class name; `null` is the unconditional model. */
-  className: string | null;
+  /** Class name, `null` for the unconditional model, or the mix that the attribute names. */
+  className: string | null | ClassMix;
   guidance: number;
   seed: number;
 }
@@ -18,6 +19,7 @@ export interface Gestures {
 
 // Class names can be any text, so the choice without a class is an index and not a name.
 const NO_CLASS = "-1";
+const MIX = "-2";
 const LARGEST_SEED = 2 ** 53 - 1;
 
 function make<K extends keyof HTMLElementTagNameMap>(
@@ -77,6 +79,7 @@ export class View {
     make("div", { class: "wide" }, this.#draw),
   );
   #names: readonly string[] = [];
+  #mix: ClassMix | undefined;
   #canvases: HTMLCanvasElement[] = [];
   #busy = false;
   #canGuide = false;
@@ -126,13 +129,20 @@ export class View {
     const seed = Number(this.#seed.value);
     if (!Number.isSafeInteger(seed) || seed < 0) this.#seed.value = "0";
     return {
-      className: this.#names[Number(this.#class.value)] ?? null,
+      className: (this.#class.value === MIX ? this.#mix : this.#names[Number(this.#class.value)]) ?? null,
       guidance: this.#canGuide ? Number(this.#guidance.value) : 0,
       seed: Math.min(LARGEST_SEED, Number(this.#seed.value)),
     };
   }
 
-  set className(name: string | null) {
+  set className(name: string | null | ClassMix) {
+    if (typeof name === "object" && name !== null) {
+      this.#mix = name;
+      this.#class.querySelector(`[value="${MIX}"]`)?.remove();
+      this.#class.append(make("option", { value: MIX }, classText(name)));
+      this.#class.value = MIX;
+      return;
+    }
     const id = name === null ? -1 : this.#names.indexOf(name);
     this.#class.value = String(id);
   }
@@ -165,10 +175,11 @@ export class View {
   }
 
   paint(pictures: readonly Picture[], { className, guidance, seed }: Choice): void {
+    const of = className === null ? "no class" : classText(className);
     pictures.forEach((picture, at) => {
       const canvas = this.#canvases[at];
       canvas?.getContext("2d")?.putImageData(picture as ImageData, 0, 0);
-      canvas?.setAttribute("aria-label", `Picture ${at + 1}: ${className ?? "no class"}, guidance ${guidance}, seed ${seed}`);
+      canvas?.setAttribute("aria-label", `Picture ${at + 1}: ${of}, guidance ${guidance}, seed ${seed}`);
     });
   }
 

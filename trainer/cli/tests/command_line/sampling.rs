@@ -47,6 +47,16 @@ fn a_seed_gives_the_same_bytes_in_any_company() {
             "ancestral",
         ],
         &["--class", "square", "--guidance", "-0.5", "--no-clip"],
+        &[
+            "--class",
+            "disc:0.5,square:0.25,triangle:0.25",
+            "--class",
+            "disc",
+            "--class",
+            "square:0.5,disc:0.5",
+            "--guidance",
+            "1",
+        ],
     ] {
         let with =
             |more: &[&str]| drawn(&[options, more, &["--seed", "7", "--steps", "6"]].concat());
@@ -94,6 +104,40 @@ fn between_two_seeds_lie_other_pictures() {
     let out = text(place.path()).to_owned() + "/";
     sample(&out, &["--toward", "8:1.5"]).refused(2, &["t from 0 to 1"]);
     sample(&out, &["--toward", "x"]).refused(2, &[]);
+}
+
+#[test]
+fn a_mix_lies_between_its_classes() {
+    let one = |class: &str| {
+        let options = ["--count", "1", "--steps", "4", "--seed", "7", "--class"];
+        let mut files = drawn(&[&options[..], &[class]].concat());
+        files.remove("00000.png").unwrap()
+    };
+    let pixels = |png: &[u8]| image::load_from_memory(png).unwrap().to_rgb8();
+    let (disc, square) = (pixels(&one("disc")), pixels(&one("square")));
+    assert_eq!(pixels(&one("disc:1,square:0")), disc);
+    assert_eq!(pixels(&one("disc:0,1:1")), pixels(&one("1")));
+    let mixed = one("disc:0.75,square:0.25");
+    let distance = |other: &image::RgbImage| -> u32 {
+        let pairs = pixels(&mixed).into_raw().into_iter().zip(other.as_raw());
+        pairs.map(|(a, &b)| u32::from(a.abs_diff(b))).sum()
+    };
+    assert!(distance(&disc) > 0 && distance(&square) > distance(&disc));
+    let says = String::from_utf8_lossy(&mixed).into_owned();
+    assert!(
+        says.contains(r#""class":{"disc":0.75,"square":0.25}"#),
+        "{says}"
+    );
+
+    let place = tempfile::tempdir().unwrap();
+    let out = text(place.path()).to_owned() + "/";
+    let refused = |class: &str, words: &[&str]| {
+        sample(&out, &["--class", class]).refused(2, words);
+    };
+    refused("disc:0.7,square:0.2", &["must add up to 1", "add up to 0.9"]);
+    refused("disc:1.5,square:-0.5", &["weight of disc", "from 0 to 1"]);
+    refused("disc:0.5,cow:0.5", &["no class \"cow\"", "square"]);
+    refused("disc:0.5,none:0.5", &["not of `none`"]);
 }
 
 #[test]
