@@ -16,6 +16,8 @@ pub const MAX_SEED: u64 = (1 << 53) - 1;
 pub enum Purpose {
     /// The latents of sampling: z_1 at step 0, the noise added by step t at step t.
     Sampling,
+    /// By how much tileable images are shifted at a step.
+    Tiling,
     /// Everything that training draws at random; the trainer numbers its streams itself.
     Training,
     /// Which images a metric takes, where it does not take all.
@@ -27,6 +29,7 @@ impl Purpose {
     fn tag(self) -> &'static [u8; 16] {
         match self {
             Self::Sampling => b"freeguide sample",
+            Self::Tiling => b"freeguide tiling",
             Self::Training => b"freeguide train.",
             Self::Evaluation => b"freeguide eval..",
         }

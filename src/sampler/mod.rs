@@ -15,6 +15,7 @@ mod run;
 mod seed_interpolation;
 mod source_image;
 mod step;
+mod tiling;
 
 pub use ancestral::{VARIANCE_INTERPOLATION, ancestral_step};
 pub use ddim::ddim_step;

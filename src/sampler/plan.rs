@@ -47,6 +47,8 @@ pub struct Plan {
     pub source: Option<Arc<SourceImage>>,
     /// The share of the T steps that a run from a picture takes, the last ones; all of them, from noise alone, if `None`.
     pub strength: Option<f64>,
+    /// Whether images fit to themselves at opposite edges.
+    pub tileable: bool,
     /// How often every step is taken, with noise added again in between (RePaint's resampling). 1 takes each once.
     pub resampling: usize,
 }
@@ -74,6 +76,7 @@ impl Plan {
             variance_interpolation: VARIANCE_INTERPOLATION,
             source: None,
             strength: None,
+            tileable: false,
             resampling: 1,
         }
     }

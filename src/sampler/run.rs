@@ -12,6 +12,7 @@ use super::dpm_solver::dpm_solver;
 use super::heun::heun;
 use super::source_image::{Source, noise_again};
 use super::step::{Next, Predictor, Step};
+use super::tiling::Offset;
 use super::{Plan, PreviousStep, SeedInterpolation, Solver};
 use crate::denoiser::{Denoiser, Rows};
 use crate::guidance::{Guide, Guided};
@@ -239,11 +240,11 @@ impl<D: Denoiser> Run<D> {
 
     /// The network's answer to the next evaluation; `None` once the run is done.
     fn answer(&self) -> Option<Tensor<4>> {
-        let (level, z) = self.awaited()?;
+        let (level, z) = self.shown()?;
         let rows = self.guide.rows(level);
         let images = rows.images();
         let whole = self.denoiser.predict_rows(&Rows {
-            z,
+            z: &z,
             images: &images,
             level,
             classes: rows.classes(),
@@ -255,10 +256,10 @@ impl<D: Denoiser> Run<D> {
 
     /// What the network has to answer next; `None` once the run is done.
     pub fn evaluation(&self) -> Option<Evaluation> {
-        let (level, z) = self.awaited()?;
+        let (level, z) = self.shown()?;
         let rows = self.guide.rows(level);
         Some(Evaluation {
-            z: self.target.input(rows.latents(z), level),
+            z: self.target.input(rows.latents(&z), level),
             level,
             classes: rows.classes().to_vec(),
             guidance: rows.input().map(<[f64]>::to_vec),
@@ -281,6 +282,24 @@ impl<D: Denoiser> Run<D> {
         }
     }
 
+    /// The same, as the network is shown them.
+    fn shown(&self) -> Option<(LogSnr, Tensor<4>)> {
+        let (level, z) = self.awaited()?;
+        let z = z.clone();
+        Some((level, match self.offset() {
+            Some(offset) => offset.shift(z),
+            None => z,
+        }))
+    }
+
+    /// By how much the network is shown shifted latents, where images are to be tileable.
+    fn offset(&self) -> Option<Offset> {
+        let [_, height, width] = self.shape;
+        let step = self.noise_step(self.repetition);
+        let of_step = || Offset::new(self.plan.seed, step, [height, width]);
+        self.plan.tileable.then(of_step)
+    }
+
     /// Continues with the answer to [`evaluation`](Self::evaluation), and says whether that
     /// completed a step. Once the run is done nothing happens.
     pub fn accept(&mut self, output: Tensor<4>) -> bool {
@@ -288,7 +307,10 @@ impl<D: Denoiser> Run<D> {
             return false;
         };
         let z = z.clone();
-        let output = self.guide.rows(level).merged(output);
+        let mut output = self.guide.rows(level).merged(output);
+        if let Some(offset) = self.offset() {
+            output = offset.shift_back(output);
+        }
         #[cfg(all(feature = "wgpu", not(feature = "fusion")))]
         if let Some(completed) = self.accept_on_kernels(&output) {
             return completed;
@@ -327,8 +349,12 @@ impl<D: Denoiser> Run<D> {
     /// Noise that this step draws: the first time at the step's own number, then at numbers above those of all steps, which
     /// are at most 10,000.
     pub(super) fn noise(&self, times: usize) -> Tensor<4> {
-        let step = (times as u32) << 20 | (self.step as u32 + 1);
+        let step = self.noise_step(times);
         noise(&self.plan, &self.images, step, self.shape, &self.device)
+    }
+
+    fn noise_step(&self, times: usize) -> u32 {
+        (times as u32) << 20 | (self.step as u32 + 1)
     }
 
     /// Latents of the next level, brought back to the level of this step.

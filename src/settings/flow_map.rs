@@ -42,6 +42,12 @@ impl Plan {
                 "its few steps begin with noise; leave the image out, or draw with the model that it was distilled from",
             );
         }
+        if self.tileable {
+            return incompatible(
+                "tileable".to_owned(),
+                "its few steps do not suffice to fit opposite edges to each other; draw with the model that it was distilled from",
+            );
+        }
         check(
             "steps",
             &self.steps,

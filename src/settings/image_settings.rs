@@ -47,6 +47,9 @@ pub struct ImageSettings {
     /// The λ that were guided, where not all were.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guidance_interval: Option<LogSnrRange>,
+    /// Whether the image was made to fit to itself at opposite edges.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub tileable: bool,
     /// The share of the steps that were taken from a picture, where there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strength: Option<f64>,
@@ -81,12 +84,17 @@ impl ImageSettings {
                 grid: (plan.grid != plan.sampler.grid()).then_some(plan.grid),
                 guidance_policy: (plan.policy != Policy::default()).then_some(plan.policy),
                 guidance_interval: plan.guidance_interval,
+                tileable: plan.tileable,
                 strength: plan.strength,
                 resampling: (plan.resampling > 1).then_some(plan.resampling),
                 freeguide: WRITTEN_BY.to_owned(),
             })
             .collect()
     }
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 fn class_name(condition: &Condition, names: &ClassNames) -> ClassName {

@@ -67,6 +67,9 @@ pub struct Request {
     /// ν.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub variance_interpolation: Option<f64>,
+    /// Whether images fit to themselves at opposite edges.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tileable: Option<bool>,
     /// A picture to start from, of all images.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<SourcePixels>,
@@ -98,6 +101,7 @@ impl Request {
             first_image: 0,
             clip: None,
             variance_interpolation: None,
+            tileable: None,
             source: None,
             strength: None,
             resampling: None,
@@ -145,6 +149,7 @@ impl Request {
             first_image: self.first_image,
             clip: self.clip.unwrap_or(defaults.clip),
             variance_interpolation: self.nu(defaults)?,
+            tileable: self.tileable.unwrap_or(false),
             source: None,
             strength: self.checked_strength()?,
             resampling: self.checked_resampling(sampler)?,

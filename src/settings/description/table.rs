@@ -79,7 +79,7 @@ const fn setting(path: &'static str, address: &'static str, option: &'static str
 }
 
 /// Every setting but the classes, of which each image has its own.
-pub const SETTINGS: [Setting; 24] = [
+pub const SETTINGS: [Setting; 25] = [
     Setting {
         value: Value::Number {
             min: -MAX_GUIDANCE,
@@ -297,6 +297,13 @@ pub const SETTINGS: [Setting; 24] = [
         label: "Variance interpolation ν",
         help: "With ancestral: ν, the exponent between the two variances of the paper's sampler, from 0 to 1.",
         ..setting("variance_interpolation", "nu", "variance-interpolation")
+    },
+    Setting {
+        value: Value::Switch { off: "no-tileable" },
+        label: "Tileable",
+        help: "Whether the picture fits to itself at opposite edges, so that copies of it make a seamless pattern. Each step is \
+               taken on a picture that is shifted cyclically (noise rolling, Vecchio et al. 2024); it needs some 20 steps.",
+        ..setting("tileable", "tile", "tileable")
     },
     Setting {
         value: Value::Number { min: 0.0, max: 1.0 },

@@ -148,6 +148,8 @@ pub(super) fn picture_settings() -> String {
                 let help = comment(setting.help, "  ");
                 let optional = match (setting.value, setting.applies) {
                     (Value::Class, _) | (_, Applies::Picture) => "?",
+                    // Said where it is so.
+                    _ if setting.path == "tileable" => "?",
                     _ => "",
                 };
                 let _ = writeln!(

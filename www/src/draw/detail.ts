@@ -48,7 +48,8 @@ export class Detail {
     if (!picture || !drawn) return;
     this.#tile = tile;
     const canvas = byId<HTMLCanvasElement>("detail-picture");
-    paint(canvas, picture);
+    if (drawn.tileable) tile(canvas, picture);
+    else paint(canvas, picture);
     canvas.setAttribute("aria-label", `${className(tile.class)}, drawn with guidance ${showNumber(drawn.guidance)}`);
     byId("detail-title").textContent = className(tile.class);
 
@@ -81,4 +82,13 @@ export class Detail {
     large.textContent = `Save ${picture.width * times} × ${picture.height * times}`;
     this.#dialog.showModal();
   }
+}
+
+/** Shows a picture three by three times, as a pattern. */
+function tile(canvas: HTMLCanvasElement, picture: Picture): void {
+  const { width, height } = picture;
+  canvas.width = 3 * width;
+  canvas.height = 3 * height;
+  const context = canvas.getContext("2d");
+  for (let at = 0; at < 9; at += 1) context?.putImageData(picture as ImageData, (at % 3) * width, Math.floor(at / 3) * height);
 }

@@ -140,6 +140,50 @@ fn a_mix_lies_between_its_classes() {
     refused("disc:0.5,none:0.5", &["not of `none`"]);
 }
 
+/// How much pixels of an image differ from their neighbours across opposite edges, relative to inner neighbours.
+fn seam(image: &image::RgbImage) -> f64 {
+    let (width, height) = image.dimensions();
+    let difference = |a: (u32, u32), b: (u32, u32)| -> f64 {
+        let pair = image.get_pixel(a.0, a.1).0.into_iter().zip(image.get_pixel(b.0, b.1).0);
+        pair.map(|(a, b)| f64::from(a.abs_diff(b))).sum()
+    };
+    let (mut inner, mut across) = (0.0, 0.0);
+    for y in 0..height {
+        for x in 0..width {
+            let right = difference((x, y), ((x + 1) % width, y));
+            let below = difference((x, y), (x, (y + 1) % height));
+            *(if x + 1 < width { &mut inner } else { &mut across }) += right;
+            *(if y + 1 < height { &mut inner } else { &mut across }) += below;
+        }
+    }
+    across * f64::from(width - 1) / inner
+}
+
+#[test]
+fn opposite_edges_of_tileable_pictures_match_as_inner_neighbours_do() {
+    let place = tempfile::tempdir().unwrap();
+    let model = shipped_model("cifar10-small");
+    let ratio = |more: &[&str]| {
+        let out = text(place.path()).to_owned() + "/pictures/";
+        let options = [
+            "sample", "--model", &model, "--device", "cpu", "--out", &out, "--class", "ship", "--class", "deer",
+            "--class", "truck", "--class", "frog", "--count", "12", "--seed", "3", "--sampler", "ddim", "--steps",
+            "24", "--guidance", "1",
+        ];
+        run(&[&options[..], more].concat()).ok();
+        let all = (0..12).map(|at| {
+            let file = place.path().join(format!("pictures/{at:05}.png"));
+            seam(&image::open(file).unwrap().to_rgb8())
+        });
+        all.sum::<f64>() / 12.0
+    };
+    let (plain, tileable) = (ratio(&[]), ratio(&["--tileable"]));
+    assert!(plain > 2.0, "{plain}");
+    assert!(tileable < 1.4, "{tileable}");
+    let first = fs::read(place.path().join("pictures/00000.png")).unwrap();
+    assert!(String::from_utf8_lossy(&first).contains(r#""tileable":true"#));
+}
+
 #[test]
 fn a_run_starts_from_a_picture_and_keeps_what_a_mask_leaves_out() {
     let place = tempfile::tempdir().unwrap();
