@@ -22,6 +22,11 @@ pub fn tiny_model() -> String {
     format!("{ROOT}/tests/fixtures/tiny-model")
 }
 
+/// The folder of a model that ships.
+pub fn shipped_model(name: &str) -> String {
+    format!("{ROOT}/models/{name}")
+}
+
 // ---------------------------------------------------------------------------------------------
 // Running the command
 
