@@ -13,6 +13,7 @@
 //! | [`noise_level`] | λ = log α²/σ², and the paper's schedule λ(u) |
 //! | [`timesteps`] | schedules in discrete time, as noise levels |
 //! | [`prediction`] | the ε- and v-targets, and x̃ and ε̃ from either |
+//! | [`clip`] | clipping and dynamic thresholding of x̃ |
 //! | [`denoiser`] | the interface of a denoising network |
 //! | [`condition`] | what an image is drawn of: a class, none, or a mix of classes |
 //! | [`network`] | the U-Net of ADM and its relatives |
@@ -48,6 +49,7 @@ mod bounded;
 pub mod bundle;
 pub mod class_names;
 pub mod classifier;
+pub mod clip;
 pub mod condition;
 pub mod denoiser;
 pub mod gaussian_mixture;

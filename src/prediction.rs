@@ -3,6 +3,7 @@
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
+use crate::clip::Clip;
 use crate::noise_level::LogSnr;
 
 /// σ of the data in EDM's preconditioning (Karras et al. 2022, table 1).
@@ -122,10 +123,10 @@ impl Target {
     /// `[batch, channels, height, width]`.
     ///
     /// ε-target: x̃ = (z − σ ε̃)/α. v-target: x̃ = α z − σ v. Velocity: x̃ = (z − σ u)/(α + σ). EDM: x̃ = (d² α z)/r² +
-    /// (d σ/r) F, its c_skip and c_out. With `clip`, x̃ is clipped to
+    /// (d σ/r) F, its c_skip and c_out. Where `clip` says so, x̃ is brought into
     /// [−1, 1] and ε̂ = (z − α x̃)/σ is recomputed from it (Ho & Salimans 2022, Algorithm 2). At the
     /// first step α is e⁻¹⁰: without clipping, the division destroys the image.
-    pub fn read(self, output: Tensor<4>, z: &Tensor<4>, level: LogSnr, clip: bool) -> Estimate {
+    pub fn read(self, output: Tensor<4>, z: &Tensor<4>, level: LogSnr, clip: Clip) -> Estimate {
         let (alpha, sigma) = (level.alpha(), level.sigma());
         let x = match self {
             Self::Epsilon => (z.clone() - output.clone() * sigma) / alpha,
@@ -137,8 +138,7 @@ impl Target {
                 z.clone() * skip + output.clone() * (SIGMA_DATA * sigma / root)
             }
         };
-        if clip {
-            let x = x.clamp(-1.0, 1.0);
+        if let Some(x) = clip.apply(&x) {
             let epsilon = (z.clone() - x.clone() * alpha) / sigma;
             Estimate { x, epsilon }
         } else {
@@ -191,7 +191,7 @@ mod tests {
                         scalar(level.alpha()),
                         scalar(level.sigma()),
                     );
-                    let read = target.read(truth, &z, level, clip);
+                    let read = target.read(truth, &z, level, clip.into());
                     let tolerance = Tolerance::<f32>::absolute(2e-5);
                     read.x.into_data().assert_approx_eq(&x.to_data(), tolerance);
                     read.epsilon
@@ -216,7 +216,7 @@ mod tests {
             let z = scalar(noisy * level.alpha());
             let input = Target::Edm.input(z.clone(), level).into_scalar::<f32>();
             assert!((f64::from(input) - noisy / sum.sqrt()).abs() < 1e-6);
-            let read = Target::Edm.read(scalar(output), &z, level, false);
+            let read = Target::Edm.read(scalar(output), &z, level, Clip::Off);
             let x = read.x.into_scalar::<f32>();
             assert!((f64::from(x) - (skip * noisy + out * output)).abs() < 1e-6);
         }
@@ -234,7 +234,7 @@ mod tests {
         assert!(
             (f64::from(point.into_scalar::<f32>()) - ((1.0 - t) * x + t * epsilon)).abs() < 1e-6
         );
-        let read = Target::Velocity.read(scalar(epsilon - x), &z, level, false);
+        let read = Target::Velocity.read(scalar(epsilon - x), &z, level, Clip::Off);
         assert!((f64::from(read.x.into_scalar::<f32>()) - x).abs() < 1e-6);
         assert!((f64::from(read.epsilon.into_scalar::<f32>()) - epsilon).abs() < 1e-6);
     }
@@ -246,7 +246,7 @@ mod tests {
         for target in ALL {
             for lambda in [-3.0, 0.0, 2.0] {
                 let level = LogSnr(lambda);
-                let x = |output: f64| target.read(scalar(output), &scalar(0.2), level, false).x;
+                let x = |output: f64| target.read(scalar(output), &scalar(0.2), level, Clip::Off).x;
                 let change = (x(1.0) - x(0.0)).into_scalar::<f32>();
                 let factor = target.error_factor(level) * f64::from(change).powi(2);
                 assert!((factor - 1.0).abs() < 1e-5, "{target:?} {lambda} {factor}");
@@ -259,7 +259,7 @@ mod tests {
         let device = Device::flex();
         let z = Tensor::<4>::full([1, 1, 1, 1], 3.0, &device);
         let level = LogSnr(0.0);
-        let read = Target::Epsilon.read(Tensor::zeros([1, 1, 1, 1], &device), &z, level, true);
+        let read = Target::Epsilon.read(Tensor::zeros([1, 1, 1, 1], &device), &z, level, Clip::Static);
         assert_eq!(read.x.clone().into_scalar::<f32>(), 1.0);
         let back = read.x * level.alpha() + read.epsilon * level.sigma();
         assert!((back.into_scalar::<f32>() - 3.0).abs() < 1e-5);

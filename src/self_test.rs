@@ -8,6 +8,7 @@ use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use thiserror::Error;
 
+use crate::clip::Clip;
 use crate::condition::Condition;
 use crate::denoiser::{Denoiser, Rows};
 use crate::guidance::{Guide, Policy};
@@ -237,7 +238,7 @@ fn guided(network: &impl Denoiser, z: &Tensor<4>) -> Tensor<4> {
     if let Some(estimate) = estimate_on_kernels(&output, z, &rows, level, Target::Epsilon) {
         return estimate.epsilon;
     }
-    let guided = guide.mix(&output, z, level, Target::Epsilon, false);
+    let guided = guide.mix(&output, z, level, Target::Epsilon, Clip::Off);
     guided.estimate.epsilon
 }
 

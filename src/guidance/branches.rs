@@ -3,6 +3,7 @@
 use burn::tensor::Tensor;
 
 use super::Strength;
+use crate::clip::Clip;
 use crate::noise_level::LogSnr;
 use crate::prediction::{Estimate, Target};
 
@@ -23,8 +24,8 @@ pub struct Branches {
     pub level: LogSnr,
     /// What the network predicts.
     pub target: Target,
-    /// Whether x̃ is clipped to [−1, 1].
-    pub clip: bool,
+    /// How x̃ is brought into [−1, 1].
+    pub clip: Clip,
 }
 
 impl Branches {
@@ -41,7 +42,7 @@ impl Branches {
 
     /// The estimate whose clean image is `x`, clipped if estimates are.
     pub fn read_clean(&self, x: Tensor<4>) -> Estimate {
-        let x = if self.clip { x.clamp(-1.0, 1.0) } else { x };
+        let x = self.clip.apply(&x).unwrap_or(x);
         let epsilon = (self.z.clone() - x.clone() * self.level.alpha()) / self.level.sigma();
         Estimate { x, epsilon }
     }

@@ -3,6 +3,7 @@
 use burn::tensor::Tensor;
 
 use super::{Branches, GuidedRows, Policy, plus_plus, projected, rescale};
+use crate::clip::Clip;
 use crate::condition::Condition;
 use crate::denoiser::Class;
 use crate::noise_level::{LogSnr, LogSnrRange};
@@ -100,7 +101,7 @@ impl Guide {
         z: &Tensor<4>,
         level: LogSnr,
         target: Target,
-        clip: bool,
+        clip: Clip,
     ) -> Guided {
         let rows = self.rows(level);
         let own = rows.first(output);
@@ -179,7 +180,7 @@ mod tests {
         let mut guide = Guide::new(classes, w, Policy::default(), None, 9, None);
         let (rows, output, z) = answers(&guide, classes.len(), LEVEL);
         let output = guide.rows(LEVEL).merged(output);
-        let guided = guide.mix(&output, &z, LEVEL, Target::Epsilon, false);
+        let guided = guide.mix(&output, &z, LEVEL, Target::Epsilon, Clip::Off);
         let epsilon = guided.estimate.epsilon.into_data();
         (epsilon.as_slice::<f32>().unwrap().to_vec(), rows)
     }
@@ -210,7 +211,7 @@ mod tests {
         assert_eq!(rows, [2, 9, 4]);
         assert_eq!(guide.rows(LEVEL).input(), Some(&[3.0, 1.0, -1.0][..]));
         assert_eq!(guide.rows(LEVEL).evaluations(0), 1);
-        let guided = guide.mix(&output, &z, LEVEL, Target::Epsilon, false);
+        let guided = guide.mix(&output, &z, LEVEL, Target::Epsilon, Clip::Off);
         let epsilon = guided.estimate.epsilon.into_data();
         assert_eq!(epsilon.as_slice::<f32>().unwrap(), [2.0, 9.0, 4.0]);
     }
@@ -291,7 +292,7 @@ mod tests {
         let (rows, output, z) = answers(&guide, 2, LEVEL);
         assert_eq!(rows, [2, 9, 9]);
         let z = z + 5.0;
-        let guided = guide.mix(&output, &z, LEVEL, Target::Epsilon, false);
+        let guided = guide.mix(&output, &z, LEVEL, Target::Epsilon, Clip::Off);
         let (alpha, sigma) = (LEVEL.alpha(), LEVEL.sigma());
         let x = [0.6 * 2.0 + 0.4 * 9.0, 9.0].map(|epsilon| (5.0 - sigma * epsilon) / alpha);
         let found = |tensor: Tensor<4>| -> Vec<f64> { tensor.into_data().iter().collect() };

@@ -1,5 +1,5 @@
 //! A run's step on a GPU: one kernel mixes the estimates and takes the solver's step, after those of the network. What has
-//! no kernel is made of burn's operations: guidance that measures whole images, other targets than ε and v, and runs that
+//! no kernel is made of burn's operations: guidance and thresholds that measure whole images, other targets than ε and v, and runs that
 //! start from a picture.
 
 use burn::tensor::Tensor;
@@ -16,7 +16,8 @@ use crate::prediction::{Estimate, Target};
 impl<D: Denoiser> Run<D> {
     /// [`accept`](Self::accept) by a kernel; `None` where there is none for this run, or it is not on a GPU.
     pub(super) fn accept_on_kernels(&mut self, output: &Tensor<4>) -> Option<bool> {
-        if self.source.is_some() || self.plan.resampling > 1 {
+        let dynamic = self.plan.dynamic_threshold.is_some();
+        if self.source.is_some() || self.plan.resampling > 1 || dynamic {
             return None;
         }
         // The kernel reads these two.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{Grid, SeedInterpolation, Solver, SourceImage, VARIANCE_INTERPOLATION};
+use crate::clip::Clip;
 use crate::condition::Condition;
 use crate::denoiser::Class;
 use crate::guidance::Policy;
@@ -41,6 +42,8 @@ pub struct Plan {
     pub first_image: u64,
     /// Whether x̃ is clipped.
     pub clip: bool,
+    /// The quantile of dynamic thresholding, which takes the place of clipping where it is given.
+    pub dynamic_threshold: Option<f64>,
     /// ν.
     pub variance_interpolation: f64,
     /// A picture to start from, of all images.
@@ -73,6 +76,7 @@ impl Plan {
             seed_interpolation: None,
             first_image: 0,
             clip: true,
+            dynamic_threshold: None,
             variance_interpolation: VARIANCE_INTERPOLATION,
             source: None,
             strength: None,
@@ -103,6 +107,14 @@ impl Plan {
         };
         let skipped = all.len() - self.steps_taken().min(all.len());
         all[skipped..].to_vec()
+    }
+
+    /// How x̃ is brought into [−1, 1].
+    pub fn clipping(&self) -> Clip {
+        match self.dynamic_threshold {
+            Some(quantile) => Clip::Dynamic { quantile },
+            None => self.clip.into(),
+        }
     }
 
     /// The same strength w for every image.

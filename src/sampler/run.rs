@@ -315,7 +315,7 @@ impl<D: Denoiser> Run<D> {
         if let Some(completed) = self.accept_on_kernels(&output) {
             return completed;
         }
-        let (target, clip) = (self.target, self.plan.clip);
+        let (target, clip) = (self.target, self.plan.clipping());
         let mut guided = self.guide.mix(&output, &z, level, target, clip);
         if let Some(source) = &self.source {
             guided = source.keep(guided, &z, level);
@@ -440,7 +440,7 @@ impl<D: Denoiser> Run<D> {
             let at = |of: &Tensor<4>, place: usize| of.clone().narrow(0, place, 1);
             let output = at(&last.output, row);
             let z = at(&last.z, image);
-            self.target.read(output, &z, last.level, self.plan.clip).x
+            self.target.read(output, &z, last.level, self.plan.clipping()).x
         };
         if rows.input().is_some() {
             let neither = BranchEstimates {

@@ -36,6 +36,9 @@ pub struct ImageSettings {
     pub image: u64,
     /// Whether x̃ was clipped.
     pub clip: bool,
+    /// The quantile of dynamic thresholding, where x̃ was not clipped value by value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dynamic_threshold: Option<f64>,
     /// ν of the ancestral sampler.
     pub variance_interpolation: f64,
     /// The levels, where they are not the solver's own.
@@ -80,6 +83,7 @@ impl ImageSettings {
                 toward: plan.seed_interpolation,
                 image,
                 clip: plan.clip,
+                dynamic_threshold: plan.dynamic_threshold,
                 variance_interpolation: plan.variance_interpolation,
                 grid: (plan.grid != plan.sampler.grid()).then_some(plan.grid),
                 guidance_policy: (plan.policy != Policy::default()).then_some(plan.policy),

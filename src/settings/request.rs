@@ -64,6 +64,9 @@ pub struct Request {
     /// Whether x̃ is clipped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clip: Option<bool>,
+    /// The quantile of dynamic thresholding.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dynamic_threshold: Option<f64>,
     /// ν.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub variance_interpolation: Option<f64>,
@@ -100,6 +103,7 @@ impl Request {
             toward: None,
             first_image: 0,
             clip: None,
+            dynamic_threshold: None,
             variance_interpolation: None,
             tileable: None,
             source: None,
@@ -147,7 +151,8 @@ impl Request {
             seed: self.seed,
             seed_interpolation: self.toward,
             first_image: self.first_image,
-            clip: self.clip.unwrap_or(defaults.clip),
+            clip: self.clip.unwrap_or(defaults.clip || self.dynamic_threshold.is_some()),
+            dynamic_threshold: self.checked_threshold()?,
             variance_interpolation: self.nu(defaults)?,
             tileable: self.tileable.unwrap_or(false),
             source: None,
@@ -258,6 +263,26 @@ impl Request {
             (0.0..=1.0).contains(&nu),
         )?;
         Ok(nu)
+    }
+
+    fn checked_threshold(&self) -> Result<Option<f64>, RequestError> {
+        let Some(quantile) = self.dynamic_threshold else {
+            return Ok(None);
+        };
+        check(
+            "dynamic_threshold",
+            &quantile,
+            || "above 0 and at most 1".to_owned(),
+            quantile > 0.0 && quantile <= 1.0,
+        )?;
+        if self.clip == Some(false) {
+            return Err(RequestError::Incompatible {
+                one: format!("dynamic_threshold {quantile}"),
+                other: "clip false".to_owned(),
+                why: "a threshold is a way of clipping; leave one of them out",
+            });
+        }
+        Ok(Some(quantile))
     }
 
     fn checked_strength(&self) -> Result<Option<f64>, RequestError> {
@@ -475,6 +500,9 @@ mod tests {
         let wide = error(r#""grid": {"log_snr": {"min": -30, "max": 3}}"#);
         assert!(wide.contains("within the model's own -20 to 20"), "{wide}");
         assert!(error(r#""grid": {"log_snr": {"min": 3, "max": 3}}"#).contains("min < max"));
+        assert!(error(r#""dynamic_threshold": 0"#).contains("above 0 and at most 1"));
+        let unclipped = error(r#""dynamic_threshold": 0.99, "clip": false"#);
+        assert!(unclipped.contains("does not go with clip false"), "{unclipped}");
         assert!(error(r#""guidance_interval": {"min": 3, "max": -3}"#).contains("min < max"));
         let policy = |text: &str| error(&format!(r#""guidance_policy": {text}"#));
         assert!(policy(r#"{"kind": "magic"}"#).contains("cfg++"));

@@ -79,7 +79,7 @@ const fn setting(path: &'static str, address: &'static str, option: &'static str
 }
 
 /// Every setting but the classes, of which each image has its own.
-pub const SETTINGS: [Setting; 25] = [
+pub const SETTINGS: [Setting; 26] = [
     Setting {
         value: Value::Number {
             min: -MAX_GUIDANCE,
@@ -289,6 +289,15 @@ pub const SETTINGS: [Setting; 25] = [
         label: "Clip estimates",
         help: "Whether the estimate of the clean image is clipped to [−1, 1] at every step.",
         ..setting("clip", "clip", "clip")
+    },
+    Setting {
+        value: Value::Number { min: 0.0, max: 1.0 },
+        metavar: "P",
+        label: "Dynamic threshold",
+        help: "Dynamic thresholding (Saharia et al. 2022) in the place of clipping: with s, the quantile P of the magnitudes of the \
+               estimate, but at least 1, the estimate is clipped to [−s, s] and divided by s, so that a high w saturates less. \
+               P is above 0 and at most 1; 0.995 is usual.",
+        ..setting("dynamic_threshold", "threshold", "dynamic-threshold")
     },
     Setting {
         value: Value::Number { min: 0.0, max: 1.0 },

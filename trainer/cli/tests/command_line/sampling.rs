@@ -140,6 +140,32 @@ fn a_mix_lies_between_its_classes() {
     refused("disc:0.5,none:0.5", &["not of `none`"]);
 }
 
+#[test]
+fn a_dynamic_threshold_saturates_less_than_clipping() {
+    let place = tempfile::tempdir().unwrap();
+    let model = shipped_model("emoji16");
+    let saturated = |more: &[&str]| {
+        let out = text(place.path()).to_owned() + "/pictures/";
+        let options = [
+            "sample", "--model", &model, "--device", "cpu", "--out", &out, "--class", "symbols", "--count", "6", "--seed",
+            "4", "--steps", "12", "--guidance", "8",
+        ];
+        run(&[&options[..], more].concat()).ok();
+        let all = (0..6).flat_map(|at| {
+            let file = place.path().join(format!("pictures/{at:05}.png"));
+            image::open(file).unwrap().to_rgb8().into_raw()
+        });
+        all.filter(|value| [0, 255].contains(value)).count()
+    };
+    let (clipped, dynamic) = (saturated(&[]), saturated(&["--dynamic-threshold", "0.9"]));
+    assert!(dynamic < clipped, "{dynamic} of {clipped}");
+    let first = fs::read(place.path().join("pictures/00000.png")).unwrap();
+    assert!(String::from_utf8_lossy(&first).contains(r#""dynamic_threshold":0.9"#));
+    let out = text(place.path()).to_owned() + "/";
+    sample(&out, &["--dynamic-threshold", "1.5"]).refused(2, &["above 0 and at most 1"]);
+    sample(&out, &["--dynamic-threshold", "0.9", "--no-clip"]).refused(2, &["a way of clipping"]);
+}
+
 /// How much pixels of an image differ from their neighbours across opposite edges, relative to inner neighbours.
 fn seam(image: &image::RgbImage) -> f64 {
     let (width, height) = image.dimensions();
