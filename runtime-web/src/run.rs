@@ -117,6 +117,22 @@ impl Run {
         self.device.burn().flush().map_err(Failure::device)
     }
 
+    /// Ends the run if none of its images changes any more, where the request has a tolerance. Waits for the device.
+    ///
+    /// # Errors
+    ///
+    /// Code `device`, where the device does not answer.
+    pub async fn settle(&mut self) -> Result<(), Failure> {
+        let Some(at_rest) = self.inner.at_rest() else {
+            return Ok(());
+        };
+        let data = at_rest.into_data_async().await.map_err(Failure::device)?;
+        if data.iter::<f32>().all(|rests| rests == 1.0) {
+            self.inner.stop();
+        }
+        Ok(())
+    }
+
     /// Rows of the next evaluation, 0 after the last.
     #[wasm_bindgen(getter)]
     pub fn rows(&self) -> usize {
@@ -184,7 +200,7 @@ impl Run {
     }
 
     /// What this run has come to, for [`Model::resume`](crate::Model::resume): the values of z, of x̃ and of guidance's
-    /// memory where it has one; none in the middle of a step.
+    /// memory where it has one, and of what is at rest; none in the middle of a step.
     ///
     /// # Errors
     ///
@@ -192,7 +208,7 @@ impl Run {
     pub async fn state(&self) -> Result<Vec<f32>, Failure> {
         let state = self.inner.state().await.map_err(Failure::device)?;
         Ok(state.map_or(Vec::new(), |state| {
-            [state.z, state.x, state.average].concat()
+            [state.z, state.x, state.average, state.at_rest].concat()
         }))
     }
 
@@ -286,12 +302,20 @@ impl Run {
     pub(crate) fn resume(&mut self, step: usize, state: &[f32]) -> Result<(), Failure> {
         let [channels, height, width] = self.shape;
         let whole = self.images * channels * height * width;
+        // Guidance's memory is of as many images as are guided, and comes before what is known of images at rest.
+        let of_rest = match self.inner.at_rest() {
+            Some(_) if step > 0 => 2 * self.images + whole,
+            Some(_) => 2 * self.images,
+            None => 0,
+        };
+        let end = state.len().saturating_sub(of_rest);
         let part = |from: usize, to: usize| state.get(from..to).unwrap_or_default().to_vec();
         let state = RunState {
             step,
             z: part(0, whole),
             x: part(whole, 2 * whole),
-            average: part(2 * whole, state.len()),
+            average: part(2 * whole, end),
+            at_rest: part(end, state.len()),
         };
         self.inner.resume(&state).map_err(Failure::input)
     }

@@ -4,6 +4,7 @@
 //! it, draw it or drop it.
 
 mod ancestral;
+mod at_rest;
 mod ddim;
 mod dpm_solver;
 mod grid;

@@ -50,6 +50,8 @@ pub struct Plan {
     pub source: Option<Arc<SourceImage>>,
     /// The share of the T steps that a run from a picture takes, the last ones; all of them, from noise alone, if `None`.
     pub strength: Option<f64>,
+    /// An image is finished once it changes by no more than this, in 1/255 of the range of its values, while λ rises by 1.
+    pub tolerance: Option<f64>,
     /// Whether images fit to themselves at opposite edges.
     pub tileable: bool,
     /// How often every step is taken, with noise added again in between (RePaint's resampling). 1 takes each once.
@@ -80,6 +82,7 @@ impl Plan {
             variance_interpolation: VARIANCE_INTERPOLATION,
             source: None,
             strength: None,
+            tolerance: None,
             tileable: false,
             resampling: 1,
         }

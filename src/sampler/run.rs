@@ -7,6 +7,7 @@ pub use state::{OtherState, RunState};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::ancestral::ancestral;
+use super::at_rest::AtRest;
 use super::ddim::ddim;
 use super::dpm_solver::dpm_solver;
 use super::heun::heun;
@@ -140,7 +141,8 @@ fn count_evaluations(plan: &Plan, guide: &Guide, levels: &[LogSnr], image: usize
     let last = levels.len().saturating_sub(1);
     (0..levels.len())
         .map(|step| match plan.is_corrected(step) {
-            true => at(step) + at(step + 1),
+            // A run that was stopped has no level behind its last step.
+            true => at(step) + at((step + 1).min(last)),
             false if step < last => plan.resampling * at(step),
             false => at(step),
         })
@@ -172,6 +174,8 @@ pub struct Run<D> {
     repetition: usize,
     pub(super) predictor: Option<Predictor>,
     pub(super) last: Option<LastEvaluation>,
+    /// Where images are finished once they no longer change.
+    pub(super) at_rest: Option<AtRest>,
     #[cfg(all(feature = "wgpu", not(feature = "fusion")))]
     pub(super) guided: Option<GuidedImages>,
 }
@@ -203,6 +207,9 @@ impl<D: Denoiser> Run<D> {
             }
             _ => noise,
         };
+        let count = images.len();
+        let at_rest = plan.tolerance;
+        let at_rest = at_rest.map(|tolerance| AtRest::new(tolerance, count, device));
         Self {
             // From here, which costs a GPU no kernel.
             x: Tensor::from_data(TensorData::zeros::<f32, _>(z.dims()), device),
@@ -221,6 +228,7 @@ impl<D: Denoiser> Run<D> {
             repetition: 0,
             predictor: None,
             last: None,
+            at_rest,
             #[cfg(all(feature = "wgpu", not(feature = "fusion")))]
             guided: None,
         }
@@ -303,6 +311,15 @@ impl<D: Denoiser> Run<D> {
     /// Continues with the answer to [`evaluation`](Self::evaluation), and says whether that
     /// completed a step. Once the run is done nothing happens.
     pub fn accept(&mut self, output: Tensor<4>) -> bool {
+        let completed = self.take_answer(output);
+        if completed && let Some(at_rest) = &mut self.at_rest {
+            let level = self.levels[self.step - 1];
+            self.x = at_rest.follow(self.x.clone(), level);
+        }
+        completed
+    }
+
+    fn take_answer(&mut self, output: Tensor<4>) -> bool {
         let Some((level, z)) = self.awaited() else {
             return false;
         };
@@ -409,6 +426,17 @@ impl<D: Denoiser> Run<D> {
     /// Whether the last step has been taken.
     pub fn is_done(&self) -> bool {
         self.step >= self.levels.len()
+    }
+
+    /// 1 for every image that is finished because it no longer changes, else 0, `[images, 1, 1, 1]`; `None` where the plan has
+    /// no tolerance. Whoever reads only ones may [`stop`](Self::stop) the run.
+    pub fn at_rest(&self) -> Option<Tensor<4>> {
+        self.at_rest.as_ref().map(|at_rest| at_rest.images().clone())
+    }
+
+    /// Ends the run after the steps that it has taken, at least one: [`denoised`](Self::denoised) is the result.
+    pub fn stop(&mut self) {
+        self.levels.truncate(self.step.max(1));
     }
 
     /// Network evaluations (NFE) of the whole run for image `image`: two where an evaluation is

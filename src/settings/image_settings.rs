@@ -50,6 +50,9 @@ pub struct ImageSettings {
     /// The λ that were guided, where not all were.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guidance_interval: Option<LogSnrRange>,
+    /// The change at which the image was finished, where it was not to take all steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tolerance: Option<f64>,
     /// Whether the image was made to fit to itself at opposite edges.
     #[serde(default, skip_serializing_if = "is_false")]
     pub tileable: bool,
@@ -88,6 +91,7 @@ impl ImageSettings {
                 grid: (plan.grid != plan.sampler.grid()).then_some(plan.grid),
                 guidance_policy: (plan.policy != Policy::default()).then_some(plan.policy),
                 guidance_interval: plan.guidance_interval,
+                tolerance: plan.tolerance,
                 tileable: plan.tileable,
                 strength: plan.strength,
                 resampling: (plan.resampling > 1).then_some(plan.resampling),

@@ -70,6 +70,9 @@ pub struct Request {
     /// ν.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub variance_interpolation: Option<f64>,
+    /// The change at which an image is finished.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tolerance: Option<f64>,
     /// Whether images fit to themselves at opposite edges.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tileable: Option<bool>,
@@ -105,6 +108,7 @@ impl Request {
             clip: None,
             dynamic_threshold: None,
             variance_interpolation: None,
+            tolerance: None,
             tileable: None,
             source: None,
             strength: None,
@@ -154,6 +158,7 @@ impl Request {
             clip: self.clip.unwrap_or(defaults.clip || self.dynamic_threshold.is_some()),
             dynamic_threshold: self.checked_threshold()?,
             variance_interpolation: self.nu(defaults)?,
+            tolerance: self.checked_tolerance()?,
             tileable: self.tileable.unwrap_or(false),
             source: None,
             strength: self.checked_strength()?,
@@ -283,6 +288,18 @@ impl Request {
             });
         }
         Ok(Some(quantile))
+    }
+
+    fn checked_tolerance(&self) -> Result<Option<f64>, RequestError> {
+        if let Some(tolerance) = self.tolerance {
+            check(
+                "tolerance",
+                &tolerance,
+                || "from 0 to 255".to_owned(),
+                (0.0..=255.0).contains(&tolerance),
+            )?;
+        }
+        Ok(self.tolerance)
     }
 
     fn checked_strength(&self) -> Result<Option<f64>, RequestError> {
@@ -500,6 +517,7 @@ mod tests {
         let wide = error(r#""grid": {"log_snr": {"min": -30, "max": 3}}"#);
         assert!(wide.contains("within the model's own -20 to 20"), "{wide}");
         assert!(error(r#""grid": {"log_snr": {"min": 3, "max": 3}}"#).contains("min < max"));
+        assert!(error(r#""tolerance": -1"#).contains("from 0 to 255"));
         assert!(error(r#""dynamic_threshold": 0"#).contains("above 0 and at most 1"));
         let unclipped = error(r#""dynamic_threshold": 0.99, "clip": false"#);
         assert!(unclipped.contains("does not go with clip false"), "{unclipped}");

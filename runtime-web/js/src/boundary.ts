@@ -83,6 +83,8 @@ export interface WasmRun {
   readonly nfe: number;
   /** One step; on WebGPU resolves once the work is queued. */
   advance(): Promise<void>;
+  /** Ends the run, so that `steps` is `step`, if the request has a tolerance and no image changes any more. Waits for the device. */
+  settle(): Promise<void>;
   /** The state that `resume` continues from; empty in the middle of a step. */
   state?(): Promise<Float32Array>;
   /** Of a model in f16: whether the network's answers have been finite so far. Waits for the device. */

@@ -150,7 +150,8 @@ export class Runs {
 
   async #step(job: Job): Promise<void> {
     const ways = this.#ways;
-    const images = (JSON.parse(job.request) as { classes: unknown[] }).classes.length;
+    const { classes, tolerance } = JSON.parse(job.request) as { classes: unknown[]; tolerance?: number };
+    const images = classes.length;
     let seat = (job.seat ??= await ways.begin(job.request, images));
     const { rows } = seat;
     const { way, trial } = ways.pick(rows);
@@ -159,6 +160,7 @@ export class Runs {
     this.#events.way(way, rows);
     const begun = this.#now();
     await this.#compute(run, way);
+    if (tolerance !== undefined) await way.watch.guard(() => run.settle());
     const { step, steps, nfe } = run;
     const last = step >= steps;
     // The noise is keyed by seed and step: a run that has gone back comes the same way again.

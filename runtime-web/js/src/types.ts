@@ -147,7 +147,7 @@ export interface Branches {
 export interface SampleStep {
   /** Finished steps, from 1. */
   readonly step: number;
-  /** Steps of the whole run. */
+  /** Steps of the whole run. A run with a `tolerance` may end before: its last step is the number of its steps. */
   readonly steps: number;
   /** One an entry of `classes`; empty where `preview` is `none` and this is not the last step. */
   readonly images: Picture[];

@@ -216,6 +216,9 @@ export function fakeBoundary(options = {}) {
     sum(step) {
       return hash(this.#request.seed, this.#request.first_image, step, ...this.#request.ids);
     }
+    async settle() {
+      if (this.#request.tolerance === this.step) this.steps = this.step;
+    }
     async state() {
       return Float64Array.of(this.sum(this.step), 0);
     }

@@ -199,6 +199,15 @@ test("bad options are refused by name", async (t) => {
   assert.equal((await model.generate({ classes: [0] })).length, 1, "the model still works");
 });
 
+test("a run with a tolerance ends where nothing changes any more", async (t) => {
+  const { model } = await fakeModel(t);
+  const seen = [];
+  // The stand-in comes to rest at the step that the tolerance says.
+  for await (const { step, steps } of model.sample({ classes: [0], steps: 9, tolerance: 4 })) seen.push([step, steps]);
+  assert.deepEqual(seen.slice(-2), [[3, 9], [4, 4]]);
+  assert.equal((await model.generate({ classes: [0], steps: 9, tolerance: 4 })).length, 1);
+});
+
 test("leaving the loop stops the run", async (t) => {
   const { model, ledger } = await fakeModel(t, { stepMilliseconds: 1 });
   for await (const { step } of model.sample({ classes: [0], steps: 1000 })) if (step === 3) break;

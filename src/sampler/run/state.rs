@@ -4,6 +4,7 @@ use burn::tensor::{ExecutionError, Tensor, TensorData, Transaction};
 use thiserror::Error;
 
 use super::Run;
+use super::super::at_rest::AtRest;
 use crate::denoiser::Denoiser;
 
 /// The state of a run between two steps, as numbers. Any run of the same plan can continue from it, also on another device
@@ -18,6 +19,8 @@ pub struct RunState {
     pub x: Vec<f32>,
     /// The momentum's memory of adaptive projected guidance, of the images that are guided; empty where there is none.
     pub average: Vec<f32>,
+    /// Which images no longer change, and since when; empty where the plan has no tolerance.
+    pub at_rest: Vec<f32>,
 }
 
 /// The state belongs to another plan.
@@ -35,8 +38,10 @@ impl<D: Denoiser> Run<D> {
         if self.predictor.is_some() || self.repetition > 0 {
             return Ok(None);
         }
-        let all = [Some(&self.z), Some(&self.x), self.guide.average()];
-        let all = all.into_iter().flatten().cloned();
+        let average = self.guide.average();
+        let of_rest = self.at_rest.as_ref().map(AtRest::state).unwrap_or_default();
+        let all = [Some(&self.z), Some(&self.x), average].into_iter();
+        let all = all.chain(of_rest).flatten().cloned();
         let reading = all.fold(Transaction::default(), Transaction::register);
         let read = reading.execute_async().await?;
         let mut parts = read.iter().map(|part| part.iter::<f32>().collect());
@@ -45,7 +50,8 @@ impl<D: Denoiser> Run<D> {
             step: self.step,
             z: next(),
             x: next(),
-            average: next(),
+            average: if average.is_some() { next() } else { Vec::new() },
+            at_rest: [next(), next(), next()].concat(),
         }))
     }
 
@@ -61,6 +67,7 @@ impl<D: Denoiser> Run<D> {
         let fits = state.step <= self.levels.len()
             && [&state.z, &state.x].map(Vec::len) == [images * image; 2]
             && state.average.len() == guided * image
+            && state.at_rest.is_empty() == self.at_rest.is_none()
             && (guided == 0 || guided == self.guide.guided());
         if !fits {
             return Err(OtherState);
@@ -73,6 +80,11 @@ impl<D: Denoiser> Run<D> {
         self.guide
             .set_average((guided > 0).then(|| tensor(&state.average)));
         self.x = tensor(&state.x);
+        if let Some(at_rest) = &mut self.at_rest
+            && !at_rest.resume(&state.at_rest, &self.x)
+        {
+            return Err(OtherState);
+        }
         self.step = state.step;
         self.repetition = 0;
         self.predictor = None;

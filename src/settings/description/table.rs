@@ -79,7 +79,7 @@ const fn setting(path: &'static str, address: &'static str, option: &'static str
 }
 
 /// Every setting but the classes, of which each image has its own.
-pub const SETTINGS: [Setting; 26] = [
+pub const SETTINGS: [Setting; 27] = [
     Setting {
         value: Value::Number {
             min: -MAX_GUIDANCE,
@@ -306,6 +306,18 @@ pub const SETTINGS: [Setting; 26] = [
         label: "Variance interpolation ν",
         help: "With ancestral: ν, the exponent between the two variances of the paper's sampler, from 0 to 1.",
         ..setting("variance_interpolation", "nu", "variance-interpolation")
+    },
+    Setting {
+        value: Value::Number {
+            min: 0.0,
+            max: 255.0,
+        },
+        metavar: "N",
+        label: "Until unchanged",
+        help: "Finishes an image once no value of its estimate changes by more than N of 255 while λ rises by 1 or, with longer \
+               steps, from one step to the next; the run ends when all its images are finished. Changes count from λ = 0 on. \
+               Without it, all steps are taken.",
+        ..setting("tolerance", "tolerance", "tolerance")
     },
     Setting {
         value: Value::Switch { off: "no-tileable" },

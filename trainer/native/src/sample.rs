@@ -69,9 +69,15 @@ pub fn draw_by<D: Denoiser>(
     for at in (0..images).step_by(batch) {
         let end = (at + batch).min(images);
         let mut run = run(part(plan, at..end));
+        let steps = plan.steps_taken();
         while run.advance() {
-            let steps = plan.steps_taken();
-            progress(at / batch * steps + run.step(), batches * steps);
+            if let Some(at_rest) = run.at_rest()
+                && values(at_rest)?.iter().all(|&rests| rests == 1.0)
+            {
+                run.stop();
+            }
+            let done = if run.is_done() { steps } else { run.step() };
+            progress(at / batch * steps + done, batches * steps);
         }
         pixels.extend(to_interleaved(&values(run.denoised())?, shape));
     }

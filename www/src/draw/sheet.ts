@@ -17,6 +17,8 @@ export interface Tile {
   asked: PageDrawing | undefined;
   /** The picture after each step. */
   frames: Picture[];
+  /** Whether the last of them is the result. */
+  finished: boolean;
 }
 
 /** Tiles that are drawn in one run, which has one strength of guidance and one seed. */
@@ -107,7 +109,7 @@ export class Sheet {
     const asked = JSON.stringify(run.drawing);
     const found = this.tiles.flatMap((tile, at) => {
       const picture = tile.frames.at(-1);
-      const same = JSON.stringify(tile.asked) === asked && isSameClass(tile.class, run.classes[at]) && tile.frames.length === run.drawing.steps;
+      const same = JSON.stringify(tile.asked) === asked && isSameClass(tile.class, run.classes[at]) && tile.finished;
       return picture && tile.drawn && same ? [{ picture, settings: tile.drawn }] : [];
     });
     return found.length === this.tiles.length ? found : [];
@@ -125,7 +127,7 @@ export class Sheet {
     const open = make("button", { type: "button", className: "open" }, canvas);
     const save = make("button", { type: "button", className: "save", tabIndex: -1, title: "Save as PNG", "aria-hidden": "true" }, "↓");
     const figure = make("figure", { className: "tile" }, open, save, make("figcaption"));
-    const tile: Tile = { figure, canvas, class: name, number, caption: "", drawn: undefined, asked: undefined, frames: [] };
+    const tile: Tile = { figure, canvas, class: name, number, caption: "", drawn: undefined, asked: undefined, frames: [], finished: false };
     open.addEventListener("click", () => this.#open(tile));
     save.addEventListener("click", () => this.#save(tile));
     fillWithNoise(canvas);

@@ -144,6 +144,7 @@ export class Studio {
         if (!picture || (quiet && !last)) return;
         tile.frames = frames[at] ?? [];
         tile.drawn = drawn[at];
+        tile.finished = last && manner !== "draft";
         tile.asked = drawing;
         paint(tile.canvas, picture);
         if (last || step === 1) this.#sheet.label(tile);
