@@ -109,6 +109,45 @@ test("a run is stopped from the button, and a change of attributes is taken over
   assert.deepEqual((await page.evaluate(() => globalThis.heard)).at(-1), ["freeguide-draw", 5]);
 });
 
+test("with a canvas, drawing starts from what is painted and draws anew what is marked", async (t) => {
+  const page = await open(t, `<freeguide-sampler model="/tiny/" device="cpu" class-name="${names[0]}" steps="6" count="1" seed="4" strength="0.5" canvas></freeguide-sampler>`);
+  await heard(page, "load");
+  const sampler = page.locator("freeguide-sampler");
+  const draw = async () => (await sampler.evaluate(async (element) => (await element.draw()).map(({ data }) => [...data])))[0];
+  const without = await draw();
+  const canvas = sampler.getByRole("img", { name: /drawing starts from/ });
+  await canvas.scrollIntoViewIfNeeded();
+  const stroke = async (height) => {
+    const box = await canvas.boundingBox();
+    await page.mouse.move(box.x + 0.1 * box.width, box.y + height * box.height);
+    await page.mouse.down();
+    await page.mouse.move(box.x + 0.9 * box.width, box.y + height * box.height, { steps: 4 });
+    await page.mouse.up();
+  };
+  await sampler.getByLabel("Colour").fill("#0000ff");
+  await stroke(0.5);
+  const painted = await draw();
+  assert.ok(difference(painted, without) > 5, "the picture counts");
+
+  // The picture itself, of which a stroke at the top is drawn anew.
+  await sampler.evaluate((element, data) => {
+    const side = Math.sqrt(data.length / 4);
+    return element.show({ data: new Uint8ClampedArray(data), width: side, height: side });
+  }, painted);
+  await sampler.getByLabel("Brush").selectOption("anew");
+  await stroke(0.1);
+  const filled = await draw();
+  const row = (pixels, y) => pixels.slice(y * 8 * 4, (y + 1) * 8 * 4);
+  assert.ok(difference(row(filled, 7), row(painted, 7)) <= 1, "the rest is kept");
+  await sampler.getByRole("button", { name: "Clear" }).click();
+  assert.ok(difference(await draw(), without) <= 1, "an empty canvas has no effect");
+
+  await sampler.getByLabel("Photo").setInputFiles({ name: "notes.txt", mimeType: "text/plain", buffer: Buffer.from("no picture") });
+  await page.waitForFunction(() => document.querySelector("freeguide-sampler").shadowRoot.querySelector("[part=problem]").textContent.includes("cannot be read as a picture"));
+  await sampler.evaluate((element) => element.removeAttribute("canvas"));
+  assert.equal(await canvas.count(), 0);
+});
+
 test("what goes wrong is said in words, and can be tried again", async (t) => {
   let there = false;
   const page = await open(t, `<freeguide-sampler model="/m/" device="cpu" steps="2"></freeguide-sampler>`, {

@@ -2,6 +2,7 @@ import { AbortedError, InputError } from "../errors.js";
 import { loadModel } from "../packaged.js";
 import type { Model } from "../model.js";
 import { drawingOfAttributes, parseClass, type ClassMix, type Drawing } from "../settings.js";
+import type { PictureOptions, PictureSource } from "../source-image.js";
 import type { DeviceOption, LoadProgress, Picture } from "../types.js";
 import { describeError } from "../words.js";
 import { View, type Choice } from "./view.js";
@@ -43,11 +44,12 @@ const Base = (globalThis.HTMLElement ?? class {}) as typeof HTMLElement;
  *
  * Attributes: `model` (address of a bundle's folder), `class-name` (a class, `none`, or a mix: `cat:0.7,dog:0.3`), `count` (pictures, 1 to 64),
  * `device` (`auto`, `cpu`, `webgpu`), `worker` (see `LoadOptions.worker`), `loading` (`lazy`, the default: when it comes
- * into view; `eager`), `autodraw` (draws without a click), and every setting of a drawing under the name of its option of
+ * into view; `eager`), `autodraw` (draws without a click), `canvas` (a canvas to paint on, or to put a photo on: drawing
+ * starts from it, `strength` says how far from it, and what is marked is drawn anew), and every setting of a drawing under the name of its option of
  * `freeguide sample`: `guidance`, `steps`, `sampler`, `seed`, `guidance-policy`, `grid` …; `clip="false"` for `--no-clip`.
  */
 export class FreeguideSampler extends Base {
-  static readonly observedAttributes = ["model", "device", "class-name", "guidance", "seed", "count"];
+  static readonly observedAttributes = ["model", "device", "class-name", "guidance", "seed", "count", "canvas"];
 
   #view: View | undefined;
   #observer: IntersectionObserver | undefined;
@@ -73,7 +75,9 @@ export class FreeguideSampler extends Base {
         draw: () => void this.draw(),
         stop: () => this.stop(),
         retry: () => void this.load().catch(() => {}),
+        problem: (thrown) => this.#fail(new InputError("the file cannot be read as a picture", { cause: thrown }), false),
       });
+      this.#view.hasCanvas = this.hasAttribute("canvas");
       this.#view.offer(undefined);
       this.#view.layOut(this.#count, 1);
     }
@@ -91,7 +95,9 @@ export class FreeguideSampler extends Base {
   /** Called by the browser when an attribute changes. */
   attributeChangedCallback(name: string, before: string | null, after: string | null): void {
     if (!this.#view || before === after) return;
-    if (name === "model" || name === "device") {
+    if (name === "canvas") {
+      this.#view.hasCanvas = after !== null;
+    } else if (name === "model" || name === "device") {
       this.#close();
       if (this.isConnected) this.#await();
     } else {
@@ -159,6 +165,13 @@ export class FreeguideSampler extends Base {
     }
   }
 
+  /** Puts a picture on the canvas of an element with the attribute `canvas`, once its model is loaded. */
+  async show(picture: PictureSource): Promise<void> {
+    if (!this.#model) await this.load();
+    if (!this.#view?.canvas) throw new InputError("the element has no attribute canvas");
+    await this.#view.canvas.show(picture);
+  }
+
   /** Stops drawing within one step. */
   stop(): void {
     this.#drawing?.abort();
@@ -166,8 +179,10 @@ export class FreeguideSampler extends Base {
 
   async #run(model: Model, view: View, choice: Choice, signal: AbortSignal): Promise<readonly Picture[]> {
     let last: readonly Picture[] = [];
+    const source = view.canvas?.source ?? {};
     for await (const { step, steps: all, images } of model.sample({
-      ...this.#settings(),
+      ...this.#settings(source),
+      ...source,
       classes: Array.from({ length: this.#count }, () => choice.className),
       guidance: choice.guidance,
       seed: choice.seed,
@@ -182,11 +197,14 @@ export class FreeguideSampler extends Base {
   }
 
   /** What the attributes set beside what the controls do. */
-  #settings(): Drawing {
+  #settings(source: PictureOptions): Drawing {
     const ofControls = ["guidance", "seed"];
     const { drawing, unknown } = drawingOfAttributes((name) => (ofControls.includes(name) ? null : this.getAttribute(name)));
     if (unknown.length > 0) throw new InputError(`the element's attributes are not understood: ${unknown.join(", ")}`);
-    return drawing;
+    const { strength, resampling, ...others } = drawing;
+    // These are of runs from a picture, and a mask keeps what it does not mark by itself.
+    if (source.image === undefined) return this.#view?.canvas ? others : drawing;
+    return source.mask === undefined ? { ...others, ...(strength !== undefined && { strength }) } : { ...others, ...(resampling !== undefined && { resampling }) };
   }
 
   get #count(): number {

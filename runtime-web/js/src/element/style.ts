@@ -77,6 +77,16 @@ button { cursor: pointer; }
 button:disabled { cursor: default; opacity: 0.5; }
 .joined { display: flex; gap: 6px; }
 .joined button { flex: none; width: 40px; padding: 0; }
+[part="canvas"] {
+  display: block;
+  width: 100%;
+  aspect-ratio: 1;
+  border: 1px solid var(--_line);
+  image-rendering: var(--freeguide-rendering, pixelated);
+  cursor: crosshair;
+  touch-action: none;
+}
+input[type="color"], input[type="file"] { width: 100%; height: 40px; }
 [part="draw"] { border-color: var(--_accent); background: var(--_accent); color: var(--_on-accent); font-weight: 600; }
 :focus-visible { outline: 2px solid var(--_ink); outline-offset: 2px; }
 `;

@@ -1,5 +1,8 @@
+import type { ModelConfig } from "../config.js";
 import { classText, type ClassMix } from "../settings.js";
 import type { Picture } from "../types.js";
+import { make } from "./make.js";
+import { PaintCanvas } from "./paint-canvas.js";
 import { STYLE } from "./style.js";
 
 /** What the controls say. */
@@ -15,24 +18,14 @@ export interface Gestures {
   draw(): void;
   stop(): void;
   retry(): void;
+  /** A file could not be shown on the canvas. */
+  problem(thrown: unknown): void;
 }
 
 // Class names can be any text, so the choice without a class is an index and not a name.
 const NO_CLASS = "-1";
 const MIX = "-2";
 const LARGEST_SEED = 2 ** 53 - 1;
-
-function make<K extends keyof HTMLElementTagNameMap>(
-  tag: K,
-  attributes: Readonly<Record<string, string>> = {},
-  ...children: (Node | string)[]
-): HTMLElementTagNameMap[K] {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  // Strings become text nodes, so that text from a bundle is never parsed as HTML.
-  element.append(...children);
-  return element;
-}
 
 /** The element's shadow tree: pictures, progress, messages and controls. */
 export class View {
@@ -79,12 +72,17 @@ export class View {
     make("div", { class: "wide" }, this.#draw),
   );
   #names: readonly string[] = [];
+  #canvas: PaintCanvas | undefined;
+  #imageSize: number | undefined;
   #mix: ClassMix | undefined;
   #canvases: HTMLCanvasElement[] = [];
   #busy = false;
   #canGuide = false;
 
+  readonly #onProblem: (thrown: unknown) => void;
+
   constructor(root: ShadowRoot, gestures: Gestures) {
+    this.#onProblem = gestures.problem;
     // A style element would be refused by a strict content security policy.
     const sheet = new CSSStyleSheet();
     sheet.replaceSync(STYLE);
@@ -109,7 +107,9 @@ export class View {
   }
 
   /** Shows the classes of a model; without a model the controls are disabled. */
-  offer(model: { readonly classes: readonly string[]; readonly null_class?: boolean } | undefined): void {
+  offer(model: Pick<ModelConfig, "classes" | "null_class" | "image"> | undefined): void {
+    this.#imageSize = model?.image.size;
+    if (model) this.#canvas?.offer(model.image.size);
     this.#names = model?.classes ?? [];
     const options = this.#names.map((name, id) => make("option", { value: String(id) }, name));
     if (model?.null_class !== false) options.push(make("option", { value: NO_CLASS }, "no class"));
@@ -145,6 +145,20 @@ export class View {
     }
     const id = name === null ? -1 : this.#names.indexOf(name);
     this.#class.value = String(id);
+  }
+
+  /** The canvas to paint on, where the element has one. */
+  get canvas(): PaintCanvas | undefined {
+    return this.#canvas;
+  }
+
+  /** Adds or removes the canvas. */
+  set hasCanvas(has: boolean) {
+    if (has === (this.#canvas !== undefined)) return;
+    for (const element of this.#canvas?.elements ?? []) element.remove();
+    this.#canvas = has ? new PaintCanvas(this.#onProblem) : undefined;
+    if (this.#imageSize !== undefined) this.#canvas?.offer(this.#imageSize);
+    this.#controls.prepend(...(this.#canvas?.elements ?? []));
   }
 
   set guidance(w: number) {
