@@ -67,7 +67,9 @@ fn magnitude(x: &Tensor<4>, quantile: f64) -> Tensor<4> {
         // Every end of a part that too few values are below moves the begin of the next search.
         for part in 1..PARTS {
             let end = low.clone() + range.clone() * part as f64;
-            let below = magnitudes.clone().lower_equal(end.expand([images, 1, values]));
+            let below = magnitudes
+                .clone()
+                .lower_equal(end.expand([images, 1, values]));
             let too_few = below.float().sum_dim(2).lower_elem(wanted);
             parts = parts + too_few.float();
         }
@@ -102,7 +104,10 @@ mod tests {
                 sorted.sort_by(f32::total_cmp);
                 let exact = sorted[(quantile * 500.0).ceil() as usize - 1];
                 let step = sorted[499] / 4096.0;
-                assert!(found >= exact * 0.999_999 && found <= exact + 1.001 * step, "{quantile}: {found}, not {exact}");
+                assert!(
+                    found >= exact * 0.999_999 && found <= exact + 1.001 * step,
+                    "{quantile}: {found}, not {exact}"
+                );
             }
         }
     }
@@ -121,7 +126,10 @@ mod tests {
         let half = Clip::Dynamic { quantile: 0.5 };
         let found = read(half.apply(&two).unwrap());
         assert!(found[1] < -0.99 && found[2] == 1.0 && found[3] == -1.0);
-        assert_eq!(read(Clip::Static.apply(&two).unwrap())[1..4], [-1.0, 1.0, -1.0]);
+        assert_eq!(
+            read(Clip::Static.apply(&two).unwrap())[1..4],
+            [-1.0, 1.0, -1.0]
+        );
         assert!(Clip::Off.apply(&two).is_none());
     }
 }

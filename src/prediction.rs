@@ -246,7 +246,11 @@ mod tests {
         for target in ALL {
             for lambda in [-3.0, 0.0, 2.0] {
                 let level = LogSnr(lambda);
-                let x = |output: f64| target.read(scalar(output), &scalar(0.2), level, Clip::Off).x;
+                let x = |output: f64| {
+                    target
+                        .read(scalar(output), &scalar(0.2), level, Clip::Off)
+                        .x
+                };
                 let change = (x(1.0) - x(0.0)).into_scalar::<f32>();
                 let factor = target.error_factor(level) * f64::from(change).powi(2);
                 assert!((factor - 1.0).abs() < 1e-5, "{target:?} {lambda} {factor}");
@@ -259,7 +263,12 @@ mod tests {
         let device = Device::flex();
         let z = Tensor::<4>::full([1, 1, 1, 1], 3.0, &device);
         let level = LogSnr(0.0);
-        let read = Target::Epsilon.read(Tensor::zeros([1, 1, 1, 1], &device), &z, level, Clip::Static);
+        let read = Target::Epsilon.read(
+            Tensor::zeros([1, 1, 1, 1], &device),
+            &z,
+            level,
+            Clip::Static,
+        );
         assert_eq!(read.x.clone().into_scalar::<f32>(), 1.0);
         let back = read.x * level.alpha() + read.epsilon * level.sigma();
         assert!((back.into_scalar::<f32>() - 3.0).abs() < 1e-5);

@@ -55,7 +55,10 @@ fn it_ends_early_and_near_to_where_it_would_have_ended() {
             for (found, exact) in found.iter().zip(&exact) {
                 for i in 0..2 {
                     let error = (found[i] - exact[i]).abs();
-                    assert!(error < largest, "{solver:?}, {tolerance}: {error}, {largest}");
+                    assert!(
+                        error < largest,
+                        "{solver:?}, {tolerance}: {error}, {largest}"
+                    );
                 }
             }
         }
@@ -97,7 +100,9 @@ fn a_run_that_continues_elsewhere_ends_the_same() {
     for at in [0, 1, whole.step() - 3, whole.step() - 1] {
         let mut first = run(&mixture, plan.clone());
         (0..at).for_each(|_| assert!(first.advance()));
-        let state = futures_lite::future::block_on(first.state()).unwrap().unwrap();
+        let state = futures_lite::future::block_on(first.state())
+            .unwrap()
+            .unwrap();
         let mut second = run(&mixture, plan.clone());
         second.resume(&state).unwrap();
         assert_eq!(finish(&mut second), found, "from step {at}");

@@ -30,7 +30,10 @@ fn it_is_what_diffusers_does() {
         let found = Clip::Dynamic { quantile }.apply(&x).unwrap().into_data();
         for (found, wanted) in found.iter::<f32>().zip(numbers(&case["x"])) {
             // The quantile is found within 1/4096 of the largest value, which is at most 20 times as large here.
-            assert!((found - wanted).abs() < 5e-3, "{quantile}: {found}, not {wanted}");
+            assert!(
+                (found - wanted).abs() < 5e-3,
+                "{quantile}: {found}, not {wanted}"
+            );
         }
     }
 }
@@ -61,7 +64,10 @@ fn an_estimate_that_guidance_drives_out_of_the_range_keeps_its_direction() {
                 outside += usize::from(scale > 1.0);
                 for i in 0..2 {
                     let error = (found[i] - exact[i] / scale).abs();
-                    assert!(error < 1e-3, "{solver:?} {level:?}: {found:?} for {exact:?}");
+                    assert!(
+                        error < 1e-3,
+                        "{solver:?} {level:?}: {found:?} for {exact:?}"
+                    );
                 }
             }
         }

@@ -91,5 +91,10 @@ fn a_tileable_image_does_not_depend_on_its_batch() {
         ..plan(1, Solver::Ancestral, true)
     };
     let alone = draw(&pixels, last);
-    assert!(alone.iter().zip(&together[4..]).all(|(a, b)| (a - b).abs() < 1e-6));
+    assert!(
+        alone
+            .iter()
+            .zip(&together[4..])
+            .all(|(a, b)| (a - b).abs() < 1e-6)
+    );
 }

@@ -243,9 +243,8 @@ impl Mixes {
             return output;
         }
         let device = output.device();
-        let factors = |of: Vec<f32>| {
-            Tensor::<4>::from_data(TensorData::new(of, [rows, 1, 1, 1]), &device)
-        };
+        let factors =
+            |of: Vec<f32>| Tensor::<4>::from_data(TensorData::new(of, [rows, 1, 1, 1]), &device);
         let mut own = vec![1.0; rows];
         for (own, &weight) in own.iter_mut().zip(&self.first) {
             *own = weight as f32;

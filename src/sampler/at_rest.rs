@@ -48,10 +48,15 @@ impl AtRest {
             return x;
         };
         let change = (x.clone() - compared.clone()).abs();
-        let largest = change.reshape([images, channels * height * width]).max_dim(1);
+        let largest = change
+            .reshape([images, channels * height * width])
+            .max_dim(1);
         let moved = match level.0 < FROM.0 {
             true => self.since.ones_like(),
-            false => largest.greater_elem(self.tolerance).float().reshape([images, 1, 1, 1]),
+            false => largest
+                .greater_elem(self.tolerance)
+                .float()
+                .reshape([images, 1, 1, 1]),
         };
         let stayed = moved.clone().neg() + 1.0;
         let compared = x.clone() * moved.clone() + compared * stayed.clone();

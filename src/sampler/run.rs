@@ -294,10 +294,13 @@ impl<D: Denoiser> Run<D> {
     fn shown(&self) -> Option<(LogSnr, Tensor<4>)> {
         let (level, z) = self.awaited()?;
         let z = z.clone();
-        Some((level, match self.offset() {
-            Some(offset) => offset.shift(z),
-            None => z,
-        }))
+        Some((
+            level,
+            match self.offset() {
+                Some(offset) => offset.shift(z),
+                None => z,
+            },
+        ))
     }
 
     /// By how much the network is shown shifted latents, where images are to be tileable.
@@ -431,7 +434,9 @@ impl<D: Denoiser> Run<D> {
     /// 1 for every image that is finished because it no longer changes, else 0, `[images, 1, 1, 1]`; `None` where the plan has
     /// no tolerance. Whoever reads only ones may [`stop`](Self::stop) the run.
     pub fn at_rest(&self) -> Option<Tensor<4>> {
-        self.at_rest.as_ref().map(|at_rest| at_rest.images().clone())
+        self.at_rest
+            .as_ref()
+            .map(|at_rest| at_rest.images().clone())
     }
 
     /// Ends the run after the steps that it has taken, at least one: [`denoised`](Self::denoised) is the result.
@@ -468,7 +473,9 @@ impl<D: Denoiser> Run<D> {
             let at = |of: &Tensor<4>, place: usize| of.clone().narrow(0, place, 1);
             let output = at(&last.output, row);
             let z = at(&last.z, image);
-            self.target.read(output, &z, last.level, self.plan.clipping()).x
+            self.target
+                .read(output, &z, last.level, self.plan.clipping())
+                .x
         };
         if rows.input().is_some() {
             let neither = BranchEstimates {

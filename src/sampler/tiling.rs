@@ -67,7 +67,10 @@ mod tests {
         for down in 0..3 {
             for right in 0..4 {
                 let offset = Offset([down, right]);
-                assert_eq!(read(offset.shift_back(offset.shift(images.clone()))), values);
+                assert_eq!(
+                    read(offset.shift_back(offset.shift(images.clone()))),
+                    values
+                );
             }
         }
     }

@@ -15,7 +15,9 @@ impl Plan {
         let unconditional =
             |w: f64| self.negative.is_none() && (w == -1.0 || self.policy.needs_both(w));
         let asked = match self.guidance.iter().find(|&&w| unconditional(w)) {
-            _ if self.classes.iter().any(Condition::is_unconditional) => "an image without a class".to_owned(),
+            _ if self.classes.iter().any(Condition::is_unconditional) => {
+                "an image without a class".to_owned()
+            }
             Some(w) => format!("guidance {w:?} by {}", self.policy.name()),
             None => return Ok(self),
         };

@@ -155,7 +155,9 @@ impl Request {
             seed: self.seed,
             seed_interpolation: self.toward,
             first_image: self.first_image,
-            clip: self.clip.unwrap_or(defaults.clip || self.dynamic_threshold.is_some()),
+            clip: self
+                .clip
+                .unwrap_or(defaults.clip || self.dynamic_threshold.is_some()),
             dynamic_threshold: self.checked_threshold()?,
             variance_interpolation: self.nu(defaults)?,
             tolerance: self.checked_tolerance()?,
@@ -410,9 +412,18 @@ mod tests {
         };
         refused(r#"{"cat": 0.7, "dog": 0.2}"#, "add up to 0.9");
         refused(r#"{}"#, "add up to 0");
-        refused(r#"{"cat": 1.3, "dog": -0.3}"#, "weight of cat in a mix is 1.3");
-        refused(r#"{"dog": -0.3, "cat": 1}"#, "weight of dog in a mix is -0.3");
-        refused(r#"{"cow": 0.5, "cat": 0.5}"#, "no class \"cow\"; the classes are 0 cat, 1 dog");
+        refused(
+            r#"{"cat": 1.3, "dog": -0.3}"#,
+            "weight of cat in a mix is 1.3",
+        );
+        refused(
+            r#"{"dog": -0.3, "cat": 1}"#,
+            "weight of dog in a mix is -0.3",
+        );
+        refused(
+            r#"{"cow": 0.5, "cat": 0.5}"#,
+            "no class \"cow\"; the classes are 0 cat, 1 dog",
+        );
         refused(r#"{"none": 0.5, "cat": 0.5}"#, "not of `none`");
     }
 
@@ -424,7 +435,10 @@ mod tests {
             Ok(Condition::Mix(parts)) => parts,
             other => panic!("{text}: {other:?}"),
         };
-        assert_eq!(parts("tench, Tinca tinca:0.7,a:b:0.3"), [(0, 0.7), (1, 0.3)]);
+        assert_eq!(
+            parts("tench, Tinca tinca:0.7,a:b:0.3"),
+            [(0, 0.7), (1, 0.3)]
+        );
         assert_eq!(parts("12:0.5, 0:5e-1"), [(2, 0.5), (0, 0.5)]);
         assert_eq!(read("a:b"), Ok(Condition::Class(Some(1))));
         assert_eq!(read("12:1"), Ok(Condition::Class(Some(2))));
@@ -520,7 +534,10 @@ mod tests {
         assert!(error(r#""tolerance": -1"#).contains("from 0 to 255"));
         assert!(error(r#""dynamic_threshold": 0"#).contains("above 0 and at most 1"));
         let unclipped = error(r#""dynamic_threshold": 0.99, "clip": false"#);
-        assert!(unclipped.contains("does not go with clip false"), "{unclipped}");
+        assert!(
+            unclipped.contains("does not go with clip false"),
+            "{unclipped}"
+        );
         assert!(error(r#""guidance_interval": {"min": 3, "max": -3}"#).contains("min < max"));
         let policy = |text: &str| error(&format!(r#""guidance_policy": {text}"#));
         assert!(policy(r#"{"kind": "magic"}"#).contains("cfg++"));

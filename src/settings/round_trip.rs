@@ -276,7 +276,9 @@ fn class_text(class: &ClassName) -> String {
         ClassName::Unconditional => "none".to_owned(),
         ClassName::Name(name) => name.clone(),
         ClassName::Mix(ClassMix(parts)) => {
-            let parts = parts.iter().map(|(name, weight)| format!("{name}:{weight}"));
+            let parts = parts
+                .iter()
+                .map(|(name, weight)| format!("{name}:{weight}"));
             parts.collect::<Vec<_>>().join(",")
         }
         ClassName::Id(_) => panic!("a picture names its class"),

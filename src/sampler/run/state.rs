@@ -3,8 +3,8 @@
 use burn::tensor::{ExecutionError, Tensor, TensorData, Transaction};
 use thiserror::Error;
 
-use super::Run;
 use super::super::at_rest::AtRest;
+use super::Run;
 use crate::denoiser::Denoiser;
 
 /// The state of a run between two steps, as numbers. Any run of the same plan can continue from it, also on another device
@@ -50,7 +50,11 @@ impl<D: Denoiser> Run<D> {
             step: self.step,
             z: next(),
             x: next(),
-            average: if average.is_some() { next() } else { Vec::new() },
+            average: if average.is_some() {
+                next()
+            } else {
+                Vec::new()
+            },
             at_rest: [next(), next(), next()].concat(),
         }))
     }

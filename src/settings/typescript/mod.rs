@@ -22,8 +22,7 @@ const HEAD: &str = "\
 
 const RANGE: &str = "A range of λ = log(α²/σ²), in nats.";
 
-const CLASSES: &str =
-    "One class for each image: an id, a name, `null` for the unconditional model, or a mix such as `{ cat: 0.7, dog: 0.3 }`.";
+const CLASSES: &str = "One class for each image: an id, a name, `null` for the unconditional model, or a mix such as `{ cat: 0.7, dog: 0.3 }`.";
 
 const CLASS_TYPES: &str = "\
 /**

@@ -149,7 +149,9 @@ pub(super) fn picture_settings() -> String {
                 let optional = match (setting.value, setting.applies) {
                     (Value::Class, _) | (_, Applies::Picture) => "?",
                     // Said where it is so.
-                    _ if ["tileable", "tolerance", "dynamic_threshold"].contains(&setting.path) => "?",
+                    _ if ["tileable", "tolerance", "dynamic_threshold"].contains(&setting.path) => {
+                        "?"
+                    }
                     _ => "",
                 };
                 let _ = writeln!(

@@ -134,7 +134,10 @@ fn a_mix_lies_between_its_classes() {
     let refused = |class: &str, words: &[&str]| {
         sample(&out, &["--class", class]).refused(2, words);
     };
-    refused("disc:0.7,square:0.2", &["must add up to 1", "add up to 0.9"]);
+    refused(
+        "disc:0.7,square:0.2",
+        &["must add up to 1", "add up to 0.9"],
+    );
     refused("disc:1.5,square:-0.5", &["weight of disc", "from 0 to 1"]);
     refused("disc:0.5,cow:0.5", &["no class \"cow\"", "square"]);
     refused("disc:0.5,none:0.5", &["not of `none`"]);
@@ -147,8 +150,23 @@ fn a_dynamic_threshold_saturates_less_than_clipping() {
     let saturated = |more: &[&str]| {
         let out = text(place.path()).to_owned() + "/pictures/";
         let options = [
-            "sample", "--model", &model, "--device", "cpu", "--out", &out, "--class", "symbols", "--count", "6", "--seed",
-            "4", "--steps", "12", "--guidance", "8",
+            "sample",
+            "--model",
+            &model,
+            "--device",
+            "cpu",
+            "--out",
+            &out,
+            "--class",
+            "symbols",
+            "--count",
+            "6",
+            "--seed",
+            "4",
+            "--steps",
+            "12",
+            "--guidance",
+            "8",
         ];
         run(&[&options[..], more].concat()).ok();
         let all = (0..6).flat_map(|at| {
@@ -170,7 +188,11 @@ fn a_dynamic_threshold_saturates_less_than_clipping() {
 fn seam(image: &image::RgbImage) -> f64 {
     let (width, height) = image.dimensions();
     let difference = |a: (u32, u32), b: (u32, u32)| -> f64 {
-        let pair = image.get_pixel(a.0, a.1).0.into_iter().zip(image.get_pixel(b.0, b.1).0);
+        let pair = image
+            .get_pixel(a.0, a.1)
+            .0
+            .into_iter()
+            .zip(image.get_pixel(b.0, b.1).0);
         pair.map(|(a, b)| f64::from(a.abs_diff(b))).sum()
     };
     let (mut inner, mut across) = (0.0, 0.0);
@@ -178,8 +200,16 @@ fn seam(image: &image::RgbImage) -> f64 {
         for x in 0..width {
             let right = difference((x, y), ((x + 1) % width, y));
             let below = difference((x, y), (x, (y + 1) % height));
-            *(if x + 1 < width { &mut inner } else { &mut across }) += right;
-            *(if y + 1 < height { &mut inner } else { &mut across }) += below;
+            *(if x + 1 < width {
+                &mut inner
+            } else {
+                &mut across
+            }) += right;
+            *(if y + 1 < height {
+                &mut inner
+            } else {
+                &mut across
+            }) += below;
         }
     }
     across * f64::from(width - 1) / inner
@@ -192,9 +222,31 @@ fn opposite_edges_of_tileable_pictures_match_as_inner_neighbours_do() {
     let ratio = |more: &[&str]| {
         let out = text(place.path()).to_owned() + "/pictures/";
         let options = [
-            "sample", "--model", &model, "--device", "cpu", "--out", &out, "--class", "ship", "--class", "deer",
-            "--class", "truck", "--class", "frog", "--count", "12", "--seed", "3", "--sampler", "ddim", "--steps",
-            "24", "--guidance", "1",
+            "sample",
+            "--model",
+            &model,
+            "--device",
+            "cpu",
+            "--out",
+            &out,
+            "--class",
+            "ship",
+            "--class",
+            "deer",
+            "--class",
+            "truck",
+            "--class",
+            "frog",
+            "--count",
+            "12",
+            "--seed",
+            "3",
+            "--sampler",
+            "ddim",
+            "--steps",
+            "24",
+            "--guidance",
+            "1",
         ];
         run(&[&options[..], more].concat()).ok();
         let all = (0..12).map(|at| {
