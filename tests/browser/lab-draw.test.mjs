@@ -42,6 +42,26 @@ test("between two seeds lie the pictures that the command line draws there", asy
   }
 });
 
+test("variations are stronger or weaker, and those that the command line draws", async (t) => {
+  const page = await lab.open(t, "?device=cpu&class=flags&w=2&steps=4&n=4&seed=20&view=variations&toward=31&t=0.15");
+  await said(page, /^Drew/);
+  assert.equal(await page.locator("#variation").inputValue(), "0.15");
+  const weak = await pixelsOf(page, tiles);
+  for (const at of [0, 3]) {
+    const [native] = await drawNatively({ model, classes: ["flags"], guidance: 2, steps: 4, seed: 20, toward: `${31 + at}:0.15`, count: 1 });
+    assert.ok(difference(weak[at], native.pixels) <= TOLERANCE, `towards ${31 + at}`);
+  }
+  const [itself] = await drawNatively({ model, classes: ["flags"], guidance: 2, steps: 4, seed: 20, count: 1 });
+  await forget(page);
+  await page.locator("#variation").fill("0.6");
+  await page.click("#draw");
+  await said(page, /^Drew/);
+  const strong = await pixelsOf(page, tiles);
+  const mean = (a, b) => a.reduce((sum, value, at) => sum + Math.abs(value - b[at]), 0) / a.length;
+  weak.forEach((picture, at) => assert.ok(mean(picture, itself.pixels) < mean(strong[at], itself.pixels), `picture ${at}`));
+  assert.match(page.url(), /t=0\.6/);
+});
+
 test("from a picture's window to its neighbours", async (t) => {
   const page = await lab.open(t, "?device=cpu&class=flags&class=symbols&w=1&steps=2&n=4&seed=3");
   await said(page, /^Drew/);

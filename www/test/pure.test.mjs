@@ -71,6 +71,7 @@ test("settings go into an address and come out the same", () => {
     count: 16,
     view: "between",
     otherSeed: 99,
+    variation: 0.2,
     drawing: {
       guidance: -0.4,
       steps: 12,
@@ -204,8 +205,8 @@ test("every setting goes from a picture to the page, an address and a snippet, i
 });
 
 test("the snippets of every view draw its runs", async () => {
-  for (const view of ["sheet", "sweep", "seeds", "between"]) {
-    const query = new URLSearchParams(`class=cat&class=dog&w=2&steps=4&sampler=ddim&seed=20&n=4&view=${view}${view === "between" ? "&toward=31" : ""}&policy=apg&eta=0.5`);
+  for (const view of ["sheet", "sweep", "seeds", "between", "variations"]) {
+    const query = new URLSearchParams(`class=cat&class=dog&w=2&steps=4&sampler=ddim&seed=20&n=4&view=${view}${view === "between" ? "&toward=31" : view === "variations" ? "&toward=31&t=0.35" : ""}&policy=apg&eta=0.5`);
     const { settings: read } = settings.readSettings(query, pets("plain"));
     const runs = settings.runsOf(read);
     const embedding = { packageFolder: "./freeguide/", model: "./pets/", settings: read };
@@ -224,7 +225,7 @@ test("the snippets of every view draw its runs", async () => {
 
 test("the pictures of a saved sheet are laid out as they were", () => {
   const config = pets("plain");
-  for (const address of ["class=cat&class=dog&n=9&w=2", "class=cat:0.3,dog:0.7&class=dog&n=4&w=2", "class=dog&n=4&view=sweep", "class=cat&n=4&view=seeds&seed=7&w=1", "class=cat&n=4&view=between&toward=31&w=1"]) {
+  for (const address of ["class=cat&class=dog&n=9&w=2", "class=cat:0.3,dog:0.7&class=dog&n=4&w=2", "class=dog&n=4&view=sweep", "class=cat&n=4&view=seeds&seed=7&w=1", "class=cat&n=4&view=between&toward=31&w=1", "class=cat&n=4&view=variations&toward=31&t=0.35&w=1"]) {
     const { settings: saved } = settings.readSettings(new URLSearchParams(`${address}&steps=4&sampler=ddim`), config);
     const runs = settings.runsOf(saved);
     // Row by row, as they are saved.
@@ -238,7 +239,7 @@ test("the pictures of a saved sheet are laid out as they were", () => {
     assert.deepEqual(unknown, []);
     if (saved.view === "sweep") found.drawing.guidance = saved.drawing.guidance; // a sweep has none of its own
     assert.deepEqual({ ...found, otherSeed: 0 }, { ...saved, otherSeed: 0 });
-    assert.ok(saved.view !== "between" || found.otherSeed === 31);
+    assert.ok(!["between", "variations"].includes(saved.view) || found.otherSeed === 31);
   }
   const shuffled = [0, 1, 2].map((image) => ({ model: "pets", class: "cat", guidance: 1.5 + (image === 1), steps: 4, sampler: "ddim", seed: 1, image }));
   assert.deepEqual(restore.sheetOf(shuffled, config).unknown, ["the order of these pictures"]);

@@ -14,8 +14,10 @@ export interface Settings {
   /** Pictures on the sheet: 1, 4, 9 or 16. */
   count: number;
   view: View;
-  /** The seed that the view `between` leads to. */
+  /** The seed that the view `between` leads to, and the first whose noise `variations` add. */
   otherSeed: number;
+  /** How far `variations` go from the picture: the t of seed interpolation. */
+  variation: number;
   drawing: PageDrawing;
   /** What pictures start from, if not from noise. It is not in the address. */
   picture?: PictureOptions;
@@ -30,11 +32,12 @@ export const POLICIES: ReadonlyMap<string, { readonly name: string; readonly wor
 
 /**
  * `sheet`: one seed, one strength of guidance. `sweep`: the same seeds at several strengths. `seeds`: the first picture of
- * neighbouring seeds. `between`: from the first picture of one seed to that of another.
+ * neighbouring seeds. `between`: from the first picture of one seed to that of another. `variations`: the first picture, part of
+ * the way to other seeds.
  */
-export type View = "sheet" | "sweep" | "seeds" | "between";
+export type View = "sheet" | "sweep" | "seeds" | "between" | "variations";
 
-const VIEWS: readonly string[] = ["sheet", "sweep", "seeds", "between"] satisfies View[];
+const VIEWS: readonly string[] = ["sheet", "sweep", "seeds", "between", "variations"] satisfies View[];
 
 /** `text` as a view; `sheet` if it is not one. */
 export function viewOf(text: string | null): View {
@@ -87,6 +90,9 @@ export function canBeGuided({ classes, null_class }: Pick<Drawable, "classes" | 
   return null_class !== false && classes.length > 0;
 }
 
+/** How far variations go unless another way is chosen: the picture stays what it is, and its details change. */
+const VARIATION = 0.2;
+
 /** The most pictures of the first sheet. */
 const FIRST_SHEET = 9;
 
@@ -105,6 +111,7 @@ export function defaultSettings(config: Drawable): Settings {
     count: config.image.size > 64 ? 4 : FIRST_SHEET,
     view: "sheet",
     otherSeed: 8,
+    variation: VARIATION,
     drawing: { guidance: canBeGuided(config) ? guidance : 0, steps, sampler, seed: 2 },
   };
 }
@@ -226,9 +233,10 @@ export function readSettings(query: URLSearchParams, config: Drawable): { settin
   // Links of earlier versions leave the policy out if it is the paper's.
   if (query.has("rescale") && !query.has("policy") && policyOf({}, config) !== "cfg") drawing = withSetting(drawing, POLICY, "cfg");
   drawing = ofOnePolicy(ofStudent(drawing, config, unknown), config, unknown);
-  if (settings.view === "between") {
+  if (settings.view === "between" || settings.view === "variations") {
     const { toward, ...others } = drawing;
     settings.otherSeed = toward?.seed ?? settings.otherSeed;
+    settings.variation = (settings.view === "variations" ? toward?.t : undefined) ?? settings.variation;
     drawing = others;
   }
   if (!canBeGuided(config)) delete drawing.guidance;
@@ -237,7 +245,7 @@ export function readSettings(query: URLSearchParams, config: Drawable): { settin
 }
 
 /** The address's query for `settings`; what else the address says (model, device) stays. */
-export function writeSettings({ classes, count, view, otherSeed, drawing }: Settings, before: URLSearchParams): URLSearchParams {
+export function writeSettings({ classes, count, view, otherSeed, variation, drawing }: Settings, before: URLSearchParams): URLSearchParams {
   const query = new URLSearchParams(before);
   query.delete("class");
   for (const choice of classes) query.append("class", classText(choice));
@@ -248,6 +256,10 @@ export function writeSettings({ classes, count, view, otherSeed, drawing }: Sett
   if (view === "between") {
     query.set("toward", String(otherSeed));
     query.delete("t");
+  }
+  if (view === "variations") {
+    query.set("toward", String(otherSeed));
+    query.set("t", String(variation));
   }
   return query;
 }
@@ -266,7 +278,7 @@ export function optionsOf({ strength, resampling, ...drawing }: PageDrawing, pic
 }
 
 /** The runs that draw what `settings` ask for. */
-export function runsOf({ classes, count, view, otherSeed, drawing }: Settings): ViewRun[] {
+export function runsOf({ classes, count, view, otherSeed, variation, drawing }: Settings): ViewRun[] {
   const inTurn = (length: number): Chosen[] => Array.from({ length }, (_, at) => classes[at % classes.length] ?? null);
   const each = (make: (at: number) => PageDrawing): ViewRun[] =>
     Array.from({ length: count }, (_, at) => ({ drawing: make(at), classes: inTurn(1) }));
@@ -280,6 +292,8 @@ export function runsOf({ classes, count, view, otherSeed, drawing }: Settings): 
       return each((at) => ({ ...drawing, seed: Math.min(Number.MAX_SAFE_INTEGER, drawing.seed + at) }));
     case "between":
       return each((at) => ({ ...drawing, toward: { seed: otherSeed, t: at / Math.max(1, count - 1) } }));
+    case "variations":
+      return each((at) => ({ ...drawing, toward: { seed: Math.min(Number.MAX_SAFE_INTEGER, otherSeed + at), t: variation } }));
   }
 }
 

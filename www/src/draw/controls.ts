@@ -10,6 +10,7 @@ const form = byId<HTMLFormElement>("console");
 const seedField = byId<HTMLInputElement>("seed");
 const stepsField = byId<HTMLInputElement>("steps");
 const otherSeedField = byId<HTMLInputElement>("toward");
+const variationField = byId<HTMLInputElement>("variation");
 const samplerField = byId<HTMLSelectElement>("sampler");
 const viewField = byId<HTMLSelectElement>("view");
 
@@ -33,7 +34,7 @@ export class Controls {
       this.#steering.sampler = samplerField.value as Sampler;
     });
     viewField.addEventListener("change", () => this.#showFields());
-    for (const id of ["seed", "steps", "count", "sampler", "view", "toward"]) byId(id).addEventListener("change", onChange);
+    for (const id of ["seed", "steps", "count", "sampler", "view", "toward", "variation"]) byId(id).addEventListener("change", onChange);
   }
 
   /** What the controls say. Invalid fields are corrected. */
@@ -47,11 +48,12 @@ export class Controls {
       count: Number(chosen(form, "count")),
       view: viewOf(viewField.value),
       otherSeed: parseSeed(otherSeedField.value) ?? 0,
+      variation: Number(variationField.value),
       drawing: { ...this.#steering.read(), guidance: this.#rail.value, steps, sampler: samplerField.value as Sampler, seed },
     };
   }
 
-  write({ classes, count, view, otherSeed, drawing }: Settings): void {
+  write({ classes, count, view, otherSeed, variation, drawing }: Settings): void {
     this.#chips.value = classes;
     this.#rail.value = drawing.guidance;
     stepsField.value = String(drawing.steps);
@@ -60,6 +62,9 @@ export class Controls {
     this.#steering.sampler = drawing.sampler;
     choose(form, "count", String(count));
     otherSeedField.value = String(otherSeed);
+    // With its own step the slider would round finer values.
+    variationField.step = Number.isInteger(Number((variation * 20).toFixed(6))) ? "0.05" : "any";
+    variationField.value = String(variation);
     this.#steering.write(drawing);
     this.view = view;
   }
@@ -86,7 +91,10 @@ export class Controls {
 
   /** Hides fields that the view does not use. */
   #showFields(): void {
-    byId("toward-field").hidden = viewField.value !== "between";
+    const varies = viewField.value === "variations";
+    byId("toward-field").hidden = viewField.value !== "between" && !varies;
+    byId("toward-words").textContent = varies ? "Towards seeds from" : "To seed";
+    byId("variation-field").hidden = !varies;
   }
 
   get preview(): "denoised" | "latent" {

@@ -19,6 +19,7 @@ export class Detail {
       onVary(view);
     };
     byId("detail-seeds").addEventListener("click", () => vary("seeds"));
+    byId("detail-variations").addEventListener("click", () => vary("variations"));
     byId("detail-between").addEventListener("click", () => vary("between"));
     byId("detail-easel").addEventListener("click", () => {
       const picture = this.#tile?.frames.at(-1);

@@ -9,6 +9,7 @@ function viewOf(pictures: Pictures): View {
   const differ = (of: (picture: Partial<PictureSettings>) => unknown): boolean => new Set(pictures.map(of)).size > 1;
   if (differ(({ guidance }) => guidance)) return "sweep";
   if (differ(({ seed }) => seed)) return "seeds";
+  if (differ(({ toward }) => toward?.seed)) return "variations";
   if (differ(({ toward }) => toward?.t)) return "between";
   return "sheet";
 }
@@ -29,6 +30,7 @@ function hasAll(settings: Settings, pictures: Pictures, config: ModelConfig): bo
         (drawing.guidance === guidance || !canBeGuided(config)) &&
         drawing.seed === seed &&
         drawing.toward?.t === toward?.t &&
+        drawing.toward?.seed === toward?.seed &&
         place in classes &&
         isSameClass(classes[place], chosenOf(name, config))
       );
@@ -69,6 +71,11 @@ export function sheetOf(pictures: Pictures, config: ModelConfig): { settings: Se
   if (settings.view === "seeds") settings.drawing.seed = Math.min(...pictures.map(({ seed = 0 }) => seed));
   if (settings.view === "between") {
     settings.otherSeed = first.toward?.seed ?? settings.otherSeed;
+    delete settings.drawing.toward;
+  }
+  if (settings.view === "variations") {
+    settings.otherSeed = Math.min(...pictures.map(({ toward }) => toward?.seed ?? 0));
+    settings.variation = first.toward?.t ?? settings.variation;
     delete settings.drawing.toward;
   }
   if (!canBeGuided(config)) settings.drawing.guidance = 0;

@@ -166,6 +166,7 @@ export class Sheet {
 /** What distinguishes a picture from its neighbours: its class, its seed, or the weight of the second seed. */
 function captionOf(name: Chosen, { seed, toward }: PageDrawing, view: Settings["view"]): string {
   if (view === "seeds") return `seed ${seed}`;
+  if (view === "variations" && toward) return `towards ${toward.seed}`;
   if (view !== "between" || !toward) return className(name);
   const { t = 0.5 } = toward;
   return t === 0 ? `seed ${seed}` : t === 1 ? `seed ${toward.seed}` : `${Math.round(t * 100)} %`;

@@ -31,7 +31,7 @@ function shellWord(text: string): string {
 
 /** The setting in which the runs of a view differ, its values, and how the command takes it. */
 interface Loop {
-  readonly variable: "guidance" | "seed" | "t";
+  readonly variable: "guidance" | "seed" | "t" | "other";
   readonly values: readonly number[];
   readonly option: string;
   readonly text: string;
@@ -40,7 +40,7 @@ interface Loop {
 }
 
 function loopOf(settings: Settings): Loop | undefined {
-  const { view, drawing, otherSeed } = settings;
+  const { view, drawing, otherSeed, variation } = settings;
   const runs = runsOf(settings);
   const { guidance, seed, toward, ...others } = drawing;
   const t = { ...(toward && { toward }) };
@@ -53,6 +53,8 @@ function loopOf(settings: Settings): Loop | undefined {
       return { variable: "seed", values: runs.map((run) => run.drawing.seed), option: "--seed", text: "$seed", rest: { ...others, ...t, guidance } };
     case "between":
       return { variable: "t", values: runs.map((run) => run.drawing.toward?.t ?? 0), option: "--toward", text: `${otherSeed}:$t`, rest: { ...others, guidance, seed } };
+    case "variations":
+      return { variable: "other", values: runs.map((run) => run.drawing.toward?.seed ?? 0), option: "--toward", text: `$other:${variation}`, rest: { ...others, guidance, seed } };
   }
 }
 
@@ -89,7 +91,9 @@ function options({ settings }: Embedding): string {
     lines.push(`guidance: ${guidance}, // w; other tools call this scale ${showNumber(1 + guidance).replace("−", "-")}`);
   }
   for (const [name, value] of Object.entries(rest)) lines.push(`${name}: ${literal(value)}`);
-  if (loop) lines.push(loop.variable === "t" ? `toward: { seed: ${settings.otherSeed}, t }` : loop.variable);
+  if (loop?.variable === "t") lines.push(`toward: { seed: ${settings.otherSeed}, t }`);
+  else if (loop?.variable === "other") lines.push(`toward: { seed: other, t: ${settings.variation} }`);
+  else if (loop) lines.push(loop.variable);
   return `{\n${lines.map((line) => `  ${line.includes(" // ") ? line : `${line},`}`).join("\n")}\n}`;
 }
 
