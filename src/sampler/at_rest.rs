@@ -4,9 +4,9 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::noise_level::LogSnr;
 
-/// Changes count from this level on, where the image outweighs the noise. Before it x̃ hardly changes either, because nothing
-/// is decided yet.
-const FROM: LogSnr = LogSnr(0.0);
+/// Changes count from this level on, where the noise is a third of the image. Before it x̃ hardly changes either, because
+/// little is decided yet.
+const FROM: LogSnr = LogSnr(2.0);
 /// For so many nats of λ an image has to stay as it is. What is left to change decays with λ, whatever the length of steps.
 const NATS: f64 = 1.0;
 
@@ -89,7 +89,8 @@ impl AtRest {
         }
         let (since, rest) = state.split_at(images);
         let (rests, compared) = rest.split_at(images);
-        if ![0, dims.iter().product()].contains(&compared.len()) {
+        let whole: usize = dims.iter().product();
+        if ![0, whole].contains(&compared.len()) {
             return false;
         }
         let tensor = |values: &[f32], shape: [usize; 4]| {

@@ -315,7 +315,7 @@ pub const SETTINGS: [Setting; 27] = [
         metavar: "N",
         label: "Until unchanged",
         help: "Finishes an image once no value of its estimate changes by more than N of 255 while λ rises by 1 or, with longer \
-               steps, from one step to the next; the run ends when all its images are finished. Changes count from λ = 0 on. \
+               steps, from one step to the next; the run ends when all its images are finished. Changes count from λ = 2 on. \
                Without it, all steps are taken.",
         ..setting("tolerance", "tolerance", "tolerance")
     },
