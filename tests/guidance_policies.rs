@@ -246,7 +246,7 @@ fn every_policy_treats_every_image_for_itself() {
             let all = draw(&mixture, batch.clone());
             for (image, found) in all.iter().enumerate() {
                 let alone = Plan {
-                    classes: vec![classes[image]],
+                    classes: vec![classes[image].into()],
                     guidance: vec![strengths[image]],
                     first_image: image as u64,
                     ..batch.clone()

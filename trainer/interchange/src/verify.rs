@@ -82,7 +82,7 @@ pub fn verify<D: Denoiser>(before: &Model, after: D) -> Result<Verified> {
     let ids = plan
         .classes
         .iter()
-        .map(|id| id.map_or(null, |id| id as i32));
+        .map(|condition| condition.class().map_or(null, |id| id as i32));
     let ids: Vec<i32> = ids
         .chain(std::iter::repeat_n(null, images))
         .take(rounds * images)
