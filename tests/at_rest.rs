@@ -5,7 +5,7 @@ mod common;
 use common::{Mixture, SHAPE, device, points};
 use freeguide::noise_level::LogSnrRange;
 use freeguide::prediction::Target;
-use freeguide::sampler::{Plan, Run, Solver};
+use freeguide::sampler::{Grid, Plan, Run, Solver, Spacing};
 
 const RANGE: LogSnrRange = LogSnrRange {
     min: -14.0,
@@ -30,7 +30,10 @@ fn finish(run: &mut Run<&Mixture>) -> Vec<[f64; 2]> {
 }
 
 fn plan(solver: Solver, count: usize, tolerance: Option<f64>) -> Plan {
-    let plan = Plan::new(vec![Some(0); count], STEPS).with_sampler(solver);
+    // Equally in λ: the paper's levels have few steps where images are nearly clean.
+    let plan = Plan::new(vec![Some(0); count], STEPS)
+        .with_sampler(solver)
+        .with_grid(Grid::new(Spacing::UniformLambda));
     Plan { tolerance, ..plan }.with_seed(9).with_guidance(1.0)
 }
 

@@ -124,7 +124,8 @@ impl ClassMix {
                 None => parts.push((id, *weight)),
             }
         }
-        let sum: f64 = parts.iter().map(|(_, weight)| weight).sum();
+        // From 0, because the sum of nothing is −0.
+        let sum = parts.iter().fold(0.0, |sum, (_, weight)| sum + weight);
         if (sum - 1.0).abs() > 1e-6 {
             return refuse(format!(
                 "the weights of a mix must add up to 1, and these add up to {}",

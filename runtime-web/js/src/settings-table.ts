@@ -99,7 +99,10 @@ export type GuidancePolicy =
 
 /** What to draw. Everything but `classes` may be left out and then comes from the bundle's `config.sampling`. */
 export interface DrawOptions {
-  /** One class for each image: an id, a name, or `null` for the unconditional model. */
+  /**
+   * One class for each image: an id, a name, `null` for the unconditional model, or a mix such as `{ cat: 0.7,
+   * dog: 0.3 }`.
+   */
   classes: readonly ClassChoice[];
   /**
    * Guidance strength w: 0 is the conditional model, −1 the unconditional one, and more trades diversity for
@@ -140,8 +143,25 @@ export interface DrawOptions {
   firstImage?: number;
   /** Whether the estimate of the clean image is clipped to [−1, 1] at every step. */
   clip?: boolean;
+  /**
+   * Dynamic thresholding (Saharia et al. 2022) in the place of clipping: with s, the quantile P of the magnitudes
+   * of the estimate, but at least 1, the estimate is clipped to [−s, s] and divided by s, so that a high w
+   * saturates less. P is above 0 and at most 1; 0.995 is usual.
+   */
+  dynamicThreshold?: number;
   /** With ancestral: ν, the exponent between the two variances of the paper's sampler, from 0 to 1. */
   varianceInterpolation?: number;
+  /**
+   * Finishes an image once no value of its estimate changes by more than N of 255 while λ rises by 1 or, with
+   * longer steps, from one step to the next; the run ends when all its images are finished. Changes count from λ =
+   * 2 on. Without it, all steps are taken.
+   */
+  tolerance?: number;
+  /**
+   * Whether the picture fits to itself at opposite edges, so that copies of it make a seamless pattern. Each step
+   * is taken on a picture that is shifted cyclically (noise rolling, Vecchio et al. 2024); it needs some 20 steps.
+   */
+  tileable?: boolean;
   /**
    * With a picture to start from: the share of the steps that are taken, above 0 (the picture nearly as it is) to
    * 1 (noise alone); 0.6 by default, and 1 with a mask (SDEdit, Meng et al. 2022).
@@ -158,7 +178,7 @@ export interface DrawOptions {
 export interface PictureSettings {
   /** Name of the model. */
   model: string;
-  /** Class name or id; null is the unconditional model. */
+  /** Class name or id; null is the unconditional model; a mix has the weights of its classes. */
   class: ClassChoice;
   /**
    * Guidance strength w: 0 is the conditional model, −1 the unconditional one, and more trades diversity for
@@ -199,8 +219,25 @@ export interface PictureSettings {
   image: number;
   /** Whether the estimate of the clean image is clipped to [−1, 1] at every step. */
   clip: boolean;
+  /**
+   * Dynamic thresholding (Saharia et al. 2022) in the place of clipping: with s, the quantile P of the magnitudes
+   * of the estimate, but at least 1, the estimate is clipped to [−s, s] and divided by s, so that a high w
+   * saturates less. P is above 0 and at most 1; 0.995 is usual.
+   */
+  dynamic_threshold?: number;
   /** With ancestral: ν, the exponent between the two variances of the paper's sampler, from 0 to 1. */
   variance_interpolation: number;
+  /**
+   * Finishes an image once no value of its estimate changes by more than N of 255 while λ rises by 1 or, with
+   * longer steps, from one step to the next; the run ends when all its images are finished. Changes count from λ =
+   * 2 on. Without it, all steps are taken.
+   */
+  tolerance?: number;
+  /**
+   * Whether the picture fits to itself at opposite edges, so that copies of it make a seamless pattern. Each step
+   * is taken on a picture that is shifted cyclically (noise rolling, Vecchio et al. 2024); it needs some 20 steps.
+   */
+  tileable?: boolean;
   /**
    * With a picture to start from: the share of the steps that are taken, above 0 (the picture nearly as it is) to
    * 1 (noise alone); 0.6 by default, and 1 with a mask (SDEdit, Meng et al. 2022).
@@ -272,7 +309,10 @@ export const SETTINGS: readonly Setting[] = [
   { path: ["toward", "t"], field: ["toward", "t"], picture: ["toward", "t"], kind: "number", min: 0, max: 1, required: false, address: "t", option: "toward", separator: ":", label: "Interpolation t", help: "The weight of the second seed, from 0 (the first seed alone) to 1 (the second alone); 0.5 by default." },
   { path: ["firstImage"], field: ["first_image"], picture: ["image"], kind: "integer", min: 0, max: 9007199254740991, required: false, address: "first", option: "first-image", label: "First image", help: "The number of the first image within the seed; 0 by default." },
   { path: ["clip"], field: ["clip"], picture: ["clip"], kind: "switch", off: "no-clip", required: false, address: "clip", option: "clip", label: "Clip estimates", help: "Whether the estimate of the clean image is clipped to [−1, 1] at every step." },
+  { path: ["dynamicThreshold"], field: ["dynamic_threshold"], picture: ["dynamic_threshold"], kind: "number", min: 0, max: 1, required: false, address: "threshold", option: "dynamic-threshold", label: "Dynamic threshold", help: "Dynamic thresholding (Saharia et al. 2022) in the place of clipping: with s, the quantile P of the magnitudes of the estimate, but at least 1, the estimate is clipped to [−s, s] and divided by s, so that a high w saturates less. P is above 0 and at most 1; 0.995 is usual." },
   { path: ["varianceInterpolation"], field: ["variance_interpolation"], picture: ["variance_interpolation"], kind: "number", min: 0, max: 1, required: false, address: "nu", option: "variance-interpolation", applies: {"path": ["sampler"], "values": ["ancestral"]}, label: "Variance interpolation ν", help: "With ancestral: ν, the exponent between the two variances of the paper's sampler, from 0 to 1." },
+  { path: ["tolerance"], field: ["tolerance"], picture: ["tolerance"], kind: "number", min: 0, max: 255, required: false, address: "tolerance", option: "tolerance", label: "Until unchanged", help: "Finishes an image once no value of its estimate changes by more than N of 255 while λ rises by 1 or, with longer steps, from one step to the next; the run ends when all its images are finished. Changes count from λ = 2 on. Without it, all steps are taken." },
+  { path: ["tileable"], field: ["tileable"], picture: ["tileable"], kind: "switch", off: "no-tileable", required: false, address: "tile", option: "tileable", label: "Tileable", help: "Whether the picture fits to itself at opposite edges, so that copies of it make a seamless pattern. Each step is taken on a picture that is shifted cyclically (noise rolling, Vecchio et al. 2024); it needs some 20 steps." },
   { path: ["strength"], field: ["strength"], picture: ["strength"], kind: "number", min: 0, max: 1, required: false, address: "strength", option: "strength", ofPicture: true, label: "Strength", help: "With a picture to start from: the share of the steps that are taken, above 0 (the picture nearly as it is) to 1 (noise alone); 0.6 by default, and 1 with a mask (SDEdit, Meng et al. 2022)." },
   { path: ["resampling"], field: ["resampling"], picture: ["resampling"], kind: "integer", min: 1, max: 20, required: false, address: "resampling", option: "resampling", ofPicture: true, label: "Resampling", help: "With a mask and ddim or ancestral: how often every step is taken, with noise added again in between, so that the new part fits the picture better (RePaint, Lugmayr et al. 2022); 1 by default." },
 ];

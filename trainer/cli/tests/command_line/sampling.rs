@@ -54,6 +54,8 @@ fn a_seed_gives_the_same_bytes_in_any_company() {
             "disc",
             "--class",
             "square:0.5,disc:0.5",
+            "--class",
+            "triangle",
             "--guidance",
             "1",
         ],
