@@ -49,7 +49,7 @@ export class Detail {
     if (!picture || !drawn) return;
     this.#tile = tile;
     const canvas = byId<HTMLCanvasElement>("detail-picture");
-    if (drawn.tileable) tile(canvas, picture);
+    if (drawn.tileable) paintPattern(canvas, picture);
     else paint(canvas, picture);
     canvas.setAttribute("aria-label", `${className(tile.class)}, drawn with guidance ${showNumber(drawn.guidance)}`);
     byId("detail-title").textContent = className(tile.class);
@@ -86,7 +86,7 @@ export class Detail {
 }
 
 /** Shows a picture three by three times, as a pattern. */
-function tile(canvas: HTMLCanvasElement, picture: Picture): void {
+function paintPattern(canvas: HTMLCanvasElement, picture: Picture): void {
   const { width, height } = picture;
   canvas.width = 3 * width;
   canvas.height = 3 * height;
