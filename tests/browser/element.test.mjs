@@ -116,8 +116,9 @@ test("with a canvas, drawing starts from what is painted and draws anew what is 
   const draw = async () => (await sampler.evaluate(async (element) => (await element.draw()).map(({ data }) => [...data])))[0];
   const without = await draw();
   const canvas = sampler.getByRole("img", { name: /drawing starts from/ });
-  await canvas.scrollIntoViewIfNeeded();
   const stroke = async (height) => {
+    // Whoever uses the controls below it scrolls it away.
+    await canvas.evaluate((element) => element.scrollIntoView({ block: "center" }));
     const box = await canvas.boundingBox();
     await page.mouse.move(box.x + 0.1 * box.width, box.y + height * box.height);
     await page.mouse.down();
@@ -134,7 +135,7 @@ test("with a canvas, drawing starts from what is painted and draws anew what is 
     const side = Math.sqrt(data.length / 4);
     return element.show({ data: new Uint8ClampedArray(data), width: side, height: side });
   }, painted);
-  await sampler.getByLabel("Brush").selectOption("anew");
+  await sampler.getByLabel("Brush", { exact: true }).selectOption("anew");
   await stroke(0.1);
   const filled = await draw();
   const row = (pixels, y) => pixels.slice(y * 8 * 4, (y + 1) * 8 * 4);
