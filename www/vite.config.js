@@ -22,6 +22,14 @@ function classifierOf(folder) {
   return JSON.parse(header.__metadata__.freeguide_classifier).name;
 }
 
+/** The grid of samples in a bundle's card that its picture in the list is cut from: that at the w nearest to its own. */
+function pictureOf(folder) {
+  const images = join(modelsFolder, folder, "images");
+  const grids = existsSync(images) ? readdirSync(images).filter((name) => /^w[\d.]+\.png$/.test(name)) : [];
+  const distance = (name) => Math.abs(parseFloat(name.slice(1)) - configOf(folder).sampling.guidance);
+  return grids.sort((a, b) => distance(a) - distance(b))[0] ?? null;
+}
+
 /** The bundles in the models folder: every folder with a config.json. The page opens the first, so the smallest pictures come first. */
 function bundles() {
   if (!existsSync(modelsFolder)) return [];
@@ -39,7 +47,7 @@ function configOf(folder) {
 function indexJson() {
   const models = bundles().map((folder) => {
     const { name, classes, image } = configOf(folder);
-    return { folder, name, classes: classes.length, size: image.size, figures: figuresOf(folder) !== undefined, classifier: classifierOf(folder) };
+    return { folder, name, classes: classes.length, size: image.size, picture: pictureOf(folder), figures: figuresOf(folder) !== undefined, classifier: classifierOf(folder) };
   });
   return `${JSON.stringify({ models }, null, 1)}\n`;
 }

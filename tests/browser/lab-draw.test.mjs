@@ -1,11 +1,12 @@
 // The laboratory's generator beyond one sheet: variations, and saving in bulk.
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { unzipSync } from "../../www/node_modules/fflate/esm/index.mjs";
 import { forget, laboratory, pixelsOf, said } from "./lab.mjs";
 import { decodePng } from "./png.mjs";
-import { difference, drawNatively, shipped, TOLERANCE } from "./setup.mjs";
+import { difference, drawNatively, shipped, site, TOLERANCE } from "./setup.mjs";
 
 const { folder: model } = shipped();
 let lab;
@@ -146,4 +147,29 @@ test("saving in bulk is stopped by closing the window", async (t) => {
   await forget(page);
   await page.click("#export-cancel");
   await said(page, /Nothing was saved/);
+});
+
+test("a model of letters spells words, and pictures follow the typing", async (t) => {
+  const page = await lab.open(t, "?device=cpu&model=glyphs32&word=cab&steps=2&sampler=ddim&w=2&seed=5");
+  await said(page, /^Drew 3/);
+  const [first] = await pixelsOf(page, tiles);
+  const [native] = await drawNatively({ model: join(site, "models/glyphs32"), classes: [..."cab"], guidance: 2, steps: 2, seed: 5, count: 3 });
+  assert.ok(difference(first, native.pixels) <= TOLERANCE, "the letter c");
+  await page.locator("#live").check();
+  await forget(page);
+  await page.fill("#word", "Cab é 19");
+  await said(page, /^Drew 5/);
+  const captions = await page.locator("#sheet figcaption").allTextContents();
+  assert.deepEqual(captions, [..."Cab19"]);
+  const tops = await page.locator("#sheet .tile").evaluateAll((all) => all.map((tile) => tile.offsetTop));
+  assert.deepEqual(tops, [tops[0], tops[0], tops[0], tops[3], tops[3]]);
+  assert.ok(tops[3] > tops[0], "a line for each word");
+  assert.equal(new URL(page.url()).searchParams.get("word"), "Cab 19");
+  // A chip draws its class again, and as many pictures as the sheet had.
+  await page.locator("#mix").uncheck();
+  await forget(page);
+  await page.locator("#classes .chip", { hasText: /^z$/ }).click();
+  await said(page, /^Drew 9/);
+  assert.deepEqual(new URL(page.url()).searchParams.getAll("class"), ["z"]);
+  assert.equal(await page.inputValue("#word"), "");
 });

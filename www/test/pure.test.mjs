@@ -125,6 +125,26 @@ test("a first sheet shows classes from all of a model's, each once", () => {
   assert.deepEqual(settings.defaultSettings({ ...model, classes: [] }).classes, [null]);
 });
 
+test("a model of letters spells words", () => {
+  const letters = { ...model, classes: [..."0123abcdefghilmnorstuAB"] };
+  const read = (query) => settings.readSettings(new URLSearchParams(query), letters).settings;
+  const first = read("");
+  assert.deepEqual([first.word, first.count, first.classes.join("")], ["free guide", 9, "freeguide"]);
+  // The other case stands in for a letter that is not there; other characters are left out.
+  assert.equal(settings.spelling(" Hello,  B é! ", letters), "hello B");
+  assert.equal([...settings.spelling("a".repeat(60), letters)].length, 24);
+  const written = settings.writeSettings(settings.spelled(first, "ab ba"), new URLSearchParams("model=glyphs"));
+  assert.equal(written.get("word"), "ab ba");
+  assert.deepEqual([written.has("n"), written.has("class")], [false, false]);
+  const again = read(written);
+  assert.deepEqual([again.word, again.classes, settings.runsOf(again)[0].classes], ["ab ba", [..."abba"], [..."abba"]]);
+  // Classes and numbers of pictures are asked for as of any other model.
+  assert.equal(read("class=a&n=4").word, undefined);
+  assert.deepEqual(settings.runsOf(read("class=a&n=4"))[0].classes, [..."aaaa"]);
+  // Words are for models of letters alone.
+  assert.equal(settings.readSettings(new URLSearchParams("word=cat"), model).settings.word, undefined);
+});
+
 test("what an address asks for and nobody knows is said", () => {
   const { settings: read, unknown } = settings.readSettings(
     new URLSearchParams("class=dog&sampler=magic&seed=-1&policy=best&w=1e9&steps=0&from=9&until=2"),

@@ -27,7 +27,9 @@ export function chosen(form: HTMLFormElement, name: string): string {
 
 /** Checks the radio button with `value`, or none. */
 export function choose(form: HTMLFormElement, name: string, value: string): void {
-  (form.elements.namedItem(name) as RadioNodeList).value = value;
+  for (const button of (form.elements.namedItem(name) as RadioNodeList).values() as Iterable<HTMLInputElement>) {
+    button.checked = button.value === value;
+  }
 }
 
 /** Makes an SVG element. */

@@ -1,7 +1,7 @@
 import { loadModel, type BundleFiles, type DeviceOption, type Model } from "freeguide";
 import { byId, make } from "./dom.js";
 import { Loading } from "./loading.js";
-import { modelUrl, shippedModels } from "./models.js";
+import { modelUrl, shippedModels, type ShippedModel } from "./models.js";
 import { hideProblem, showProblem } from "./problem.js";
 import { showProvenance } from "./provenance.js";
 
@@ -169,12 +169,26 @@ export class ModelHost {
     const isShipped = shipped.some(({ folder }) => folder === source.asked);
     if (!isShipped && !this.#added.some(({ name }) => name === source.name)) this.#added.push(source);
     const options = [
-      ...shipped.map(({ folder, name }) => make("option", { value: folder }, name)),
+      ...shipped.map(optionOf),
       ...this.#added.map(({ name }) => make("option", { value: name }, name.replace(/\/+$/, "").split("/").pop() ?? name)),
     ];
-    pick.replaceChildren(...options);
+    // What the closed list shows is a copy of the option that is chosen.
+    const closed = richLists ? [make("button", {}, document.createElement("selectedcontent"))] : [];
+    pick.replaceChildren(...closed, ...options);
     pick.value = isShipped ? (source.asked ?? "") : source.name;
     byId("model-pick").hidden = options.length < 2;
     if (!byId("model-pick").hidden) byId("model-name").textContent = "";
   }
+}
+
+/** Whether lists can hold more than text. */
+const richLists = CSS.supports("appearance", "base-select");
+
+/** A model in the list, with some of its samples where lists can show pictures. */
+function optionOf({ folder, name, classes, size, picture }: ShippedModel): HTMLOptionElement {
+  if (!richLists) return make("option", { value: folder }, name);
+  const image = make("span", { className: "model-picture" });
+  if (picture) image.append(make("img", { src: `${modelUrl(folder)}images/${picture}`, alt: "", loading: "lazy" }));
+  const words = make("span", { className: "model-words" }, name, make("small", {}, `${size}×${size}, ${classes} classes`));
+  return make("option", { value: folder }, image, words);
 }

@@ -6,6 +6,8 @@ export interface ShippedModel {
   readonly classes: number;
   /** Pixels of an image's side. */
   readonly size: number;
+  /** A grid of its samples in its folder images/; null if there is none. */
+  readonly picture?: string | null;
   /** Whether it has figures.json, the results of `freeguide eval`. */
   readonly figures: boolean;
   /** The name of its classifier, classifier.safetensors in its folder; null if there is none. */

@@ -13,6 +13,8 @@ export interface Settings {
   classes: Chosen[];
   /** Pictures on the sheet: 1, 4, 9 or 16. */
   count: number;
+  /** What the pictures spell, where every class is a character. A space begins a new line. */
+  word?: string;
   view: View;
   /** The seed that the view `between` leads to, and the first whose noise `variations` add. */
   otherSeed: number;
@@ -94,7 +96,7 @@ export function canBeGuided({ classes, null_class }: Pick<Drawable, "classes" | 
 const VARIATION = 0.2;
 
 /** The most pictures of the first sheet. */
-const FIRST_SHEET = 9;
+export const FIRST_SHEET = 9;
 
 /** At most `count` entries of a list, equally spaced. */
 function spread<T>(list: readonly T[], count: number): T[] {
@@ -103,10 +105,42 @@ function spread<T>(list: readonly T[], count: number): T[] {
   return list.filter((_, at) => places.has(at));
 }
 
+/** Whether pictures can spell words: every class is one character. */
+export function canSpell({ classes }: Pick<Drawable, "classes">): boolean {
+  return classes.length > 1 && classes.every((name) => [...name].length === 1);
+}
+
+/** The most characters that the pictures of a sheet spell. */
+const LONGEST_WORD = 24;
+
+/** What of a text the classes can spell, without spaces at its ends; each character that no class has is replaced by the same letter in the other case, or left out. */
+export function spelling(text: string, { classes }: Pick<Drawable, "classes">): string {
+  const known = (character: string): string | undefined =>
+    [character, character.toLowerCase(), character.toUpperCase()].find((other) => classes.includes(other));
+  let length = 0;
+  const spelled = [...text].map((character) => {
+    if (/\s/.test(character)) return " ";
+    const found = known(character);
+    length += found === undefined ? 0 : 1;
+    return length > LONGEST_WORD ? "" : (found ?? "");
+  });
+  return spelled.join("").replace(/ +/g, " ").trim();
+}
+
+/** The settings that spell a word. */
+export function spelled(settings: Settings, word: string): Settings {
+  const { word: before, ...others } = settings;
+  const classes = [...word].filter((character) => character !== " ");
+  return classes.length > 0 ? { ...others, word, classes, count: classes.length } : others;
+}
+
+/** What a model whose classes are characters draws first. */
+const FIRST_WORD = "free guide";
+
 /** The settings of an address that says nothing: every class once, or as many as the sheet has pictures. */
 export function defaultSettings(config: Drawable): Settings {
   const { sampler, steps, guidance } = config.sampling;
-  return {
+  const settings: Settings = {
     classes: config.classes.length > 0 ? spread(config.classes, FIRST_SHEET) : [null],
     count: config.image.size > 64 ? 4 : FIRST_SHEET,
     view: "sheet",
@@ -114,6 +148,7 @@ export function defaultSettings(config: Drawable): Settings {
     variation: VARIATION,
     drawing: { guidance: canBeGuided(config) ? guidance : 0, steps, sampler, seed: 2 },
   };
+  return canSpell(config) ? spelled(settings, spelling(FIRST_WORD, config)) : settings;
 }
 
 /** A seed: digits that make an integer up to 2⁵³ − 1, or undefined. */
@@ -221,11 +256,14 @@ function readClasses(query: URLSearchParams, config: Drawable): { classes: Chose
 
 /** The settings of an address, and what this model does not know of them. */
 export function readSettings(query: URLSearchParams, config: Drawable): { settings: Settings; unknown: string[] } {
-  const settings = defaultSettings(config);
+  let settings = defaultSettings(config);
   const { classes, unknown } = readClasses(query, config);
-  if (classes.length > 0) settings.classes = classes;
   const count = Number(query.get("n"));
+  if (classes.length > 0 || COUNTS.includes(count)) settings = spelled(settings, "");
+  if (classes.length > 0) settings.classes = classes;
   if (COUNTS.includes(count)) settings.count = count;
+  const word = query.get("word");
+  if (word !== null && canSpell(config)) settings = spelled(settings, spelling(word, config));
   settings.view = viewOf(query.get("view"));
   const asked = readQuery(query);
   unknown.push(...asked.unknown);
@@ -245,12 +283,13 @@ export function readSettings(query: URLSearchParams, config: Drawable): { settin
 }
 
 /** The address's query for `settings`; what else the address says (model, device) stays. */
-export function writeSettings({ classes, count, view, otherSeed, variation, drawing }: Settings, before: URLSearchParams): URLSearchParams {
+export function writeSettings({ classes, count, word, view, otherSeed, variation, drawing }: Settings, before: URLSearchParams): URLSearchParams {
   const query = new URLSearchParams(before);
-  query.delete("class");
-  for (const choice of classes) query.append("class", classText(choice));
+  for (const name of ["class", "n", "word"]) query.delete(name);
+  if (word === undefined) for (const choice of classes) query.append("class", classText(choice));
   writeQuery(drawing, query);
-  query.set("n", String(count));
+  if (word === undefined) query.set("n", String(count));
+  else query.set("word", word);
   if (view === "sheet") query.delete("view");
   else query.set("view", view);
   if (view === "between") {

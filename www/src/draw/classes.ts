@@ -1,11 +1,12 @@
 import { byId, make } from "../app/dom.js";
-import type { Chosen } from "../app/settings.js";
+import { canSpell, spelling, type Chosen } from "../app/settings.js";
 
 /** The class chips: one, several that take turns over the sheet, or two that are mixed. */
 export class ClassChips {
   readonly #box = byId("classes");
   readonly #mix = byId<HTMLInputElement>("mix");
   readonly #filter = byId<HTMLInputElement>("class-filter");
+  readonly #word = byId<HTMLInputElement>("word");
   readonly #blend = byId<HTMLInputElement>("blend");
   readonly #weight = byId<HTMLInputElement>("blend-weight");
   readonly #onChange: (settled: boolean) => void;
@@ -13,6 +14,7 @@ export class ClassChips {
   #chosen: (string | null)[] = [];
   /** What an address or a file asks for that the controls cannot say: mixes of more classes, or several mixes. */
   #given: Chosen[] | undefined;
+  #names: readonly string[] = [];
 
   /** `onChange` hears of every change; `settled` is false while the slider moves. */
   constructor(onChange: (settled: boolean) => void) {
@@ -34,6 +36,11 @@ export class ClassChips {
       onChange(false);
     });
     this.#weight.addEventListener("change", () => onChange(true));
+    this.#word.addEventListener("input", () => {
+      const characters = this.word.replaceAll(" ", "");
+      if (characters !== "") this.value = [...characters];
+      onChange(true);
+    });
     this.#filter.addEventListener("input", () => {
       const words = this.#filter.value.trim().toLowerCase();
       for (const [name, chip] of this.#chips) chip.hidden = !(name ?? "no class").toLowerCase().includes(words);
@@ -65,10 +72,20 @@ export class ClassChips {
     this.#show();
   }
 
+  /** What is to be spelled; "" if nothing is. */
+  get word(): string {
+    return this.#word.hidden ? "" : spelling(this.#word.value, { classes: this.#names });
+  }
+
+  set word(word: string) {
+    // Writing goes on while the address is read back.
+    if (this.word !== word) this.#word.value = word;
+  }
+
   /** The two classes that can be mixed. */
   #blended(): [string, string] | undefined {
     const [from, to, third] = this.#chosen;
-    return typeof from === "string" && typeof to === "string" && third === undefined && !this.#given ? [from, to] : undefined;
+    return typeof from === "string" && typeof to === "string" && third === undefined && !this.#given && this.word === "" ? [from, to] : undefined;
   }
 
   /** Shows a chip for each class of a model, and one for the null class if it has one. */
@@ -81,7 +98,10 @@ export class ClassChips {
         return [name, chip];
       }),
     );
-    this.#filter.hidden = names.length <= 24;
+    this.#names = names;
+    this.#word.hidden = !canSpell({ classes: names });
+    this.#word.value = "";
+    this.#filter.hidden = names.length <= 24 || !this.#word.hidden;
     this.#filter.value = "";
     this.#box.replaceChildren(...this.#chips.values());
     this.#box.classList.add("offered");
@@ -90,6 +110,7 @@ export class ClassChips {
 
   #toggle(name: string | null): void {
     this.#given = undefined;
+    this.#word.value = "";
     if (!this.#mix.checked) this.#chosen = [name];
     else if (!this.#chosen.includes(name)) this.#chosen.push(name);
     else if (this.#chosen.length > 1) this.#chosen = this.#chosen.filter((other) => other !== name);

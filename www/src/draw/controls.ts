@@ -2,7 +2,7 @@ import type { ModelConfig, Sampler } from "freeguide";
 import { parseSetting, settingAt } from "freeguide/settings";
 import { byId, choose, chosen, make } from "../app/dom.js";
 import type { Rail } from "../app/rail.js";
-import { parseSeed, SAMPLERS, stepsNear, viewOf, type Settings, type View } from "../app/settings.js";
+import { FIRST_SHEET, parseSeed, SAMPLERS, spelled, stepsNear, viewOf, type Settings, type View } from "../app/settings.js";
 import type { ClassChips } from "./classes.js";
 import { SteeringFields } from "./steering.js";
 
@@ -34,6 +34,11 @@ export class Controls {
       this.#steering.sampler = samplerField.value as Sampler;
     });
     viewField.addEventListener("change", () => this.#showFields());
+    // Either a word is spelled, or so many pictures are drawn.
+    byId("count").addEventListener("change", () => {
+      this.#chips.word = "";
+    });
+    byId("word").addEventListener("input", () => choose(form, "count", ""));
     for (const id of ["seed", "steps", "count", "sampler", "view", "toward", "variation"]) byId(id).addEventListener("change", onChange);
   }
 
@@ -43,18 +48,20 @@ export class Controls {
     const steps = stepsNear(this.#config, Number(parseSetting(settingAt("steps"), stepsField.value) ?? 1));
     seedField.value = String(seed);
     stepsField.value = String(steps);
-    return {
+    const settings: Settings = {
       classes: this.#chips.value,
-      count: Number(chosen(form, "count")),
+      count: Number(chosen(form, "count")) || FIRST_SHEET,
       view: viewOf(viewField.value),
       otherSeed: parseSeed(otherSeedField.value) ?? 0,
       variation: Number(variationField.value),
       drawing: { ...this.#steering.read(), guidance: this.#rail.value, steps, sampler: samplerField.value as Sampler, seed },
     };
+    return spelled(settings, this.#chips.word);
   }
 
-  write({ classes, count, view, otherSeed, variation, drawing }: Settings): void {
+  write({ classes, count, word, view, otherSeed, variation, drawing }: Settings): void {
     this.#chips.value = classes;
+    this.#chips.word = word ?? "";
     this.#rail.value = drawing.guidance;
     stepsField.value = String(drawing.steps);
     seedField.value = String(drawing.seed);

@@ -70,17 +70,19 @@ export class Sheet {
 
   /** Lays out tiles for what `settings` ask for. */
   layOut(settings: Settings, config: ModelConfig): void {
-    const { count, view, classes } = settings;
+    const { count, view, classes, word } = settings;
+    const lines = view === "sheet" && word !== undefined ? word.split(" ") : undefined;
     const runs = runsOf(settings);
     this.#element.hidden = false;
-    const shape = JSON.stringify([config.name, config.image.size, count, view, classes]);
+    const shape = JSON.stringify([config.name, config.image.size, count, view, classes, lines]);
     if (shape !== this.#shape) {
       this.#shape = shape;
       this.#size = config.image.size;
-      this.#columns = view === "sweep" ? SWEEP.length : Math.round(Math.sqrt(count));
-      this.#rows = view === "sweep" ? (runs[0]?.classes.length ?? 1) : this.#columns;
+      [this.#columns, this.#rows] = shapeOf(settings, lines);
       this.runs = runs.map((run, at) => this.#place(run, at, runs.length));
+      if (lines) spread(this.tiles, lines);
       this.#element.classList.toggle("sweep", view === "sweep");
+      this.#element.classList.toggle("word", lines !== undefined);
       const inOrder = this.tiles.sort((a, b) => a.number - b.number).map(({ figure }) => figure);
       const heads = view === "sweep" ? SWEEP.map((w) => this.#head(w)) : [];
       this.#element.replaceChildren(...heads, ...inOrder);
@@ -161,6 +163,25 @@ export class Sheet {
     this.#element.style.setProperty("--side", `${side}px`);
     this.#element.style.setProperty("--columns", String(this.#columns));
   }
+}
+
+/** Columns and rows of a sheet. */
+function shapeOf(settings: Settings, lines: readonly string[] | undefined): [number, number] {
+  if (lines) return [Math.max(...lines.map((line) => [...line].length)), lines.length];
+  if (settings.view === "sweep") return [SWEEP.length, runsOf(settings)[0]?.classes.length ?? 1];
+  const side = Math.ceil(Math.sqrt(settings.count));
+  return [side, Math.ceil(settings.count / side)];
+}
+
+/** Puts the pictures of characters into their lines. */
+function spread(tiles: readonly Tile[], lines: readonly string[]): void {
+  let next = 0;
+  lines.forEach((line, row) => {
+    for (let column = 1; column <= [...line].length; column += 1) {
+      const tile = tiles[next++];
+      if (tile) tile.figure.style.gridArea = `${row + 1} / ${column}`;
+    }
+  });
 }
 
 /** What distinguishes a picture from its neighbours: its class, its seed, or the weight of the second seed. */
