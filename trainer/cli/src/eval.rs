@@ -114,6 +114,9 @@ struct SweepArguments {
     /// For scale: also measure real images with Gaussian noise of these standard deviations, in 255ths.
     #[arg(long, value_name = "S,S,…", value_delimiter = ',')]
     noise: Vec<f64>,
+    /// For scale: also measure real images with a Gaussian blur of these standard deviations, in pixels.
+    #[arg(long, value_name = "S,S,…", value_delimiter = ',')]
+    blur: Vec<f64>,
     /// The number of images drawn at a time.
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=4096))]
     batch: u16,
@@ -194,6 +197,12 @@ fn sweep(given: &SweepArguments) -> Result<(Sweep, PathBuf)> {
             "--noise {deviation}: it must be more than 0 and at most 255"
         ));
     }
+    let allowed = |s: &f64| (0.0..=64.0).contains(s) && *s > 0.0;
+    if let Some(deviation) = given.blur.iter().find(|s| !allowed(s)) {
+        return usage(format!(
+            "--blur {deviation}: it must be more than 0 and at most 64 pixels"
+        ));
+    }
     let sweep = Sweep {
         models: given.model.clone(),
         data: data.clone(),
@@ -208,6 +217,7 @@ fn sweep(given: &SweepArguments) -> Result<(Sweep, PathBuf)> {
         onnx_input: given.features.onnx_input,
         splits: given.splits,
         noise: ascending(&given.noise),
+        blur: ascending(&given.blur),
     };
     Ok((sweep, out.clone()))
 }
@@ -255,17 +265,16 @@ fn summary(figures: &Figures) -> Result<()> {
             network.distance,
             floor.images,
             floor.against,
-            report::figure(floor.metrics.frechet_distance),
+            report::distance(&floor.metrics),
             network.score,
             report::figure(floor.metrics.inception_score),
             network.images_per_second,
         ))?;
-        for noise in &network.noise {
+        for (label, metrics) in report::worse_floors(network) {
             print_line(format_args!(
-                "{}: {} {}",
-                report::noise_label(noise),
+                "{label}: {} {}",
                 network.distance,
-                report::figure(noise.metrics.frechet_distance),
+                report::distance(metrics),
             ))?;
         }
         for cell in &network.cells {
@@ -280,7 +289,7 @@ fn summary(figures: &Figures) -> Result<()> {
                 cell.steps,
                 cell.guidance,
                 network.distance,
-                report::figure(metrics.frechet_distance),
+                report::distance(metrics),
                 network.score,
                 report::figure(metrics.inception_score),
                 report::figure(metrics.inception_score_deviation),

@@ -80,6 +80,7 @@ pub fn fidelity<D: Denoiser + Clone>(
         onnx_input: against.onnx_input,
         splits: 1,
         noise: Vec::new(),
+        blur: Vec::new(),
     };
     let device = Device::flex();
     let model = Model::new(config.clone(), before.network().clone(), device.clone());

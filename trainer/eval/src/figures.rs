@@ -67,7 +67,10 @@ pub struct NetworkFigures {
     pub floor: Floor,
     /// The same comparison with noise on the images that take the place of generated ones, which gives a visible scale.
     #[serde(default)]
-    pub noise: Vec<NoisyFloor>,
+    pub noise: Vec<WorseFloor>,
+    /// And with a Gaussian blur.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub blur: Vec<WorseFloor>,
     /// The cells.
     pub cells: Vec<CellFigures>,
 }
@@ -83,10 +86,10 @@ pub struct Floor {
     pub metrics: Metrics,
 }
 
-/// The floor with Gaussian noise on the images that take the place of generated ones.
+/// The floor with noise on the images that take the place of generated ones, or with a blur.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct NoisyFloor {
-    /// The standard deviation of the noise, in 255ths.
+pub struct WorseFloor {
+    /// The standard deviation of the noise in 255ths, or of the blur in pixels.
     pub deviation: f64,
     /// Their metrics.
     pub metrics: Metrics,
@@ -116,6 +119,9 @@ pub struct CellFigures {
 pub struct Metrics {
     /// The Fréchet distance; lower is better.
     pub frechet_distance: f64,
+    /// Its standard deviation, by the bootstrap over the images. Older reports have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frechet_distance_deviation: Option<f64>,
     /// The Inception Score; higher is better.
     pub inception_score: f64,
     /// Its standard deviation over the splits.

@@ -6,6 +6,7 @@ use freeguide::bundle::{ClassNames, Model};
 use freeguide::noise::{NoiseStream, Purpose};
 
 use super::classes;
+use super::damage::Damage;
 use super::sweep::{Cell, ClassBalance, OnnxInput, Sweep};
 use crate::features::{self, FeatureNetwork, Normalisation};
 use freeguide_data::{self as data, DataRecipe, Dataset};
@@ -29,8 +30,6 @@ pub struct Inputs {
     pub keys: Vec<String>,
     /// The key of the data set's features in the store.
     pub data_key: String,
-    /// The keys of the features of images with noise in the store, for each standard deviation of the sweep.
-    pub noise_keys: Vec<String>,
     /// The data set's images in a random order, which is the same in every evaluation. When real images are compared
     /// with real images, the first of them take the place of generated ones.
     pub order: Vec<usize>,
@@ -41,6 +40,11 @@ pub struct Inputs {
 }
 
 impl Inputs {
+    /// The key of the features of damaged images in the store.
+    pub fn damaged_key(&self, damage: Damage) -> String {
+        format!("{}-{}", damage.key(), &self.data.fingerprint()[..20])
+    }
+
     /// Opens everything.
     ///
     /// # Errors
@@ -127,7 +131,6 @@ impl Inputs {
             labels: labels(&models),
             sequence: classes::sequence(&weights, sweep.samples),
             data_key: format!("data-{}", &data.fingerprint()[..20]),
-            noise_keys: noise_keys(sweep, &data),
             order: shuffled(data.len()),
             models,
             data,
@@ -184,12 +187,6 @@ fn shuffled(count: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..count).collect();
     NoiseStream::new(Purpose::Evaluation, 1, 0, 0).shuffle(&mut order);
     order
-}
-
-fn noise_keys(sweep: &Sweep, data: &Dataset) -> Vec<String> {
-    let fingerprint = &data.fingerprint()[..20];
-    let key = |deviation| format!("noise-{deviation}-{fingerprint}");
-    sweep.noise.iter().map(key).collect()
 }
 
 /// How the data set's images are prepared: as for the training of the models, as far as this is known.

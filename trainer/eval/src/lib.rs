@@ -7,13 +7,14 @@
 //! | [`work`] | drawing images and extracting features, in chunks |
 //! | [`store`] | the chunks on disk, by key |
 //! | [`metrics`] | one metric per file |
-//! | [`noisy`] | real images with noise, for scale |
+//! | [`damage`] | real images with noise or blur, for scale |
 //! | [`fidelity`] | the effect of a change on the Fréchet distance, for `export --verify` |
 //! | [`measure`] | from features to [`figures`] |
 //! | [`report`] | HTML, Markdown, CSV and JSON |
 
 mod classes;
 pub mod classifier;
+mod damage;
 pub mod features;
 mod fidelity;
 pub mod figures;
@@ -21,7 +22,6 @@ mod inputs;
 mod measure;
 mod meter;
 mod metrics;
-mod noisy;
 pub mod report;
 mod shard;
 mod store;

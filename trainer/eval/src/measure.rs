@@ -3,10 +3,11 @@
 use anyhow::{Context, Result};
 use freeguide::bundle::WRITTEN_BY;
 
-use super::figures::{CellFigures, Figures, Floor, Metrics, ModelInfo, NetworkFigures, NoisyFloor};
+use super::damage::Damage;
+use super::figures::{CellFigures, Figures, Floor, Metrics, ModelInfo, NetworkFigures, WorseFloor};
 use super::metrics::{
-    Comparison, Manifold, Moments, SUBSET_SIZE, SUBSETS, accuracy, frechet_distance,
-    inception_score, kernel_distance,
+    Comparison, Manifold, Moments, Reference, SUBSET_SIZE, SUBSETS, accuracy, inception_score,
+    kernel_distance,
 };
 use super::work::{Source, Work};
 use crate::features::{Extracted, FeatureNetwork};
@@ -34,16 +35,16 @@ pub struct Measured {
 /// The number of pairs that are kept per cell.
 const PAIRS: usize = 12;
 
-/// One side of a comparison.
+/// The real images of a comparison.
 struct Side {
-    moments: Moments,
+    reference: Reference,
     manifold: Manifold,
 }
 
 impl Side {
     fn new(extracted: Extracted) -> Result<Self> {
         Ok(Self {
-            moments: Moments::of(&extracted.features)?,
+            reference: Reference::new(&Moments::of(&extracted.features)?)?,
             manifold: Manifold::new(extracted.features)?,
         })
     }
@@ -100,7 +101,7 @@ fn of_network(
     let known = known.ok();
     let real = work.read(network, Source::Data)?;
     let (mut images, mut seconds) = (inputs.data.len(), real.seconds);
-    let (floor, noise) = floor(work, network, &real.extracted, known.as_deref())?;
+    let (floor, worse) = floor(work, network, &real.extracted, known.as_deref())?;
     let real = Side::new(real.extracted).context("the data set")?;
 
     let asked: Option<Vec<u32>> = known.map(|ids| {
@@ -140,10 +141,31 @@ fn of_network(
         no_accuracy,
         images_per_second: images as f64 / seconds.max(1e-9),
         floor,
-        noise,
+        noise: of_kind(&worse, |damage| match damage {
+            Damage::Noise(deviation) => Some(deviation),
+            Damage::Blur(_) => None,
+        }),
+        blur: of_kind(&worse, |damage| match damage {
+            Damage::Blur(deviation) => Some(deviation),
+            Damage::Noise(_) => None,
+        }),
         cells,
     };
     Ok((figures, nearest))
+}
+
+/// The comparisons with one kind of damage.
+fn of_kind(
+    worse: &[(Damage, Metrics)],
+    deviation: impl Fn(Damage) -> Option<f64>,
+) -> Vec<WorseFloor> {
+    let worse = worse.iter().filter_map(|(damage, metrics)| {
+        Some(WorseFloor {
+            deviation: deviation(*damage)?,
+            metrics: metrics.clone(),
+        })
+    });
+    worse.collect()
 }
 
 /// Two disjoint parts of the data set: as many images as are drawn, in place of generated images, and all others. Both
@@ -153,7 +175,7 @@ fn floor(
     network: &FeatureNetwork,
     real: &Extracted,
     known: Option<&[u32]>,
-) -> Result<(Floor, Vec<NoisyFloor>)> {
+) -> Result<(Floor, Vec<(Damage, Metrics)>)> {
     let (data, sweep) = (&work.inputs.data, work.sweep);
     let images = work.inputs.held_out(sweep);
     let part = |indices: &[usize]| Extracted {
@@ -176,13 +198,11 @@ fn floor(
         against: data.len() - images,
         metrics: against(part(held_out))?,
     };
-    let noisy = |(index, &deviation)| {
-        let stored = work.read(network, Source::Noisy(index))?;
-        let metrics = against(stored.extracted)?;
-        Ok(NoisyFloor { deviation, metrics })
-    };
-    let noise = sweep.noise.iter().enumerate().map(noisy);
-    Ok((floor, noise.collect::<Result<_>>()?))
+    let worse = sweep.damages().into_iter().map(|damage| {
+        let stored = work.read(network, Source::Damaged(damage))?;
+        Ok((damage, against(stored.extracted)?))
+    });
+    Ok((floor, worse.collect::<Result<_>>()?))
 }
 
 fn compare(
@@ -193,14 +213,18 @@ fn compare(
 ) -> Result<(Metrics, Comparison)> {
     let score = inception_score(&generated.probabilities, splits)?;
     let accuracy = asked.map(|asked| accuracy(&generated.probabilities, asked));
-    let generated = Side::new(generated)?;
-    let (a, b) = (real.manifold.rows(), generated.manifold.rows());
-    let kernel = kernel_distance(a, b, SUBSETS, SUBSET_SIZE)?;
-    let comparison = Comparison::of(&real.manifold, &generated.manifold);
+    let distance = real
+        .reference
+        .distance(&Moments::of(&generated.features)?)?;
+    let deviation = real.reference.deviation(&generated.features)?;
+    let generated = Manifold::new(generated.features)?;
+    let kernel = kernel_distance(real.manifold.rows(), generated.rows(), SUBSETS, SUBSET_SIZE)?;
+    let comparison = Comparison::of(&real.manifold, &generated);
     let mut distances: Vec<f64> = comparison.nearest.iter().map(|n| n.1).collect();
     distances.sort_by(f64::total_cmp);
     let metrics = Metrics {
-        frechet_distance: frechet_distance(&real.moments, &generated.moments)?,
+        frechet_distance: distance,
+        frechet_distance_deviation: Some(deviation),
         inception_score: score.mean,
         inception_score_deviation: score.deviation,
         kernel_distance: kernel.mean,

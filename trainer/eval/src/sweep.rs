@@ -8,6 +8,8 @@ use freeguide::settings::{ClassName, Guidance, Plan, Request, RequestError};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::damage::Damage;
+
 /// The number of images that are drawn, evaluated and stored together.
 pub const CHUNK: usize = 64;
 
@@ -66,6 +68,9 @@ pub struct Sweep {
     /// The standard deviations of the noise on real images that are measured for scale, in 255ths.
     #[serde(default)]
     pub noise: Vec<f64>,
+    /// The standard deviations of the blur of real images that are measured for scale, in pixels.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub blur: Vec<f64>,
 }
 
 /// One point of the sweep: a model, sampled in one way.
@@ -82,6 +87,14 @@ pub struct Cell {
 }
 
 impl Sweep {
+    /// How real images are made worse, for scale.
+    pub fn damages(&self) -> Vec<Damage> {
+        let noise = self.noise.iter().copied().map(Damage::Noise);
+        noise
+            .chain(self.blur.iter().copied().map(Damage::Blur))
+            .collect()
+    }
+
     /// All cells; w varies fastest.
     pub fn cells(&self, models: &[Model]) -> Vec<Cell> {
         let mut cells = Vec::new();

@@ -1,14 +1,15 @@
 //! Draws images and extracts features, a chunk of images at a time, on several threads.
 
+use std::borrow::Cow;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use anyhow::{Context, Result};
 
+use super::damage::Damage;
 use super::inputs::Inputs;
 use super::meter::Meter;
-use super::noisy::add_noise;
 use super::store::{ExtractedChunk, Samples, Store};
 use super::sweep::{CHUNK, Sweep};
 use crate::features::{Extracted, FeatureNetwork};
@@ -19,8 +20,8 @@ use freeguide_native::sample;
 pub enum Source {
     /// The data set.
     Data,
-    /// The held-out images of the data set, with noise of the sweep's standard deviation at this index.
-    Noisy(usize),
+    /// The held-out images of the data set, made worse.
+    Damaged(Damage),
     /// A cell, whose images are drawn.
     Cell(usize),
 }
@@ -80,10 +81,10 @@ impl Work<'_> {
                 images: chunk * CHUNK..((chunk + 1) * CHUNK).min(count),
             })
         };
-        let noisy = (0..self.sweep.noise.len()).map(Source::Noisy);
+        let damaged = self.sweep.damages().into_iter().map(Source::Damaged);
         let cells = (0..self.inputs.cells.len()).map(Source::Cell);
         std::iter::once(Source::Data)
-            .chain(noisy)
+            .chain(damaged)
             .chain(cells)
             .flat_map(|source| chunks(source, self.count(source)))
             .collect()
@@ -93,7 +94,7 @@ impl Work<'_> {
     fn count(&self, source: Source) -> usize {
         match source {
             Source::Data => self.inputs.data.len(),
-            Source::Noisy(_) => self.inputs.held_out(self.sweep),
+            Source::Damaged(_) => self.inputs.held_out(self.sweep),
             Source::Cell(_) => self.sweep.samples,
         }
     }
@@ -103,28 +104,28 @@ impl Work<'_> {
         self.jobs().iter().filter(|job| !self.is_done(job)).count()
     }
 
-    fn key(&self, job: &Job) -> &str {
+    fn key(&self, job: &Job) -> Cow<'_, str> {
         match job.source {
-            Source::Data => &self.inputs.data_key,
-            Source::Noisy(index) => &self.inputs.noise_keys[index],
-            Source::Cell(cell) => &self.inputs.keys[cell],
+            Source::Data => Cow::Borrowed(&self.inputs.data_key),
+            Source::Damaged(damage) => Cow::Owned(self.inputs.damaged_key(damage)),
+            Source::Cell(cell) => Cow::Borrowed(&self.inputs.keys[cell]),
         }
     }
 
     /// The number of images of a cell's chunk that have to be drawn.
     fn undrawn(&self, job: &Job) -> usize {
-        let kept = self.store.samples_stored(self.key(job), job.chunk);
+        let kept = self.store.samples_stored(&self.key(job), job.chunk);
         job.images.len().saturating_sub(kept)
     }
 
     fn is_done(&self, job: &Job) -> bool {
         let (key, wanted) = (self.key(job), job.images.len());
         let drawn = match job.source {
-            Source::Data | Source::Noisy(_) => true,
-            Source::Cell(_) => self.store.samples_stored(key, job.chunk) >= wanted,
+            Source::Data | Source::Damaged(_) => true,
+            Source::Cell(_) => self.store.samples_stored(&key, job.chunk) >= wanted,
         };
         let seen = |network: &FeatureNetwork| {
-            self.store.features_stored(&network.key(), key, job.chunk) >= wanted
+            self.store.features_stored(&network.key(), &key, job.chunk) >= wanted
         };
         drawn && self.inputs.networks.iter().all(seen)
     }
@@ -175,7 +176,7 @@ impl Work<'_> {
     fn job(&self, job: &Job, effort: Effort, meter: &Meter) -> Result<()> {
         let samples = match job.source {
             Source::Data => self.real_images(job.images.clone()),
-            Source::Noisy(index) => self.noisy_images(job.images.clone(), index),
+            Source::Damaged(damage) => self.damaged_images(job.images.clone(), damage),
             Source::Cell(cell) => self.draw(job, cell, effort, meter)?,
         };
         for network in &self.inputs.networks {
@@ -198,14 +199,15 @@ impl Work<'_> {
         }
     }
 
-    fn noisy_images(&self, places: std::ops::Range<usize>, index: usize) -> Samples {
+    fn damaged_images(&self, places: std::ops::Range<usize>, damage: Damage) -> Samples {
         let indices = &self.inputs.order[places];
         let mut samples = self.real_images(indices.iter().copied());
+        let shape = samples.shape;
         let images = samples
             .pixels
             .chunks_exact_mut(self.inputs.data.image_len());
         for (&image, pixels) in indices.iter().zip(images) {
-            add_noise(pixels, image, self.sweep.noise[index]);
+            damage.apply(pixels, shape, image);
         }
         samples
     }
@@ -213,7 +215,7 @@ impl Work<'_> {
     /// The images of the chunk. Stored ones are read, the rest is drawn.
     fn draw(&self, job: &Job, cell: usize, effort: Effort, meter: &Meter) -> Result<Samples> {
         let (key, data) = (self.key(job), &self.inputs.data);
-        let mut samples = self.store.samples(key, job.chunk).unwrap_or(Samples {
+        let mut samples = self.store.samples(&key, job.chunk).unwrap_or(Samples {
             pixels: Vec::new(),
             shape: [data.size, data.size, data.channels],
             seconds: 0.0,
@@ -232,7 +234,7 @@ impl Work<'_> {
         meter.drawn(missing.len(), seconds);
         samples.pixels.extend(drawn.pixels);
         samples.seconds += seconds;
-        self.store.put_samples(key, job.chunk, &samples)?;
+        self.store.put_samples(&key, job.chunk, &samples)?;
         Ok(samples)
     }
 
@@ -246,7 +248,7 @@ impl Work<'_> {
         meter: &Meter,
     ) -> Result<()> {
         let key = self.key(job);
-        let kept = self.store.features(&network.key(), key, job.chunk);
+        let kept = self.store.features(&network.key(), &key, job.chunk);
         let mut stored = kept.unwrap_or_else(|| ExtractedChunk {
             extracted: Extracted::with_capacity(network, job.images.len()),
             seconds: 0.0,
@@ -266,7 +268,7 @@ impl Work<'_> {
         stored.extracted.append(&new);
         stored.seconds += seconds;
         self.store
-            .put_features(&network.key(), key, job.chunk, &stored)
+            .put_features(&network.key(), &key, job.chunk, &stored)
     }
 
     /// The output of `network` for all images of a source, and the time that it took in seconds.
@@ -287,7 +289,7 @@ impl Work<'_> {
                 chunk,
                 images,
             };
-            let stored = self.store.features(&network.key(), self.key(&job), chunk);
+            let stored = self.store.features(&network.key(), &self.key(&job), chunk);
             let mut stored = stored
                 .context("a chunk of features has disappeared: run the same command again")?;
             // A longer sweep may have stored more than this one needs.

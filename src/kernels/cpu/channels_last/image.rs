@@ -104,6 +104,7 @@ impl Image {
     }
 
     /// Where every pixel of the first image begins.
+    #[cfg(feature = "autodiff")]
     pub(crate) fn places_of_one(&self, places: &mut Vec<usize>) {
         places.clear();
         for y in 0..self.height {

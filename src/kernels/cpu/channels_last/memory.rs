@@ -104,9 +104,11 @@ impl Arenas {
 }
 
 /// The arenas of whoever has no other, one for each thread that computes.
+#[cfg(feature = "autodiff")]
 static ARENAS: Arenas = Arenas(Mutex::new(Vec::new()));
 
 /// What `work` makes of an arena that nobody else has meanwhile, and that is kept for the next.
+#[cfg(feature = "autodiff")]
 pub(crate) fn with_arena<T>(work: impl FnOnce(&mut Arena) -> T) -> T {
     ARENAS.with(work)
 }

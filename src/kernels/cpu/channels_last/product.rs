@@ -90,11 +90,13 @@ impl Panels {
     }
 
     /// Outputs of a panel.
+    #[cfg(feature = "autodiff")]
     pub(super) fn width(&self) -> usize {
         self.width
     }
 
     /// `[panels][taps][inputs][width]`
+    #[cfg(feature = "autodiff")]
     pub(super) fn values_mut(&mut self) -> &mut [f32] {
         &mut self.values
     }

@@ -199,12 +199,16 @@ fn samplers_steps_and_models_are_swept_and_every_class_counts() {
     );
 }
 
-/// Real images with noise are farther from the data than without, and with more noise farther still.
+/// Real images with noise or a blur are farther from the data than without, and with more of it farther still.
 #[test]
 fn noise_on_real_images_is_a_yardstick() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path();
-    eval(out, "--guidance 0 --steps 1 --samples 45 --noise 64,8").ok();
+    eval(
+        out,
+        "--guidance 0 --steps 1 --samples 45 --noise 64,8 --blur 2,0.7",
+    )
+    .ok();
     let figures = measured(out);
     let network = &figures["networks"][0];
     let distance = |of: &Value| of["metrics"]["frechet_distance"].as_f64().unwrap();
@@ -213,9 +217,21 @@ fn noise_on_real_images_is_a_yardstick() {
     assert_eq!(deviations, [Some(8.0), Some(64.0)]);
     assert!(distance(&noise[0]) < distance(&noise[1]));
     assert!(distance(&network["floor"]) < distance(&noise[1]));
+    let blur = network["blur"].as_array().unwrap();
+    assert_eq!((&blur[0]["deviation"], blur.len()), (&0.7.into(), 2));
+    assert!(distance(&network["floor"]) < distance(&blur[0]));
+    assert!(distance(&blur[0]) < distance(&blur[1]));
+    let spread = |of: &Value| {
+        of["metrics"]["frechet_distance_deviation"]
+            .as_f64()
+            .unwrap()
+    };
+    assert!(spread(&network["floor"]) > 0.0 && spread(&network["cells"][0]) > 0.0);
     for file in ["report.md", "index.html", "table.csv"] {
         let text = fs::read_to_string(out.join(file)).unwrap();
         assert_eq!(text.matches("real with noise of ").count(), 2, "{file}");
+        assert_eq!(text.matches("real with a blur of ").count(), 2, "{file}");
     }
     eval(&out.join("x"), "--guidance 0 --noise 0").refused(2, &["--noise 0", "more than 0"]);
+    eval(&out.join("x"), "--guidance 0 --blur 65").refused(2, &["--blur 65", "at most 64 pixels"]);
 }

@@ -14,7 +14,7 @@ mod precision_recall;
 mod reference_tests;
 
 pub use accuracy::accuracy;
-pub use frechet::frechet_distance;
+pub use frechet::{Reference, frechet_distance};
 pub use inception_score::inception_score;
 pub use kernel_distance::{SUBSET_SIZE, SUBSETS, kernel_distance};
 pub use manifold::{Comparison, Manifold};

@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::layout::{Group, PaperTable, figure, model_label, noise_label, sampling};
+use super::layout::{Group, PaperTable, distance, figure, model_label, sampling, worse_floors};
 use super::markdown::{METRICS, about, fields, introduction};
 use super::pictures::Picture;
 use super::plots::Plot;
@@ -137,7 +137,7 @@ fn paper_table(figures: &Figures, network: &NetworkFigures, table: &PaperTable) 
 fn all_metrics(figures: &Figures, network: &NetworkFigures) -> Markup {
     let row = |metrics: &Metrics| {
         html! {
-            td { (figure(metrics.frechet_distance)) }
+            td { (distance(metrics)) }
             td { (figure(metrics.inception_score)) " ± " (figure(metrics.inception_score_deviation)) }
             @for field in fields(metrics) { td { (field) } }
         }
@@ -162,11 +162,11 @@ fn all_metrics(figures: &Figures, network: &NetworkFigures) -> Markup {
                         td {}
                         td {}
                     }
-                    @for noise in &network.noise {
+                    @for (label, metrics) in worse_floors(network) {
                         tr.real {
-                            th scope="row" { (noise_label(noise)) }
+                            th scope="row" { (label) }
                             td {}
-                            (row(&noise.metrics))
+                            (row(metrics))
                             td {}
                             td {}
                         }

@@ -2,11 +2,28 @@
 
 use freeguide::sampler::Solver;
 
-use crate::figures::{CellFigures, Figures, NetworkFigures, NoisyFloor};
+use crate::figures::{CellFigures, Figures, Metrics, NetworkFigures};
 
-/// The label of a row of images with noise.
-pub fn noise_label(noise: &NoisyFloor) -> String {
-    format!("real with noise of {}/255", noise.deviation)
+/// The labels and metrics of real images with noise, and of those with a blur.
+pub fn worse_floors(network: &NetworkFigures) -> Vec<(String, &Metrics)> {
+    let noise = network.noise.iter().map(|floor| {
+        let label = format!("real with noise of {}/255", floor.deviation);
+        (label, &floor.metrics)
+    });
+    let blur = network.blur.iter().map(|floor| {
+        let label = format!("real with a blur of {} pixels", floor.deviation);
+        (label, &floor.metrics)
+    });
+    noise.chain(blur).collect()
+}
+
+/// The Fréchet distance, with its standard deviation where that is known.
+pub fn distance(metrics: &Metrics) -> String {
+    let distance = figure(metrics.frechet_distance);
+    match metrics.frechet_distance_deviation {
+        Some(deviation) => format!("{distance} ± {}", figure(deviation)),
+        None => distance,
+    }
 }
 
 /// Cells that differ only in w.

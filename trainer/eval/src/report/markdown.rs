@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::layout::{Group, PaperTable, figure, model_label, noise_label, sampling};
+use super::layout::{Group, PaperTable, distance, figure, model_label, sampling, worse_floors};
 use super::pictures::Picture;
 use super::plots::Plot;
 use crate::figures::{Figures, Metrics, NetworkFigures};
@@ -149,13 +149,17 @@ fn paper_table(figures: &Figures, network: &NetworkFigures, table: &PaperTable) 
 }
 
 fn all_metrics(figures: &Figures, network: &NetworkFigures) -> String {
-    let (distance, score) = (&network.distance, &network.score);
-    let mut out = format!("| | w | {distance} | {score} | {} |\n", METRICS.join(" | "));
+    let mut out = format!(
+        "| | w | {} | {} | {} |\n",
+        network.distance,
+        network.score,
+        METRICS.join(" | ")
+    );
     let _ = writeln!(out, "|---|{}", "---|".repeat(METRICS.len() + 3));
     let row = |metrics: &Metrics| {
         format!(
             "{} | {} ± {} | {}",
-            figure(metrics.frechet_distance),
+            distance(metrics),
             figure(metrics.inception_score),
             figure(metrics.inception_score_deviation),
             fields(metrics).join(" | ")
@@ -168,13 +172,8 @@ fn all_metrics(figures: &Figures, network: &NetworkFigures) -> String {
         network.floor.against,
         row(&network.floor.metrics)
     );
-    for noise in &network.noise {
-        let _ = writeln!(
-            out,
-            "| {} | | {} | | |",
-            noise_label(noise),
-            row(&noise.metrics)
-        );
+    for (label, metrics) in worse_floors(network) {
+        let _ = writeln!(out, "| {label} | | {} | | |", row(metrics));
     }
     for group in Group::all(network) {
         for (_, cell) in group.cells(network) {

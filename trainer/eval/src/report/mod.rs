@@ -17,7 +17,7 @@ use super::measure::Measured;
 use super::work::Work;
 use freeguide_native::files::{create_folder, write_atomic};
 
-pub use layout::{figure, noise_label};
+pub use layout::{distance, figure, worse_floors};
 
 /// Writes the report into the folder `out`: `index.html`, which is self-contained, `report.md` with its plots and
 /// pictures in `plots/`, `table.csv` and `figures.json`.

@@ -2,10 +2,10 @@
 
 use anyhow::Result;
 
-use super::layout::noise_label;
+use super::layout::worse_floors;
 use crate::figures::{Figures, Metrics};
 
-/// Writes the table. The floor of each network is a row whose model is `real`, and so are real images with noise.
+/// Writes the table. The floor of each network is a row whose model is `real`, and so are real images with noise or blur.
 ///
 /// # Errors
 ///
@@ -23,6 +23,7 @@ pub fn csv(figures: &Figures) -> Result<Vec<u8>> {
         "evaluations",
         "images_per_second",
         "frechet_distance",
+        "frechet_distance_deviation",
         "inception_score",
         "inception_score_deviation",
         "kernel_distance",
@@ -40,11 +41,8 @@ pub fn csv(figures: &Figures) -> Result<Vec<u8>> {
         let floor = [nothing(), nothing(), nothing(), nothing()];
         let images = network.floor.images.to_string();
         let end = [images, nothing(), nothing()];
-        let noisy = network.noise.iter();
-        let noisy = noisy.map(|noise| (noise_label(noise), &noise.metrics));
-        for (label, metrics) in
-            std::iter::once(("real".to_owned(), &network.floor.metrics)).chain(noisy)
-        {
+        let floors = std::iter::once(("real".to_owned(), &network.floor.metrics));
+        for (label, metrics) in floors.chain(worse_floors(network)) {
             let head = [network.name.clone(), label];
             let metrics = numbers(metrics);
             out.write_record(head.iter().chain(&floor).chain(&end).chain(&metrics))?;
@@ -68,9 +66,11 @@ pub fn csv(figures: &Figures) -> Result<Vec<u8>> {
     Ok(out.into_inner().map_err(|e| e.into_error())?)
 }
 
-fn numbers(metrics: &Metrics) -> [String; 12] {
+fn numbers(metrics: &Metrics) -> [String; 13] {
+    let optional = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
     [
         metrics.frechet_distance.to_string(),
+        optional(metrics.frechet_distance_deviation),
         metrics.inception_score.to_string(),
         metrics.inception_score_deviation.to_string(),
         metrics.kernel_distance.to_string(),
@@ -79,7 +79,7 @@ fn numbers(metrics: &Metrics) -> [String; 12] {
         metrics.recall.to_string(),
         metrics.density.to_string(),
         metrics.coverage.to_string(),
-        metrics.accuracy.map_or_else(String::new, |a| a.to_string()),
+        optional(metrics.accuracy),
         metrics.authenticity.to_string(),
         metrics.nearest_distance.to_string(),
     ]
