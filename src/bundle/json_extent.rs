@@ -15,7 +15,7 @@ struct Extent {
 }
 
 /// Checks that no string of a text, which may be JSON, has more than `longest` bytes, and that it is not nested deeper than
-/// [`MAX_DEPTH`].
+/// `MAX_DEPTH`.
 ///
 /// # Errors
 ///

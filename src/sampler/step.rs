@@ -40,6 +40,10 @@ pub(super) struct Predictor {
 
 /// What a solver answers to an estimate.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is taken apart where it is made"
+)]
 pub(super) enum Next {
     /// z_{t+1}: the step is complete.
     Latent(Tensor<4>),

@@ -40,6 +40,7 @@ pub fn run(mut wanted: Checks) -> Result<ExitCode> {
     }
     if wanted.lint {
         report.check("clippy", &[], clippy);
+        report.check("documentation", &[], documentation);
     }
     if wanted.native {
         report.check("warnings", &[], warnings);
@@ -94,7 +95,18 @@ fn format() -> Result<()> {
 /// Clippy on the native crates. It checks all dependencies again.
 fn clippy() -> Result<()> {
     cargo()
-        .args("clippy --release --all-targets -- --deny warnings")
+        .args("clippy --release --all-targets")
+        .args(tools::mpi())
+        .args("-- --deny warnings")
+        .run()
+}
+
+/// The documentation of every public item, without a broken link.
+fn documentation() -> Result<()> {
+    cargo()
+        .args("doc --release --no-deps")
+        .args(tools::mpi())
+        .env("RUSTDOCFLAGS", "-D warnings")
         .run()
 }
 

@@ -59,9 +59,9 @@ fn members(
             Err(inner) => (inner.help, false, inner.type_name),
         };
         let optional = if required { "" } else { "?" };
-        let _ = write!(
+        let _ = writeln!(
             out,
-            "{}  readonly {}{optional}: {type_name};\n",
+            "{}  readonly {}{optional}: {type_name};",
             comment(help, "  "),
             rename(name)
         );
@@ -109,9 +109,9 @@ pub(super) fn draw_options() -> String {
     let mut out = String::from(
         "\n/** What to draw. Everything but `classes` may be left out and then comes from the bundle's `config.sampling`. */\nexport interface DrawOptions {\n",
     );
-    let _ = write!(
+    let _ = writeln!(
         out,
-        "{}  classes: readonly ClassChoice[];\n",
+        "{}  classes: readonly ClassChoice[];",
         comment(CLASSES, "  ")
     );
     for (name, field) in fields("") {
@@ -127,9 +127,9 @@ pub(super) fn draw_options() -> String {
             ),
             _ => (help.to_owned(), type_name),
         };
-        let _ = write!(
+        let _ = writeln!(
             out,
-            "{}  {}?: {type_name};\n",
+            "{}  {}?: {type_name};",
             comment(&help, "  "),
             camel(name)
         );
@@ -162,9 +162,9 @@ pub(super) fn picture_settings() -> String {
                 );
             }
             Err(group) => {
-                let _ = write!(
+                let _ = writeln!(
                     out,
-                    "{}  {name}?: {};\n",
+                    "{}  {name}?: {};",
                     comment(group.help, "  "),
                     picture_group(group)
                 );

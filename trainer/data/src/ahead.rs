@@ -41,17 +41,21 @@ impl<T: Send + 'static> Ahead<T> {
         })
     }
 
-    /// The value of the next step, or none after the last.
-    pub fn next(&mut self) -> Option<T> {
+    /// How long [`next`](Iterator::next) has waited in all: time in which the device had nothing to do.
+    pub fn waited(&self) -> Duration {
+        self.waited
+    }
+}
+
+/// The values of the steps, in order.
+impl<T> Iterator for Ahead<T> {
+    type Item = T;
+
+    fn next(&mut self) -> Option<T> {
         let begun = Instant::now();
         let value = self.receiver.as_ref()?.recv().ok();
         self.waited += begun.elapsed();
         value
-    }
-
-    /// How long [`next`](Self::next) has waited in all: time in which the device had nothing to do.
-    pub fn waited(&self) -> Duration {
-        self.waited
     }
 }
 

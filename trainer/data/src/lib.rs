@@ -5,7 +5,7 @@
 //!                                                           └─► read and decoded ahead of the device ┘
 //! ```
 //!
-//! docs/DATA.md lists the layouts that are read. Each is a [`Records`](records::Records): labelled images that can be
+//! docs/DATA.md lists the layouts that are read. Each is a `Records`: labelled images that can be
 //! read by index from any thread. Pickles and ZIP directories are read by the crate of readers, as data. What fits into
 //! `data.memory` is decoded once and stays in memory as 8-bit pixels: four thousand pictures of 64×64 in colour take 50 MB.
 //! Larger sets are read again every epoch, ahead of the device. Either way a batch is a function of the seed and the step.

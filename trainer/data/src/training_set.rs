@@ -105,6 +105,11 @@ impl TrainingSet {
         self.labels.len()
     }
 
+    /// Whether there is no image.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
     /// The number of values in one image.
     pub fn image_len(&self) -> usize {
         self.size * self.size * self.channels

@@ -2,14 +2,14 @@
 //!
 //! | where | what |
 //! |---|---|
-//! | [`sweep`] | the settings of an evaluation, and its cells |
-//! | [`inputs`] | models, data set and feature networks, opened and checked for consistency |
-//! | [`work`] | drawing images and extracting features, in chunks |
-//! | [`store`] | the chunks on disk, by key |
-//! | [`metrics`] | one metric per file |
-//! | [`damage`] | real images with noise or blur, for scale |
+//! | `sweep` | the settings of an evaluation, and its cells |
+//! | `inputs` | models, data set and feature networks, opened and checked for consistency |
+//! | `work` | drawing images and extracting features, in chunks |
+//! | `store` | the chunks on disk, by key |
+//! | `metrics` | one metric per file |
+//! | `damage` | real images with noise or blur, for scale |
 //! | [`fidelity`] | the effect of a change on the Fréchet distance, for `export --verify` |
-//! | [`measure`] | from features to [`figures`] |
+//! | `measure` | from features to [`figures`] |
 //! | [`report`] | HTML, Markdown, CSV and JSON |
 
 mod classes;

@@ -80,7 +80,7 @@ impl TrainRecipe {
             Self::BATCH.end()
         );
         ensure!(
-            self.accumulate > 0 && self.batch % self.accumulate == 0,
+            self.accumulate > 0 && self.batch.is_multiple_of(self.accumulate),
             "train.accumulate must divide train.batch"
         );
         ensure!(

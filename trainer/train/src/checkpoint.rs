@@ -169,7 +169,7 @@ impl Average {
     ///
     /// # Errors
     ///
-    /// As [`Checkpoint::load_latest`], and if no such average was kept.
+    /// As [`last_checkpoint`](crate::last_checkpoint), and if no such average was kept.
     pub fn load_latest(
         folder: &Path,
         like: &UNet,

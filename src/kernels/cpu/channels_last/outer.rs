@@ -30,7 +30,7 @@ pub(super) struct OuterProduct<'a> {
 
 impl OuterProduct<'_> {
     pub(super) fn run(self) {
-        debug_assert!(padded(self.inputs) <= self.a_step && self.b_step % LINE == 0);
+        debug_assert!(padded(self.inputs) <= self.a_step && self.b_step.is_multiple_of(LINE));
         dispatch(self);
     }
 
@@ -39,7 +39,7 @@ impl OuterProduct<'_> {
         let vectors = self.b_step / S::F32_LANES;
         let widest = [3, 2, 1]
             .into_iter()
-            .find(|widest| vectors % widest == 0)
+            .find(|widest| vectors.is_multiple_of(*widest))
             .unwrap_or(1);
         for first in (0..vectors).step_by(widest) {
             let first = first * S::F32_LANES;

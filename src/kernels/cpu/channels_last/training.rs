@@ -171,16 +171,17 @@ impl WithSimd for Transform<'_> {
                         taps[i] = value;
                     }
                 }
-                let mut columns = [[simd.splat_f32s(0.0); UNDER]; 3];
-                for (x, column) in columns.iter_mut().enumerate() {
+                let mut rows = [[simd.splat_f32s(0.0); 3]; UNDER];
+                for x in 0..3 {
                     let mut g = [simd.splat_f32s(0.0); 3];
                     for (y, g) in g.iter_mut().enumerate() {
                         *g = S::as_simd_f32s(&taps[3 * y + x]).0[0];
                     }
-                    *column = kernel_transform(simd, g);
+                    for (row, &value) in rows.iter_mut().zip(&kernel_transform(simd, g)) {
+                        row[x] = value;
+                    }
                 }
-                for y in 0..UNDER {
-                    let row = [columns[0][y], columns[1][y], columns[2][y]];
+                for (y, &row) in rows.iter().enumerate() {
                     for (x, &value) in kernel_transform(simd, row).iter().enumerate() {
                         let at = ((y * UNDER + x) * from + input) * width + lane;
                         S::as_mut_simd_f32s(&mut values[at..][..lanes]).0[0] = value;

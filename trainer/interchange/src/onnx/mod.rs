@@ -1,8 +1,8 @@
 //! Models as ONNX files: the U-Net as a graph of standard operators (opset 21 or 17), for onnxruntime
 //! and everything else that reads ONNX.
 //!
-//! There are two forms. The [denoiser](denoiser) is the joint network: noisy image, λ and class
-//! id in, prediction out. The [guided step](guided_step) is one whole step of DDIM with
+//! There are two forms. The denoiser is the joint network: noisy image, λ and class
+//! id in, prediction out. The guided step is one whole step of DDIM with
 //! classifier-free guidance inside, w being an input.
 
 mod conditioning;

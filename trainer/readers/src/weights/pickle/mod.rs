@@ -1,5 +1,5 @@
 //! A reader for the pickles of `torch.save`. A pickle is a program for a stack machine, of which only the part that
-//! rebuilds tensors is implemented. It calls nothing: a pickle may only refer to the names in [`Global`], and each of
+//! rebuilds tensors is implemented. It calls nothing: a pickle may only refer to the names in `Global`, and each of
 //! them only records where a tensor is.
 //!
 //! [`Pickle::of_arrays`] knows the names that rebuild NumPy's arrays instead of tensors, and keeps lists: what data
