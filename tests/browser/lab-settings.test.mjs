@@ -116,8 +116,8 @@ test("a model's own policy, interval and grid are used, and are in the files of 
 });
 
 test("the command of every view draws the view's pictures", async (t) => {
-  for (const view of ["seeds", "between", "sweep"]) {
-    const page = await lab.open(t, `?device=cpu&class=flags&w=2&steps=3&n=4&seed=20&view=${view}${view === "between" ? "&toward=31" : ""}`);
+  for (const view of ["seeds", "between", "variations", "sweep"]) {
+    const page = await lab.open(t, `?device=cpu&class=flags&w=2&steps=3&n=4&seed=20&view=${view}${["between", "variations"].includes(view) ? "&toward=31" : ""}`);
     await said(page, /^Drew/);
     const shown = await pixelsOf(page, tiles);
     const snippet = (await command(page)).replace(`--model models/${name}`, `--model '${model}'`);
