@@ -4,7 +4,7 @@ use std::{rc::Rc, sync::Arc};
 
 use burn::tensor::{Int, Tensor};
 
-use crate::network::OtherInputs;
+use crate::network::{OtherInputs, TakenInputs};
 use crate::noise_level::LogSnr;
 
 /// A class that a row is conditioned on: an id, or ∅ (`None`) for the unconditional model.
@@ -35,7 +35,13 @@ pub trait Denoiser {
     /// The number of classes. Id `classes()` itself stands for ∅.
     fn classes(&self) -> usize;
 
-    /// The prediction of the model's [target](crate::prediction::Target) for every row.
+    /// Which inputs this network takes beside z, λ and the class: none, if it does not say so.
+    fn takes(&self) -> TakenInputs {
+        TakenInputs::default()
+    }
+
+    /// The prediction of the model's [target](crate::prediction::Target) for every row: what a network answers. It ignores the
+    /// other inputs that it does not [take](Self::takes).
     ///
     /// # Shapes
     ///
@@ -44,12 +50,27 @@ pub trait Denoiser {
     /// - `log_snr`: `[batch]`, λ in nats.
     /// - `class`: `[batch]`, ids from 0 to [`classes`](Self::classes), where that last one is ∅.
     /// - output: as `z`.
-    fn predict(&self, z: Tensor<4>, log_snr: Tensor<1>, class: Tensor<1, Int>) -> Tensor<4>;
+    fn predict_with(
+        &self,
+        z: Tensor<4>,
+        log_snr: Tensor<1>,
+        class: Tensor<1, Int>,
+        others: OtherInputs,
+    ) -> Tensor<4>;
 
     /// The prediction for rows of one noise level, `[rows, channels, height, width]` in 32-bit floats, of a network that has
-    /// kernels for whole evaluations where it is; `None` of any other, which [`predict`](Self::predict) answers.
+    /// kernels for whole evaluations where it is; `None` of any other, which [`predict_with`](Self::predict_with) answers.
     fn predict_rows(&self, _: &Rows<'_>) -> Option<Tensor<4>> {
         None
+    }
+
+    /// The conditional prediction: [`predict_with`](Self::predict_with) without other inputs.
+    ///
+    /// # Shapes
+    ///
+    /// As [`predict_with`](Self::predict_with).
+    fn predict(&self, z: Tensor<4>, log_snr: Tensor<1>, class: Tensor<1, Int>) -> Tensor<4> {
+        self.predict_with(z, log_snr, class, OtherInputs::default())
     }
 
     /// The guided prediction for every row, each with its own strength w: `(1 + w) f(z, c) − w f(z, ∅)` (Ho & Salimans
@@ -57,7 +78,7 @@ pub trait Denoiser {
     ///
     /// # Shapes
     ///
-    /// As [`predict`](Self::predict); `guidance`: `[batch]`, w.
+    /// As [`predict_with`](Self::predict_with); `guidance`: `[batch]`, w.
     fn predict_guided(
         &self,
         z: Tensor<4>,
@@ -65,7 +86,14 @@ pub trait Denoiser {
         class: Tensor<1, Int>,
         guidance: Tensor<1>,
     ) -> Tensor<4> {
-        mixed(self, z, log_snr, class, guidance)
+        if !self.takes().guidance {
+            return mixed(self, z, log_snr, class, guidance);
+        }
+        let others = OtherInputs {
+            guidance: Some(guidance),
+            next_log_snr: None,
+        };
+        self.predict_with(z, log_snr, class, others)
     }
 
     /// The guided prediction of a network that is told where the step leads (see
@@ -78,42 +106,24 @@ pub trait Denoiser {
     fn predict_jump(
         &self,
         z: Tensor<4>,
-        levels: [Tensor<1>; 2],
+        [log_snr, next_log_snr]: [Tensor<1>; 2],
         class: Tensor<1, Int>,
         guidance: Tensor<1>,
     ) -> Tensor<4> {
-        let [log_snr, _] = levels;
-        self.predict_guided(z, log_snr, class, guidance)
-    }
-
-    /// The prediction with the other inputs that are given, of a network that takes them: what a run asks for. A network that
-    /// answers here itself needs no code for two passes where only runs are made, which browsers need not fetch then.
-    ///
-    /// # Shapes
-    ///
-    /// As [`predict`](Self::predict).
-    fn predict_with(
-        &self,
-        z: Tensor<4>,
-        log_snr: Tensor<1>,
-        class: Tensor<1, Int>,
-        others: OtherInputs,
-    ) -> Tensor<4> {
-        match (others.guidance, others.next_log_snr) {
-            (Some(w), Some(next)) => self.predict_jump(z, [log_snr, next], class, w),
-            (Some(w), None) => self.predict_guided(z, log_snr, class, w),
-            (None, _) => self.predict(z, log_snr, class),
+        if !self.takes().next_log_snr {
+            return self.predict_guided(z, log_snr, class, guidance);
         }
+        let others = OtherInputs {
+            guidance: Some(guidance),
+            next_log_snr: Some(next_log_snr),
+        };
+        self.predict_with(z, log_snr, class, others)
     }
 }
 
 /// [`Denoiser::predict_guided`] of a network that does not take w: from its conditional and its unconditional prediction,
 /// as one batch.
-///
-/// # Shapes
-///
-/// As [`Denoiser::predict_guided`].
-pub fn mixed<D: Denoiser + ?Sized>(
+fn mixed<D: Denoiser + ?Sized>(
     denoiser: &D,
     z: Tensor<4>,
     log_snr: Tensor<1>,
@@ -139,29 +149,8 @@ macro_rules! denoise_through {
             fn classes(&self) -> usize {
                 (**self).classes()
             }
-            fn predict(&self, z: Tensor<4>, log_snr: Tensor<1>, class: Tensor<1, Int>) -> Tensor<4> {
-                (**self).predict(z, log_snr, class)
-            }
-            fn predict_rows(&self, rows: &Rows<'_>) -> Option<Tensor<4>> {
-                (**self).predict_rows(rows)
-            }
-            fn predict_guided(
-                &self,
-                z: Tensor<4>,
-                log_snr: Tensor<1>,
-                class: Tensor<1, Int>,
-                guidance: Tensor<1>,
-            ) -> Tensor<4> {
-                (**self).predict_guided(z, log_snr, class, guidance)
-            }
-            fn predict_jump(
-                &self,
-                z: Tensor<4>,
-                levels: [Tensor<1>; 2],
-                class: Tensor<1, Int>,
-                guidance: Tensor<1>,
-            ) -> Tensor<4> {
-                (**self).predict_jump(z, levels, class, guidance)
+            fn takes(&self) -> TakenInputs {
+                (**self).takes()
             }
             fn predict_with(
                 &self,
@@ -171,6 +160,9 @@ macro_rules! denoise_through {
                 others: OtherInputs,
             ) -> Tensor<4> {
                 (**self).predict_with(z, log_snr, class, others)
+            }
+            fn predict_rows(&self, rows: &Rows<'_>) -> Option<Tensor<4>> {
+                (**self).predict_rows(rows)
             }
         }
     )*};

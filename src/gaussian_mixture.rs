@@ -8,6 +8,7 @@ use burn::tensor::activation::softmax;
 use burn::tensor::{Int, Tensor, TensorData};
 
 use crate::denoiser::{Class, Denoiser};
+use crate::network::OtherInputs;
 use crate::noise_level::LogSnr;
 use crate::prediction::Target;
 
@@ -108,7 +109,13 @@ impl Denoiser for GaussianMixture {
         self.means.len()
     }
 
-    fn predict(&self, z: Tensor<4>, log_snr: Tensor<1>, class: Tensor<1, Int>) -> Tensor<4> {
+    fn predict_with(
+        &self,
+        z: Tensor<4>,
+        log_snr: Tensor<1>,
+        class: Tensor<1, Int>,
+        _: OtherInputs,
+    ) -> Tensor<4> {
         let (device, dims, count) = (z.device(), z.dims(), self.means.len());
         let rows = dims[0];
         let constant = |values: Vec<f32>, shape: [usize; 3]| {

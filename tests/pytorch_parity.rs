@@ -102,7 +102,7 @@ fn the_output_is_pytorchs() {
         let fixture = Fixture::open(name);
         let network = fixture.network(&device, |_| {});
         let (z, log_snr, class) = fixture.input(&device);
-        let output = values(network.forward(z, log_snr, class));
+        let output = values(network.predict(z, log_snr, class));
         let error = difference(&output, &fixture.values("output"));
         println!("{name}: output off by {error:.1e}");
         assert!(error <= forward_tolerance(), "{name}: {error}");
@@ -120,7 +120,7 @@ fn the_output_of_every_row_alone_is_pytorchs() {
         let expected = fixture.tensor::<4>("output", &device);
         for i in 0..expected.dims()[0] {
             let (z, log_snr, class) = row(&input, i);
-            let output = values(network.forward(z, log_snr, class));
+            let output = values(network.predict(z, log_snr, class));
             let error = difference(&output, &values(expected.clone().narrow(0, i, 1)));
             println!("{name}: row {i} off by {error:.1e}");
             assert!(error <= forward_tolerance(), "{name}, row {i}: {error}");
@@ -192,7 +192,7 @@ fn dropout_rests_outside_of_training() {
     let fixture = Fixture::open("attention");
     let network = fixture.network(&device, |config| config["dropout"] = 0.5.into());
     let (z, log_snr, class) = fixture.input(&device);
-    let output = values(network.forward(z, log_snr, class));
+    let output = values(network.predict(z, log_snr, class));
     let error = difference(&output, &fixture.values("output"));
     assert!(error <= forward_tolerance(), "{error}");
 }
@@ -217,7 +217,7 @@ fn another_network_is_told_apart() {
     for (field, value) in changes {
         let network = fixture.network(&device, |config| config[field] = value.clone());
         let (z, log_snr, class) = fixture.input(&device);
-        let output = values(network.forward(z, log_snr, class));
+        let output = values(network.predict(z, log_snr, class));
         let error = difference(&output, &fixture.values("output"));
         println!("{field} = {value}: output off by {error:.1e}");
         assert!(
@@ -269,7 +269,7 @@ struct Gradient {
 /// Σ cotangent · output, and its gradients.
 fn backward(network: &UNet, (z, log_snr, class): Input, cotangent: Tensor<4>) -> (f64, Gradient) {
     let z = z.require_grad();
-    let loss = (network.forward(z.clone(), log_snr, class) * cotangent).sum();
+    let loss = (network.predict(z.clone(), log_snr, class) * cotangent).sum();
     let found = loss.backward();
     let of_z = values(z.grad(&found).expect("z has no gradient"));
     let gradient = Gradient {
@@ -412,7 +412,7 @@ fn the_self_tests_network_is_pytorchs() {
         fixture.classes(),
         "{stale}"
     );
-    let output = values(self_test::network(&device).forward(z, log_snr, class));
+    let output = values(self_test::network(&device).predict(z, log_snr, class));
     let expected = fixture.values("output");
     let error = difference(&output, &expected);
     println!("self-test: output off by {error:.1e}");

@@ -48,6 +48,7 @@ mod compiled {
     use burn::tensor::{Device, Int, Tensor};
     use freeguide::bundle::{self, BundleError, Config, Loadable};
     use freeguide::denoiser::Denoiser;
+    use freeguide::network::OtherInputs;
 
     /// What burn-onnx has generated: `Model` with `new` and `forward(z, log_snr, class)`.
     #[allow(warnings, clippy::all)]
@@ -70,7 +71,13 @@ mod compiled {
             self.classes
         }
 
-        fn predict(&self, z: Tensor<4>, log_snr: Tensor<1>, class: Tensor<1, Int>) -> Tensor<4> {
+        fn predict_with(
+            &self,
+            z: Tensor<4>,
+            log_snr: Tensor<1>,
+            class: Tensor<1, Int>,
+            _: OtherInputs,
+        ) -> Tensor<4> {
             if z.dims()[0] > 1 {
                 return self.network.forward(z, log_snr, class);
             }

@@ -21,6 +21,15 @@ pub struct OtherInputs {
     pub next_log_snr: Option<Tensor<1>>,
 }
 
+/// Which of the [`OtherInputs`] a network takes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TakenInputs {
+    /// w.
+    pub guidance: bool,
+    /// λ of the level that the step leads to.
+    pub next_log_snr: bool,
+}
+
 /// How the network sees λ.
 #[derive(Debug, Clone)]
 enum TimeInput {
@@ -141,14 +150,12 @@ impl Conditioning {
         sinusoids(t, self.channels(), self.frequency_shift)
     }
 
-    /// Whether w is an input.
-    pub fn takes_guidance(&self) -> bool {
-        self.guidance.is_some()
-    }
-
-    /// Whether the level that a step leads to is an input.
-    pub fn takes_next_level(&self) -> bool {
-        self.next_log_snr.is_some()
+    /// Which of the other inputs the network takes.
+    pub fn takes(&self) -> TakenInputs {
+        TakenInputs {
+            guidance: self.guidance.is_some(),
+            next_log_snr: self.next_log_snr.is_some(),
+        }
     }
 
     /// SiLU of the embedding, which is how every block uses it. Networks ignore other inputs than theirs.

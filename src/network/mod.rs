@@ -20,6 +20,7 @@ mod resample;
 mod residual;
 #[cfg(feature = "flex")]
 mod rows;
+mod stages;
 mod unet;
 mod validate;
 mod with_preset;
@@ -27,7 +28,7 @@ mod with_preset;
 pub use crate::kernels::SameConv2d;
 pub use architecture::{Downsample, MiddleKind, Modulation, Upsample};
 pub use attention::SelfAttention;
-pub use conditioning::{Conditioning, OtherInputs};
+pub use conditioning::{Conditioning, OtherInputs, TakenInputs};
 pub(crate) use config::Fields;
 pub use config::UNetConfig;
 pub use dropout::DropoutMasks;
@@ -40,7 +41,8 @@ pub use log_snr_embedding::LogSnrEmbedding;
 pub use on_gpu::KernelUNet;
 pub use resample::Resample;
 pub use residual::ResidualBlock;
-pub use unet::{Block, DownStage, Middle, UNet, UpStage, WithDropout};
+pub use stages::{Block, DownStage, Middle, UpStage};
+pub use unet::{UNet, WithDropout};
 
 use burn::nn::{
     PaddingConfig2d,

@@ -6,7 +6,7 @@
 use burn::nn::Linear;
 use burn::tensor::{Tensor, TensorData};
 
-use super::unet::{Block, DownStage, Middle, UpStage};
+use super::stages::{Block, DownStage, Middle, UpStage};
 use super::{GroupNorm, Modulation, Resample, ResidualBlock, SelfAttention, UNet};
 use crate::kernels::channels_last::{
     self, Arena, Image, Norm, Parameter, attend, from_planes, joined, resampled, to_planes,

@@ -3,162 +3,17 @@
 use std::sync::Arc;
 
 use burn::module::Module;
-use burn::nn::{Initializer, Linear, LinearConfig, conv::Conv2d};
+use burn::nn::{Initializer, Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor};
 
 use super::{
-    Conditioning, Downsample, DropoutMasks, GroupNorm, MiddleKind, OtherInputs, Resample,
-    ResidualBlock, SelfAttention, UNetConfig, Upsample, halving_conv3x3, patches,
+    Block, Conditioning, DownStage, DropoutMasks, GroupNorm, Middle, MiddleKind, OtherInputs,
+    TakenInputs, UNetConfig, UpStage, patches,
 };
-use crate::denoiser::{Denoiser, mixed};
+use crate::denoiser::Denoiser;
 #[cfg(feature = "flex")]
 use crate::kernels::channels_last::Arenas;
 use crate::kernels::{Panels, SameConv2d, WeightCache};
-
-/// A residual block and, at the resolutions that have it, self-attention.
-#[derive(Module, Debug)]
-pub struct Block {
-    pub(super) residual: ResidualBlock,
-    pub(super) attention: Option<SelfAttention>,
-}
-
-impl Block {
-    fn new(config: &UNetConfig, channels: [usize; 2], attends: bool, device: &Device) -> Self {
-        Self {
-            residual: ResidualBlock::new(config, channels, Resample::None, device),
-            attention: attends
-                .then(|| SelfAttention::new(config, channels[1], Some(config.norm_groups), device)),
-        }
-    }
-
-    fn forward(
-        &self,
-        x: Tensor<4>,
-        embedding: Tensor<2>,
-        masks: Option<&DropoutMasks>,
-    ) -> Tensor<4> {
-        let x = self.residual.forward(x, embedding, masks);
-        match &self.attention {
-            Some(attention) => attention.forward(x),
-            None => x,
-        }
-    }
-}
-
-/// One resolution on the way down; at its end the image halves in one of two ways, or not.
-#[derive(Module, Debug)]
-pub struct DownStage {
-    pub(super) blocks: Vec<Block>,
-    pub(super) downsample: Option<ResidualBlock>,
-    pub(super) downsample_conv: Option<Conv2d>,
-}
-
-impl DownStage {
-    fn new(
-        blocks: Vec<Block>,
-        config: &UNetConfig,
-        width: usize,
-        halves: bool,
-        device: &Device,
-    ) -> Self {
-        let residual = config.downsample == Downsample::Residual;
-        Self {
-            blocks,
-            downsample: (halves && residual)
-                .then(|| ResidualBlock::new(config, [width, width], Resample::Down, device)),
-            downsample_conv: (halves && !residual)
-                .then(|| halving_conv3x3(width, config.downsample, device)),
-        }
-    }
-
-    /// The halved image, where there is one.
-    fn halve(
-        &self,
-        x: &Tensor<4>,
-        embedding: &Tensor<2>,
-        masks: Option<&DropoutMasks>,
-    ) -> Option<Tensor<4>> {
-        match (&self.downsample, &self.downsample_conv) {
-            (Some(block), _) => Some(block.forward(x.clone(), embedding.clone(), masks)),
-            (None, Some(convolution)) => Some(convolution.forward(x.clone())),
-            (None, None) => None,
-        }
-    }
-}
-
-/// The lowest resolution: block, attention (as a rule), block.
-#[derive(Module, Debug)]
-pub struct Middle {
-    pub(super) first: ResidualBlock,
-    pub(super) attention: Option<SelfAttention>,
-    pub(super) second: ResidualBlock,
-}
-
-impl Middle {
-    fn new(config: &UNetConfig, width: usize, device: &Device) -> Self {
-        let groups = config.middle_attention_groups();
-        Self {
-            first: ResidualBlock::new(config, [width, width], Resample::None, device),
-            attention: (config.middle == MiddleKind::Attention)
-                .then(|| SelfAttention::new(config, width, groups, device)),
-            second: ResidualBlock::new(config, [width, width], Resample::None, device),
-        }
-    }
-
-    fn forward(
-        &self,
-        x: Tensor<4>,
-        embedding: &Tensor<2>,
-        masks: Option<&DropoutMasks>,
-    ) -> Tensor<4> {
-        let mut x = self.first.forward(x, embedding.clone(), masks);
-        if let Some(attention) = &self.attention {
-            x = attention.forward(x);
-        }
-        self.second.forward(x, embedding.clone(), masks)
-    }
-}
-
-/// One resolution on the way up; every block also sees an activation of the way down. At its end
-/// the image doubles in one of two ways, or not.
-#[derive(Module, Debug)]
-pub struct UpStage {
-    pub(super) blocks: Vec<Block>,
-    pub(super) upsample: Option<ResidualBlock>,
-    pub(super) upsample_conv: Option<SameConv2d>,
-}
-
-impl UpStage {
-    fn new(
-        blocks: Vec<Block>,
-        config: &UNetConfig,
-        width: usize,
-        doubles: bool,
-        device: &Device,
-    ) -> Self {
-        let residual = config.upsample == Upsample::Residual;
-        Self {
-            blocks,
-            upsample: (doubles && residual)
-                .then(|| ResidualBlock::new(config, [width, width], Resample::Up, device)),
-            upsample_conv: (doubles && !residual)
-                .then(|| SameConv2d::new([width, width], 3, device)),
-        }
-    }
-
-    fn double(
-        &self,
-        x: Tensor<4>,
-        embedding: &Tensor<2>,
-        masks: Option<&DropoutMasks>,
-    ) -> Tensor<4> {
-        match (&self.upsample, &self.upsample_conv) {
-            (Some(block), _) => block.forward(x, embedding.clone(), masks),
-            (None, Some(convolution)) => convolution.forward(Resample::Up.apply(x)),
-            (None, None) => x,
-        }
-    }
-}
 
 /// The denoiser: a U-Net conditioned on λ and on the class, with ∅ as one more class.
 ///
@@ -254,24 +109,6 @@ impl UNet {
         }
     }
 
-    /// The prediction for every row.
-    ///
-    /// # Shapes
-    ///
-    /// As [`Denoiser::predict`].
-    pub fn forward(&self, z: Tensor<4>, log_snr: Tensor<1>, class: Tensor<1, Int>) -> Tensor<4> {
-        let others = OtherInputs::default();
-        self.answer(z, self.conditioning.forward(log_snr, class, others))
-    }
-
-    fn answer(&self, z: Tensor<4>, embedding: Tensor<2>) -> Tensor<4> {
-        #[cfg(feature = "flex")]
-        if let Some(answer) = self.answer_rows(&z, &embedding) {
-            return answer;
-        }
-        self.pass(z, embedding, None)
-    }
-
     /// The network as training sees it: with the dropout of step `step` for images of its batch from
     /// number `first_image` on.
     pub fn with_dropout(&self, seed: u64, step: u32, first_image: usize) -> WithDropout<'_> {
@@ -349,51 +186,11 @@ impl Denoiser for WithDropout<'_> {
         self.network.classes
     }
 
-    fn predict(&self, z: Tensor<4>, log_snr: Tensor<1>, class: Tensor<1, Int>) -> Tensor<4> {
-        self.pass(z, log_snr, class, OtherInputs::default())
+    fn takes(&self) -> TakenInputs {
+        self.network.takes()
     }
 
-    fn predict_guided(
-        &self,
-        z: Tensor<4>,
-        log_snr: Tensor<1>,
-        class: Tensor<1, Int>,
-        guidance: Tensor<1>,
-    ) -> Tensor<4> {
-        match self.network.conditioning.takes_guidance() {
-            true => {
-                let others = OtherInputs {
-                    guidance: Some(guidance),
-                    next_log_snr: None,
-                };
-                self.pass(z, log_snr, class, others)
-            }
-            false => mixed(self, z, log_snr, class, guidance),
-        }
-    }
-
-    fn predict_jump(
-        &self,
-        z: Tensor<4>,
-        [log_snr, next_log_snr]: [Tensor<1>; 2],
-        class: Tensor<1, Int>,
-        guidance: Tensor<1>,
-    ) -> Tensor<4> {
-        match self.network.conditioning.takes_next_level() {
-            true => {
-                let others = OtherInputs {
-                    guidance: Some(guidance),
-                    next_log_snr: Some(next_log_snr),
-                };
-                self.pass(z, log_snr, class, others)
-            }
-            false => self.predict_guided(z, log_snr, class, guidance),
-        }
-    }
-}
-
-impl WithDropout<'_> {
-    fn pass(
+    fn predict_with(
         &self,
         z: Tensor<4>,
         log_snr: Tensor<1>,
@@ -412,46 +209,8 @@ impl Denoiser for UNet {
         self.classes
     }
 
-    fn predict(&self, z: Tensor<4>, log_snr: Tensor<1>, class: Tensor<1, Int>) -> Tensor<4> {
-        self.forward(z, log_snr, class)
-    }
-
-    fn predict_guided(
-        &self,
-        z: Tensor<4>,
-        log_snr: Tensor<1>,
-        class: Tensor<1, Int>,
-        guidance: Tensor<1>,
-    ) -> Tensor<4> {
-        match self.conditioning.takes_guidance() {
-            true => {
-                let others = OtherInputs {
-                    guidance: Some(guidance),
-                    next_log_snr: None,
-                };
-                self.answer(z, self.conditioning.forward(log_snr, class, others))
-            }
-            false => mixed(self, z, log_snr, class, guidance),
-        }
-    }
-
-    fn predict_jump(
-        &self,
-        z: Tensor<4>,
-        [log_snr, next_log_snr]: [Tensor<1>; 2],
-        class: Tensor<1, Int>,
-        guidance: Tensor<1>,
-    ) -> Tensor<4> {
-        match self.conditioning.takes_next_level() {
-            true => {
-                let others = OtherInputs {
-                    guidance: Some(guidance),
-                    next_log_snr: Some(next_log_snr),
-                };
-                self.answer(z, self.conditioning.forward(log_snr, class, others))
-            }
-            false => self.predict_guided(z, log_snr, class, guidance),
-        }
+    fn takes(&self) -> TakenInputs {
+        self.conditioning.takes()
     }
 
     fn predict_with(
@@ -461,7 +220,12 @@ impl Denoiser for UNet {
         class: Tensor<1, Int>,
         others: OtherInputs,
     ) -> Tensor<4> {
-        self.answer(z, self.conditioning.forward(log_snr, class, others))
+        let embedding = self.conditioning.forward(log_snr, class, others);
+        #[cfg(feature = "flex")]
+        if let Some(answer) = self.answer_rows(&z, &embedding) {
+            return answer;
+        }
+        self.pass(z, embedding, None)
     }
 }
 

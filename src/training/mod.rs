@@ -212,6 +212,7 @@ fn column(levels: &[LogSnr], value: impl Fn(LogSnr) -> f64, device: &Device) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::network::OtherInputs;
 
     fn objective() -> Objective {
         Objective {
@@ -273,7 +274,13 @@ mod tests {
         fn classes(&self) -> usize {
             1
         }
-        fn predict(&self, z: Tensor<4>, _: Tensor<1>, _: Tensor<1, Int>) -> Tensor<4> {
+        fn predict_with(
+            &self,
+            z: Tensor<4>,
+            _: Tensor<1>,
+            _: Tensor<1, Int>,
+            _: OtherInputs,
+        ) -> Tensor<4> {
             z.zeros_like()
         }
     }

@@ -144,7 +144,7 @@ fn rows_are_answered_as_burn_does_in_64_bits() {
         let found = question.rows(&network).expect("an answer by rows");
         let wide = network.map(&mut Widen);
         let Question { z, log_snr, class } = question;
-        let expected = wide.forward(z.cast(DType::F64), log_snr, class);
+        let expected = wide.predict(z.cast(DType::F64), log_snr, class);
         let found: Vec<f64> = found.into_data().iter::<f64>().collect();
         let expected: Vec<f64> = expected.into_data().iter::<f64>().collect();
         let largest = expected.iter().fold(0.1f64, |worst, e| worst.max(e.abs()));

@@ -4,7 +4,7 @@ use burn::tensor::Device;
 
 use super::*;
 use crate::gaussian_mixture::GaussianMixture;
-use crate::network::GuidanceInput;
+use crate::network::{GuidanceInput, OtherInputs, TakenInputs};
 use crate::noise_level::LogSnrRange;
 use crate::prediction::Target;
 use crate::training::{Levels, LogNormal, Weighting};
@@ -142,16 +142,22 @@ impl Denoiser for Flow {
     fn classes(&self) -> usize {
         self.0.classes()
     }
-    fn predict(&self, z: Tensor<4>, log_snr: Tensor<1>, class: Tensor<1, Int>) -> Tensor<4> {
-        self.0.predict(z, log_snr, class)
+    fn takes(&self) -> TakenInputs {
+        TakenInputs {
+            guidance: true,
+            next_log_snr: true,
+        }
     }
-    fn predict_jump(
+    fn predict_with(
         &self,
         z: Tensor<4>,
-        [from, to]: [Tensor<1>; 2],
+        from: Tensor<1>,
         class: Tensor<1, Int>,
-        guidance: Tensor<1>,
+        others: OtherInputs,
     ) -> Tensor<4> {
+        let (Some(guidance), Some(to)) = (others.guidance, others.next_log_snr) else {
+            panic!("a student of few steps is asked for jumps");
+        };
         let read = |t: Tensor<1>| t.into_data().iter::<f64>().collect::<Vec<_>>();
         let (from, to, w) = (read(from), read(to), read(guidance));
         let class: Vec<usize> = class

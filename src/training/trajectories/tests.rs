@@ -4,7 +4,7 @@ use burn::tensor::Int;
 
 use super::*;
 use crate::gaussian_mixture::GaussianMixture;
-use crate::network::{FlowMap, GuidanceInput};
+use crate::network::{FlowMap, GuidanceInput, OtherInputs, TakenInputs};
 use crate::noise_level::LogSnrRange;
 use crate::prediction::Target;
 use crate::training::{Jumps, Levels, LogNormal, Method, Weighting};
@@ -111,16 +111,22 @@ fn the_loss_is_zero_where_jumps_land_on_their_trajectories() {
         fn classes(&self) -> usize {
             3
         }
-        fn predict(&self, _: Tensor<4>, _: Tensor<1>, _: Tensor<1, Int>) -> Tensor<4> {
-            unreachable!("students of few steps are asked for jumps")
+        fn takes(&self) -> TakenInputs {
+            TakenInputs {
+                guidance: true,
+                next_log_snr: true,
+            }
         }
-        fn predict_jump(
+        fn predict_with(
             &self,
             z: Tensor<4>,
-            [from, to]: [Tensor<1>; 2],
+            from: Tensor<1>,
             _: Tensor<1, Int>,
-            _: Tensor<1>,
+            others: OtherInputs,
         ) -> Tensor<4> {
+            let to = others
+                .next_log_snr
+                .expect("students of few steps are asked for jumps");
             let read = |t: Tensor<1>| t.into_data().iter::<f64>().collect::<Vec<_>>();
             let (from, to) = (read(from), read(to));
             let mut answer = Vec::new();

@@ -5,7 +5,7 @@ use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Int, Tensor, TensorData};
 use freeguide::bundle::Model;
 use freeguide::denoiser::Denoiser;
-use freeguide::network::{GuidanceInput, UNet};
+use freeguide::network::{GuidanceInput, OtherInputs, UNet};
 use freeguide::noise::sampling_noise;
 use freeguide::sampler::Run;
 use freeguide::settings::{ClassName, Request};
@@ -108,11 +108,15 @@ pub fn verify<D: Denoiser>(before: &Model, after: D) -> Result<Verified> {
             let next = config
                 .flow_map()
                 .map(|_| log_snr.full_like(range.log_snr(u / 2.0).0));
-            let rows = (z, log_snr, ids.clone());
-            let others = (&guidance, &next);
-            let wanted = predicted(before.network(), rows.clone(), others);
-            let found = predicted(&after, rows, others);
-            change(level.0, &values(wanted)?, &values(found)?)
+            let others = OtherInputs {
+                guidance: guidance.clone(),
+                next_log_snr: next,
+            };
+            let predicted = |denoiser: &dyn Denoiser| {
+                let (z, log_snr) = (z.clone(), log_snr.clone());
+                values(denoiser.predict_with(z, log_snr, ids.clone(), others.clone()))
+            };
+            change(level.0, &predicted(before.network())?, &predicted(&after)?)
         })
         .collect::<Result<_>>()?;
 
@@ -132,20 +136,6 @@ pub fn verify<D: Denoiser>(before: &Model, after: D) -> Result<Verified> {
         psnr: decibels(mean(each.iter().copied())),
         worst_psnr: decibels(worst),
     })
-}
-
-fn predicted<D: Denoiser>(
-    denoiser: &D,
-    (z, log_snr, class): (Tensor<4>, Tensor<1>, Tensor<1, Int>),
-    (guidance, next): (&Option<Tensor<1>>, &Option<Tensor<1>>),
-) -> Tensor<4> {
-    match (guidance, next) {
-        (Some(w), Some(next)) => {
-            denoiser.predict_jump(z, [log_snr, next.clone()], class, w.clone())
-        }
-        (Some(w), None) => denoiser.predict_guided(z, log_snr, class, w.clone()),
-        (None, _) => denoiser.predict(z, log_snr, class),
-    }
 }
 
 fn finished<D: Denoiser>(mut run: Run<D>) -> Tensor<4> {

@@ -323,6 +323,7 @@ mod tests {
     use super::*;
     use burn::module::{Module, ModuleMapper};
     use burn::tensor::{Device, Distribution, Int, Tolerance};
+    use freeguide::denoiser::Denoiser;
 
     /// Makes every parameter random, those of the last convolution too, which begin as zeros.
     struct Randomise;
@@ -373,8 +374,8 @@ mod tests {
             let z = Tensor::random([2, 3, size, size], Distribution::Normal(0.0, 1.0), &device);
             let log_snr = Tensor::<1>::from_floats([-2.0, 3.0], &device);
             let class = Tensor::<1, Int>::from_ints([1, 2], &device);
-            let before = old.forward(z.clone(), log_snr.clone(), class.clone());
-            let after = grown.forward(enlarged(z, factor), log_snr, class);
+            let before = old.predict(z.clone(), log_snr.clone(), class.clone());
+            let after = grown.predict(enlarged(z, factor), log_snr, class);
             let spread = before.clone().abs().max().into_scalar::<f32>();
             assert!(spread > 0.05, "{spread}");
             let tolerance = Tolerance::<f32>::absolute(1e-4 * spread);

@@ -6,6 +6,7 @@ use std::process::{Command, Output};
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use freeguide::bundle::{Config, Loader, Model, Network};
+use freeguide::denoiser::Denoiser;
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 
@@ -113,7 +114,7 @@ impl Expected {
         let log_snr: Vec<f32> = log_snr.iter().map(|&l| l as f32).collect();
         let classes: Vec<i32> = classes.iter().map(|&c| c as i32).collect();
         let rows = log_snr.len();
-        let output = model.network().forward(
+        let output = model.network().predict(
             self.images(),
             Tensor::from_data(TensorData::new(log_snr, [rows]), &device),
             Tensor::<1, Int>::from_data(TensorData::new(classes, [rows]), &device),

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use burn::tensor::{Int, Tensor, TensorData};
-use freeguide::denoiser::{Denoiser, mixed};
+use freeguide::denoiser::Denoiser;
+use freeguide::network::{OtherInputs, TakenInputs};
 use tract_onnx::prelude::Tensor as Values;
 use tract_onnx::prelude::*;
 
@@ -92,59 +93,34 @@ impl OnnxDenoiser {
     }
 }
 
-impl Denoiser for &OnnxDenoiser {
+impl Denoiser for OnnxDenoiser {
     fn classes(&self) -> usize {
         self.classes
     }
 
-    fn predict(&self, z: Tensor<4>, log_snr: Tensor<1>, class: Tensor<1, Int>) -> Tensor<4> {
-        let others = [log_snr.zeros_like(), log_snr.clone()];
-        self.answer(z, log_snr, class, others)
+    fn takes(&self) -> TakenInputs {
+        TakenInputs {
+            guidance: self.others > 0,
+            next_log_snr: self.others > 1,
+        }
     }
 
-    fn predict_guided(
+    fn predict_with(
         &self,
         z: Tensor<4>,
         log_snr: Tensor<1>,
         class: Tensor<1, Int>,
-        guidance: Tensor<1>,
-    ) -> Tensor<4> {
-        match self.others {
-            0 => mixed(self, z, log_snr, class, guidance),
-            _ => self.predict_jump(z, [log_snr.clone(), log_snr], class, guidance),
-        }
-    }
-
-    fn predict_jump(
-        &self,
-        z: Tensor<4>,
-        [log_snr, next_log_snr]: [Tensor<1>; 2],
-        class: Tensor<1, Int>,
-        guidance: Tensor<1>,
-    ) -> Tensor<4> {
-        match self.others {
-            0 => mixed(self, z, log_snr, class, guidance),
-            _ => self.answer(z, log_snr, class, [guidance, next_log_snr]),
-        }
-    }
-}
-
-impl OnnxDenoiser {
-    /// The prediction. `others` are w and λ that the step leads to, of which the network takes what it has inputs for.
-    fn answer(
-        &self,
-        z: Tensor<4>,
-        log_snr: Tensor<1>,
-        class: Tensor<1, Int>,
-        others: [Tensor<1>; 2],
+        others: OtherInputs,
     ) -> Tensor<4> {
         let (device, shape) = (z.device(), z.dims());
+        let numbers = |values: Tensor<1>| values.into_data().iter::<f32>().collect::<Vec<f32>>();
         let z: Vec<f32> = z.into_data().iter::<f32>().collect();
-        let log_snr: Vec<f32> = log_snr.into_data().iter::<f32>().collect();
         let class: Vec<i64> = class.into_data().iter::<i64>().collect();
-        let others = others.map(|values| values.into_data().iter::<f32>().collect());
+        let guidance = others.guidance.unwrap_or_else(|| log_snr.zeros_like());
+        let next = others.next_log_snr.unwrap_or_else(|| log_snr.clone());
+        let [log_snr, guidance, next] = [log_snr, guidance, next].map(numbers);
         let output = self
-            .run(&z, shape, &log_snr, &class, &others)
+            .run(&z, shape, &log_snr, &class, &[guidance, next])
             .unwrap_or_else(|error| {
                 self.failure.borrow_mut().get_or_insert(error);
                 vec![f32::NAN; z.len()]
