@@ -54,6 +54,7 @@ pub mod condition;
 pub mod denoiser;
 pub mod gaussian_mixture;
 pub mod guidance;
+mod initial;
 mod kernels;
 pub mod network;
 pub mod noise;

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use burn::module::{Module, Param};
-use burn::nn::Initializer;
-use burn::nn::conv::Conv2dConfig;
 use burn::tensor::module::conv2d;
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{DType, Device, Tensor};
+
+use crate::initial::Initial;
 
 #[cfg(any(feature = "flex", feature = "wgpu"))]
 use super::backend;
@@ -34,26 +34,24 @@ pub struct SameConv2d {
 impl SameConv2d {
     /// A layer initialised as burn's convolutions are; `kernel` is odd.
     pub(crate) fn new(channels: [usize; 2], kernel: usize, device: &Device) -> Self {
-        let initializer = Conv2dConfig::new(channels, [kernel; 2]).initializer;
-        Self::with(initializer, channels, kernel, device)
+        let fan = channels[0] * kernel * kernel;
+        Self::with(Initial::Uniform { fan }, channels, kernel, device)
     }
 
     /// A layer that answers zero.
     pub(crate) fn zeros(channels: [usize; 2], kernel: usize, device: &Device) -> Self {
-        Self::with(Initializer::Zeros, channels, kernel, device)
+        Self::with(Initial::Zeros, channels, kernel, device)
     }
 
     fn with(
-        initializer: Initializer,
+        initial: Initial,
         [inputs, outputs]: [usize; 2],
         kernel: usize,
         device: &Device,
     ) -> Self {
-        let fans = [inputs, outputs].map(|channels| Some(channels * kernel * kernel));
-        let shape = [outputs, inputs, kernel, kernel];
         Self {
-            weight: initializer.init_with(shape, fans[0], fans[1], device),
-            bias: initializer.init_with([outputs], fans[0], fans[1], device),
+            weight: initial.parameter([outputs, inputs, kernel, kernel], device),
+            bias: initial.parameter([outputs], device),
             cache: Arc::default(),
             rows: Arc::default(),
         }

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use burn::module::Module;
-use burn::nn::{Initializer, Linear, LinearConfig};
+use burn::nn::Linear;
 use burn::tensor::{Device, Tensor, activation::softmax};
 
 use super::{GroupNorm, UNetConfig, widened};
+use crate::initial::{linear, linear_zeros};
 use crate::kernels::{Panels, WeightCache};
 
 /// Self-attention with a residual connection.
@@ -33,10 +34,8 @@ impl SelfAttention {
         Self {
             norm: norm_groups
                 .map(|groups| GroupNorm::new(groups, channels, config.norm_epsilon, device)),
-            qkv: LinearConfig::new(channels, 3 * channels).init(device),
-            output: LinearConfig::new(channels, channels)
-                .with_initializer(Initializer::Zeros)
-                .init(device),
+            qkv: linear(channels, 3 * channels, device),
+            output: linear_zeros(channels, channels, device),
             heads: config.attention_heads(channels),
             caches: Default::default(),
         }

@@ -2,12 +2,13 @@
 //! level.
 
 use burn::module::Module;
-use burn::nn::{Embedding, EmbeddingConfig, Linear, LinearConfig};
+use burn::nn::{Embedding, Linear};
 use burn::tensor::activation::{sigmoid, silu};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::input_embedding::{InputEmbedding, SCALE};
 use super::{LogSnrEmbedding, UNetConfig};
+use crate::initial::{embedding, linear};
 #[cfg(all(feature = "wgpu", not(feature = "fusion")))]
 use crate::noise_level::LogSnr;
 use crate::timesteps::TimestepTable;
@@ -61,9 +62,9 @@ impl Conditioning {
         let argument = config.guidance.map(|guidance| guidance.argument());
         let (slope, offset) = argument.unwrap_or_default();
         Self {
-            log_snr_in: LinearConfig::new(sinusoids, width).init(device),
-            log_snr_out: LinearConfig::new(width, width).init(device),
-            class: EmbeddingConfig::new(classes + 1, width).init(device),
+            log_snr_in: linear(sinusoids, width, device),
+            log_snr_out: linear(width, width, device),
+            class: embedding(classes + 1, width, device),
             guidance: config.guidance.map(|_| InputEmbedding::new(config, device)),
             next_log_snr: config.flow_map.map(|_| InputEmbedding::new(config, device)),
             slope,

@@ -1,10 +1,10 @@
 //! Group normalisation (Wu & He 2018) with the modulation and the activation that follow it.
 
 use burn::module::{Module, Param};
-use burn::nn::Initializer;
 use burn::tensor::{Device, Tensor, activation::silu};
 
 use super::widened;
+use crate::initial::Initial;
 use crate::kernels::{self, GroupNormOptions};
 
 /// Group normalisation over `channels / groups` channels and all pixels of an image, then a
@@ -21,8 +21,8 @@ pub struct GroupNorm {
 impl GroupNorm {
     pub(super) fn new(groups: usize, channels: usize, epsilon: f64, device: &Device) -> Self {
         Self {
-            weight: Initializer::Ones.init([channels], device),
-            bias: Initializer::Zeros.init([channels], device),
+            weight: Initial::Ones.parameter([channels], device),
+            bias: Initial::Zeros.parameter([channels], device),
             groups,
             epsilon,
         }

@@ -1,11 +1,12 @@
 //! The embedding of an input that not all networks take.
 
 use burn::module::Module;
-use burn::nn::{Initializer, Linear, LinearConfig};
+use burn::nn::Linear;
 use burn::tensor::{Device, Tensor, activation::silu};
 
 use super::UNetConfig;
 use super::conditioning::sinusoids;
+use crate::initial::{linear, linear_zeros};
 
 /// The range of the argument of the sinusoids. The effect of these inputs is smooth, so that fewer periods are needed than
 /// for λ.
@@ -23,10 +24,8 @@ impl InputEmbedding {
     pub(super) fn new(config: &UNetConfig, device: &Device) -> Self {
         let (channels, width) = (config.sinusoids(), config.embedding());
         Self {
-            input: LinearConfig::new(channels, width).init(device),
-            output: LinearConfig::new(width, width)
-                .with_initializer(Initializer::Zeros)
-                .init(device),
+            input: linear(channels, width, device),
+            output: linear_zeros(width, width, device),
         }
     }
 

@@ -44,11 +44,10 @@ pub use residual::ResidualBlock;
 pub use stages::{Block, DownStage, Middle, UpStage};
 pub use unet::{UNet, WithDropout};
 
-use burn::nn::{
-    PaddingConfig2d,
-    conv::{Conv2d, Conv2dConfig},
-};
+use burn::nn::{PaddingConfig2d, conv::Conv2d};
 use burn::tensor::{DType, Device, Tensor};
+
+use crate::initial::Initial;
 
 /// Zeros above and left of the image that such a convolution sees.
 #[cfg(all(feature = "wgpu", not(feature = "fusion")))]
@@ -65,10 +64,16 @@ fn halving_conv3x3(channels: usize, how: Downsample, device: &Device) -> Conv2d 
         Downsample::ConvolutionAfter => PaddingConfig2d::Explicit(0, 0, 1, 1),
         Downsample::Convolution | Downsample::Residual => PaddingConfig2d::Explicit(1, 1, 1, 1),
     };
-    Conv2dConfig::new([channels, channels], [3, 3])
-        .with_stride([2, 2])
-        .with_padding(padding)
-        .init(device)
+    let initial = Initial::Uniform { fan: 9 * channels };
+    Conv2d {
+        weight: initial.parameter([channels, channels, 3, 3], device),
+        bias: Some(initial.parameter([channels], device)),
+        stride: [2, 2],
+        kernel_size: [3, 3],
+        dilation: [1, 1],
+        groups: 1,
+        padding,
+    }
 }
 
 /// `x` in f32 where it is in half precision, whose sums over many numbers would be rounded away.

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use burn::module::Module;
-use burn::nn::{Linear, LinearConfig};
+use burn::nn::Linear;
 use burn::tensor::{Device, Tensor};
 
 use super::{DropoutMasks, GroupNorm, Modulation, Resample, UNetConfig};
+use crate::initial::linear;
 use crate::kernels::{Panels, SameConv2d, WeightCache};
 
 /// A residual block: normalise, activate, (resample,) convolve; normalise with the scale and
@@ -44,7 +45,7 @@ impl ResidualBlock {
         Self {
             norm_in: norm(input),
             conv_in: SameConv2d::new([input, output], 3, device),
-            modulation: LinearConfig::new(config.embedding(), modulation).init(device),
+            modulation: linear(config.embedding(), modulation, device),
             modulation_cache: Arc::default(),
             norm_out: norm(output),
             conv_out: SameConv2d::zeros([output, output], 3, device),

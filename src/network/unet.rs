@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use burn::module::Module;
-use burn::nn::{Initializer, Linear, LinearConfig};
+use burn::nn::Linear;
 use burn::tensor::{Device, Int, Tensor};
 
 use super::{
@@ -11,6 +11,7 @@ use super::{
     TakenInputs, UNetConfig, UpStage, patches,
 };
 use crate::denoiser::Denoiser;
+use crate::initial::linear_zeros;
 #[cfg(feature = "flex")]
 use crate::kernels::channels_last::Arenas;
 use crate::kernels::{Panels, SameConv2d, WeightCache};
@@ -100,7 +101,7 @@ impl UNet {
             output: SameConv2d::zeros([width, channels], 3, device),
             input_skip: config
                 .input_skip
-                .then(|| color_scales(config.embedding(), colors, device)),
+                .then(|| linear_zeros(config.embedding(), colors, device)),
             input_skip_cache: Arc::default(),
             #[cfg(feature = "flex")]
             arenas: Arc::default(),
@@ -163,13 +164,6 @@ impl UNet {
             None => output,
         }
     }
-}
-
-/// The layer of [`UNetConfig::input_skip`], from embeddings to a number for each colour, all 0 at first.
-fn color_scales(embedding: usize, colors: usize, device: &Device) -> Linear {
-    LinearConfig::new(embedding, colors)
-        .with_initializer(Initializer::Zeros)
-        .init(device)
 }
 
 /// A network with the dropout of one step of training; see [`UNet::with_dropout`].
