@@ -3,6 +3,7 @@
 use burn::tensor::{Device, Int, Tensor};
 use freeguide::denoiser::Denoiser;
 use freeguide::gaussian_mixture::GaussianMixture as Mixture;
+use freeguide::network::OtherInputs;
 use freeguide::noise_level::LogSnrRange;
 use freeguide::prediction::Target;
 use freeguide::sampler::{Plan, Run, Solver};
@@ -20,7 +21,13 @@ impl Denoiser for TwoPixels {
         self.0.classes()
     }
 
-    fn predict(&self, z: Tensor<4>, log_snr: Tensor<1>, class: Tensor<1, Int>) -> Tensor<4> {
+    fn predict_with(
+        &self,
+        z: Tensor<4>,
+        log_snr: Tensor<1>,
+        class: Tensor<1, Int>,
+        _: OtherInputs,
+    ) -> Tensor<4> {
         let [rows, ..] = z.dims();
         let points = z.reshape([rows, 2, 1, 1]);
         let answer = self.0.predict(points, log_snr, class);

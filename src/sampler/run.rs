@@ -19,7 +19,6 @@ use crate::denoiser::{Denoiser, Rows};
 use crate::guidance::{Guide, Guided};
 #[cfg(all(feature = "wgpu", not(feature = "fusion")))]
 use crate::kernels::unet::GuidedImages;
-use crate::network::OtherInputs;
 use crate::noise::sampling_noise;
 use crate::noise_level::{LogSnr, LogSnrRange};
 use crate::prediction::Target;
@@ -56,11 +55,11 @@ impl Evaluation {
         let next_log_snr = self
             .next
             .map(|next| Tensor::<1>::full([count], next.0, &device));
-        let others = OtherInputs {
-            guidance,
-            next_log_snr,
+        let answer = match (guidance, next_log_snr) {
+            (Some(w), Some(next)) => denoiser.predict_jump(z, [log_snr, next], class, w),
+            (Some(w), None) => denoiser.predict_guided(z, log_snr, class, w),
+            (None, _) => denoiser.predict(z, log_snr, class),
         };
-        let answer = denoiser.predict_with(z, log_snr, class, others);
         answer.cast(self.z.dtype())
     }
 
