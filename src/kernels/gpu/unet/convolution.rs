@@ -8,8 +8,8 @@ use burn_cubecl::cubecl::{self, prelude::*};
 use super::super::grid::cube_index;
 use super::statistics::{Normed, fill_table};
 use super::tile::{
-    DOUBLED, HALVED, OUTPUTS, Place, Sizes, THREADS, VECTOR, VECTORS, add_product, finish, measure,
-    output_vectors, place,
+    DOUBLED, HALVED, OUTPUTS, Place, Sizes, THREADS, VECTOR, add_product, finish, output_vectors,
+    place, zeros,
 };
 
 /// Input channels that are in shared memory at a time.
@@ -49,11 +49,7 @@ pub(super) fn normalized_convolution<E: Float>(
         let mut from = Array::<usize>::new(PASSES);
         let mut inside = Array::<bool>::new(PASSES);
         seen_pixels(&mut from, &mut inside, &normed, &sizes, &place, resample);
-        let mut sums = Array::<Vector<f32, Const<4>>>::new(VECTORS);
-        #[unroll]
-        for vector in 0..VECTORS {
-            sums[vector] = Vector::new(0.0);
-        }
+        let mut sums = zeros();
         let vectors = output_vectors(sizes.outputs);
         let normed_channels = normed.first + normed.second;
         let channels = normed_channels + sizes.rest_first + sizes.rest_second;
@@ -96,8 +92,7 @@ pub(super) fn normalized_convolution<E: Float>(
             }
             chunk += DEPTH;
         }
-        finish::<E>(&mut sums, affine, other, y, &mut patch, &sizes, &place);
-        measure(scratch, &patch, &sizes, &place);
+        finish::<E>(&sums, affine, other, y, &mut patch, scratch, &sizes, &place);
     }
 }
 
@@ -216,8 +211,8 @@ pub(super) struct Moves {
     pub resample: usize,
 }
 
-/// The convolution of an image, normalised where `normed` has groups, and what is added, which is nothing or an image. `affine`: scales, shifts where it is normalised,
-/// and the bias.
+/// The convolution of an image, normalised where `normed` has groups, and what is added, which is nothing or an image.
+/// `affine`: scales and shifts where it is normalised, and the bias.
 #[cube(launch_unchecked)]
 pub(super) fn plain_convolution<E: Float>(
     x: &[E],
@@ -246,11 +241,7 @@ pub(super) fn plain_convolution<E: Float>(
             }
         }
         sync_cube();
-        let mut sums = Array::<Vector<f32, Const<4>>>::new(VECTORS);
-        #[unroll]
-        for vector in 0..VECTORS {
-            sums[vector] = Vector::new(0.0);
-        }
+        let mut sums = zeros();
         let vectors = output_vectors(sizes.outputs);
         let taps = moves.taps * moves.taps;
         let step = normed.height * normed.width;
@@ -274,7 +265,6 @@ pub(super) fn plain_convolution<E: Float>(
                 }
             }
         }
-        finish::<E>(&mut sums, affine, rest, y, &mut shared, &sizes, &place);
-        measure(scratch, &shared, &sizes, &place);
+        finish::<E>(&sums, affine, rest, y, &mut shared, scratch, &sizes, &place);
     }
 }

@@ -104,6 +104,17 @@ pub(super) fn place(sizes: &Sizes, index: usize) -> Place {
     }
 }
 
+/// The sums of a thread before anything is added.
+#[cube]
+pub(super) fn zeros() -> Array<Vector<f32, Const<4>>> {
+    let mut sums = Array::<Vector<f32, Const<4>>>::new(VECTORS);
+    #[unroll]
+    for vector in 0..VECTORS {
+        sums[vector] = Vector::new(0.0);
+    }
+    sums
+}
+
 /// Adds a value times the weights from `at` on.
 #[cube]
 pub(super) fn add_product<E: Float>(
@@ -142,15 +153,16 @@ fn rest_of<E: Float>(values: &[E], plane: usize, sizes: &Sizes, place: &Place) -
     sum * share
 }
 
-/// Adds the bias and the rest, writes the result, and leaves it in `shared`, which has room for all values of the cube. Loops
+/// Adds the bias and the rest, and writes the result and its statistics. `shared` has room for all values of the cube. Loops
 /// that are not unrolled are what drivers compile fast.
 #[cube]
 pub(super) fn finish<E: Float>(
-    sums: &mut Array<Vector<f32, Const<4>>>,
+    sums: &Array<Vector<f32, Const<4>>>,
     bias: &[E],
     rest: &[E],
     y: &mut [E],
     shared: &mut Shared<[f32]>,
+    scratch: &mut [f32],
     sizes: &Sizes,
     place: &Place,
 ) {
@@ -179,11 +191,12 @@ pub(super) fn finish<E: Float>(
         }
     }
     sync_cube();
+    measure(scratch, shared, sizes, place);
 }
 
-/// A thread for each channel sums up its values in the tile, as `finish` has left them.
+/// A thread for each channel sums up its values in the tile.
 #[cube]
-pub(super) fn measure(scratch: &mut [f32], shared: &Shared<[f32]>, sizes: &Sizes, place: &Place) {
+fn measure(scratch: &mut [f32], shared: &Shared<[f32]>, sizes: &Sizes, place: &Place) {
     let unit = UNIT_POS as usize;
     let output = place.output + unit;
     if unit < OUTPUTS && output < sizes.outputs {
