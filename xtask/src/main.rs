@@ -46,9 +46,9 @@ enum Command {
         #[arg(long)]
         no_webgpu: bool,
     },
-    /// Run the tests: format, native code, onnxruntime, JavaScript, and the page in a browser
+    /// Run the tests: format, native code, onnxruntime, JavaScript, WebGPU, and the page in a browser
     ///
-    /// Without an option, everything runs except --bundlers, --gpu, --compiled, --python and --lint, which
+    /// Without an option, everything runs except --bundlers, --compiled, --python and --lint, which
     /// take the longest. With options, only the named parts run. The exit code is 0 only if every part passed.
     Test(Checks),
     /// Compile the runtime and the TypeScript package around it, and print the runtime's sizes

@@ -49,9 +49,9 @@ pub fn run(measured: &Measured) -> Result<()> {
         .arg(measured.steps.to_string())
         .arg("--batches")
         .arg(&measured.batches);
-    let command = match tools::lavapipe()? {
-        Some(driver) => driver.for_command(command),
-        None => command,
+    let command = match tools::has_lavapipe() {
+        true => tools::lavapipe()?.for_command(command),
+        false => command,
     };
     let page = command.read()?;
     println!("{page}");

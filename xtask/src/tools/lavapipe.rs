@@ -51,16 +51,12 @@ pub struct Lavapipe {
     folder: PathBuf,
 }
 
-/// The driver, unpacked under target/tools; `None` on systems other than Debian 12 on x86-64, for which there is no list
-/// of packages.
+/// The driver, unpacked under target/tools, on a system for which there is a [list of packages](has_lavapipe).
 ///
 /// # Errors
 ///
 /// One line, where it cannot be fetched.
-pub fn lavapipe() -> Result<Option<Lavapipe>> {
-    if !is_debian_12() {
-        return Ok(None);
-    }
+pub fn lavapipe() -> Result<Lavapipe> {
     let folder = target().join("tools/lavapipe");
     let stamp = folder.join("packages");
     let wanted = [BACKPORTS.join("\n"), LIBRARIES.join("\n")].join("\n");
@@ -71,7 +67,7 @@ pub fn lavapipe() -> Result<Option<Lavapipe>> {
         fs::write(new.join("packages"), wanted)?;
         replace_dir(&new, &folder)?;
     }
-    Ok(Some(Lavapipe { folder }))
+    Ok(Lavapipe { folder })
 }
 
 impl Lavapipe {
@@ -91,7 +87,8 @@ impl Lavapipe {
 /// The file that tells Vulkan's loader of the driver.
 const DESCRIPTION: &str = "lavapipe.json";
 
-fn is_debian_12() -> bool {
+/// Whether there is a list of the driver's packages for this system: Debian 12 on x86-64.
+pub fn has_lavapipe() -> bool {
     let about = fs::read_to_string("/etc/os-release").unwrap_or_default();
     let says = |line: &str| about.lines().any(|found| found == line);
     cfg!(target_arch = "x86_64")

@@ -12,7 +12,7 @@ mod wasm_opt;
 mod webkit;
 
 pub use chromium::chromium;
-pub use lavapipe::lavapipe;
+pub use lavapipe::{has_lavapipe, lavapipe};
 pub use mpi::mpi;
 pub use node::{npm, npm_ci};
 pub use rust::{cargo_sbom, onnx2burn, rustfmt, wasm_bindgen, wasm_target};
@@ -71,7 +71,9 @@ pub fn all() -> Result<()> {
     rustfmt()?;
     let bindgen = wasm_bindgen()?;
     let optimiser = wasm_opt();
-    lavapipe()?;
+    if has_lavapipe() {
+        lavapipe()?;
+    }
     let packages = [
         js(),
         www(),
