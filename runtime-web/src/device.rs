@@ -1,7 +1,7 @@
 //! The device that computes.
 
-use std::cell::{Cell, RefCell};
-use std::rc::Rc;
+#[cfg(feature = "webgpu")]
+use std::cell::RefCell;
 
 use burn::tensor::{DType, Device as Burn};
 use freeguide::self_test::{self, SelfTestError};
@@ -15,10 +15,6 @@ use crate::error::Failure;
 pub struct Device {
     burn: Burn,
     name: String,
-    /// Whether it computes in f16, and rightly.
-    half: Rc<Cell<bool>>,
-    /// Why f16 is not used, where the device has it.
-    half_refused: Rc<RefCell<Option<String>>>,
 }
 
 #[wasm_bindgen]
@@ -38,46 +34,20 @@ impl Device {
         self.name.clone()
     }
 
-    /// Computes something with a known answer, on the kernels that sampling will run on: with `half` in f16 where the device
-    /// has that, and in f32 where it has not, where f16 came out wrong, and without `half`. So nothing is compiled for a
-    /// precision that is not used.
+    /// Computes something with a known answer, on the kernels that sampling will run on, in f16 or in f32.
     ///
     /// # Errors
     ///
-    /// Code `self-test`, where the answer in f32 is wrong: the device must not be used.
+    /// Code `self-test`, where the answer is wrong: the device must not be used for that type.
     #[wasm_bindgen(js_name = selfTest)]
-    pub async fn self_test(&self, half: Option<bool>) -> Result<(), Failure> {
-        // A CPU has no arithmetic in f16 that would be faster.
-        let able = cfg!(feature = "webgpu") && self.burn.supports_dtype(DType::F16);
-        if able && half == Some(true) {
-            let tested = self.test(DType::F16).await;
-            self.half.set(tested.is_ok());
-            self.half_refused
-                .replace(tested.err().map(|e| e.to_string()));
-            if self.half.get() {
-                return Ok(());
-            }
-        }
-        Ok(self.test(DType::F32).await?)
-    }
-
-    /// Why f16 is not used, where the device has it and the self-test in it has failed.
-    #[wasm_bindgen(getter, js_name = halfRefused)]
-    pub fn half_refused(&self) -> Option<String> {
-        self.half_refused.borrow().clone()
+    pub async fn self_test(&self, half: bool) -> Result<(), Failure> {
+        Ok(self
+            .test(if half { DType::F16 } else { DType::F32 })
+            .await?)
     }
 }
 
 impl Device {
-    fn new(burn: Burn, name: String) -> Self {
-        Self {
-            burn,
-            name,
-            half: Rc::default(),
-            half_refused: Rc::default(),
-        }
-    }
-
     /// The self-test in a type, of what this build draws with.
     #[cfg(not(all(feature = "webgpu", not(feature = "compiled-network"))))]
     async fn test(&self, dtype: DType) -> Result<(), SelfTestError> {
@@ -97,17 +67,18 @@ impl Device {
         &self.burn
     }
 
-    pub(crate) fn computes_in_half(&self) -> bool {
-        self.half.get()
+    /// Whether it has f16. A CPU has no arithmetic in f16 that would be faster.
+    pub(crate) fn has_half(&self) -> bool {
+        cfg!(feature = "webgpu") && self.burn.supports_dtype(DType::F16)
     }
 }
 
 #[cfg(feature = "cpu")]
 async fn open() -> Result<Device, Failure> {
-    Ok(Device::new(
-        Burn::flex(),
-        "CPU (WebAssembly SIMD)".to_owned(),
-    ))
+    Ok(Device {
+        burn: Burn::flex(),
+        name: "CPU (WebAssembly SIMD)".to_owned(),
+    })
 }
 
 /// Kernels of a submission at most: all those of a step, so that a step is one submission.
@@ -131,7 +102,8 @@ async fn open() -> Result<Device, Failure> {
     let info = setup.adapter.get_info();
     // Browsers tell little of the adapter, and some nothing.
     let name = [info.name, info.driver].into_iter().find(|s| !s.is_empty());
-    let device = Device::new(burn, name.unwrap_or_else(|| "WebGPU".to_owned()));
+    let name = name.unwrap_or_else(|| "WebGPU".to_owned());
+    let device = Device { burn, name };
     OPEN.set(Some(device.clone()));
     Ok(device)
 }

@@ -23,7 +23,7 @@ pub struct Loader {
 #[wasm_bindgen]
 impl Loader {
     /// Reads `config.json`. `half`: weights that all come in f16 stay so, and the network computes
-    /// in f16, where the device does that rightly.
+    /// in f16, where the device can.
     ///
     /// # Errors
     ///
@@ -32,7 +32,7 @@ impl Loader {
     pub fn new(config_json: &str, device: &Device, half: bool) -> Result<Loader, Failure> {
         let loader = bundle::NetworkLoader::new(config_json, device.burn())?;
         // The constants of a network that was compiled in are in f32.
-        let half = half && device.computes_in_half() && !cfg!(feature = "compiled-network");
+        let half = half && device.has_half() && !cfg!(feature = "compiled-network");
         Ok(Self {
             inner: if half { loader.keep_half() } else { loader },
             device: device.clone(),
@@ -124,6 +124,19 @@ impl Model {
     #[wasm_bindgen(getter)]
     pub fn half(&self) -> bool {
         self.inner.computes_in_half()
+    }
+
+    /// What devices that compute this model rightly agree about: z after a step in the middle of the noise levels. Has a
+    /// GPU's driver compile what steps need.
+    ///
+    /// # Errors
+    ///
+    /// Code `device`, where the device does not answer.
+    pub async fn probe(&self) -> Result<Vec<f32>, Failure> {
+        let mut run = self.inner.probe()?;
+        run.advance();
+        let data = run.latent().into_data_async().await;
+        Ok(data.map_err(Failure::device)?.iter::<f32>().collect())
     }
 
     /// Checks a request (JSON) and says what it costs and what its images would be drawn with:

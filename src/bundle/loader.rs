@@ -12,9 +12,10 @@ use super::{BundleError, Config, Loadable, MemoryEstimate, Network, WeightsFile}
 use crate::denoiser::Denoiser;
 use crate::kernels::cached_weight_bytes;
 use crate::network::UNet;
+use crate::noise_level::LogSnr;
 use crate::parameters::{ParameterMapper, map_parameters, parameters};
 use crate::sampler::{Run, evaluations, rows};
-use crate::settings::{Plan, Request, RequestError};
+use crate::settings::{ClassName, Plan, Request, RequestError};
 
 /// A model that has been loaded: checked from its configuration to its last weight.
 #[derive(Debug, Clone)]
@@ -80,6 +81,25 @@ impl<N: Denoiser + Clone> Model<N> {
             device: self.device,
             half: self.half,
         })
+    }
+
+    /// A run from λ = −1 to λ = 1 of one image by the model's own settings. After its first step, two devices that compute
+    /// this model rightly agree about z: in the middle of the levels, no estimate is divided by a small number.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError`], where the model's own settings are wrong.
+    pub fn probe(&self) -> Result<Run<N>, RequestError> {
+        let class = match self.config.classes.is_empty() {
+            true => ClassName::Unconditional,
+            false => ClassName::Id(0),
+        };
+        let plan = self.plan(&Request::new(vec![class]))?;
+        Ok(self.run(Plan {
+            steps: 2,
+            timestep_levels: Some(vec![LogSnr(-1.0), LogSnr(1.0)]),
+            ..plan
+        }))
     }
 
     /// A sampling that is ready for its first step.

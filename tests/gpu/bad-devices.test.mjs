@@ -42,6 +42,8 @@ test("a device that is lost while its pipelines are compiled: the CPU draws on",
   assert.deepEqual(device.refused.map(({ kind, code }) => [kind, code]), [["webgpu", "device"]]);
   assert.match(device.refused[0].reason, /the GPU was lost/);
   assert.deepEqual(pictures, onCpu.pictures);
+  const { error } = await drawWith("lost-while-compiling", { device: "webgpu" });
+  assert.deepEqual([error.code, error.detail], ["device", "lost"]);
 });
 
 test("a GPU whose 16 bits come out wrong computes in 32, and says so", async () => {
@@ -51,6 +53,27 @@ test("a GPU whose 16 bits come out wrong computes in 32, and says so", async () 
   assert.deepEqual(device.refused.map(({ kind, precision, code }) => [kind, precision, code]), [["webgpu", "f16", "self-test"]]);
   assert.match(device.refused[0].reason, /computes wrongly/);
   assert.ok(difference(pictures[0], onCpu.pictures[0]) <= 2);
+});
+
+test("beside the CPU, a step of both shows that 16 bits come out wrong, and the GPU goes on in 32", async () => {
+  const { device, pictures, error } = await drawWith("wrong-f16");
+  assert.equal(error, undefined, JSON.stringify(error));
+  const [{ kind, precision, code, reason }] = device.refused;
+  assert.deepEqual([kind, precision, code], ["webgpu", "f16", "self-test"]);
+  assert.match(reason, /a step is off from the CPU's by/);
+  assert.ok(!device.refused.some((other) => other.precision === undefined && other.code === "self-test"));
+  assert.ok(difference(pictures[0], onCpu.pictures[0]) <= 2);
+});
+
+test("a GPU that computes wrongly in both is left alone, and WebGPU alone is an error in words", async () => {
+  const { device, pictures } = await drawWith("wrong");
+  assert.equal(device.kind, "cpu");
+  const refused = device.refused.map(({ kind, precision, code }) => [kind, precision, code]);
+  assert.deepEqual(refused, [["webgpu", "f16", "self-test"], ["webgpu", undefined, "self-test"]]);
+  assert.deepEqual(pictures, onCpu.pictures);
+  const { error } = await drawWith("wrong", { device: "webgpu" });
+  assert.equal(error.code, "self-test");
+  assert.match(error.message, /computes wrongly/);
 });
 
 test("without shader-f16 it computes in 32 bits, which is no refusal", async () => {

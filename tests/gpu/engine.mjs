@@ -57,6 +57,16 @@ const lowest = {
   minUniformBufferOffsetAlignment: 256,
 };
 
+/** Has the kernels in whose code something is do nothing. */
+function disable(device, something) {
+  const { createShaderModule } = device;
+  device.createShaderModule = (descriptor) => {
+    const { code } = descriptor;
+    const nothing = code.replace(/(@compute[^{]*\bfn\b[^{]*\{)/, "$1 if (true) { return; }");
+    return createShaderModule.call(device, { ...descriptor, code: something.test(code) ? nothing : code });
+  };
+}
+
 /** Ways in which a GPU may be bad, each of which changes what `gpu` gives. */
 const faults = {
   /** Nothing: only that it is no software renderer. */
@@ -76,16 +86,9 @@ const faults = {
     },
   },
   /** Every kernel that computes in 16 bits does nothing. */
-  "wrong-f16": {
-    device(device) {
-      const { createShaderModule } = device;
-      device.createShaderModule = (descriptor) => {
-        const half = /enable\s+f16/.test(descriptor.code);
-        const code = half ? descriptor.code.replace(/(@compute[^{]*\bfn\b[^{]*\{)/, "$1 if (true) { return; }") : descriptor.code;
-        return createShaderModule.call(device, { ...descriptor, code });
-      };
-    },
-  },
+  "wrong-f16": { device: (device) => disable(device, /enable\s+f16/) },
+  /** Every kernel does nothing. */
+  wrong: { device: (device) => disable(device, /@compute/) },
 };
 
 /** `gpu` with a fault; its adapters say of themselves that they are real ones, which `auto` takes. */

@@ -6,9 +6,17 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
-const { values } = parseArgs({ options: { steps: { type: "string", default: "16" }, batches: { type: "string", default: "1,16" }, limit: { type: "string", default: "120" } } });
 const folder = fileURLToPath(new URL(".", import.meta.url));
-const models = readdirSync(join(folder, "models"));
+const { values } = parseArgs({
+  options: {
+    steps: { type: "string", default: "16" },
+    batches: { type: "string", default: "1,16" },
+    models: { type: "string", default: readdirSync(join(folder, "models")).join(",") },
+    // NAME=FOLDER: another build of the package, measured in the same run.
+    also: { type: "string", multiple: true, default: [] },
+    limit: { type: "string", default: "120" },
+  },
+});
 const cache = mkdtempSync(join(tmpdir(), "freeguide-gpu-"));
 // Where drivers keep what they have compiled: an empty folder is a machine that has never seen these kernels.
 const drivers = { MESA_SHADER_CACHE_DIR: cache, __GL_SHADER_DISK_CACHE_PATH: cache, __GL_SHADER_DISK_CACHE: "1" };
@@ -26,37 +34,39 @@ function measure(what) {
   return line && JSON.parse(line);
 }
 
+/** What a model is measured in: a name, and what measure.mjs is told. */
+function ways(model) {
+  const builds = [{ name: "freeguide" }, ...values.also.map((given) => ({ name: given.split("=")[0], package: given.split("=")[1] }))];
+  const onGpu = ({ name, package: from }) =>
+    ["f16", "f32"].map((precision) => ({ name: `${name}, ${precision}`, told: { runtime: "webgpu", precision, package: from } }));
+  const peer = existsSync(join(folder, "onnx", model)) ? [{ name: "onnxruntime's WebGPU, f32", told: { runtime: "onnxruntime" } }] : [];
+  return [...builds.flatMap(onGpu), ...peer, { name: "freeguide's CPU build, one thread", told: { runtime: "cpu" } }];
+}
+
 const milliseconds = (value) => (value === undefined ? "–" : value.toFixed(value < 10 ? 2 : 0));
-const rows = [];
+const lines = [];
 let device;
-for (const model of models) {
+for (const model of values.models.split(",")) {
   for (const batch of values.batches.split(",").map(Number)) {
-    const ways = [{ runtime: "webgpu", precision: "f16" }, { runtime: "webgpu", precision: "f32" }, { runtime: "cpu" }];
-    if (existsSync(join(folder, "onnx", model))) ways.push({ runtime: "onnxruntime" });
-    const found = ways.map((way, at) => {
-      if (batch === 1 && at === 0) rmSync(cache, { recursive: true, force: true });
-      const cold = measure({ ...way, model, batch });
-      device ??= cold?.device;
-      if (batch !== 1 || way.runtime !== "webgpu") return { way, cold };
-      return { way, cold, warm: measure({ ...way, model, batch }) };
-    });
-    rows.push({ model, batch, found });
+    for (const { name, told } of ways(model)) {
+      const twice = batch === 1 && told.runtime !== "cpu";
+      if (twice) rmSync(cache, { recursive: true, force: true });
+      const first = measure({ ...told, model, batch });
+      const again = twice ? measure({ ...told, model, batch }) : undefined;
+      if (told.runtime === "webgpu") device ??= first?.device;
+      const pictures = batch === 1 ? [first, again].map((one) => (one ? milliseconds(one.firstPicture) : "")) : ["", ""];
+      lines.push(`| ${[model, batch, name, milliseconds((again ?? first)?.step), ...pictures].join(" | ")} |`);
+    }
   }
 }
 rmSync(cache, { recursive: true, force: true });
 
-const of = (found, runtime, precision) => found.find(({ way }) => way.runtime === runtime && way.precision === precision) ?? {};
 console.log(`# Sampling on a GPU outside of a browser
 
 \`cargo xtask bench gpu\` on ${device ?? "no GPU"}; ${cpus().length} cores of ${cpus()[0].model}. Milliseconds per guided step of ${values.steps}, and until the
-first picture of one step in a process of its own, with the driver's cache empty and then filled. freeguide computes in 16 and
-in 32 bits; onnxruntime's WebGPU provider runs the same network in 32. – was not measured, or took longer than ${values.limit} s.
+first picture of one step in a process of its own, loading included, with the driver's cache empty and then filled. onnxruntime runs
+the same network through a sampler in JavaScript. – was not measured, or took longer than ${values.limit} s.
 
-| model | images | f16 | f32 | CPU build, one thread | onnxruntime | first picture, f16, empty cache | filled |
-|---|---:|---:|---:|---:|---:|---:|---:|`);
-for (const { model, batch, found } of rows) {
-  const half = of(found, "webgpu", "f16");
-  const steps = [half, of(found, "webgpu", "f32"), of(found, "cpu"), of(found, "onnxruntime")].map(({ cold, warm }) => milliseconds((warm ?? cold)?.step));
-  const first = batch === 1 ? [half.cold, half.warm].map((one) => milliseconds(one?.firstPicture)) : ["", ""];
-  console.log(`| ${[model, batch, ...steps, ...first].join(" | ")} |`);
-}
+| model | images | in | ms per step | ms to the first picture, empty cache | filled |
+|---|---:|---|---:|---:|---:|
+${lines.join("\n")}`);

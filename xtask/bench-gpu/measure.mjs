@@ -1,17 +1,17 @@
-// Measures one thing, in a process of its own, and prints it as a line of JSON: { runtime, model, batch, steps, precision }.
-// `runtime`: freeguide's WebGPU or CPU build, or onnxruntime's WebGPU provider.
+// Measures one thing, in a process of its own, and prints it as a line of JSON: { runtime, model, batch, steps, precision, package }.
+// `runtime`: the WebGPU or the CPU build of the freeguide package in that folder, or onnxruntime's WebGPU provider.
 import { readFile } from "node:fs/promises";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { sample } from "./sampler.mjs";
 
 const begun = performance.now();
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
-const { runtime, model, batch, steps, precision } = JSON.parse(process.argv[2]);
+const { runtime, model, batch, steps, precision, package: folder = here("package") } = JSON.parse(process.argv[2]);
 const bundle = here(`models/${model}/`);
 
 /** Opens freeguide; what it gives draws so many steps. */
 async function freeguide() {
-  const { loadModel } = await import("./package/dist/index.js");
+  const { loadModel } = await import(pathToFileURL(`${folder}/dist/index.js`));
   const options = { device: "cpu" };
   if (runtime === "webgpu") {
     const { create, globals } = await import("webgpu");

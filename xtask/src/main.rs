@@ -175,6 +175,12 @@ enum Bench {
         /// Numbers of images per step
         #[arg(long, value_name = "N,N", default_value = "1,16")]
         batches: String,
+        /// Only these of the packed models
+        #[arg(long, value_name = "NAME,NAME")]
+        models: Option<String>,
+        /// Another build of the package (runtime-web/js of another checkout), to measure in the same run
+        #[arg(long, value_name = "NAME=FOLDER")]
+        also: Vec<String>,
     },
     /// Sampling on the CPU: the shipped models in freeguide and in ONNX Runtime
     ///
@@ -382,11 +388,15 @@ fn run(command: Command) -> Result<ExitCode> {
                     pack_only,
                     steps,
                     batches,
+                    models,
+                    also,
                 },
         } => bench::gpu::run(&bench::gpu::Measured {
             pack_only,
             steps,
             batches,
+            models,
+            also,
         })?,
         Command::Bench {
             what:

@@ -5,7 +5,7 @@
 export interface Boundary {
   default(input?: { module_or_path: WebAssembly.Module | BufferSource }): Promise<unknown>;
   Device: { open(): Promise<WasmDevice> };
-  /** `half`: compute in f16 if all weights are in f16 and the device computes correctly in f16. */
+  /** `half`: compute in f16 if all weights are in f16 and the device has f16. */
   Loader: new (configJson: string, device: WasmDevice, half: boolean) => WasmLoader;
   /** Registers a listener for the message of a panic, which is called right before the instance traps. */
   onPanic(listener: (message: string) => void): void;
@@ -23,13 +23,8 @@ export interface Boundary {
 export interface WasmDevice {
   /** For people: `CPU (WebAssembly SIMD)`, or the adapter's name. */
   readonly name: string;
-  /**
-   * Rejects with code `self-test` if the device computes wrong results. `half`: tests 16 bits, as they will be used, and 32 only
-   * where there are none or they are wrong; without it 32 are tested as well.
-   */
-  selfTest(half?: boolean): Promise<void>;
-  /** Why 16 bits are not used, where the device has them and the self-test in them has failed. */
-  readonly halfRefused?: string | undefined;
+  /** Rejects with code `self-test` if the device computes wrong results, with `half` in 16 bits, else in 32. */
+  selfTest(half: boolean): Promise<void>;
   free(): void;
 }
 
@@ -58,6 +53,8 @@ export interface WasmModel {
   sample(requestJson: string): WasmRun;
   /** A run of that request that continues after its step `step`, from the `state` of another run, of any instance. */
   resume?(requestJson: string, step: number, state: Float32Array): WasmRun;
+  /** What devices agree about that compute this model rightly: z, of the order of 1, after a step between its noise levels. */
+  probe(): Promise<Float32Array>;
   /** CPU build: the network's prediction for rows of another instance. */
   predict(z: Float32Array, logSnr: number, classes: Uint32Array, guidance?: Float64Array, nextLogSnr?: number): Float32Array;
   free(): void;

@@ -5,7 +5,7 @@ import { DeviceError } from "./errors.js";
 import { countPipelines, findAdapter, handOver, lacksTimestamps, softwareReason, type Adapter, type Gpu, type GpuDevice } from "./gpu.js";
 import type { LoadProgress } from "./types.js";
 
-/** A device that passed its self-test. */
+/** A device that has been opened; that of the CPU has passed its self-test, a GPU is put to the proof with its model. */
 export interface StartedDevice {
   readonly build: Build;
   readonly boundary: Boundary;
@@ -15,6 +15,8 @@ export interface StartedDevice {
   readonly gpu: GpuDevice | undefined;
   /** Gives the device back, unless its instance has crashed, which must not be called again. */
   release(): void;
+  /** Gives up what failed with `thrown`, and says why: because the GPU was lost, which makes calls fail in many ways, or that. */
+  fail(thrown: unknown): unknown;
 }
 
 /** What starting a device needs from the engine. */
@@ -24,8 +26,6 @@ export interface DeviceRequest {
   readonly gpuDevice: GpuDevice | undefined;
   /** Where a copy of the package lies, if not around this module. */
   readonly runtime: string | undefined;
-  /** Whether a GPU shall compute in 16 bits, where it can. */
-  readonly half: boolean;
   readonly signal: AbortSignal;
   readonly onProgress: (progress: LoadProgress) => void;
 }
@@ -69,19 +69,17 @@ async function start(build: Build, request: DeviceRequest, found: FoundAdapter |
   const unwatch = watchOver(boundary, watch);
   const during: During = { lost: undefined };
   try {
-    const device = found ? await openGpu(build, boundary, watch, request, found, during) : await watch.guard(() => boundary.Device.open());
-    onProgress({ phase: "self-test", loaded: 0, total: undefined, file: undefined, cached: false });
-    try {
-      await watch.guard(() => device.selfTest(found && request.half));
-    } catch (thrown) {
-      if (!watch.error) device.free();
-      throw thrown;
-    }
+    const device = found ? await openGpu(build, boundary, watch, request, found, during) : await openCpu(boundary, watch, onProgress);
     const release = (): void => {
       unwatch();
       if (!watch.error) device.free();
     };
-    return { build, boundary, device, watch, gpu: build.gpu, release };
+    const fail = (thrown: unknown): unknown => {
+      release();
+      if (watch.error) build.abandon();
+      return during.lost ?? thrown;
+    };
+    return { build, boundary, device, watch, gpu: build.gpu, release, fail };
   } catch (thrown) {
     unwatch();
     if (watch.error) build.abandon();
@@ -89,7 +87,19 @@ async function start(build: Build, request: DeviceRequest, found: FoundAdapter |
   }
 }
 
-/** What has happened to a device while it was being started. */
+async function openCpu(boundary: Boundary, watch: CrashWatch, onProgress: DeviceRequest["onProgress"]): Promise<WasmDevice> {
+  const device = await watch.guard(() => boundary.Device.open());
+  onProgress({ phase: "self-test", loaded: 0, total: undefined, file: undefined, cached: false });
+  try {
+    await watch.guard(() => device.selfTest(false));
+  } catch (thrown) {
+    if (!watch.error) device.free();
+    throw thrown;
+  }
+  return device;
+}
+
+/** What has happened to a device since it was opened. */
 interface During {
   lost: DeviceError | undefined;
 }

@@ -59,7 +59,7 @@ export async function loadModel(source: string | URL | EdgeFiles, options: EdgeO
   const read = source instanceof Map ? fromFiles(source as EdgeFiles) : fromAddress(bundleUrl(source as string | URL), fetch, signal);
   const configJson = await (await read("config.json")).text();
   const builds = cpuOnly(async () => runtime);
-  const started = await startCpu({ builds, gpuDevice: undefined, runtime: undefined, half: false, signal, onProgress: () => {} });
+  const started = await startCpu({ builds, gpuDevice: undefined, runtime: undefined, signal, onProgress: () => {} });
   const { boundary, device, watch } = started;
   // Before any weights are fetched.
   await watch.guard(() => {

@@ -110,7 +110,6 @@ export class Engine {
       signal,
       openHelper: this.#openHelper,
       config: downloadText(new URL("config.json", base), signal),
-      current: () => this.#runs?.request,
       events: {
         progress,
         preparing: (of) => say({ type: "preparing", progress: of }),

@@ -1,10 +1,10 @@
-import type { WasmModel } from "./boundary.js";
 import type { Builds } from "./build.js";
 import { Choice, gpuRuledOut, type StepTimes } from "./choice.js";
 import { startCpu, startGpu, lookForAdapter, type DeviceRequest, type FoundAdapter, type StartedDevice } from "./device.js";
 import { asFreeguideError, DisposedError, type PoisonedError } from "./errors.js";
 import type { Gpu, GpuDevice } from "./gpu.js";
 import { HelperLink, type HelperWorker } from "./helper.js";
+import { prove } from "./proof.js";
 import type { LoadRequest } from "./protocol.js";
 import { recallTimes, rememberTimes, timesKey } from "./remembered.js";
 import { Sharing } from "./sharing.js";
@@ -41,8 +41,6 @@ export interface HostRequest extends Omit<LoadRequest, "memoryCache" | "url"> {
   readonly openHelper: (() => HelperWorker) | undefined;
   readonly config: Promise<string>;
   readonly events: HostEvents;
-  /** The request of the run that is going on, which a GPU is prepared with. */
-  readonly current: () => string | undefined;
 }
 
 /** A loaded model on the devices that compute it: the one that it was loaded for, and a GPU once that is prepared. */
@@ -66,13 +64,13 @@ export class ModelHost {
 
   private constructor(request: HostRequest) {
     this.#request = request;
-    const { builds, gpuDevice, runtime, half, signal, events } = request;
+    const { builds, gpuDevice, runtime, signal, events } = request;
     const onProgress = (progress: LoadProgress): void => {
       if (!this.#preparing) events.progress(progress);
       // Whatever it is that takes its time, the model is there already.
       else events.preparing(progress.phase === "gpu" ? progress : { ...progress, phase: "gpu", loaded: 0, total: undefined });
     };
-    this.#deviceRequest = { builds, gpuDevice: gpuDevice as GpuDevice | undefined, runtime, half, signal, onProgress };
+    this.#deviceRequest = { builds, gpuDevice: gpuDevice as GpuDevice | undefined, runtime, signal, onProgress };
   }
 
   /** Loads a model. Rejects with what is wrong with the bundle, or with the last device there was. */
@@ -217,9 +215,11 @@ export class ModelHost {
   async #loadFirst(starting: Promise<StartedDevice>, configJson: string, collector?: Collector): Promise<void> {
     const { base, half, cache: useCache, memoryCache, signal, threads, events } = this.#request;
     const started = await starting;
-    this.#devices.push(started);
-    events.started(started);
     const { boundary, device, gpu, watch } = started;
+    // A GPU that was not asked for is given up if it goes away before it has proven itself.
+    const isGpu = started.build.kind === "webgpu";
+    const asked = !isGpu || this.#request.device !== "auto" || this.#request.gpuDevice !== undefined;
+    if (asked) this.#adopt(started);
     const openHelper = threads === 1 ? undefined : this.#helperFor(started, configJson);
     const helper = threads === 2 ? openHelper?.() : undefined;
     const mirrors = [helper?.mirror, collector].filter((mirror) => mirror !== undefined);
@@ -229,19 +229,16 @@ export class ModelHost {
     };
     const { onProgress } = this.#deviceRequest;
     try {
-      const loaded = await watch.guard(() =>
+      let loaded = await watch.guard(() =>
         loadWeights({ boundary, device, base, configJson, half, gpu, useCache, memoryCache, signal, onProgress, onRefused, mirrors }),
       );
-      if (this.#closed || signal.aborted) {
-        loaded.model.free();
-        throw new DisposedError();
-      }
-      await this.#prove(started, loaded.model);
-      const way = this.#seat(started, loaded);
-      if (way.kind === "webgpu") await this.#warm(way);
+      if (isGpu) loaded = await this.#proven(started, loaded, () => this.#loadAgain(started, configJson, false));
+      this.#goOn(loaded);
+      if (!asked) this.#adopt(started);
+      this.#seat(started, loaded);
     } catch (thrown) {
       helper?.close();
-      throw thrown;
+      throw asked ? thrown : started.fail(thrown);
     }
     helper?.finish();
     if (!openHelper) return;
@@ -254,23 +251,47 @@ export class ModelHost {
     this.#sharing = new Sharing(threads === 2 ? { always: true, helper } : { always: false, startHelper });
   }
 
+  /** Counts on a device. */
+  #adopt(started: StartedDevice): void {
+    this.#devices.push(started);
+    this.#request.events.started(started);
+  }
+
+  /** Throws, and frees what was loaded, where nobody waits for it any more. */
+  #goOn({ model }: LoadedWeights): void {
+    if (!this.#closed && !this.#request.signal.aborted) return;
+    model.free();
+    throw new DisposedError();
+  }
+
   /** A model on a device is ready to compute. */
   #seat(started: StartedDevice, { model, memory }: LoadedWeights): Way {
     const { build, watch, gpu } = started;
     this.#names.set(build.kind, started.device.name);
-    const { halfRefused } = started.device;
-    const noted = this.#refused.some(({ precision }) => precision === "f16");
-    if (halfRefused !== undefined && !noted) this.#refused.push({ kind: build.kind, precision: "f16", code: "self-test", reason: halfRefused });
     watch.onCrash = (error) => this.#request.events.crashed(error);
     const way = newWay(build.kind, model, watch, memory, gpu);
     this.#ways.add(way);
     return way;
   }
 
-  /** A GPU that was tested in 16 bits is tested in 32 before it computes a model in them. */
-  async #prove({ device, watch, gpu }: StartedDevice, model: Pick<WasmModel, "half">): Promise<void> {
-    const testedInHalf = this.#request.half && gpu?.features.has("shader-f16") && device.halfRefused === undefined;
-    if (testedInHalf && !model.half) await watch.guard(() => device.selfTest(false));
+  /**
+   * A model that a GPU computes rightly: the one that is loaded or, where that is in 16 bits and does not come out right, what
+   * `loadWide` loads in 32. Rejects with code `self-test`, and frees the model, where neither does.
+   */
+  async #proven(device: StartedDevice, loaded: LoadedWeights, loadWide: () => Promise<LoadedWeights>): Promise<LoadedWeights> {
+    this.#goOn(loaded);
+    this.#deviceRequest.onProgress({ phase: "self-test", loaded: 0, total: undefined, file: undefined, cached: false });
+    try {
+      await prove(device, loaded.model, this.#ways.get("cpu"));
+      return loaded;
+    } catch (thrown) {
+      const { half } = loaded.model;
+      if (!device.watch.error) loaded.model.free();
+      const { code, message: reason } = asFreeguideError(thrown);
+      if (!half || code !== "self-test") throw thrown;
+      this.#refused.push({ kind: "webgpu", precision: "f16", code, reason });
+      return this.#proven(device, await device.watch.guard(loadWide), loadWide);
+    }
   }
 
   /** Makes a GPU ready beside the loaded model. What goes wrong is a reason not to use it. */
@@ -282,22 +303,15 @@ export class ModelHost {
     let started: StartedDevice | undefined;
     try {
       const device = (started = await startGpu(this.#deviceRequest, found));
-      const loaded = await device.watch.guard(() =>
-        files ? loadFiles({ ...device, configJson, half }, files) : this.#loadAgain(device, configJson, half),
-      );
-      await this.#prove(device, loaded.model);
-      const way = newWay("webgpu", loaded.model, device.watch, loaded.memory, device.gpu);
-      await this.#warm(way);
-      if (this.#closed) {
-        loaded.model.free();
-        throw new DisposedError();
-      }
-      this.#devices.push(device);
-      events.started(device);
+      const load = (inHalf: boolean): Promise<LoadedWeights> =>
+        files ? loadFiles({ ...device, configJson, half: inHalf }, files) : this.#loadAgain(device, configJson, inHalf);
+      const loaded = await this.#proven(device, await device.watch.guard(() => load(half)), () => load(false));
+      this.#goOn(loaded);
+      this.#adopt(device);
       this.#seat(device, loaded);
     } catch (thrown) {
-      started?.release();
-      if (!this.#closed && !signal.aborted) this.#refuseFor(thrown);
+      const reason = started?.fail(thrown) ?? thrown;
+      if (!this.#closed && !signal.aborted) this.#refuseFor(reason);
     } finally {
       this.#preparing = false;
       if (!this.#closed) events.changed();
@@ -312,26 +326,12 @@ export class ModelHost {
     return loadWeights({ boundary, device, base, configJson, half, gpu, useCache, memoryCache, signal, onProgress, onRefused, mirrors: [] });
   }
 
-  /** Has the driver compile what a step needs, by one that nobody sees. */
-  async #warm({ model, watch }: Way): Promise<void> {
-    const { classes } = JSON.parse(model.config) as { classes: readonly string[] };
-    const request = this.#request.current() ?? JSON.stringify({ classes: [classes.length > 0 ? 0 : null], steps: 2 });
-    const run = await watch.guard(() => model.sample(request));
-    try {
-      await watch.guard(() => run.advance());
-      await watch.guard(() => run.images("denoised"));
-    } finally {
-      if (!watch.error) run.free();
-    }
-  }
-
   /** The model in 32 bits beside the one in 16, which goes where there is a reason. */
   async #widen(from: Way, reason: string | undefined): Promise<Way> {
     const device = this.#devices.find(({ watch }) => watch === from.watch);
     if (!device) throw new DisposedError();
     const there = this.#ways.get("webgpu f32");
-    if (!there) await this.#prove(device, { half: false });
-    const way = there ?? this.#seat(device, await this.#loadAgain(device, await this.#request.config, false));
+    const way = there ?? this.#seat(device, await this.#loadWide(device));
     if (reason !== undefined && this.#ways.has(from.name)) {
       this.#refused.push({ kind: "webgpu", precision: "f16", code: "device", reason });
       this.#ways.remove(from.name);
@@ -339,6 +339,12 @@ export class ModelHost {
       this.#request.events.changed();
     }
     return way;
+  }
+
+  async #loadWide(device: StartedDevice): Promise<LoadedWeights> {
+    const configJson = await this.#request.config;
+    const load = (): Promise<LoadedWeights> => device.watch.guard(() => this.#loadAgain(device, configJson, false));
+    return this.#proven(device, await load(), load);
   }
 
   /** Ways have been compared. Of a GPU's two precisions the slower one is not kept, which takes memory. */

@@ -51,7 +51,7 @@ function paint(size, seed, image, classId, guidance, noise) {
  * `notFiniteAtStep` (from which step on a model in 16 bits has lost its values); `ledger` counts what is alive and what was run.
  */
 export function fakeBoundary(options = {}) {
-  const ledger = { devices: 0, loaders: 0, models: 0, runs: 0, steps: 0, active: 0, overlap: false, requests: [], resumed: [], tested: [] };
+  const ledger = { devices: 0, loaders: 0, models: 0, runs: 0, steps: 0, active: 0, overlap: false, requests: [], resumed: [], tested: [], probed: [] };
 
   class Device {
     static async open() {
@@ -63,10 +63,10 @@ export function fakeBoundary(options = {}) {
       return new Device();
     }
     name = options.name ?? "fake device";
-    halfRefused = options.halfRefused;
     async selfTest(half) {
-      ledger.tested.push(half ?? "both");
+      ledger.tested.push(half ? "f16" : "f32");
       if (options.failSelfTest) throw options.failSelfTest;
+      if (half && options.failHalf) throw options.failHalf;
     }
     free() {
       ledger.devices -= 1;
@@ -168,6 +168,11 @@ export function fakeBoundary(options = {}) {
       ledger.requests.push(request);
       ledger.runs += 1;
       return new Run(this, request, this.#config.image.size);
+    }
+    async probe() {
+      ledger.probed.push(this.half ? "f16" : "f32");
+      if (options.failProbe) throw options.failProbe;
+      return Float32Array.of(0.5, this.half && options.halfOff ? options.halfOff : (options.off ?? -0.5));
     }
     predict(z, logSnr, classes) {
       options.onRows?.("helper", classes.length);

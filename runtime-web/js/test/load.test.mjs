@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { pathToFileURL } from "node:url";
-import { BundleError, DeviceError, InputError, NetworkError, PoisonedError } from "../dist/index.js";
+import { BundleError, DeviceError, InputError, NetworkError, PoisonedError, SelfTestError } from "../dist/index.js";
 import { bundleUrl } from "../dist/load.js";
 import { FakeError } from "./fake-boundary.mjs";
 import { bundle, config, eventually, fakeBuild, loadFake, serve, weights } from "./helpers.mjs";
@@ -215,17 +215,34 @@ test("auto says why a device was refused and goes on", async (t) => {
   const ready = await withGpu(real);
   assert.deepEqual([ready.webgpu.starts, ready.webgpu.ledger.models, ready.model.device.refused], [1, 1, []]);
   assert.equal(ready.model.device.kind, "cpu", "until it is found to be faster");
-  const wrong = await withGpu(real, { failSelfTest: new FakeError("self-test", "off by 3") });
-  assert.equal(wrong.model.device.kind, "cpu");
-  assert.deepEqual(wrong.model.device.refused, [{ kind: "webgpu", code: "self-test", reason: "off by 3" }]);
-  assert.equal(wrong.webgpu.ledger.devices, 0);
-  const panicked = await withGpu(real, { failSelfTest: new WebAssembly.RuntimeError("unreachable") });
+  // With the model on the CPU as well, a step of both is compared, in the type that the model has there.
+  assert.deepEqual([ready.webgpu.ledger.tested, ready.webgpu.ledger.probed], [[], ["f32"]]);
+  const half = await withGpu(real, { half: true });
+  assert.deepEqual([half.webgpu.ledger.tested, half.webgpu.ledger.probed], [[], ["f16"]]);
+  for (const off of [0.5, NaN]) {
+    const wrong = await withGpu(real, { off });
+    assert.equal(wrong.model.device.kind, "cpu");
+    const [{ kind, code, reason }] = wrong.model.device.refused;
+    assert.deepEqual([kind, code], ["webgpu", "self-test"]);
+    assert.match(reason, /computes wrongly: a step is off from the CPU's by (1\.00|NaN) where 0\.002 is allowed/);
+    assert.deepEqual([wrong.webgpu.ledger.devices, wrong.webgpu.ledger.models], [0, 0]);
+  }
+  const rough = await withGpu(real, { half: true, halfOff: -0.6 });
+  assert.deepEqual(rough.model.device.refused.map(({ precision, code }) => [precision, code]), [["f16", "self-test"]]);
+  assert.deepEqual([rough.webgpu.ledger.probed, rough.webgpu.ledger.models], [["f16", "f32"], 1], "it computes in 32 bits");
+  const panicked = await withGpu(real, { failProbe: new WebAssembly.RuntimeError("unreachable") });
   assert.equal(panicked.model.device.refused[0].code, "poisoned");
   assert.equal(panicked.webgpu.abandoned, 1);
   assert.equal((await panicked.model.generate({ classes: [0] })).length, 1, "the CPU is not touched");
 
-  const narrow = await withGpu(real, { halfRefused: "off by 3" }, "webgpu");
+  // Alone, it first computes something whose answer is known, in the type of the model.
+  const alone = await withGpu(real, { half: true }, "webgpu");
+  assert.deepEqual([alone.webgpu.ledger.tested, alone.webgpu.ledger.probed], [["f16"], ["f16"]]);
+  const narrow = await withGpu(real, { half: true, failHalf: new FakeError("self-test", "off by 3") }, "webgpu");
   assert.deepEqual(narrow.model.device.refused, [{ kind: "webgpu", precision: "f16", code: "self-test", reason: "off by 3" }]);
+  assert.deepEqual([narrow.webgpu.ledger.tested, narrow.model.device.precision], [["f16", "f32"], "f32"]);
+  await assert.rejects(withGpu(real, { failSelfTest: new FakeError("self-test", "off by 3") }, "webgpu"), SelfTestError);
+  await assert.rejects(withGpu(real, { off: NaN }, "webgpu"), /values are not finite/);
   await assert.rejects(withGpu(undefined, {}, "webgpu"), DeviceError);
   await assert.rejects(withGpu(real, { failOpen: new FakeError("device", "no") }, "webgpu"), DeviceError);
   await assert.rejects(withGpu(real, { failOpen: new WebAssembly.RuntimeError("x") }, "webgpu"), PoisonedError);

@@ -342,8 +342,7 @@ test("a lost GPU is replaced and its runs end in the same images", async (t) => 
 test("a GPU that is lost again and again is given up", async (t) => {
   const { devices } = fakeGpu(t);
   const { url } = await serve(t, bundle);
-  // Of the step that a load makes nothing is lost.
-  const webgpu = fakeBuild("webgpu", { gpu: true, hangAtStep: 2, onHang: () => devices.at(-1).lose("gone") });
+  const webgpu = fakeBuild("webgpu", { gpu: true, hangAtStep: 1, onHang: () => devices.at(-1).lose("gone") });
   const model = await loadFake(`${url}/m`, { device: "webgpu" }, { webgpu });
   await assert.rejects(model.generate({ classes: [0] }), (error) => error.code === "device" && error.detail === "lost");
   assert.equal(devices.length, 4);

@@ -25,6 +25,10 @@ pub struct Measured {
     pub steps: usize,
     /// Numbers of images, separated by commas.
     pub batches: String,
+    /// Models, separated by commas; all that are packed, if `None`.
+    pub models: Option<String>,
+    /// NAME=FOLDER: other builds of the package, to measure in the same run.
+    pub also: Vec<String>,
 }
 
 /// Packs target/bench-gpu and target/bench-gpu.tar.xz and, unless told otherwise, runs the folder here and writes
@@ -49,6 +53,13 @@ pub fn run(measured: &Measured) -> Result<()> {
         .arg(measured.steps.to_string())
         .arg("--batches")
         .arg(&measured.batches);
+    let models = measured.models.iter().map(|models| ("--models", models));
+    let also = measured.also.iter().map(|build| ("--also", build));
+    let command = models
+        .chain(also)
+        .fold(command, |command, (option, value)| {
+            command.arg(option).arg(value)
+        });
     let command = match tools::has_lavapipe() {
         true => tools::lavapipe()?.for_command(command),
         false => command,
