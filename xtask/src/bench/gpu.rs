@@ -116,12 +116,18 @@ fn pack(folder: &Path) -> Result<()> {
         }
     }
     for model in ONNX {
+        let exported = target().join("bench-onnx").join(model);
         sh(freeguide())
             .args("export --format onnx --model")
             .arg(root().join("models").join(model))
             .arg("--out")
-            .arg(folder.join("onnx").join(model))
+            .arg(&exported)
             .quietly()?;
+        let network = "denoiser.onnx";
+        copy(
+            &exported.join(network),
+            &folder.join("onnx").join(model).join(network),
+        )?;
     }
     Ok(())
 }

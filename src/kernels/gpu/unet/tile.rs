@@ -196,7 +196,7 @@ pub(super) fn finish<E: Float>(
 
 /// A thread for each channel sums up its values in the tile.
 #[cube]
-fn measure(scratch: &mut [f32], shared: &Shared<[f32]>, sizes: &Sizes, place: &Place) {
+fn measure(scratch: &mut [f32], shared: &mut Shared<[f32]>, sizes: &Sizes, place: &Place) {
     let unit = UNIT_POS as usize;
     let output = place.output + unit;
     if unit < OUTPUTS && output < sizes.outputs {
