@@ -30,7 +30,10 @@ function pictureOf(folder) {
   return grids.sort((a, b) => distance(a) - distance(b))[0] ?? null;
 }
 
-/** The bundles in the models folder: every folder with a config.json. The page opens the first, so the smallest pictures come first. */
+/** What the page opens with, if it is there: what is drawn at once on every device and looks best at first sight. */
+const OPENED = "glyphs32-fast";
+
+/** The bundles in the models folder: every folder with a config.json, the smallest pictures first. */
 function bundles() {
   if (!existsSync(modelsFolder)) return [];
   return readdirSync(modelsFolder, { withFileTypes: true })
@@ -49,7 +52,8 @@ function indexJson() {
     const { name, classes, image } = configOf(folder);
     return { folder, name, classes: classes.length, size: image.size, picture: pictureOf(folder), figures: figuresOf(folder) !== undefined, classifier: classifierOf(folder) };
   });
-  return `${JSON.stringify({ models }, null, 1)}\n`;
+  const opened = (models.find(({ folder }) => folder === OPENED) ?? models[0])?.folder;
+  return `${JSON.stringify({ opened, models }, null, 1)}\n`;
 }
 
 /** Puts the bundles beside the page as `models/NAME/`, with `models/index.json` naming them. */

@@ -73,7 +73,7 @@ test("the element draws", options, async () => {
 test("the page draws, and again without its server", options, async () => {
   const own = await serve({ "/": site });
   const page = await browser.newPage();
-  const address = `${own.url}/?device=cpu&steps=2&n=1&class=flags&w=1&seed=5`;
+  const address = `${own.url}/?model=${shipped().name}&device=cpu&steps=2&n=1&class=flags&w=1&seed=5`;
   const drawn = () => page.waitForFunction(() => /^Drew/.test(document.getElementById("status").textContent), { timeout: 60_000 });
   await page.goto(address);
   await drawn();

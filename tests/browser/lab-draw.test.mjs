@@ -149,6 +149,16 @@ test("saving in bulk is stopped by closing the window", async (t) => {
   await said(page, /Nothing was saved/);
 });
 
+test("the page opens with the model that its list names", async (t) => {
+  const { opened } = JSON.parse(await readFile(join(site, "models/index.json"), "utf8"));
+  const page = await lab.open(t, "#own");
+  await page.goto(`${lab.url}/?device=cpu`);
+  await page.reload();
+  await said(page, /^Drew/);
+  assert.equal(await page.inputValue("#model"), opened);
+  assert.equal(new URL(page.url()).searchParams.get("model"), opened, "every link names its model");
+});
+
 test("a model of letters spells words, and pictures follow the typing", async (t) => {
   const page = await lab.open(t, "?device=cpu&model=glyphs32&word=cab&steps=2&sampler=ddim&w=2&seed=5");
   await said(page, /^Drew 3/);

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { launch } from "./browser.mjs";
 import { serve } from "./server.mjs";
-import { site } from "./setup.mjs";
+import { forShipped, site } from "./setup.mjs";
 
 /** A browser and a server of the site for one test file; `open` makes pages that fail their test on any error. */
 export async function laboratory({ folders = {}, routes = {} } = {}) {
@@ -20,7 +20,7 @@ export async function laboratory({ folders = {}, routes = {} } = {}) {
         await profile.close();
         if (!expectErrors) assert.deepEqual(errors, [], "the page's errors");
       });
-      await page.goto(`${server.url}/${address}`);
+      await page.goto(`${server.url}/${forShipped(address)}`);
       return page;
     },
     async close() {

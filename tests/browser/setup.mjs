@@ -16,12 +16,20 @@ export const site = fromRoot(process.env.FREEGUIDE_SITE ?? process.env.SITE ?? "
 export const packageFolder = fromRoot("runtime-web/js");
 /** The native command. */
 export const freeguide = fromRoot(process.env.FREEGUIDE ?? "target/release/freeguide");
-/** The bundle that the page opens first: its name and its folder. */
+/** A bundle that ships, of the smallest pictures: its name and its folder. */
 export function shipped() {
   const index = join(site, "models/index.json");
   const { models } = JSON.parse(readFileSync(index, "utf8"));
   if (models.length === 0) throw new Error(`${index} lists no model: the page's tests need one that ships`);
   return { name: models[0].folder, folder: join(site, "models", models[0].folder) };
+}
+
+/** An address of the page, for that bundle unless it names another. */
+export function forShipped(address) {
+  const { pathname, search, hash } = new URL(address, "http://page/");
+  const query = new URLSearchParams(search);
+  if (!query.has("model")) query.set("model", shipped().name);
+  return `${pathname.slice(1)}?${query}${hash}`;
 }
 
 /**

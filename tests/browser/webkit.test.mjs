@@ -80,7 +80,7 @@ test("the element draws", options, async () => {
 
 test("the page draws, and again without its server", options, async () => {
   const own = await serve({ "/": site });
-  const address = `${own.url}/?device=cpu&steps=2&n=1&class=flags&w=1&seed=5`;
+  const address = `${own.url}/?model=${shipped().name}&device=cpu&steps=2&n=1&class=flags&w=1&seed=5`;
   const drawn = () => until("a picture", async () => /^Drew/.test(document.getElementById("status")?.textContent ?? ""));
   await browser.open(address);
   await drawn();

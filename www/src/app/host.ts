@@ -1,7 +1,7 @@
 import { loadModel, type BundleFiles, type DeviceOption, type Model } from "freeguide";
 import { byId, make } from "./dom.js";
 import { Loading } from "./loading.js";
-import { modelUrl, shippedModels, type ShippedModel } from "./models.js";
+import { modelUrl, openedModel, shippedModels, type ShippedModel } from "./models.js";
 import { hideProblem, showProblem } from "./problem.js";
 import { showProvenance } from "./provenance.js";
 
@@ -69,10 +69,10 @@ export class ModelHost {
 
   /** The name in the address of the model that is open, or would be opened; undefined for dropped files. */
   async named(): Promise<string | undefined> {
-    return this.#source ? this.#source.asked : (query().get("model") ?? (await shippedModels())[0]?.folder);
+    return this.#source ? this.#source.asked : (query().get("model") ?? (await openedModel()));
   }
 
-  /** Opens the model that the address names, or else the first that ships, unless a model was already opened. */
+  /** Opens the model that the address names, or else the one that the page opens with, unless a model was already opened. */
   async start(): Promise<void> {
     if (this.#source) return;
     const asked = await this.named();

@@ -14,20 +14,34 @@ export interface ShippedModel {
   readonly classifier?: string | null;
 }
 
-let shipped: Promise<ShippedModel[]> | undefined;
-
-/** The models that ship; empty if the list is missing. */
-export function shippedModels(): Promise<ShippedModel[]> {
-  shipped ??= fetchList();
-  return shipped;
+/** models/index.json. */
+interface List {
+  readonly models: ShippedModel[];
+  /** The folder of the model that the page opens with. */
+  readonly opened?: string;
 }
 
-async function fetchList(): Promise<ShippedModel[]> {
+let list: Promise<List> | undefined;
+
+/** The models that ship; empty if the list is missing. */
+export async function shippedModels(): Promise<ShippedModel[]> {
+  list ??= fetchList();
+  return (await list).models;
+}
+
+/** The folder of the model that the page opens with; undefined if none ships. */
+export async function openedModel(): Promise<string | undefined> {
+  list ??= fetchList();
+  const { opened, models } = await list;
+  return opened ?? models[0]?.folder;
+}
+
+async function fetchList(): Promise<List> {
   try {
     const response = await fetch("./models/index.json");
-    return response.ok ? ((await response.json()) as { models: ShippedModel[] }).models : [];
+    return response.ok ? ((await response.json()) as List) : { models: [] };
   } catch {
-    return [];
+    return { models: [] };
   }
 }
 
