@@ -157,6 +157,7 @@ fn the_cards_of_the_shipped_models_are_complete() {
         ("emoji32", "emoji32"),
         ("emoji64", "emoji64"),
         ("glyphs32", "glyphs32"),
+        ("glyphs32-fast", "glyphs32-fast"),
         ("tiny-imagenet20", "tiny-imagenet20"),
     ] {
         let folder = place.path().join(model);
