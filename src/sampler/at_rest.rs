@@ -2,6 +2,7 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 
+use crate::clip::above_zero;
 use crate::noise_level::LogSnr;
 
 /// Changes count from this level on, where the noise is a third of the image. Before it x̃ hardly changes either, because
@@ -27,44 +28,38 @@ pub(super) struct AtRest {
 impl AtRest {
     /// `tolerance`: the largest change of a value in 1/255 of the range, which is how pictures store them.
     pub(super) fn new(tolerance: f64, images: usize, device: &Device) -> Self {
-        let zeros = || {
-            let zeros = TensorData::zeros::<f32, _>([images, 1, 1, 1]);
-            Tensor::from_data(zeros, device)
-        };
         Self {
             tolerance: tolerance * 2.0 / 255.0,
             pictures: None,
-            since: zeros(),
-            images: zeros(),
+            since: each(0.0, images, device),
+            images: each(0.0, images, device),
         }
     }
 
     /// Takes x̃ after a step at this level. Returns it as it is shown: of images at rest, as it was.
     pub(super) fn follow(&mut self, x: Tensor<4>, level: LogSnr) -> Tensor<4> {
-        let [images, channels, height, width] = x.dims();
+        let ([images, ..], device) = (x.dims(), x.device());
         let Some([compared, shown]) = self.pictures.take() else {
-            self.since = self.since.full_like(level.0.max(FROM.0));
+            self.since = each(level.0.max(FROM.0), images, &device);
             self.pictures = Some([x.clone(), x.clone()]);
             return x;
         };
-        let change = (x.clone() - compared.clone()).abs();
-        let largest = change
-            .reshape([images, channels * height * width])
-            .max_dim(1);
+        let change = (x.clone() - compared.clone()).square().sqrt();
         let moved = match level.0 < FROM.0 {
-            true => self.since.ones_like(),
-            false => largest
-                .greater_elem(self.tolerance)
-                .float()
-                .reshape([images, 1, 1, 1]),
+            true => each(1.0, images, &device),
+            false => {
+                let values = above_zero(change - self.tolerance).sum_dims(&[1, 2, 3]);
+                values.clamp_max(1.0)
+            }
         };
         let stayed = moved.clone().neg() + 1.0;
         let compared = x.clone() * moved.clone() + compared * stayed.clone();
         self.since = moved * level.0.max(FROM.0) + self.since.clone() * stayed;
         let going = self.images.clone().neg() + 1.0;
-        let shown = shown * self.images.clone() + x * going;
-        let long = self.since.clone().lower_equal_elem(level.0 - NATS).float();
-        self.images = self.images.clone().max_pair(long);
+        let shown = shown * self.images.clone() + x * going.clone();
+        let short = above_zero(self.since.clone() - (level.0 - NATS));
+        // At rest before, or for long enough now.
+        self.images = going * short * -1.0 + 1.0;
         self.pictures = Some([compared, shown.clone()]);
         shown
     }
@@ -102,4 +97,10 @@ impl AtRest {
         self.pictures = compared.map(|compared| [compared, shown.clone()]);
         true
     }
+}
+
+/// The same number for every image, `[images, 1, 1, 1]`.
+fn each(value: f64, images: usize, device: &Device) -> Tensor<4> {
+    let values = TensorData::new(vec![value as f32; images], [images, 1, 1, 1]);
+    Tensor::from_data(values, device)
 }
