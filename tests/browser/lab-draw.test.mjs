@@ -157,6 +157,11 @@ test("the page opens with the model that its list names", async (t) => {
   await said(page, /^Drew/);
   assert.equal(await page.inputValue("#model"), opened);
   assert.equal(new URL(page.url()).searchParams.get("model"), opened, "every link names its model");
+  // It is distilled: where guidance is looked at, it leads to its teacher.
+  await page.click('#parts a[href="#guidance"]');
+  await page.waitForSelector("#no-estimates a:visible");
+  const { provenance } = JSON.parse(await readFile(join(site, "models", opened, "config.json"), "utf8"));
+  assert.equal(await page.getAttribute("#no-estimates a", "href"), `?model=${provenance.teacher}#guidance`);
 });
 
 test("a model of letters spells words, and pictures follow the typing", async (t) => {

@@ -68,7 +68,7 @@ test("no part asks another origin for anything", async (t) => {
   await said(page, /^Drew/);
   for (const part of ["guidance", "toy", "own", "embed"]) {
     await page.click(`#parts a[href="#${part}"]`);
-    await page.waitForSelector(`#part-${part}:not([hidden]) :is(.exhibit, .toy, .prose) h2`);
+    await page.waitForSelector(`#part-${part}:not([hidden]) :is(.exhibit, .toy, .prose) h2:visible`);
     await page.waitForTimeout(200);
   }
   assert.deepEqual([...asked].filter((origin) => origin !== "null"), [lab.url]);

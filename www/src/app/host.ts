@@ -53,6 +53,7 @@ export class ModelHost {
       setQuery(source.asked === undefined ? new URLSearchParams() : new URLSearchParams({ model: source.asked }));
       void this.open(source);
     });
+    for (const opening of ["pointerdown", "keydown"]) pick.addEventListener(opening, fetchPictures);
     window.addEventListener("pagehide", () => this.#model?.dispose());
     // A page from the back-forward cache has lost its model.
     window.addEventListener("pageshow", (event) => event.persisted && this.#source && void this.reopen());
@@ -181,6 +182,15 @@ export class ModelHost {
   }
 }
 
+/** Fetches the pictures of the list, which nobody sees before it is opened. */
+function fetchPictures(): void {
+  for (const image of pick.querySelectorAll<HTMLImageElement>("option img[data-src]")) {
+    image.addEventListener("error", () => image.remove());
+    image.src = image.dataset.src ?? "";
+    image.removeAttribute("data-src");
+  }
+}
+
 /** Whether lists can hold more than text. */
 const richLists = CSS.supports("appearance", "base-select");
 
@@ -188,7 +198,7 @@ const richLists = CSS.supports("appearance", "base-select");
 function optionOf({ folder, name, classes, size, picture }: ShippedModel): HTMLOptionElement {
   if (!richLists) return make("option", { value: folder }, name);
   const image = make("span", { className: "model-picture" });
-  if (picture) image.append(make("img", { src: `${modelUrl(folder)}images/${picture}`, alt: "", loading: "lazy" }));
+  if (picture) image.append(make("img", { alt: "", "data-src": `${modelUrl(folder)}images/${picture}` }));
   const words = make("span", { className: "model-words" }, name, make("small", {}, `${size}×${size}, ${classes} classes`));
   return make("option", { value: folder }, image, words);
 }

@@ -1,6 +1,7 @@
 import type { Model } from "freeguide";
 import { byId, make } from "../app/dom.js";
 import { query, setQuery, type ModelHost } from "../app/host.js";
+import { shippedModels } from "../app/models.js";
 import type { Part } from "../app/parts.js";
 import type { Rail } from "../app/rail.js";
 import { canBeGuided, readSettings, strengthsOf } from "../app/settings.js";
@@ -24,6 +25,7 @@ export class GuidancePart implements Part {
     { className: "lead exhibit", id: "no-guidance", hidden: true },
     "This model was trained without a null class, or without classes. It has only one estimate, so it cannot be guided.",
   );
+  readonly #distilled = make("p", { className: "lead exhibit", id: "no-estimates", hidden: true });
   #settling: number | undefined;
 
   constructor(root: HTMLElement, host: ModelHost, rail: Rail) {
@@ -42,6 +44,7 @@ export class GuidancePart implements Part {
       make("div", { className: "slot", "data-place": "loading problem" }),
       make("div", { className: "rail-place sticky", "data-place": "rail" }),
       this.#none,
+      this.#distilled,
       this.#branches.element,
       this.#grid.element,
       this.#variety.element,
@@ -69,13 +72,28 @@ export class GuidancePart implements Part {
     if (settings) this.#rail.value = settings.drawing.guidance;
     // A distilled model makes neither of the two estimates.
     const mixes = model && !strengthsOf(model.config) ? model : undefined;
-    if (model && !mixes) this.#branches.element.hidden = true;
+    this.#distilled.hidden = !model || mixes !== undefined;
+    if (model && !mixes) {
+      this.#branches.element.hidden = true;
+      void this.#nameTeacher(model);
+    }
     this.#branches.use(mixes, settings);
     this.#grid.use(model, settings);
     this.#variety.use(model, settings);
     void this.#fidelity.use(model, settings, this.#host.asked);
     void this.#evaluation.use(opened, this.#host.asked);
     if (model) this.#branches.draw();
+  }
+
+  /** Leads from a distilled model to the estimates of the one that it was distilled from. */
+  async #nameTeacher({ config }: Model): Promise<void> {
+    const { teacher } = config.provenance;
+    const found = (await shippedModels()).find(({ folder, name }) => name === teacher || folder === teacher);
+    const link = found && make("a", { href: `?model=${encodeURIComponent(found.folder)}#guidance` }, `See those of ${found.name}, its teacher`);
+    this.#distilled.replaceChildren(
+      "This model takes w as an input and answers in one pass, so it has no two estimates to show.",
+      ...(link ? [" ", link, "."] : []),
+    );
   }
 
   guidance(settled: boolean): void {
