@@ -11,7 +11,7 @@ use burn::tensor::Device;
 use freeguide::bundle::{Model, Network, WRITTEN_BY, parameters};
 use freeguide::network::UNet;
 
-use freeguide_data::{TrainingSet, original_size};
+use freeguide_data::TrainingSet;
 use freeguide_native::{sample, tell};
 use freeguide_recipe::Recipe;
 
@@ -222,11 +222,11 @@ impl Training<'_> {
         if self.display == Display::Quiet || self.teacher().is_some() {
             return;
         }
-        let original_size = original_size(&self.data_path, &self.recipe.data, &mut |_| ());
         let facts = Facts {
             classes: &info.classes,
             counts: &info.class_counts,
-            original_size: original_size.ok().flatten(),
+            // To look at the pictures' own sizes would list the data set a second time; `freeguide plan` does.
+            original_size: None,
             parameters: info.parameters,
         };
         for sentence in advice(&self.recipe, &facts) {

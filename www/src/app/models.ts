@@ -1,3 +1,5 @@
+import type { ModelConfig } from "freeguide";
+
 /** The bundles that ship with the page, as listed in models/index.json. */
 export interface ShippedModel {
   /** Folder inside models/. */
@@ -21,19 +23,23 @@ interface List {
   readonly opened?: string;
 }
 
-let list: Promise<List> | undefined;
+let fetched: Promise<List> | undefined;
+const list = (): Promise<List> => (fetched ??= fetchList());
 
 /** The models that ship; empty if the list is missing. */
 export async function shippedModels(): Promise<ShippedModel[]> {
-  list ??= fetchList();
-  return (await list).models;
+  return (await list()).models;
 }
 
 /** The folder of the model that the page opens with; undefined if none ships. */
 export async function openedModel(): Promise<string | undefined> {
-  list ??= fetchList();
-  const { opened, models } = await list;
+  const { opened, models } = await list();
   return opened ?? models[0]?.folder;
+}
+
+/** The model that a distilled one was distilled from, if it ships. */
+export async function teacherOf({ provenance: { teacher } }: Pick<ModelConfig, "provenance">): Promise<ShippedModel | undefined> {
+  return (await shippedModels()).find(({ folder, name }) => name === teacher || folder === teacher);
 }
 
 async function fetchList(): Promise<List> {

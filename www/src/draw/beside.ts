@@ -1,6 +1,6 @@
 import { AbortedError, loadModel, type DeviceOption, type Model } from "freeguide";
 import { byId, make } from "../app/dom.js";
-import { modelUrl, shippedModels } from "../app/models.js";
+import { modelUrl, teacherOf } from "../app/models.js";
 import { say, time } from "../app/notice.js";
 import { runsOf, showNumber, type Settings, type ViewRun } from "../app/settings.js";
 import { className, paint } from "./sheet.js";
@@ -57,9 +57,7 @@ export class Beside {
     this.#control?.abort();
     this.#model = model;
     button.hidden = true;
-    const teacher = model?.config.provenance.teacher;
-    if (!teacher) return;
-    const found = (await shippedModels()).find(({ folder, name }) => name === teacher || folder === teacher);
+    const found = model && (await teacherOf(model.config));
     if (this.#model !== model || !found) return;
     this.#folder = found.folder;
     button.hidden = false;

@@ -1,7 +1,7 @@
 import type { Model } from "freeguide";
 import { byId, make } from "../app/dom.js";
 import { query, setQuery, type ModelHost } from "../app/host.js";
-import { shippedModels } from "../app/models.js";
+import { teacherOf } from "../app/models.js";
 import type { Part } from "../app/parts.js";
 import type { Rail } from "../app/rail.js";
 import { canBeGuided, readSettings, strengthsOf } from "../app/settings.js";
@@ -87,8 +87,7 @@ export class GuidancePart implements Part {
 
   /** Leads from a distilled model to the estimates of the one that it was distilled from. */
   async #nameTeacher({ config }: Model): Promise<void> {
-    const { teacher } = config.provenance;
-    const found = (await shippedModels()).find(({ folder, name }) => name === teacher || folder === teacher);
+    const found = await teacherOf(config);
     const link = found && make("a", { href: `?model=${encodeURIComponent(found.folder)}#guidance` }, `See those of ${found.name}, its teacher`);
     this.#distilled.replaceChildren(
       "This model takes w as an input and answers in one pass, so it has no two estimates to show.",
