@@ -16,6 +16,7 @@ mod run;
 mod seed_interpolation;
 mod source_image;
 mod step;
+mod symmetry;
 mod tiling;
 
 pub use ancestral::{VARIANCE_INTERPOLATION, ancestral_step};
@@ -30,6 +31,7 @@ pub use run::{BranchEstimates, Evaluation, OtherState, Run, RunState, evaluation
 pub use seed_interpolation::SeedInterpolation;
 pub use source_image::{DEFAULT_STRENGTH, SourceImage};
 pub use step::PreviousStep;
+pub use symmetry::Symmetry;
 
 use serde::{Deserialize, Serialize};
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Grid, SeedInterpolation, Solver, SourceImage, VARIANCE_INTERPOLATION};
+use super::{Grid, SeedInterpolation, Solver, SourceImage, Symmetry, VARIANCE_INTERPOLATION};
 use crate::clip::Clip;
 use crate::condition::Condition;
 use crate::denoiser::Class;
@@ -54,6 +54,8 @@ pub struct Plan {
     pub tolerance: Option<f64>,
     /// Whether images fit to themselves at opposite edges.
     pub tileable: bool,
+    /// The symmetry of all images, where they are to have one.
+    pub symmetry: Option<Symmetry>,
     /// How often every step is taken, with noise added again in between (RePaint's resampling). 1 takes each once.
     pub resampling: usize,
 }
@@ -84,6 +86,7 @@ impl Plan {
             strength: None,
             tolerance: None,
             tileable: false,
+            symmetry: None,
             resampling: 1,
         }
     }

@@ -13,6 +13,7 @@ use super::dpm_solver::dpm_solver;
 use super::heun::heun;
 use super::source_image::{Source, noise_again};
 use super::step::{Next, Predictor, Step};
+use super::symmetry::Symmetric;
 use super::tiling::Offset;
 use super::{Plan, PreviousStep, SeedInterpolation, Solver};
 use crate::denoiser::{Denoiser, Rows};
@@ -168,6 +169,7 @@ pub struct Run<D> {
     pub(super) z: Tensor<4>,
     pub(super) x: Tensor<4>,
     pub(super) source: Option<Source>,
+    symmetric: Option<Symmetric>,
     pub(super) step: usize,
     /// How often the current step has been taken.
     repetition: usize,
@@ -199,13 +201,19 @@ impl<D: Denoiser> Run<D> {
         let levels = plan.levels(range);
         let source = plan.source.as_deref();
         let source = source.map(|image| Source::new(image, shape, device));
+        let symmetric = plan
+            .symmetry
+            .map(|symmetry| Symmetric::new(symmetry, shape[2], device));
         let noise = noise(&plan, &images, 0, shape, device);
-        let z = match (&source, levels.first()) {
+        let mut z = match (&source, levels.first()) {
             (Some(source), Some(&level)) if plan.steps_taken() < plan.steps => {
                 source.latent(noise, level)
             }
             _ => noise,
         };
+        if let Some(symmetric) = &symmetric {
+            z = symmetric.copied(z);
+        }
         let count = images.len();
         let at_rest = plan.tolerance;
         let at_rest = at_rest.map(|tolerance| AtRest::new(tolerance, count, device));
@@ -216,6 +224,7 @@ impl<D: Denoiser> Run<D> {
             levels,
             clean: LogSnr(range.max),
             source,
+            symmetric,
             device: device.clone(),
             denoiser,
             plan,
@@ -330,6 +339,9 @@ impl<D: Denoiser> Run<D> {
         if let Some(offset) = self.offset() {
             output = offset.shift_back(output);
         }
+        if let Some(symmetric) = &self.symmetric {
+            output = symmetric.averaged(output);
+        }
         #[cfg(all(feature = "wgpu", not(feature = "fusion")))]
         if let Some(completed) = self.accept_on_kernels(&output) {
             return completed;
@@ -369,7 +381,11 @@ impl<D: Denoiser> Run<D> {
     /// are at most 10,000.
     pub(super) fn noise(&self, times: usize) -> Tensor<4> {
         let step = self.noise_step(times);
-        noise(&self.plan, &self.images, step, self.shape, &self.device)
+        let noise = noise(&self.plan, &self.images, step, self.shape, &self.device);
+        match &self.symmetric {
+            Some(symmetric) => symmetric.copied(noise),
+            None => noise,
+        }
     }
 
     fn noise_step(&self, times: usize) -> u32 {

@@ -8,7 +8,7 @@ use crate::class_names::ClassNames;
 use crate::condition::Condition;
 use crate::guidance::Policy;
 use crate::noise_level::LogSnrRange;
-use crate::sampler::{Grid, Plan, SeedInterpolation, Solver};
+use crate::sampler::{Grid, Plan, SeedInterpolation, Solver, Symmetry};
 
 /// The settings that made an image: the text of its PNG under the keyword `freeguide`, which the command and the page
 /// write alike. They are complete, so that they do not depend on what the model's defaults are.
@@ -56,6 +56,9 @@ pub struct ImageSettings {
     /// Whether the image was made to fit to itself at opposite edges.
     #[serde(default, skip_serializing_if = "is_false")]
     pub tileable: bool,
+    /// The symmetry that the image was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub symmetry: Option<Symmetry>,
     /// The share of the steps that were taken from a picture, where there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strength: Option<f64>,
@@ -93,6 +96,7 @@ impl ImageSettings {
                 guidance_interval: plan.guidance_interval,
                 tolerance: plan.tolerance,
                 tileable: plan.tileable,
+                symmetry: plan.symmetry,
                 strength: plan.strength,
                 resampling: (plan.resampling > 1).then_some(plan.resampling),
                 freeguide: WRITTEN_BY.to_owned(),

@@ -13,7 +13,7 @@ use crate::denoiser::Class;
 use crate::guidance::{Policy, PolicyFields};
 use crate::noise::MAX_SEED;
 use crate::noise_level::LogSnrRange;
-use crate::sampler::{Grid, GridFields, Plan, SeedInterpolation, Solver};
+use crate::sampler::{Grid, GridFields, Plan, SeedInterpolation, Solver, Symmetry};
 
 /// One strength for all images, or one for each.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -76,6 +76,9 @@ pub struct Request {
     /// Whether images fit to themselves at opposite edges.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tileable: Option<bool>,
+    /// The symmetry of all images; none unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub symmetry: Option<Symmetry>,
     /// A picture to start from, of all images.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<SourcePixels>,
@@ -110,6 +113,7 @@ impl Request {
             variance_interpolation: None,
             tolerance: None,
             tileable: None,
+            symmetry: None,
             source: None,
             strength: None,
             resampling: None,
@@ -162,6 +166,7 @@ impl Request {
             variance_interpolation: self.nu(defaults)?,
             tolerance: self.checked_tolerance()?,
             tileable: self.tileable.unwrap_or(false),
+            symmetry: self.symmetry,
             source: None,
             strength: self.checked_strength()?,
             resampling: self.checked_resampling(sampler)?,

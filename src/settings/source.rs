@@ -29,7 +29,7 @@ impl Plan {
     /// # Errors
     ///
     /// [`RequestError::Source`] if the picture or its mask has another size, if the mask covers nothing or everything, if
-    /// the picture would have no effect, and if settings of pictures are given without one.
+    /// the picture would have no effect, if there are a mask and a symmetry, and if settings of pictures are given without one.
     pub fn from_source(
         self,
         source: Option<&SourcePixels>,
@@ -58,6 +58,11 @@ impl Plan {
                 );
             }
             None => self.strength.unwrap_or(DEFAULT_STRENGTH),
+            Some(_) if self.symmetry.is_some() => {
+                return refuse(
+                    "symmetry does not go with a mask: what the mask leaves out is kept as it is; leave one of them out",
+                );
+            }
             Some(mask) if mask.len() != pixels => {
                 return refuse(&format!(
                     "the mask has {} pixels; this model's images have {width}×{height}",
@@ -106,6 +111,7 @@ impl SourcePixels {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sampler::Symmetry;
 
     fn picture(mask: Option<Vec<u8>>) -> Option<SourcePixels> {
         let image = vec![200; 12];
@@ -139,6 +145,13 @@ mod tests {
             |plan| plan.strength = Some(0.96),
             "no effect",
         );
+        let mirrored: fn(&mut Plan) = |plan| plan.symmetry = Some(Symmetry::LeftRight);
+        says(
+            picture(hole.clone()),
+            mirrored,
+            "symmetry does not go with a mask",
+        );
+        assert!(plan(picture(None), mirrored).is_ok());
         says(picture(Some(vec![0; 4])), |_| {}, "covers nothing");
         says(
             picture(Some(vec![255; 4])),

@@ -79,7 +79,9 @@ pub fn run(mut wanted: Checks) -> Result<ExitCode> {
     if wanted.browser {
         let site = root().join("target/test-site");
         let all = ["wasm cpu", "wasm webgpu"];
-        report.check("site", &all, || site::build(&site, &Build::ALL));
+        report.check("site", &all, || {
+            site::build_with_reference(&site, &Build::ALL)
+        });
         report.check("browser tests", &["site"], browser);
     }
     if wanted.compiled {

@@ -96,6 +96,9 @@ enum Command {
         /// Compile the command for another system, for instance x86_64-unknown-linux-musl
         #[arg(long, value_name = "TRIPLE")]
         target: Option<String>,
+        /// Build the command for GPUs too, through Vulkan; musl's static programs cannot load its driver
+        #[arg(long)]
+        vulkan: bool,
         /// Make everything a second time from nothing, and fail unless the bytes are the same
         #[arg(long)]
         twice: bool,
@@ -324,8 +327,7 @@ fn run(command: Command) -> Result<ExitCode> {
             };
             wasm::build_all(builds)?;
             let out = std::path::absolute(out)?;
-            site::build(&out, builds)?;
-            site::reference(&out.join("reference"))?;
+            site::build_with_reference(&out, builds)?;
             println!(
                 "{} is ready for any static host, at any path",
                 out.display()
@@ -335,11 +337,13 @@ fn run(command: Command) -> Result<ExitCode> {
             out,
             only,
             target,
+            vulkan,
             twice,
         } => release::run(&release::Wanted {
             out: std::path::absolute(out)?,
             parts: only,
             target,
+            vulkan,
             twice,
         })?,
         Command::CompileOnnx {

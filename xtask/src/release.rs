@@ -34,6 +34,8 @@ pub struct Wanted {
     /// All parts if empty.
     pub parts: Vec<Part>,
     pub target: Option<String>,
+    /// Whether the command also computes on GPUs, through Vulkan.
+    pub vulkan: bool,
     /// Whether to make it a second time, and to compare.
     pub twice: bool,
 }
@@ -57,7 +59,7 @@ pub fn run(wanted: &Wanted) -> Result<()> {
         &wanted.parts[..]
     };
     for &part in parts {
-        make(part, &new, wanted.target.as_deref())?;
+        make(part, &new, wanted)?;
     }
     let sums = write_sums(&new)?;
     replace_dir(&new, &wanted.out)?;
@@ -72,16 +74,15 @@ pub fn run(wanted: &Wanted) -> Result<()> {
     Ok(())
 }
 
-fn make(part: Part, out: &Path, triple: Option<&str>) -> Result<()> {
+fn make(part: Part, out: &Path, wanted: &Wanted) -> Result<()> {
     let version = env!("CARGO_PKG_VERSION");
     match part {
         Part::Package => package::build(out).map(|_| ()),
-        Part::Command => command(out, triple),
+        Part::Command => command(out, wanted.target.as_deref(), wanted.vulkan),
         Part::Site => {
             wasm::build_all(&Build::ALL)?;
             let folder = target().join("release-site");
-            site::build(&folder, &Build::ALL)?;
-            site::reference(&folder.join("reference"))?;
+            site::build_with_reference(&folder, &Build::ALL)?;
             zip(&folder, &out.join(format!("freeguide-site-{version}.zip")))
         }
         Part::Bom => bom(&out.join(format!("freeguide-{version}.cdx.json"))),
@@ -89,9 +90,14 @@ fn make(part: Part, out: &Path, triple: Option<&str>) -> Result<()> {
 }
 
 /// Compiles the command apart from the usual build, because the compiler is told to shorten paths, and packs it.
-fn command(out: &Path, triple: Option<&str>) -> Result<()> {
+fn command(out: &Path, triple: Option<&str>, vulkan: bool) -> Result<()> {
     let host = sh("rustc").args("--print host-tuple").read()?;
     let triple = triple.unwrap_or(&host);
+    let (features, variant) = if vulkan {
+        ("vulkan", "-vulkan")
+    } else {
+        ("", "")
+    };
     let folder = target().join("release-command");
     let folders: Vec<_> = folders()?.into_iter().collect();
     let flags = folders
@@ -103,8 +109,10 @@ fn command(out: &Path, triple: Option<&str>) -> Result<()> {
         .map(|folder| format!("-ffile-prefix-map={folder}/="))
         .collect();
     cargo()
-        .args("build --release --bin freeguide --target")
+        .args("build --release --locked --package freeguide-trainer --bin freeguide --target")
         .arg(triple)
+        .arg("--features")
+        .arg(features)
         .arg("--target-dir")
         .arg(&folder)
         .env(
@@ -135,7 +143,7 @@ fn command(out: &Path, triple: Option<&str>) -> Result<()> {
     let version = env!("CARGO_PKG_VERSION");
     zip(
         &packed,
-        &out.join(format!("freeguide-{version}-{triple}.zip")),
+        &out.join(format!("freeguide-{version}-{triple}{variant}.zip")),
     )
 }
 
@@ -212,6 +220,9 @@ fn make_again(wanted: &Wanted) -> Result<String> {
     }
     if let Some(triple) = &wanted.target {
         again = again.arg("--target").arg(triple);
+    }
+    if wanted.vulkan {
+        again = again.arg("--vulkan");
     }
     again.run()?;
     fs::read_to_string(out.join("SHA256SUMS")).context("the second release has no SHA256SUMS")

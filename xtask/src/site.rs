@@ -14,6 +14,17 @@ use crate::wasm::{self, Build};
 /// everything that a static host needs to `out`: page, runtime, and the bundles of models/. The site
 /// works from any path.
 pub fn build(out: &Path, builds: &[Build]) -> Result<()> {
+    build_linked(out, builds, None)
+}
+
+/// The same with the documentation of the package in `reference/`, to which the page then links.
+pub fn build_with_reference(out: &Path, builds: &[Build]) -> Result<()> {
+    build_linked(out, builds, Some("./reference/"))?;
+    reference(&out.join("reference"))
+}
+
+/// `reference`: where the page finds the documentation of the package, if it is to be there.
+fn build_linked(out: &Path, builds: &[Build], reference: Option<&str>) -> Result<()> {
     for build in Build::ALL {
         if builds.contains(&build) {
             wasm::install(build)?;
@@ -25,16 +36,21 @@ pub fn build(out: &Path, builds: &[Build]) -> Result<()> {
         say("models/ has no bundle, so the page will have no model");
     }
     package()?;
-    page(out, &root().join("models"))
+    write_page(out, &root().join("models"), reference)
 }
 
 /// Builds the page with the current package and the bundles of a folder.
 pub fn page(out: &Path, models: &Path) -> Result<()> {
+    write_page(out, models, None)
+}
+
+fn write_page(out: &Path, models: &Path, reference: Option<&str>) -> Result<()> {
     npm_ci(&tools::www())?;
     say("building the page");
     let new = out.with_extension("new");
     npm(&tools::www())
         .env("FREEGUIDE_MODELS", models)
+        .env("VITE_REFERENCE", reference.unwrap_or_default())
         .args("run build -- --emptyOutDir --outDir")
         .arg(&new)
         .quietly()?;
@@ -48,7 +64,7 @@ pub fn package() -> Result<()> {
 }
 
 /// Writes the documentation of every export of the package, from its comments, as pages to `out`.
-pub fn reference(out: &Path) -> Result<()> {
+fn reference(out: &Path) -> Result<()> {
     typedoc(&["--out".as_ref(), out.as_os_str()])
 }
 

@@ -3,7 +3,7 @@
 use super::{Applies, Group, Setting, Value};
 use crate::guidance::Policy;
 use crate::noise::MAX_SEED;
-use crate::sampler::{MAX_RHO, Solver, Spacing};
+use crate::sampler::{MAX_RHO, Solver, Spacing, Symmetry};
 use crate::settings::{MAX_GUIDANCE, MAX_RESAMPLING, MAX_STEPS};
 
 const SAMPLERS: [&str; Solver::ALL.len()] = {
@@ -21,6 +21,16 @@ const SPACINGS: [&str; Spacing::ALL.len()] = {
     let mut at = 0;
     while at < names.len() {
         names[at] = Spacing::ALL[at].name();
+        at += 1;
+    }
+    names
+};
+
+const SYMMETRIES: [&str; Symmetry::ALL.len()] = {
+    let mut names = [""; Symmetry::ALL.len()];
+    let mut at = 0;
+    while at < names.len() {
+        names[at] = Symmetry::ALL[at].name();
         at += 1;
     }
     names
@@ -79,7 +89,7 @@ const fn setting(path: &'static str, address: &'static str, option: &'static str
 }
 
 /// Every setting but the classes, of which each image has its own.
-pub const SETTINGS: [Setting; 27] = [
+pub const SETTINGS: [Setting; 28] = [
     Setting {
         value: Value::Number {
             min: -MAX_GUIDANCE,
@@ -325,6 +335,18 @@ pub const SETTINGS: [Setting; 27] = [
         help: "Whether the picture fits to itself at opposite edges, so that copies of it make a seamless pattern. Each step is \
                taken on a picture that is shifted cyclically (noise rolling, Vecchio et al. 2024); it needs some 20 steps.",
         ..setting("tileable", "tile", "tileable")
+    },
+    Setting {
+        value: Value::Name {
+            names: &SYMMETRIES,
+            type_name: "Symmetry",
+        },
+        metavar: "NAME",
+        label: "Symmetry",
+        help: "The symmetry of the picture: left-right or top-bottom (one half mirrors the other), both (a quarter mirrors its \
+               neighbours) or quarter-turn (every quarter turn gives the same picture). With a picture to start from, its left or \
+               upper part counts.",
+        ..setting("symmetry", "symmetry", "symmetry")
     },
     Setting {
         value: Value::Number { min: 0.0, max: 1.0 },

@@ -137,6 +137,9 @@ pub(super) fn draw_options() -> String {
     out + "}\n"
 }
 
+/// Settings that a PNG has only where they have an effect.
+const SAID_WHERE_SO: [&str; 4] = ["tileable", "symmetry", "tolerance", "dynamic_threshold"];
+
 /// The same settings of one image, complete, under the names that a PNG has them by.
 pub(super) fn picture_settings() -> String {
     let mut out = String::from(
@@ -148,10 +151,7 @@ pub(super) fn picture_settings() -> String {
                 let help = comment(setting.help, "  ");
                 let optional = match (setting.value, setting.applies) {
                     (Value::Class, _) | (_, Applies::Picture) => "?",
-                    // Said where it is so.
-                    _ if ["tileable", "tolerance", "dynamic_threshold"].contains(&setting.path) => {
-                        "?"
-                    }
+                    _ if SAID_WHERE_SO.contains(&setting.path) => "?",
                     _ => "",
                 };
                 let _ = writeln!(

@@ -17,7 +17,7 @@ use freeguide_native::tell;
 ///
 /// The header states the library, the task, the licence, the pictures in images/ and, with --report, the
 /// evaluation. If there is a card, its text stays as it is, and so do the keys of its header, except for
-/// the evaluation.
+/// the evaluation and for pictures that were removed.
 #[derive(Debug, Args)]
 pub struct Card {
     /// The bundle, a folder such as models/emoji16.

@@ -67,6 +67,7 @@ export class EmbedPart implements Part {
           make("code", {}, "cargo xtask package"),
           " writes freeguide-0.1.0.tgz: npm install takes it, or tar xf unpacks it into a folder to be served beside your page. A model is a folder like those under models/.",
         ),
+        ...reference(),
       ),
     );
   }
@@ -142,4 +143,12 @@ export class EmbedPart implements Part {
     for (const [name, value] of attributes) element.setAttribute(name, value);
     this.#preview.replaceChildren(element);
   }
+}
+
+/** Where the documentation of the package is, if the page was built with it. */
+function reference(): HTMLElement[] {
+  const href: string = import.meta.env.VITE_REFERENCE ?? "";
+  if (href === "") return [];
+  const link = make("a", { href, id: "embed-reference" }, "The documentation of the package");
+  return [make("p", {}, link, " describes every export, type and option.")];
 }

@@ -4,12 +4,14 @@ use std::path::Path;
 
 use freeguide::bundle::Config;
 
-use super::{Evaluation, licence};
+use super::{Evaluation, guidance_of, is_drawn, licence};
 
 /// The line above and below a header.
 const FENCE: &str = "---";
 /// The key that a new evaluation replaces.
 const EVALUATION: &str = "model-index";
+/// The key of the pictures that the hub shows.
+const WIDGET: &str = "widget";
 /// What the hub files models under.
 const TASK: &str = "unconditional-image-generation";
 
@@ -36,7 +38,7 @@ impl Header {
         header.put("tags", format!("tags:\n{tags}"));
         if !pictures.is_empty() {
             let widget: String = pictures.iter().map(|path| picture(path)).collect();
-            header.put("widget", format!("widget:\n{widget}"));
+            header.put(WIDGET, format!("{WIDGET}:\n{widget}"));
         }
         if let Some(evaluation) = evaluation {
             header.put(EVALUATION, model_index(config, evaluation));
@@ -93,6 +95,18 @@ impl Header {
         self
     }
 
+    /// The header without the entries of its widget whose pictures were removed: `pictures` are those that are there.
+    pub fn without_removed(mut self, pictures: &[String]) -> Self {
+        for (key, lines) in &mut self.0 {
+            if key == WIDGET {
+                *lines = kept_entries(lines, pictures);
+            }
+        }
+        self.0
+            .retain(|(key, lines)| key != WIDGET || !lines.is_empty());
+        self
+    }
+
     /// The header with its fences.
     pub fn render(&self) -> String {
         let lines: String = self.0.iter().map(|(_, lines)| lines.as_str()).collect();
@@ -100,12 +114,36 @@ impl Header {
     }
 }
 
+/// The lines of a widget without the entries of removed pictures; nothing where no entry is left.
+fn kept_entries(lines: &str, pictures: &[String]) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    for line in lines.split_inclusive('\n') {
+        match parts.last_mut() {
+            Some(part) if !line.trim_start().starts_with("- ") => *part += line,
+            _ => parts.push(line.to_owned()),
+        }
+    }
+    let removed = |entry: &str| {
+        let urls = entry.lines().filter_map(|line| {
+            let line = line.trim_start().trim_start_matches("- ");
+            Some(line.strip_prefix("url:")?.trim().trim_matches(['"', '\'']))
+        });
+        let mut urls = urls.filter(|url| is_drawn(url));
+        urls.any(|url| !pictures.iter().any(|picture| picture == url))
+    };
+    let all = parts.len();
+    parts.retain(|part| !removed(part));
+    if parts.len() == 1 && all > 1 {
+        return String::new();
+    }
+    parts.concat()
+}
+
 /// An entry of the widget: `images/w2.png` shows w = 2.
 fn picture(path: &str) -> String {
     let name = Path::new(path).file_stem().and_then(|name| name.to_str());
     let name = name.unwrap_or(path);
-    let guidance = name.strip_prefix('w').and_then(|w| w.parse::<f64>().ok());
-    let text = guidance.map_or_else(|| name.to_owned(), |w| format!("w = {w}"));
+    let text = guidance_of(path).map_or_else(|| name.to_owned(), |w| format!("w = {w}"));
     format!(
         "  - text: {}\n    output:\n      url: {}\n",
         quoted(&text),

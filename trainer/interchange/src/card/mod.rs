@@ -55,7 +55,8 @@ pub fn new(config: &Config, pictures: &[String], evaluation: Option<&Evaluation>
     )
 }
 
-/// An existing card whose header has all keys. Those that it had stay as they are, but for the evaluation.
+/// An existing card whose header has all keys. Those that it had stay as they are, but for the evaluation, and for pictures that
+/// were removed.
 pub fn completed(
     card: &str,
     config: &Config,
@@ -63,12 +64,14 @@ pub fn completed(
     evaluation: Option<&Evaluation>,
 ) -> String {
     let (before, text) = Header::split(card);
-    let header = before.completed(Header::of(config, pictures, evaluation));
+    let header = before
+        .without_removed(pictures)
+        .completed(Header::of(config, pictures, evaluation));
     format!("{}{text}", header.render())
 }
 
-/// The pictures of a bundle, as paths relative to its folder, in the order of their names. `real.png` shows what it
-/// learned from, not what it draws.
+/// The pictures of a bundle, as paths relative to its folder: by name, then those of a guidance strength by its value.
+/// `real.png` shows what it learned from, not what it draws.
 ///
 /// # Errors
 /// If the folder cannot be read.
@@ -84,12 +87,34 @@ pub fn pictures(folder: &Path) -> Result<Vec<String>> {
             .with_context(|| place.display().to_string())?
             .file_name();
         let Some(name) = name.to_str() else { continue };
-        if name.ends_with(".png") && name != "real.png" {
-            found.push(format!("{PICTURES}/{name}"));
+        let path = format!("{PICTURES}/{name}");
+        if is_drawn(&path) {
+            found.push(path);
         }
     }
-    found.sort();
+    found.sort_by(|a, b| {
+        let [of_a, of_b] = [a, b].map(|path| guidance_of(path));
+        let by_value = of_a.unwrap_or(0.0).total_cmp(&of_b.unwrap_or(0.0));
+        (of_a.is_some().cmp(&of_b.is_some()))
+            .then(by_value)
+            .then(a.cmp(b))
+    });
     Ok(found)
+}
+
+/// Whether a path is that of a picture that the model drew.
+fn is_drawn(path: &str) -> bool {
+    let name = path
+        .strip_prefix(PICTURES)
+        .and_then(|rest| rest.strip_prefix('/'));
+    name.is_some_and(|name| name.ends_with(".png") && name != "real.png")
+}
+
+/// w of the picture at `images/w2.png`.
+fn guidance_of(path: &str) -> Option<f64> {
+    let name = path.strip_prefix(PICTURES)?.strip_prefix("/w")?;
+    let w: f64 = name.strip_suffix(".png")?.parse().ok()?;
+    w.is_finite().then_some(w)
 }
 
 #[cfg(test)]
@@ -150,6 +175,50 @@ mod tests {
         assert_eq!(card, completed(&card, &config(), &[], Some(&evaluation())));
         // Without an evaluation, the old one stays.
         assert!(completed(old, &config(), &[], None).contains("name: old"));
+    }
+
+    #[test]
+    fn pictures_are_in_the_order_of_their_strengths() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join(PICTURES);
+        assert!(pictures(folder.path()).unwrap().is_empty());
+        fs::create_dir(&place).unwrap();
+        for name in [
+            "w10.png",
+            "w0.5.png",
+            "w0.png",
+            "w-1.png",
+            "w2.png",
+            "samples.png",
+            "winf.png",
+            "real.png",
+            "notes.txt",
+        ] {
+            fs::write(place.join(name), "").unwrap();
+        }
+        let found = pictures(folder.path()).unwrap().join(" ");
+        assert_eq!(
+            found.replace("images/", ""),
+            "samples.png winf.png w-1.png w0.png w0.5.png w2.png w10.png"
+        );
+    }
+
+    #[test]
+    fn a_removed_picture_leaves_its_card() {
+        let all = ["images/w0.png".to_owned(), "images/w2.png".to_owned()];
+        let card = new(&config(), &all, None);
+        let left = completed(&card, &config(), &all[1..], None);
+        let entry = "  - text: \"w = 0\"\n    output:\n      url: \"images/w0.png\"\n";
+        assert!(card.contains(entry) && !left.contains(entry), "{left}");
+        assert!(left.contains("\"w = 2\""), "{left}");
+        assert!(!completed(&card, &config(), &[], None).contains("widget"));
+        // Words, other places and other formats are somebody's own.
+        let own = "---\nwidget:\n- text: mine\n  output: { url: a.png }\n- output:\n    url: 'images/real.png'\n- output:\n    url: images/gone.png\n---\n";
+        let kept = completed(own, &config(), &all, None);
+        let expected = "---\nwidget:\n- text: mine\n  output: { url: a.png }\n- output:\n    url: 'images/real.png'\nlibrary_name";
+        assert!(kept.starts_with(expected), "{kept}");
+        let inline = "---\nwidget: []\n---\n";
+        assert!(completed(inline, &config(), &all, None).starts_with("---\nwidget: []\n"));
     }
 
     #[test]
