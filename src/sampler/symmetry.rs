@@ -91,7 +91,7 @@ impl Symmetric {
             })
             .collect();
         // The least of a pixel and what each move brings to it, which has the least of those before.
-        let all = (0..size * size).collect();
+        let all: Vec<usize> = (0..size * size).collect();
         let first = tables.iter().fold(all, |known, from| least(&known, from));
         let tensor = |table: &Vec<usize>| {
             let indices: Vec<i32> = table.iter().map(|&at| at as i32).collect();

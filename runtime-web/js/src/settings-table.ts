@@ -33,6 +33,13 @@ export type Sampler = "ddim" | "ancestral" | "dpm++2m" | "heun";
 export type Spacing = "uniform-u" | "uniform-lambda" | "karras" | "leading" | "trailing";
 
 /**
+ * The symmetry of the picture: left-right or top-bottom (one half mirrors the other), both (a quarter mirrors
+ * its neighbours) or quarter-turn (every quarter turn gives the same picture). With a picture to start from, its
+ * left or upper part counts.
+ */
+export type Symmetry = "left-right" | "top-bottom" | "both" | "quarter-turn";
+
+/**
  * Interpolates the noise with that of a second seed: t from 0 (the first seed alone) to 1 (the second alone),
  * 0.5 by default.
  */
@@ -163,6 +170,12 @@ export interface DrawOptions {
    */
   tileable?: boolean;
   /**
+   * The symmetry of the picture: left-right or top-bottom (one half mirrors the other), both (a quarter mirrors
+   * its neighbours) or quarter-turn (every quarter turn gives the same picture). With a picture to start from, its
+   * left or upper part counts.
+   */
+  symmetry?: Symmetry;
+  /**
    * With a picture to start from: the share of the steps that are taken, above 0 (the picture nearly as it is) to
    * 1 (noise alone); 0.6 by default, and 1 with a mask (SDEdit, Meng et al. 2022).
    */
@@ -239,6 +252,12 @@ export interface PictureSettings {
    */
   tileable?: boolean;
   /**
+   * The symmetry of the picture: left-right or top-bottom (one half mirrors the other), both (a quarter mirrors
+   * its neighbours) or quarter-turn (every quarter turn gives the same picture). With a picture to start from, its
+   * left or upper part counts.
+   */
+  symmetry?: Symmetry;
+  /**
    * With a picture to start from: the share of the steps that are taken, above 0 (the picture nearly as it is) to
    * 1 (noise alone); 0.6 by default, and 1 with a mask (SDEdit, Meng et al. 2022).
    */
@@ -313,6 +332,7 @@ export const SETTINGS: readonly Setting[] = [
   { path: ["varianceInterpolation"], field: ["variance_interpolation"], picture: ["variance_interpolation"], kind: "number", min: 0, max: 1, required: false, address: "nu", option: "variance-interpolation", applies: {"path": ["sampler"], "values": ["ancestral"]}, label: "Variance interpolation ν", help: "With ancestral: ν, the exponent between the two variances of the paper's sampler, from 0 to 1." },
   { path: ["tolerance"], field: ["tolerance"], picture: ["tolerance"], kind: "number", min: 0, max: 255, required: false, address: "tolerance", option: "tolerance", label: "Until unchanged", help: "Finishes an image once no value of its estimate changes by more than N of 255 while λ rises by 1 or, with longer steps, from one step to the next; the run ends when all its images are finished. Changes count from λ = 2 on. Without it, all steps are taken." },
   { path: ["tileable"], field: ["tileable"], picture: ["tileable"], kind: "switch", off: "no-tileable", required: false, address: "tile", option: "tileable", label: "Tileable", help: "Whether the picture fits to itself at opposite edges, so that copies of it make a seamless pattern. Each step is taken on a picture that is shifted cyclically (noise rolling, Vecchio et al. 2024); it needs some 20 steps." },
+  { path: ["symmetry"], field: ["symmetry"], picture: ["symmetry"], kind: "name", names: ["left-right", "top-bottom", "both", "quarter-turn"], required: false, address: "symmetry", option: "symmetry", label: "Symmetry", help: "The symmetry of the picture: left-right or top-bottom (one half mirrors the other), both (a quarter mirrors its neighbours) or quarter-turn (every quarter turn gives the same picture). With a picture to start from, its left or upper part counts." },
   { path: ["strength"], field: ["strength"], picture: ["strength"], kind: "number", min: 0, max: 1, required: false, address: "strength", option: "strength", ofPicture: true, label: "Strength", help: "With a picture to start from: the share of the steps that are taken, above 0 (the picture nearly as it is) to 1 (noise alone); 0.6 by default, and 1 with a mask (SDEdit, Meng et al. 2022)." },
   { path: ["resampling"], field: ["resampling"], picture: ["resampling"], kind: "integer", min: 1, max: 20, required: false, address: "resampling", option: "resampling", ofPicture: true, label: "Resampling", help: "With a mask and ddim or ancestral: how often every step is taken, with noise added again in between, so that the new part fits the picture better (RePaint, Lugmayr et al. 2022); 1 by default." },
 ];
