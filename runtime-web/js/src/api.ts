@@ -29,6 +29,7 @@ export type {
   PolicyKind,
   Sampler,
   Spacing,
+  Symmetry,
   SeedInterpolation,
 } from "./settings-table.js";
 export type { PictureOptions, PictureSource } from "./source-image.js";
