@@ -139,6 +139,15 @@ test("the snippets carry the settings, and work as they are on a page of their o
   assert.ok(difference(drawn, native[0].pixels) <= TOLERANCE);
 });
 
+test("the documentation of the package is a link away, and describes its exports", async (t) => {
+  const page = await lab.open(t, "#embed");
+  await page.click("#embed-reference");
+  await page.waitForURL(/\/reference\/$/);
+  assert.match(await page.textContent("h1"), /freeguide for JavaScript/);
+  await page.goto(new URL("functions/index.loadModel.html", page.url()).href);
+  assert.match(await page.textContent("h1"), /loadModel/);
+});
+
 test("the element is shown where its snippet is", async (t) => {
   const page = await lab.open(t, "?device=cpu&class=flags&steps=2&n=1#embed");
   await page.click("#embed-show");

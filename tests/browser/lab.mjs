@@ -12,6 +12,7 @@ export async function laboratory({ folders = {}, routes = {} } = {}) {
     url: server.url,
     async open(t, address = "", { expectErrors = false, ...context } = {}) {
       const profile = await browser.newContext({ viewport: { width: 1280, height: 900 }, serviceWorkers: "block", ...context });
+      profile.setDefaultTimeout(PATIENCE);
       const page = await profile.newPage();
       const errors = [];
       page.on("pageerror", (error) => errors.push(error.message));
@@ -30,14 +31,40 @@ export async function laboratory({ folders = {}, routes = {} } = {}) {
   };
 }
 
-/** Milliseconds that a page may take to draw something small on a machine that is busy. */
+/** Milliseconds that a page may go without a sign of life, on a machine that is busy. */
 const PATIENCE = Number(process.env.PATIENCE ?? 120_000);
 
-/** Waits until the page says something. */
-export const said = (page, pattern) =>
-  page.waitForFunction((source) => new RegExp(source).test(document.getElementById("status").textContent), pattern.source, {
-    timeout: PATIENCE,
-  });
+/**
+ * Waits until the page says something. However long it takes, the page may go on as long as its step, its progress or its words
+ * change; one that stands still fails the test with what it said last.
+ */
+export async function said(page, pattern) {
+  const failure = await page.evaluate(
+    ([source, patience]) =>
+      new Promise((resolve) => {
+        const signs = ["status", "problem", "loading-words", "loading-bar", "scrub-at", "meter-step", "meter-nfe", "meter-device"].map((id) => document.getElementById(id));
+        const [status, problem] = signs;
+        const done = (words) => {
+          observer.disconnect();
+          clearTimeout(timer);
+          resolve(words);
+        };
+        const idle = () =>
+          done(`nothing changes any more; the page says "${status.textContent}"${problem.hidden ? "" : ` and shows "${problem.textContent}"`}`);
+        let timer = setTimeout(idle, patience);
+        const look = () => {
+          clearTimeout(timer);
+          if (new RegExp(source).test(status.textContent)) return done(null);
+          timer = setTimeout(idle, patience);
+        };
+        const observer = new MutationObserver(look);
+        for (const sign of signs) observer.observe(sign, { subtree: true, childList: true, characterData: true, attributes: true });
+        look();
+      }),
+    [pattern.source, PATIENCE],
+  );
+  if (failure !== null) assert.fail(`waiting for ${pattern}: ${failure}`);
+}
 
 /** Forgets what was said, so that the next wait waits for news. */
 export const forget = (page) => page.evaluate(() => (document.getElementById("status").textContent = ""));
