@@ -9,17 +9,36 @@ use crate::error::Failure;
 pub use freeguide::network::UNet as Network;
 
 /// The network as it is drawn with.
-#[cfg(not(all(feature = "webgpu", not(feature = "compiled-network"))))]
+#[cfg(feature = "compiled-network")]
 pub type Drawing = Network;
 
 /// The network as it is drawn with: nothing of burn's matrix products is linked.
 #[cfg(all(feature = "webgpu", not(feature = "compiled-network")))]
 pub type Drawing = freeguide::network::KernelUNet;
 
+/// The network as it is drawn with: nothing of the kernels for whole batches is linked.
+#[cfg(all(feature = "cpu", not(feature = "compiled-network")))]
+pub type Drawing = freeguide::network::CpuUNet;
+
 /// The model to draw with, of one that has been loaded.
-#[cfg(not(all(feature = "webgpu", not(feature = "compiled-network"))))]
+#[cfg(feature = "compiled-network")]
 pub fn drawing(model: Model<Network>) -> Result<Model<Drawing>, Failure> {
     Ok(model)
+}
+
+/// The model to draw with, of one that has been loaded.
+///
+/// # Errors
+///
+/// Code `device`, where the network's numbers are not 32-bit floats on the CPU.
+#[cfg(all(feature = "cpu", not(feature = "compiled-network")))]
+pub fn drawing(model: Model<Network>) -> Result<Model<Drawing>, Failure> {
+    let drawn = model.with_network(|network, _| Drawing::new(network));
+    drawn.ok_or_else(|| {
+        Failure::device(
+            "the CPU build draws with 32-bit floats, and this model was loaded in others",
+        )
+    })
 }
 
 /// The model to draw with, of one that has been loaded.

@@ -70,6 +70,18 @@ impl Part {
     }
 }
 
+impl Part {
+    fn new(rows: Evaluation) -> Result<Self, Failure> {
+        Ok(Self {
+            z: values(rows.z)?,
+            log_snr: rows.level.0,
+            classes: rows.classes,
+            guidance: rows.guidance,
+            next_log_snr: rows.next.map(|next| next.0),
+        })
+    }
+}
+
 impl Run {
     pub(crate) fn new(inner: sampler::Run<Drawing>, shape: [usize; 3], device: Device) -> Self {
         let [images, ..] = inner.latent().dims();
@@ -149,30 +161,38 @@ impl Run {
         self.inner.accept(answer)
     }
 
-    /// Divides the rows of the next evaluation: half of them are for another instance, whose
-    /// `Model.predict` answers them; `None` where there is only one row. [`compute`](Self::compute)
-    /// and [`join`](Self::join) follow. On the CPU build; a GPU has nobody to share with.
+    /// Divides the rows of the next evaluation into so many parts of about the same size, at most one for each row. The
+    /// first is computed here; the others, which are returned, are for other instances, whose `Model.predict` answers them.
+    /// None is returned where there is only one part. [`compute`](Self::compute) and [`join`](Self::join) follow. On the
+    /// CPU build; a GPU has nobody to share with.
     ///
     /// # Errors
     ///
     /// Code `device`.
-    pub fn divide(&mut self) -> Result<Option<Part>, Failure> {
+    pub fn divide(&mut self, parts: usize) -> Result<Vec<Part>, Failure> {
         let Some(evaluation) = self.inner.evaluation() else {
-            return Ok(None);
+            return Ok(Vec::new());
         };
-        let rows = evaluation.classes.len();
-        if rows < 2 {
-            return Ok(None);
+        let mut left = evaluation.classes.len();
+        let parts = parts.min(left);
+        if parts < 2 {
+            return Ok(Vec::new());
         }
-        let (own, other) = evaluation.split(rows.div_ceil(2));
+        let mut take = |parts: usize, from: Evaluation| {
+            let size = left.div_ceil(parts);
+            left -= size;
+            from.split(size)
+        };
+        let (own, mut rest) = take(parts, evaluation);
+        let mut others = Vec::with_capacity(parts - 1);
+        for parts in (2..parts).rev() {
+            let (part, after) = take(parts, rest);
+            others.push(Part::new(part)?);
+            rest = after;
+        }
+        others.push(Part::new(rest)?);
         self.own = Some(Own::Rows(own));
-        Ok(Some(Part {
-            z: values(other.z)?,
-            log_snr: other.level.0,
-            classes: other.classes,
-            guidance: other.guidance,
-            next_log_snr: other.next.map(|next| next.0),
-        }))
+        Ok(others)
     }
 
     /// Computes the rows that [`divide`](Self::divide) left here.
@@ -182,7 +202,7 @@ impl Run {
         }
     }
 
-    /// Continues with the answer to the other rows; says whether that completes a step.
+    /// Continues with the answers to the other parts, one after another; says whether that completes a step.
     ///
     /// # Errors
     ///

@@ -41,6 +41,8 @@ pub use log_snr_embedding::LogSnrEmbedding;
 pub use on_gpu::KernelUNet;
 pub use resample::Resample;
 pub use residual::ResidualBlock;
+#[cfg(feature = "flex")]
+pub use rows::CpuUNet;
 pub use stages::{Block, DownStage, Middle, UpStage};
 pub use unet::{UNet, WithDropout};
 
@@ -50,7 +52,7 @@ use burn::tensor::{DType, Device, Tensor};
 use crate::initial::Initial;
 
 /// Zeros above and left of the image that such a convolution sees.
-#[cfg(all(feature = "wgpu", not(feature = "fusion")))]
+#[cfg(any(feature = "flex", all(feature = "wgpu", not(feature = "fusion"))))]
 fn border_before(layer: &Conv2d) -> usize {
     match &layer.padding {
         PaddingConfig2d::Explicit(top, ..) => *top,

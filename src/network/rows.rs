@@ -7,7 +7,7 @@ use burn::nn::Linear;
 use burn::tensor::{Tensor, TensorData};
 
 use super::stages::{Block, DownStage, Middle, UpStage};
-use super::{GroupNorm, Modulation, Resample, ResidualBlock, SelfAttention, UNet};
+use super::{GroupNorm, Modulation, Resample, ResidualBlock, SelfAttention, UNet, border_before};
 use crate::kernels::channels_last::{
     self, Arena, Image, Norm, Parameter, attend, from_planes, joined, resampled, to_planes,
 };
@@ -21,18 +21,10 @@ struct Pass<'a> {
 }
 
 impl UNet {
-    /// The network's answer where (λ, class) have this embedding; `None` where the tensors are not of 32-bit floats on burn's CPU backend or belong to a
-    /// graph of gradients, and for a network with a layer that is not known here.
+    /// The network's answer where (λ, class) have this embedding; `None` where the tensors are not of 32-bit floats on
+    /// burn's CPU backend or belong to a graph of gradients.
     pub(super) fn answer_rows(&self, z: &Tensor<4>, embedding: &Tensor<2>) -> Option<Tensor<4>> {
-        // A build for browsers has the kernels of whole batches, which are slower and smaller: docs/results/cpu-kernels.md.
-        if cfg!(target_family = "wasm") || !self.input.has_rows() {
-            return None;
-        }
-        if self
-            .down
-            .iter()
-            .any(|stage| stage.downsample_conv.is_some())
-        {
+        if !self.input.has_rows() {
             return None;
         }
         let shape = z.dims();
@@ -124,11 +116,20 @@ impl DownStage {
             let x = block.rows(pass, x);
             skips.push(x);
         }
-        if let Some(halving) = &self.downsample {
-            let x = skips.last().expect("a first layer");
-            let x = halving.rows(pass, x);
-            skips.push(x);
-        }
+        let x = skips.last().expect("a first layer");
+        let halved = match (&self.downsample, &self.downsample_conv) {
+            (Some(block), _) => block.rows(pass, x),
+            (None, Some(convolution)) => {
+                let x = channels_last::bordered(pass.arena, x, Resample::None, 1);
+                let cache = &self.downsample_cache;
+                let before = border_before(convolution);
+                let y = channels_last::halve(pass.arena, &x, convolution, cache, before);
+                x.free(pass.arena);
+                y
+            }
+            (None, None) => return,
+        };
+        skips.push(halved);
     }
 }
 
@@ -293,5 +294,8 @@ impl SelfAttention {
     }
 }
 
+mod cpu_unet;
 #[cfg(test)]
 mod tests;
+
+pub use cpu_unet::CpuUNet;

@@ -1,5 +1,7 @@
 //! The parts of the U-Net at one resolution.
 
+use std::sync::Arc;
+
 use burn::module::Module;
 use burn::nn::conv::Conv2d;
 use burn::tensor::{Device, Tensor};
@@ -8,7 +10,7 @@ use super::{
     Downsample, DropoutMasks, MiddleKind, Resample, ResidualBlock, SelfAttention, UNetConfig,
     Upsample, halving_conv3x3,
 };
-use crate::kernels::SameConv2d;
+use crate::kernels::{Panels, SameConv2d, WeightCache};
 
 /// A residual block and, at the resolutions that have it, self-attention.
 #[derive(Module, Debug)]
@@ -51,6 +53,8 @@ pub struct DownStage {
     pub(super) blocks: Vec<Block>,
     pub(super) downsample: Option<ResidualBlock>,
     pub(super) downsample_conv: Option<Conv2d>,
+    #[module(skip)]
+    pub(super) downsample_cache: Arc<WeightCache<Panels>>,
 }
 
 impl DownStage {
@@ -68,6 +72,7 @@ impl DownStage {
                 .then(|| ResidualBlock::new(config, [width, width], Resample::Down, device)),
             downsample_conv: (halves && !residual)
                 .then(|| halving_conv3x3(width, config.downsample, device)),
+            downsample_cache: Arc::default(),
         }
     }
 
@@ -80,7 +85,10 @@ impl DownStage {
     ) -> Option<Tensor<4>> {
         match (&self.downsample, &self.downsample_conv) {
             (Some(block), _) => Some(block.forward(x.clone(), embedding.clone(), masks)),
-            (None, Some(convolution)) => Some(convolution.forward(x.clone())),
+            (None, Some(convolution)) => {
+                self.downsample_cache.clear();
+                Some(convolution.forward(x.clone()))
+            }
             (None, None) => None,
         }
     }

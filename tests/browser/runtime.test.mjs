@@ -133,15 +133,16 @@ test("two workers share every guided step and draw the same", async (t) => {
         return predict.call(this, z, level, classes);
       };`,
   });
-  const { one, two, shared } = await page.evaluate(async () => {
+  const { one, two, three, shared } = await page.evaluate(async () => {
     const { loadModel } = await import("/js/dist/index.js");
     const shared = [];
     new BroadcastChannel("rows").onmessage = ({ data }) => shared.push(data);
     const draw = async (threads) => {
       const model = await loadModel("/tiny/", { device: "cpu", threads });
       // The helper is ready a moment after the model.
-      for (let turn = 0; turn < 100 && threads === 2 && shared.length === 0; turn += 1) {
-        await model.generate({ classes: [0], guidance: 2, steps: 2 });
+      const together = () => shared.slice(-2 * (threads - 1)).length >= 2 * (threads - 1) && shared.slice(-2 * (threads - 1)).every((rows) => rows === 1);
+      for (let turn = 0; turn < 200 && threads > 1 && !together(); turn += 1) {
+        await model.generate({ classes: Array(threads).fill(0), guidance: 0, steps: 2 });
       }
       shared.length = 0;
       const drawn = [];
@@ -158,13 +159,17 @@ test("two workers share every guided step and draw the same", async (t) => {
     };
     const one = await draw(1);
     const two = await draw(2);
-    return { one: one.drawn, two: two.drawn, shared: [one.shared, two.shared] };
+    const three = await draw(3);
+    return { one: one.drawn, two: two.drawn, three: three.drawn, shared: [one.shared, two.shared, three.shared] };
   });
   assert.deepEqual(shared[0], []);
   // Of four rows two each, of two one each; a single row is not divided.
   assert.deepEqual(shared[1].slice(0, 5), [2, 2, 2, 2, 2]);
   assert.ok(shared[1].length > 5 && shared[1].slice(5).every((rows) => rows === 1), String(shared[1]));
   assert.deepEqual(two, one, "to the bit");
+  // Of four rows two here, and one for each of two others.
+  assert.deepEqual(shared[2].slice(0, 10), Array(10).fill(1));
+  assert.deepEqual(three, one, "to the bit");
 });
 
 test("a long run starts the second worker by itself, from the cache, and draws the same", async (t) => {

@@ -94,11 +94,14 @@ export interface WasmRun {
   readonly rows: number;
   /** CPU build: computes all rows of the next evaluation; true if that completes a step. */
   evaluate(): boolean;
-  /** CPU build: takes half of the rows out of the next evaluation; undefined if there is only one row. */
-  divide(): WasmPart | undefined;
-  /** CPU build: computes the other half. */
+  /**
+   * CPU build: divides the rows of the next evaluation into so many parts of about the same size, at most one for each row,
+   * and returns all but the first; none if there is only one.
+   */
+  divide(parts: number): WasmPart[];
+  /** CPU build: computes the first part. */
   compute(): void;
-  /** CPU build: continues with the prediction for the rows of `divide`; true if that completes a step. */
+  /** CPU build: continues with the predictions for the parts of `divide`, one after another; true if that completes a step. */
   join(answer: Float32Array): boolean;
   free(): void;
 }

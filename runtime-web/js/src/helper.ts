@@ -124,6 +124,11 @@ export class HelperLink {
     return this.#ready && !this.#closed;
   }
 
+  /** Whether it has failed or was closed. */
+  get ended(): boolean {
+    return this.#closed;
+  }
+
   /** Makes the helper load what the engine loads. */
   readonly mirror: Mirror = {
     begin: (name) => this.#send({ to: "helper", type: "begin", name }),

@@ -66,7 +66,7 @@ export async function loadModelOver(
   try {
     if (signal?.aborted) throw aborted(); // while the worker started
     const page = { ...(gpuDevice !== undefined && { gpuDevice }), ...(gpu !== undefined && { gpu }), ...(runtime !== undefined && { runtime }) };
-    const request = { url, device, cache, threads, half: precision === "auto", ...(files && { files }), ...page };
+    const request = { url, device, cache, threads, cores: coresHere(), half: precision === "auto", ...(files && { files }), ...page };
     const config = await session.load(request, (progress) => heard(() => onProgress?.(progress)));
     return new Model(session, JSON.parse(config) as ModelConfig);
   } catch (thrown) {
@@ -88,13 +88,19 @@ function heard(call: () => void): void {
   }
 }
 
-function threadsOf(threads: unknown): "auto" | 1 | 2 {
-  if (threads === undefined || threads === "auto") {
-    const { navigator } = globalThis as { navigator?: { hardwareConcurrency?: number } };
-    return (navigator?.hardwareConcurrency ?? 1) >= 2 ? "auto" : 1;
-  }
-  if (threads !== 1 && threads !== 2) {
-    throw new InputError(`threads must be auto, 1 or 2, not ${String(threads)}`, { detail: "threads" });
+/** The most workers that can be asked for. */
+const MOST_THREADS = 64;
+
+function threadsOf(threads: unknown): "auto" | number {
+  if (threads === undefined || threads === "auto") return "auto";
+  if (typeof threads !== "number" || !Number.isInteger(threads) || threads < 1 || threads > MOST_THREADS) {
+    throw new InputError(`threads must be auto or a whole number from 1 to ${MOST_THREADS}, not ${String(threads)}`, { detail: "threads" });
   }
   return threads;
+}
+
+/** Cores of this machine; 1 where nobody says. */
+function coresHere(): number {
+  const { navigator } = globalThis as { navigator?: { hardwareConcurrency?: number } };
+  return navigator?.hardwareConcurrency ?? 1;
 }

@@ -13,7 +13,7 @@ import { newWay, type Way } from "./way.js";
 import { Ways } from "./ways.js";
 import { Collector, cachedFiles, loadFiles, loadWeights, weightBytes, type LoadedWeights, type WeightsFile } from "./weights.js";
 
-/** Weights beyond this are loaded once only: a helper, or a second device, would hold them a second time. */
+/** Weights beyond this are loaded once only: each helper, or a second device, would hold them once more. */
 const TWICE_BYTES = 128 << 20;
 
 /** Who hears of what happens to a model. */
@@ -30,6 +30,13 @@ export interface HostEvents {
   crashed(error: PoisonedError): void;
   /** A device that computes the model, of WebGPU. */
   started(device: StartedDevice): void;
+}
+
+/** The other workers for the CPU. */
+interface Helpers {
+  readonly openHelper: (() => HelperLink | undefined) | undefined;
+  readonly most: number;
+  readonly always: boolean;
 }
 
 /** What a model is loaded with. */
@@ -213,16 +220,17 @@ export class ModelHost {
 
   /** Loads the model from where it lies onto the first device. */
   async #loadFirst(starting: Promise<StartedDevice>, configJson: string, collector?: Collector): Promise<void> {
-    const { base, half, cache: useCache, memoryCache, signal, threads, events } = this.#request;
+    const { base, half, cache: useCache, memoryCache, signal, events } = this.#request;
     const started = await starting;
     const { boundary, device, gpu, watch } = started;
     // A GPU that was not asked for is given up if it goes away before it has proven itself.
     const isGpu = started.build.kind === "webgpu";
     const asked = !isGpu || this.#request.device !== "auto" || this.#request.gpuDevice !== undefined;
     if (asked) this.#adopt(started);
-    const openHelper = threads === 1 ? undefined : this.#helperFor(started, configJson);
-    const helper = threads === 2 ? openHelper?.() : undefined;
-    const mirrors = [helper?.mirror, collector].filter((mirror) => mirror !== undefined);
+    const { openHelper, most, always } = this.#helpersFor(started, configJson);
+    const opened = always ? Array.from({ length: most }, () => openHelper?.()) : [];
+    const helpers = opened.filter((helper) => helper !== undefined);
+    const mirrors = [...helpers.map(({ mirror }) => mirror), collector].filter((mirror) => mirror !== undefined);
     const onRefused = (sha256: string, blob: Blob): void => {
       memoryCache.set(sha256, blob);
       events.cacheRefused(sha256, blob);
@@ -237,10 +245,10 @@ export class ModelHost {
       if (!asked) this.#adopt(started);
       this.#seat(started, loaded);
     } catch (thrown) {
-      helper?.close();
+      for (const helper of helpers) helper.close();
       throw asked ? thrown : started.fail(thrown);
     }
-    helper?.finish();
+    for (const helper of helpers) helper.finish();
     if (!openHelper) return;
     const startHelper = async (): Promise<HelperLink | undefined> => {
       const files = await cachedFiles({ base, configJson, useCache, memoryCache });
@@ -248,7 +256,7 @@ export class ModelHost {
       if (files) link?.give(files);
       return link;
     };
-    this.#sharing = new Sharing(threads === 2 ? { always: true, helper } : { always: false, startHelper });
+    this.#sharing = new Sharing(always ? { always, helpers } : { always, most, startHelper });
   }
 
   /** Counts on a device. */
@@ -368,18 +376,24 @@ export class ModelHost {
     this.#refused.push({ kind, code, reason: message });
   }
 
-  /** Starts a second worker for the CPU; undefined where there is none, or the model is too large for two. */
-  #helperFor({ build }: StartedDevice, configJson: string): (() => HelperLink | undefined) | undefined {
+  /**
+   * What starts another worker for the CPU, undefined where there is none or the model is too large for two; how many of
+   * them there may be, and whether all of them are wanted from the beginning.
+   */
+  #helpersFor({ build }: StartedDevice, configJson: string): Helpers {
     const { module } = build;
-    const open = this.#request.openHelper;
-    if (build.kind !== "cpu" || !module || !open || weightBytes(configJson) > TWICE_BYTES) return undefined;
-    return () => {
+    const { openHelper: open, threads, cores } = this.#request;
+    const always = threads !== "auto";
+    const most = Math.min(always ? threads : cores, Math.floor(TWICE_BYTES / weightBytes(configJson))) - 1;
+    if (build.kind !== "cpu" || !module || !open || most < 1) return { openHelper: undefined, most: 0, always };
+    const openHelper = (): HelperLink | undefined => {
       try {
         return new HelperLink(open(), module, configJson);
       } catch {
         return undefined; // a page's policy may say so
       }
     };
+    return { openHelper, most, always };
   }
 }
 

@@ -9,8 +9,10 @@ export interface LoadRequest {
   files?: BundleFiles;
   device: DeviceOption;
   cache: boolean;
-  /** Workers that compute on the CPU, including this one; `auto` starts a second one if that is faster. */
-  threads: "auto" | 1 | 2;
+  /** Workers that compute on the CPU, including this one; `auto` starts others, one at a time, as long as that is faster. */
+  threads: "auto" | number;
+  /** Cores of the machine, as far as the page is told. */
+  cores: number;
   /** Whether the network may compute in 16 bits. */
   half: boolean;
   /** Weights by SHA-256 that the page holds in memory because the cache refused them. */

@@ -202,22 +202,37 @@ export class Runs {
     if (!sharing || way.kind !== "cpu") return way.watch.guard(() => run.advance());
     for (;;) {
       const { rows, step, steps } = run;
-      const work = (helper?: HelperLink): Promise<boolean> =>
-        helper ? this.#evaluateWith(helper, run, way) : way.watch.guard(() => run.evaluate());
+      const work = (helpers: readonly HelperLink[]): Promise<boolean> =>
+        helpers.length > 0 ? this.#evaluateWith(helpers, run, way) : way.watch.guard(() => run.evaluate());
       if (await sharing.evaluate(rows, steps - step, work)) return;
     }
   }
 
-  /** Computes one evaluation; the helper computes half of the rows at the same time. */
-  async #evaluateWith(helper: HelperLink, run: WasmRun, way: Way): Promise<boolean> {
-    const part = await way.watch.guard(() => run.divide());
-    if (!part) return way.watch.guard(() => run.evaluate());
-    const { z, logSnr, classes, guidance, nextLogSnr } = part;
-    part.free();
-    const theirs = helper.predict({ z, logSnr, classes, guidance, nextLogSnr });
-    theirs.catch(() => {}); // awaited below
+  /** Computes one evaluation; each helper computes some of the rows at the same time. */
+  async #evaluateWith(helpers: readonly HelperLink[], run: WasmRun, way: Way): Promise<boolean> {
+    const parts = await way.watch.guard(() => run.divide(helpers.length + 1));
+    const answers = parts.map((part, at) => {
+      const { z, logSnr, classes, guidance, nextLogSnr } = part;
+      part.free();
+      const theirs = helpers[at]?.predict({ z, logSnr, classes, guidance, nextLogSnr }) ?? Promise.reject(new Error("no helper"));
+      theirs.catch(() => {}); // awaited below
+      return () => theirs.catch(() => way.watch.guard(() => way.model.predict(z, logSnr, classes, guidance, nextLogSnr)));
+    });
+    if (answers.length === 0) return way.watch.guard(() => run.evaluate());
     await way.watch.guard(() => run.compute());
-    const answer = await theirs.catch(() => way.watch.guard(() => way.model.predict(z, logSnr, classes, guidance, nextLogSnr)));
-    return way.watch.guard(() => run.join(answer));
+    const rows: Float32Array[] = [];
+    for (const answer of answers) rows.push(await answer());
+    return way.watch.guard(() => run.join(joined(rows)));
   }
+}
+
+/** Arrays after one another. */
+function joined(arrays: readonly Float32Array[]): Float32Array {
+  const all = new Float32Array(arrays.reduce((length, array) => length + array.length, 0));
+  let at = 0;
+  for (const array of arrays) {
+    all.set(array, at);
+    at += array.length;
+  }
+  return all;
 }

@@ -81,12 +81,13 @@ export interface LoadOptions {
    */
   worker?: boolean | string | URL;
   /**
-   * Workers that compute on the CPU: with 2, each takes half of the rows of a step, of which a guided image has two; the
-   * weights are then in memory twice. With `auto` a run of a second or two starts the other worker, where the machine
-   * has two cores and the weights are cached, and whichever way is found to be faster for as many rows is kept. Pictures
-   * are the same. Beyond 128 MiB of weights one computes. `auto` if left out.
+   * Workers that compute on the CPU: each takes some of the rows of a step, of which a guided image has two, and holds the
+   * weights once more. With `auto`, runs of a second or two start one other worker after another, up to the number of
+   * cores, if the weights are cached. For each number of rows, as many workers compute as was found to be fastest. The
+   * pictures are the same. All workers together hold at most 128 MiB of weights (as stored), or there is one. `auto` if
+   * left out.
    */
-  threads?: "auto" | 1 | 2;
+  threads?: "auto" | number;
   /**
    * `auto`: weights in 16 bits are computed with in 16 bits where the GPU does that, which is faster and takes half the
    * memory; pictures then differ from those of other devices by a few of 255. In a long run both are timed, and where

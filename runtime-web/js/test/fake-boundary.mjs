@@ -252,15 +252,23 @@ export function fakeBoundary(options = {}) {
       this.step += 1;
       return true;
     }
-    divide() {
-      const classes = new Uint32Array(Math.floor(this.rows / 2));
-      return { z: Float32Array.from(classes, (_, at) => at), logSnr: 0, classes, free() {} };
+    divide(parts) {
+      this.own = Math.ceil(this.rows / parts);
+      const others = [];
+      for (let [from, left] = [this.own, parts - 1]; left > 0; left -= 1) {
+        const classes = new Uint32Array(Math.ceil((this.rows - from) / left));
+        const first = from;
+        others.push({ z: Float32Array.from(classes, (_, at) => first + at), logSnr: 0, classes, free() {} });
+        from += classes.length;
+      }
+      return others;
     }
     compute() {
-      options.onRows?.("half", Math.ceil(this.rows / 2));
+      options.onRows?.("half", this.own);
     }
     join(answer) {
-      if (answer.some((value, at) => value !== at)) throw new Error("not the answer to these rows");
+      if (answer.length !== this.rows - this.own) throw new Error("not as many as there are rows");
+      if (answer.some((value, at) => value !== this.own + at)) throw new Error("not the answer to these rows");
       this.step += 1;
       return true;
     }

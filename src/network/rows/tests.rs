@@ -4,7 +4,9 @@ use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
 use crate::denoiser::Denoiser;
-use crate::network::{Downsample, MiddleKind, Modulation, OtherInputs, UNet, UNetConfig, Upsample};
+use crate::network::{
+    CpuUNet, Downsample, MiddleKind, Modulation, OtherInputs, UNet, UNetConfig, Upsample,
+};
 
 /// Gives every parameter numbers that look random, so that no layer answers zero.
 struct Randomize(u64);
@@ -136,6 +138,20 @@ fn rows_are_answered_as_burn_does_in_64_bits() {
             },
             16,
         ),
+        (
+            UNetConfig {
+                downsample: Downsample::Convolution,
+                ..config()
+            },
+            16,
+        ),
+        (
+            UNetConfig {
+                downsample: Downsample::ConvolutionAfter,
+                ..config()
+            },
+            16,
+        ),
         (odd, 20),
     ];
     for (i, (config, size)) in cases.into_iter().enumerate() {
@@ -185,15 +201,25 @@ fn an_answer_depends_on_neither_its_batch_nor_the_number_of_threads() {
 #[test]
 fn what_is_not_answered_by_rows() {
     let question = Question::new(2, 16);
-    let config = UNetConfig {
-        downsample: Downsample::Convolution,
-        ..config()
-    };
-    assert!(question.rows(&network(&config, 16)).is_none());
+    let config = config();
     let training = config.init(16, 3, 4, &Device::flex().autodiff());
     assert!(question.rows(&training).is_none());
     let wide = network(&config, 16).map(&mut Widen);
     assert!(question.rows(&wide).is_none());
+}
+
+#[test]
+fn a_network_by_rows_alone_is_the_network() {
+    let question = Question::new(3, 16);
+    let network = network(&config(), 16);
+    let expected = question.rows(&network).expect("an answer").into_data();
+    let training = config().init(16, 3, 4, &Device::flex().autodiff());
+    assert!(CpuUNet::new(training).is_none());
+    assert!(CpuUNet::new(network.clone().map(&mut Widen)).is_none());
+    let alone = CpuUNet::new(network).expect("a network in 32-bit floats on the CPU");
+    let Question { z, log_snr, class } = question;
+    let answer = alone.predict(z, log_snr, class).into_data();
+    answer.assert_eq(&expected, true);
 }
 
 #[test]

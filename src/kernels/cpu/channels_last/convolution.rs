@@ -22,11 +22,7 @@ impl ConvolutionWeights {
             let weights = minimal_filtering::transform_weights(weights, outputs, inputs);
             return Self::Filtered(weights);
         }
-        let area = kernel * kernel;
-        Self::Direct(Panels::new(
-            [area, inputs, outputs],
-            |tap, input, output| weights[(output * inputs + input) * area + tap],
-        ))
+        Self::Direct(taps(weights, [outputs, inputs, kernel]))
     }
 
     /// Values for a pair of channels.
@@ -41,6 +37,14 @@ impl ConvolutionWeights {
     pub(super) fn serves(&self, shape: [usize; 3], size: [usize; 2]) -> bool {
         matches!(self, Self::Filtered(_)) == minimal_filtering::pays(shape, size)
     }
+}
+
+/// `[outputs, inputs, kernel, kernel]` as panels with a tap for every place of the kernel.
+pub(super) fn taps(weights: &[f32], [outputs, inputs, kernel]: [usize; 3]) -> Panels {
+    let area = kernel * kernel;
+    Panels::new([area, inputs, outputs], |tap, input, output| {
+        weights[(output * inputs + input) * area + tap]
+    })
 }
 
 /// bias + x ∗ weights + add, where the border of `x` is half a kernel. `add` has no border.
@@ -74,16 +78,51 @@ pub(super) fn pixelwise(
     out
 }
 
+/// bias + x ∗ weights at every second pixel of every second row, for a kernel of 3×3. `x` has a border of 1, of which the
+/// convolution reads what is above and to the left where `before` is 1, and not where it is 0.
+pub(super) fn halve(
+    arena: &mut Arena,
+    x: &Image,
+    weights: &Panels,
+    bias: &[f32],
+    before: usize,
+) -> Image {
+    let shape = [x.images, x.height / 2, x.width / 2, bias.len()];
+    let mut out = Image::new(arena, shape, 0);
+    let mut places = Vec::with_capacity(out.images * out.pixels());
+    for image in 0..out.images {
+        for y in 0..out.height {
+            let first = x.at(image, 2 * y, 0) - before * (x.row() + x.step());
+            places.extend((0..out.width).map(|column| first + 2 * column * x.step()));
+        }
+    }
+    at_places(x, &places, weights, Some(bias), None, &mut out);
+    out
+}
+
 fn direct(x: &Image, weights: &Panels, bias: Option<&[f32]>, add: Option<&Image>, out: &mut Image) {
-    let kernel = 2 * x.border + 1;
-    let (mut places, mut targets) = (Vec::new(), Vec::new());
+    let mut places = Vec::new();
     x.places(x.border, &mut places);
+    at_places(x, &places, weights, bias, add, out);
+}
+
+/// The sums of the kernels that begin at these places of `x`, for every pixel of `out`.
+fn at_places(
+    x: &Image,
+    places: &[usize],
+    weights: &Panels,
+    bias: Option<&[f32]>,
+    add: Option<&Image>,
+    out: &mut Image,
+) {
+    let kernel = 2 * x.border + 1;
+    let mut targets = Vec::new();
     out.places(0, &mut targets);
     let taps = (0..kernel).flat_map(|y| (0..kernel).map(move |x| (y, x)));
     let taps: Vec<usize> = taps.map(|(ky, kx)| ky * x.row() + kx * x.step()).collect();
     Product {
         x: &x.values,
-        places: &places,
+        places,
         taps: &taps,
         weights,
         first_tap: 0,

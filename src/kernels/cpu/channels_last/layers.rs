@@ -3,6 +3,7 @@
 use burn::backend::Flex;
 use burn::module::Param;
 use burn::nn::Linear;
+use burn::nn::conv::Conv2d;
 use burn::tensor::{DType, Tensor};
 
 use super::super::values::Values;
@@ -51,6 +52,25 @@ pub(crate) fn convolve(
     let pack = || ConvolutionWeights::new(weight.get(), shape, size);
     let packed = cache.get(weight.0.tensor(), keeps, serves, pack);
     convolution::convolve(arena, x, &packed, bias.get(), add)
+}
+
+/// A convolution of 3×3 and stride 2, of `x` with a border of 1; `before`: the zeros that it sees above and left of the image.
+pub(crate) fn halve(
+    arena: &mut Arena,
+    x: &Image,
+    module: &Conv2d,
+    cache: &WeightCache<Panels>,
+    before: usize,
+) -> Image {
+    let weight = Parameter::known(&module.weight);
+    let [outputs, inputs, kernel, _] = module.weight.dims();
+    let keeps = keeps([outputs, inputs], kernel * kernel);
+    let pack = || convolution::taps(weight.get(), [outputs, inputs, kernel]);
+    let packed = cache.get(weight.0.tensor(), keeps, |_| true, pack);
+    match &module.bias {
+        Some(bias) => convolution::halve(arena, x, &packed, Parameter::known(bias).get(), before),
+        None => convolution::halve(arena, x, &packed, &vec![0.0; outputs], before),
+    }
 }
 
 /// `module` of every pixel, and what is added.

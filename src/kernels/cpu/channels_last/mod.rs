@@ -25,7 +25,7 @@ pub(crate) use attention::attend;
 pub use convolution::ConvolutionWeights;
 pub(crate) use group_norm::{Norm, bordered, resampled};
 pub(crate) use image::{Image, from_planes, joined, to_planes};
-pub(crate) use layers::{Parameter, convolve, linear};
+pub(crate) use layers::{Parameter, convolve, halve, linear};
 pub(crate) use memory::{Arena, Arenas};
 pub use product::Panels;
 #[cfg(feature = "autodiff")]
