@@ -27,6 +27,8 @@ mod same_conv;
 use burn::tensor::Tensor;
 
 pub(crate) use cpu::cached_weight_bytes;
+#[cfg(all(feature = "flex", feature = "autodiff"))]
+pub(crate) use cpu::{ConvolutionWeights, in_order, map};
 pub use cpu::{Panels, WeightCache};
 #[cfg(feature = "flex")]
 pub(crate) use cpu::{channels_last, for_each_chunk, thread_count};

@@ -69,6 +69,22 @@ impl SameConv2d {
         self.bias.val()
     }
 
+    /// Gives back what sampling keeps.
+    #[cfg(all(feature = "flex", feature = "autodiff"))]
+    pub(crate) fn clear_rows(&self) {
+        self.rows.clear();
+    }
+
+    #[cfg(all(feature = "flex", feature = "autodiff"))]
+    pub(crate) fn weight_parameter(&self) -> &Param<Tensor<4>> {
+        &self.weight
+    }
+
+    #[cfg(all(feature = "flex", feature = "autodiff"))]
+    pub(crate) fn bias_parameter(&self) -> &Param<Tensor<1>> {
+        &self.bias
+    }
+
     /// The type of its numbers.
     pub(crate) fn dtype(&self) -> DType {
         self.weight.dtype()

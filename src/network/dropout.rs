@@ -19,21 +19,50 @@ const STREAMS: u64 = 1 << 32;
 /// The masks of one forward pass in training.
 #[derive(Debug)]
 pub struct DropoutMasks {
+    key: MaskKey,
+    layer: Cell<u32>,
+}
+
+/// What masks are a function of, beside the layer.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct MaskKey {
     seed: u64,
     step: u32,
     first_image: usize,
-    layer: Cell<u32>,
+}
+
+impl MaskKey {
+    /// The sequences of counters of some images of this batch in a layer: for each the increment, which is odd, and the start.
+    pub(super) fn sequences(
+        self,
+        layer: u32,
+        first: usize,
+        count: usize,
+    ) -> impl Iterator<Item = [u32; 2]> {
+        let stream = STREAMS + u64::from(layer);
+        let mut words = NoiseStream::new(Purpose::Training, self.seed, stream, self.step);
+        words.skip(2 * (self.first_image + first) as u64);
+        (0..count).map(move |_| [words.word() | 1, words.word()])
+    }
 }
 
 impl DropoutMasks {
     /// The masks of step `step` for the images of its batch from index `first_image` on.
     pub fn new(seed: u64, step: u32, first_image: usize) -> Self {
         Self {
-            seed,
-            step,
-            first_image,
+            key: MaskKey {
+                seed,
+                step,
+                first_image,
+            },
             layer: Cell::new(0),
         }
+    }
+
+    /// What they are a function of, beside the layer.
+    #[cfg(all(feature = "flex", feature = "autodiff"))]
+    pub(super) fn key(&self) -> MaskKey {
+        self.key
     }
 
     /// Drops each value of `x`, `[batch, channels, height, width]`, with this probability, and scales the others by
@@ -46,13 +75,9 @@ impl DropoutMasks {
         let shape = x.dims();
         let (batch, values) = (shape[0], shape[1] * shape[2] * shape[3]);
         let device = x.device();
-        // Two words for each image: the increment, which is odd, and the start of its sequence of counters.
-        let stream = STREAMS + u64::from(layer);
-        let mut words = NoiseStream::new(Purpose::Training, self.seed, stream, self.step);
-        words.skip(2 * self.first_image as u64);
-        let (increments, starts): (Vec<i32>, Vec<i32>) = (0..batch)
-            .map(|_| (words.word() as i32 | 1, words.word() as i32))
-            .unzip();
+        let sequences = self.key.sequences(layer, 0, batch);
+        let (increments, starts): (Vec<i32>, Vec<i32>) =
+            sequences.map(|[by, from]| (by as i32, from as i32)).unzip();
         let column = |words: Vec<i32>| {
             let data = TensorData::new(words, [batch, 1]);
             Tensor::<2, Int>::from_data(data, (&device, DType::I32))
@@ -61,9 +86,23 @@ impl DropoutMasks {
         let counter = place.unsqueeze_dim::<2>(0) * column(increments) + column(starts);
         // 31 bits, so that positive numbers are compared.
         let bits = mix(counter).bitwise_and_scalar(i32::MAX);
-        let dropped = bits.lower_elem((probability * f64::from(1u32 << 31)) as i32);
+        let dropped = bits.lower_elem(threshold(probability) as i32);
         x.mask_fill(dropped.reshape(shape), 0.0) * (1.0 / (1.0 - probability))
     }
+}
+
+/// A value is dropped whose 31 bits are below this.
+pub(super) fn threshold(probability: f64) -> u32 {
+    (probability * f64::from(1u32 << 31)) as u32
+}
+
+/// The 31 bits of a counter; see [`mix`].
+#[cfg(all(feature = "flex", feature = "autodiff"))]
+#[inline(always)]
+pub(super) fn bits(counter: u32) -> u32 {
+    let h = (counter ^ (counter >> 16)).wrapping_mul(0x85eb_ca6b);
+    let h = (h ^ (h >> 13)).wrapping_mul(0xc2b2_ae35);
+    (h ^ (h >> 16)) & 0x7fff_ffff
 }
 
 /// The finaliser of MurmurHash3 (Appleby 2011), which turns a counter into 32 uniform bits, as in SplitMix (Steele, Lea &

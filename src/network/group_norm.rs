@@ -48,14 +48,20 @@ impl GroupNorm {
     /// `x` and the result: `[batch, channels, height, width]`; `modulation`, scales and then
     /// shifts: `[at least batch, 2 · channels]`.
     pub fn forward_modulated_silu(&self, x: Tensor<4>, modulation: Tensor<2>) -> Tensor<4> {
-        let [batch, channels, ..] = x.dims();
-        let modulation = modulation.narrow(0, 0, batch);
+        let [batch, ..] = x.dims();
+        let [scale, shift] = self.modulated(modulation.narrow(0, 0, batch));
+        self.normalize(x, scale, shift, true)
+    }
+
+    /// The learned scale and shift with a modulation, `[batch, channels]` each; `modulation`: `[batch, 2 · channels]`.
+    pub(super) fn modulated(&self, modulation: Tensor<2>) -> [Tensor<2>; 2] {
+        let [channels] = self.weight.dims();
         let scale = widened(modulation.clone().narrow(1, 0, channels));
         let shift = widened(modulation.narrow(1, channels, channels));
         // The two affine maps are one: computed on [batch, channels], not on every pixel.
         let [weight, bias] = self.affine();
         let factor = scale + 1.0;
-        self.normalize(x, weight * factor.clone(), bias * factor + shift, true)
+        [weight * factor.clone(), bias * factor + shift]
     }
 
     pub(super) fn options(&self, silu: bool) -> GroupNormOptions {

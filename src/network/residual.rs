@@ -30,6 +30,12 @@ pub struct ResidualBlock {
 }
 
 impl ResidualBlock {
+    /// The probability of dropout.
+    #[cfg(all(feature = "flex", feature = "autodiff"))]
+    pub(super) fn dropout(&self) -> f64 {
+        self.dropout
+    }
+
     pub(super) fn new(
         config: &UNetConfig,
         [input, output]: [usize; 2],

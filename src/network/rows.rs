@@ -297,5 +297,9 @@ impl SelfAttention {
 mod cpu_unet;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "autodiff")]
+mod training;
 
 pub use cpu_unet::CpuUNet;
+#[cfg(feature = "autodiff")]
+pub(super) use training::TrainingMemory;

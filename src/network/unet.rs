@@ -6,6 +6,8 @@ use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::{Device, Int, Tensor};
 
+#[cfg(all(feature = "flex", feature = "autodiff"))]
+use super::rows::TrainingMemory;
 use super::{
     Block, Conditioning, DownStage, DropoutMasks, GroupNorm, Middle, MiddleKind, OtherInputs,
     TakenInputs, UNetConfig, UpStage, patches,
@@ -35,6 +37,10 @@ pub struct UNet {
     #[module(skip)]
     #[cfg(feature = "flex")]
     pub(super) arenas: Arc<Arenas>,
+    /// The same where it is trained.
+    #[module(skip)]
+    #[cfg(all(feature = "flex", feature = "autodiff"))]
+    pub(super) training: Arc<TrainingMemory>,
     pub(super) patch: usize,
     pub(super) classes: usize,
 }
@@ -105,6 +111,8 @@ impl UNet {
             input_skip_cache: Arc::default(),
             #[cfg(feature = "flex")]
             arenas: Arc::default(),
+            #[cfg(all(feature = "flex", feature = "autodiff"))]
+            training: Arc::default(),
             patch: config.patch,
             classes,
         }
@@ -194,6 +202,10 @@ impl Denoiser for WithDropout<'_> {
         let masks = DropoutMasks::new(self.seed, self.step, self.first_image);
         let conditioning = &self.network.conditioning;
         let embedding = conditioning.forward(log_snr, class, others);
+        #[cfg(all(feature = "flex", feature = "autodiff"))]
+        if let Some(answer) = self.network.train_rows(&z, &embedding, Some(&masks)) {
+            return answer;
+        }
         self.network.pass(z, embedding, Some(&masks))
     }
 }
@@ -217,6 +229,10 @@ impl Denoiser for UNet {
         let embedding = self.conditioning.forward(log_snr, class, others);
         #[cfg(feature = "flex")]
         if let Some(answer) = self.answer_rows(&z, &embedding) {
+            return answer;
+        }
+        #[cfg(all(feature = "flex", feature = "autodiff"))]
+        if let Some(answer) = self.train_rows(&z, &embedding, None) {
             return answer;
         }
         self.pass(z, embedding, None)

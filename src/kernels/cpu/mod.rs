@@ -25,5 +25,7 @@ mod winograd_transforms;
 
 pub use channels_last::{ConvolutionWeights, Panels};
 pub(crate) use threads::{count as thread_count, for_each_chunk};
+#[cfg(feature = "autodiff")]
+pub(crate) use threads::{in_order, map};
 pub use weight_cache::WeightCache;
 pub(crate) use weight_cache::cached_weight_bytes;

@@ -84,11 +84,54 @@ fn cleared(chunk: &mut [MaybeUninit<f32>]) -> &mut [f32] {
 
 /// `work(i)` for every i below `count`, in order.
 #[cfg(feature = "autodiff")]
-pub(super) fn map<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync + Send) -> Vec<T> {
+pub(crate) fn map<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync + Send) -> Vec<T> {
     #[cfg(feature = "rayon")]
     return (0..count).into_par_iter().map(work).collect();
     #[cfg(not(feature = "rayon"))]
     return (0..count).map(work).collect();
+}
+
+/// `work(scratch, i)` for every i below `count`, on all threads, and `take(i, result)` of the results in order. A thread keeps
+/// its `scratch`, and has no other result before the last one was taken.
+#[cfg(feature = "autodiff")]
+pub(crate) fn in_order<Scratch, T>(
+    count: usize,
+    scratch: impl Fn() -> Scratch + Sync,
+    work: impl Fn(&mut Scratch, usize) -> T + Sync,
+    take: impl Fn(&mut Scratch, usize, T) + Sync,
+) {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::{Condvar, Mutex, PoisonError};
+
+    let next = AtomicUsize::new(0);
+    let (turn, taken) = (Mutex::new(0), Condvar::new());
+    let worker = || {
+        let mut scratch = scratch();
+        loop {
+            let i = next.fetch_add(1, Ordering::Relaxed);
+            if i >= count {
+                return;
+            }
+            let result = work(&mut scratch, i);
+            // Whoever has the part before this one is at work on it: parts are given out in order.
+            let mut turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
+            while *turn < i {
+                turn = taken.wait(turn).unwrap_or_else(PoisonError::into_inner);
+            }
+            take(&mut scratch, i, result);
+            *turn = i + 1;
+            taken.notify_all();
+        }
+    };
+    #[cfg(feature = "rayon")]
+    rayon::scope(|scope| {
+        for _ in 1..self::count().min(count) {
+            scope.spawn(|_| worker());
+        }
+        worker();
+    });
+    #[cfg(not(feature = "rayon"))]
+    worker();
 }
 
 /// `work(i, chunk i of a, chunk i of b)` for two slices that have as many chunks, each of its own size.

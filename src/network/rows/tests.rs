@@ -9,7 +9,7 @@ use crate::network::{
 };
 
 /// Gives every parameter numbers that look random, so that no layer answers zero.
-struct Randomize(u64);
+pub(super) struct Randomize(pub u64);
 
 impl ModuleMapper for Randomize {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
@@ -32,7 +32,7 @@ impl ModuleMapper for Widen {
     }
 }
 
-fn numbers<const D: usize>(shape: [usize; D], seed: u64, device: &Device) -> Tensor<D> {
+pub(super) fn numbers<const D: usize>(shape: [usize; D], seed: u64, device: &Device) -> Tensor<D> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     let count = shape.iter().product();
     let values: Vec<f32> = (0..count)
@@ -47,7 +47,7 @@ fn numbers<const D: usize>(shape: [usize; D], seed: u64, device: &Device) -> Ten
 }
 
 /// A network with every kind of layer that is answered by rows.
-fn config() -> UNetConfig {
+pub(super) fn config() -> UNetConfig {
     UNetConfig {
         base_channels: 24,
         channel_multipliers: vec![1, 2],
@@ -240,10 +240,22 @@ fn weights_that_changed_are_seen() {
 fn training_gives_back_what_rows_keep() {
     let question = Question::new(2, 16);
     let network = network(&config(), 16);
-    assert!(!network.input.keeps_rows());
-    question.rows(&network).expect("an answer");
-    assert!(network.input.keeps_rows());
-    let Question { z, log_snr, class } = question;
-    network.with_dropout(1, 2, 0).predict(z, log_snr, class);
-    assert!(!network.input.keeps_rows());
+    let trained = network.clone().train();
+    for (network_in_training, device) in [
+        (network.clone(), Device::flex()),
+        (trained, Device::flex().autodiff()),
+    ] {
+        assert!(!network.input.keeps_rows());
+        question.rows(&network).expect("an answer");
+        assert!(network.input.keeps_rows());
+        let z = question.z.clone().into_data();
+        let log_snr = question.log_snr.clone().into_data();
+        let class = question.class.clone().into_data();
+        network_in_training.with_dropout(1, 2, 0).predict(
+            Tensor::from_data(z, &device),
+            Tensor::from_data(log_snr, &device),
+            Tensor::from_data(class, &device),
+        );
+        assert!(!network.input.keeps_rows());
+    }
 }

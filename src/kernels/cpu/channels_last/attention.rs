@@ -75,10 +75,11 @@ pub(crate) fn attend(arena: &mut Arena, qkv: &Image, heads: usize) -> Image {
     out
 }
 
-struct Softmax<'a> {
-    scores: &'a mut [f32],
-    padded: usize,
-    length: usize,
+/// The softmax of the first `length` values of every row, in place.
+pub(super) struct Softmax<'a> {
+    pub(super) scores: &'a mut [f32],
+    pub(super) padded: usize,
+    pub(super) length: usize,
 }
 
 impl WithSimd for Softmax<'_> {

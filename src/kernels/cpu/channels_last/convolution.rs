@@ -48,7 +48,7 @@ pub(super) fn taps(weights: &[f32], [outputs, inputs, kernel]: [usize; 3]) -> Pa
 }
 
 /// bias + x ∗ weights + add, where the border of `x` is half a kernel. `add` has no border.
-pub(super) fn convolve(
+pub(crate) fn convolve(
     arena: &mut Arena,
     x: &Image,
     weights: &ConvolutionWeights,

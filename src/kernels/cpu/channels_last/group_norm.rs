@@ -119,6 +119,41 @@ struct One<'a> {
     y: &'a mut Image,
 }
 
+/// The mean of every channel's group, and 1/√(variance + epsilon), in every channel; 0 in channels that are filled up.
+/// `source`: an image without a border.
+#[inline(always)]
+pub(super) fn statistics<S: Simd>(
+    simd: S,
+    source: &[f32],
+    x: &Image,
+    (groups, epsilon): (usize, f32),
+    means: &mut [f32],
+    units: &mut [f32],
+) {
+    let step = x.step();
+    let size = x.channels / groups;
+    let count = (size * x.pixels()) as f32;
+    // Of each group, in every one of its channels.
+    let spread = |values: &mut [f32], map: &dyn Fn(f32) -> f32| {
+        for group in values[..x.channels].chunks_exact_mut(size) {
+            let total: f32 = group.iter().sum();
+            group.fill(map(total / count));
+        }
+        values[x.channels..].fill(0.0);
+    };
+    for first in (0..step).step_by(LINE) {
+        let found = sums(simd, &source[first..], step, &[0.0; LINE], false);
+        means[first..first + LINE].copy_from_slice(&found);
+    }
+    spread(means, &|mean| mean);
+    for first in (0..step).step_by(LINE) {
+        let centre = &means[first..first + LINE];
+        let found = sums(simd, &source[first..], step, centre, true);
+        units[first..first + LINE].copy_from_slice(&found);
+    }
+    spread(units, &|variance| 1.0 / libm::sqrtf(variance + epsilon));
+}
+
 /// Sums over the pixels of an image, of a line of channels: of x − centre, or of its square.
 #[inline(always)]
 fn sums<S: Simd>(simd: S, x: &[f32], step: usize, centre: &[f32], squared: bool) -> [f32; LINE] {
@@ -163,35 +198,7 @@ impl WithSimd for One<'_> {
         let source = &x.values[image * x.plane()..][..pixels * step];
         let (means, rest) = affine.split_at_mut(step);
         let (scales, shifts) = rest.split_at_mut(step);
-        let size = x.channels / norm.groups;
-        let count = (size * pixels) as f32;
-        // Of each group, in every one of its channels.
-        let spread = |values: &mut [f32], map: &dyn Fn(f32) -> f32| {
-            for group in values[..x.channels].chunks_exact_mut(size) {
-                let total: f32 = group.iter().sum();
-                group.fill(map(total / count));
-            }
-            values[x.channels..].fill(0.0);
-        };
-        means.fill(0.0);
-        for first in (0..step).step_by(LINE) {
-            let found = sums(simd, &source[first..], step, &[0.0; LINE], false);
-            means[first..first + LINE].copy_from_slice(&found);
-        }
-        spread(means, &|mean| mean);
-        for first in (0..step).step_by(LINE) {
-            let found = sums(
-                simd,
-                &source[first..],
-                step,
-                &means[first..first + LINE],
-                true,
-            );
-            scales[first..first + LINE].copy_from_slice(&found);
-        }
-        spread(scales, &|variance| {
-            1.0 / libm::sqrtf(variance + norm.epsilon)
-        });
+        statistics(simd, source, x, (norm.groups, norm.epsilon), means, scales);
         let channels = image * x.channels..(image + 1) * x.channels;
         for (value, scale) in scales.iter_mut().zip(&norm.scale[channels.clone()]) {
             *value *= scale;

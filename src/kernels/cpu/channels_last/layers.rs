@@ -1,6 +1,8 @@
 //! Layers with their parameters, whose packed weights are cached.
 
 use burn::backend::Flex;
+#[cfg(feature = "autodiff")]
+use burn::backend::flex::FlexTensor;
 use burn::module::Param;
 use burn::nn::Linear;
 use burn::nn::conv::Conv2d;
@@ -29,6 +31,12 @@ impl Parameter {
     /// As [`of`](Self::of), of a network that was found to be of such tensors.
     pub(crate) fn known<const D: usize>(parameter: &Param<Tensor<D>>) -> Self {
         Self::of(parameter.val()).expect("a network's parameters are of one type on one device")
+    }
+
+    /// Of a tensor that is one already.
+    #[cfg(feature = "autodiff")]
+    pub(crate) fn of_primitive(tensor: FlexTensor) -> Self {
+        Self(Values::of(tensor))
     }
 
     pub(crate) fn get(&self) -> &[f32] {

@@ -17,7 +17,7 @@ pub(super) const UNDER: usize = SIDE + 2;
 /// Products of a tile.
 pub(crate) const PRODUCTS: usize = UNDER * UNDER;
 /// Bytes of tiles that are transformed at a time, before and after the products: half of a second-level cache.
-const BYTES: usize = 1 << 20;
+const BYTES: usize = 1 << 19;
 
 /// G, for the points 0, ±1, ±2 and ∞.
 pub(super) const G: [[f64; 3]; UNDER] = [
@@ -56,11 +56,11 @@ const PIXELS: usize = if cfg!(target_family = "wasm") {
 } else {
     256
 };
-pub(super) const INPUTS: usize = 16;
+pub(crate) const INPUTS: usize = 16;
 pub(super) const OUTPUTS: usize = 8;
 
 /// Whether tiles cover images of this height and width.
-pub(super) fn covers(kernel: usize, [height, width]: [usize; 2]) -> bool {
+pub(crate) fn covers(kernel: usize, [height, width]: [usize; 2]) -> bool {
     kernel == 3 && height % SIDE == 0 && width % SIDE == 0
 }
 

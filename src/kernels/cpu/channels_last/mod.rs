@@ -5,8 +5,14 @@
 //! its first layer, so that threads meet once, at its end.
 
 mod attention;
+#[cfg(feature = "autodiff")]
+mod attention_gradient;
 mod convolution;
+#[cfg(feature = "autodiff")]
+mod gradients;
 mod group_norm;
+#[cfg(feature = "autodiff")]
+mod group_norm_gradient;
 mod image;
 mod layers;
 mod memory;
@@ -28,7 +34,16 @@ pub(crate) use image::{Image, from_planes, joined, to_planes};
 pub(crate) use layers::{Parameter, convolve, halve, linear};
 pub(crate) use memory::{Arena, Arenas};
 pub use product::Panels;
+
 #[cfg(feature = "autodiff")]
-pub(super) use training::{Direction, convolve_planes};
+pub(crate) use {
+    attention_gradient::attend_backward,
+    convolution::convolve as convolve_packed,
+    gradients::{add, add_image_sums, add_pixel_sums, joined_backward, resampled_backward},
+    memory::Values,
+    minimal_filtering::{INPUTS, covers},
+    training::{Direction, packed_convolution, packed_linear},
+    weight_gradient::WeightShape,
+};
 #[cfg(feature = "autodiff")]
-pub(super) use weight_gradient::weight_gradient;
+pub(super) use {training::convolve_planes, weight_gradient::weight_gradient};

@@ -14,17 +14,28 @@ use super::memory::{LINE, with_arena};
 use super::minimal_filtering::{G, INPUTS, OUTPUTS, PRODUCTS, UNDER, covers};
 use super::planes;
 use super::product::Panels;
+use super::weight_gradient::WeightShape;
 
 /// Pixels of the images that a thread computes at a time, at most.
 const PIXELS: usize = 1024;
 
 /// Whether the products are those of the transposed convolution, whose inputs are the outputs of the weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in super::super) enum Direction {
+pub(crate) enum Direction {
     /// `x` ∗ weights
     Forward,
     /// The gradient of x: outputs and inputs swapped, the kernel turned by half a turn.
     Backward,
+}
+
+impl Direction {
+    /// The inputs and the outputs of the products.
+    fn of(self, weights: Weights<'_>) -> [usize; 2] {
+        match self {
+            Self::Forward => [weights.inputs, weights.outputs],
+            Self::Backward => [weights.outputs, weights.inputs],
+        }
+    }
 }
 
 /// The convolution of `x` (`[batch, inputs, height, width]`): `[batch, outputs, height, width]`. Backward, `x` is the
@@ -46,7 +57,11 @@ pub(in super::super) fn convolve_planes(
     }
     let zeros = vec![0.0; outputs];
     let bias = weights.bias.unwrap_or(&zeros);
-    let packed = pack(weights, shape, direction);
+    let [from, to] = direction.of(weights);
+    // Many images at a time use the larger weights, so that no image is too small.
+    let filtered =
+        covers(weights.kernel, [shape.height, shape.width]) && from >= INPUTS && to >= OUTPUTS;
+    let packed = pack(weights, filtered, direction);
     let fair = shape.batch.div_ceil(threads::count());
     let images = (PIXELS / pixels).clamp(1, fair);
     let inputs = shape.channels * pixels;
@@ -66,21 +81,51 @@ pub(in super::super) fn convolve_planes(
     })
 }
 
-fn pack(weights: Weights<'_>, shape: Images, direction: Direction) -> ConvolutionWeights {
+/// The weights of a layer as [`convolve`] reads them; `values`: `[outputs, inputs, kernel, kernel]`.
+pub(crate) fn packed_convolution(
+    values: &[f32],
+    shape: WeightShape,
+    direction: Direction,
+) -> ConvolutionWeights {
+    let weights = Weights {
+        values,
+        bias: None,
+        outputs: shape.outputs,
+        inputs: shape.inputs,
+        kernel: shape.kernel,
+    };
+    pack(weights, shape.filtered, direction)
+}
+
+/// The weights of a linear layer, `[inputs, outputs]`, as a convolution of one pixel reads them.
+pub(crate) fn packed_linear(
+    values: &[f32],
+    shape: WeightShape,
+    direction: Direction,
+) -> ConvolutionWeights {
+    let WeightShape {
+        outputs, inputs, ..
+    } = shape;
+    ConvolutionWeights::Direct(match direction {
+        Direction::Forward => Panels::new([1, inputs, outputs], |_, input, output| {
+            values[input * outputs + output]
+        }),
+        Direction::Backward => Panels::new([1, outputs, inputs], |_, output, input| {
+            values[input * outputs + output]
+        }),
+    })
+}
+
+fn pack(weights: Weights<'_>, filtered: bool, direction: Direction) -> ConvolutionWeights {
     let Weights {
         values,
-        outputs,
         inputs,
         kernel,
         ..
     } = weights;
     let area = kernel * kernel;
-    let [from, to] = match direction {
-        Direction::Forward => [inputs, outputs],
-        Direction::Backward => [outputs, inputs],
-    };
-    // Many images at a time use the larger weights, so that no image is too small.
-    if covers(kernel, [shape.height, shape.width]) && from >= INPUTS && to >= OUTPUTS {
+    let [from, to] = direction.of(weights);
+    if filtered {
         return ConvolutionWeights::Filtered(transform(weights, direction));
     }
     let value = |tap: usize, from: usize, to: usize| match direction {
@@ -92,10 +137,7 @@ fn pack(weights: Weights<'_>, shape: Images, direction: Direction) -> Convolutio
 
 /// G g Gᵀ of the kernels.
 fn transform(weights: Weights<'_>, direction: Direction) -> Panels {
-    let [from, to] = match direction {
-        Direction::Forward => [weights.inputs, weights.outputs],
-        Direction::Backward => [weights.outputs, weights.inputs],
-    };
+    let [from, to] = direction.of(weights);
     let mut panels = Panels::zeros(PRODUCTS, from, to);
     let (width, size) = (panels.width(), panels.size());
     threads::for_each_chunk(panels.values_mut(), size, |(): &mut (), panel, values| {
@@ -149,10 +191,7 @@ impl WithSimd for Transform<'_> {
         } = self;
         let lanes = S::F32_LANES;
         let (kernels, _) = weights.values.as_chunks::<9>();
-        let (from, to) = match direction {
-            Direction::Forward => (weights.inputs, weights.outputs),
-            Direction::Backward => (weights.outputs, weights.inputs),
-        };
+        let [from, to] = direction.of(weights);
         for input in 0..from {
             for lane in (0..width).step_by(lanes) {
                 let kept = lanes.min(to.saturating_sub(first + lane));

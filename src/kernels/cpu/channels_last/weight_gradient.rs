@@ -23,28 +23,23 @@ const PARTS: usize = 2;
 const BYTES: usize = 2 << 20;
 /// Pixels that are multiplied at a time where there are no tiles.
 const PIXELS: usize = 512;
+/// Images that are less wide have the pixels under a tap gathered, so that products have more of them at a time.
+const NARROW: usize = 32;
 
-/// What a gradient is taken of.
+/// What a gradient is taken of: the weights of a convolution, or of a linear layer, whose kernel is 1.
 #[derive(Debug, Clone, Copy)]
-struct Shape {
-    /// Of x.
-    images: Images,
-    outputs: usize,
-    kernel: usize,
+pub(crate) struct WeightShape {
+    pub outputs: usize,
+    pub inputs: usize,
+    pub kernel: usize,
+    /// Whether sums are taken of tiles.
+    pub filtered: bool,
 }
 
-impl Shape {
-    fn inputs(&self) -> usize {
-        self.images.channels
-    }
-
-    fn filtered(&self) -> bool {
-        minimal_filtering::covers(self.kernel, [self.images.height, self.images.width])
-    }
-
+impl WeightShape {
     /// Matrices of sums: products of a tile, or taps of the kernel.
     fn matrices(&self) -> usize {
-        match self.filtered() {
+        match self.filtered {
             true => PRODUCTS,
             false => self.kernel * self.kernel,
         }
@@ -52,7 +47,55 @@ impl Shape {
 
     /// Values of a matrix of sums.
     fn matrix(&self) -> usize {
-        padded(self.inputs()) * self.outputs.next_multiple_of(LINE)
+        padded(self.inputs) * self.outputs.next_multiple_of(LINE)
+    }
+
+    /// The values of all sums.
+    pub(crate) fn sums(&self) -> usize {
+        self.matrices() * self.matrix()
+    }
+
+    /// The values of the gradient.
+    fn len(&self) -> usize {
+        self.outputs * self.inputs * self.kernel * self.kernel
+    }
+
+    /// Tiles that are transformed at a time.
+    fn tiles_at_once(&self) -> usize {
+        let steps = [self.inputs, self.outputs].map(|channels| channels.next_multiple_of(LINE));
+        (BYTES / (PRODUCTS * (steps[0] + steps[1]) * size_of::<f32>())).max(1)
+    }
+
+    /// Adds what some images give to the sums. `x` has a border of half a kernel; `grad` may have one.
+    pub(crate) fn add(&self, arena: &mut Arena, x: &Image, grad: &Image, sums: &mut [f32]) {
+        match self.filtered {
+            true => add_tiles(arena, x, grad, *self, sums),
+            false => add_pixels(arena, x, grad, *self, sums),
+        }
+    }
+
+    /// The gradient, `[outputs, inputs, kernel, kernel]`, of the sums of all parts.
+    pub(crate) fn finish(&self, first: &[f32], rest: &[Values], gradient: &mut [f32]) {
+        // Some outputs at a time, because the sums have outputs beside each other.
+        let rows = LINE * self.inputs * self.kernel * self.kernel;
+        threads::for_each_chunk(gradient, rows, |(): &mut (), i, gradient| {
+            dispatch(Finish {
+                first,
+                rest,
+                shape: *self,
+                output: i * LINE,
+                gradient,
+            });
+        });
+    }
+
+    /// The gradient of a linear layer's weights, `[inputs, outputs]`, of the sums.
+    pub(crate) fn finish_linear(&self, sums: &[f32], gradient: &mut [f32]) {
+        let step = self.outputs.next_multiple_of(LINE);
+        let rows = gradient.chunks_exact_mut(self.outputs);
+        for (gradient, sums) in rows.zip(sums.chunks_exact(step)) {
+            gradient.copy_from_slice(&sums[..self.outputs]);
+        }
     }
 }
 
@@ -65,35 +108,24 @@ pub(in super::super) fn weight_gradient(
     outputs: usize,
     kernel: usize,
 ) -> Vec<f32> {
-    let shape = Shape {
-        images,
+    let shape = WeightShape {
         outputs,
+        inputs: images.channels,
         kernel,
+        filtered: minimal_filtering::covers(kernel, [images.height, images.width]),
     };
-    let area = shape.kernel * shape.kernel;
-    let mut gradient = vec![0.0; shape.outputs * shape.inputs() * area];
-    if gradient.is_empty() || shape.images.batch * shape.images.pixels() == 0 {
+    let mut gradient = vec![0.0; shape.len()];
+    if gradient.is_empty() || images.batch * images.pixels() == 0 {
         return gradient;
     }
     let mut parts: [Values; PARTS] = Default::default();
     threads::for_each_chunk(&mut parts, 1, |(): &mut (), part, sums| {
-        let images = shape.images.batch.div_ceil(PARTS);
-        let images =
-            (part * images).min(shape.images.batch)..((part + 1) * images).min(shape.images.batch);
-        with_arena(|arena| sums[0] = sum_over(arena, x, grad, shape, images));
+        let size = images.batch.div_ceil(PARTS);
+        let range = (part * size).min(images.batch)..((part + 1) * size).min(images.batch);
+        with_arena(|arena| sums[0] = sum_over(arena, [x, grad], shape, images, range));
     });
     let [first, rest @ ..] = &parts;
-    // Some outputs at a time, because the sums have outputs beside each other.
-    let rows = LINE * shape.inputs() * area;
-    threads::for_each_chunk(&mut gradient, rows, |(): &mut (), i, gradient| {
-        dispatch(Finish {
-            first,
-            rest,
-            shape,
-            output: i * LINE,
-            gradient,
-        });
-    });
+    shape.finish(first, rest, &mut gradient);
     with_arena(|arena| parts.into_iter().for_each(|values| arena.give(values)));
     gradient
 }
@@ -101,37 +133,32 @@ pub(in super::super) fn weight_gradient(
 /// The sums over some images, `[matrices, padded inputs, padded outputs]`.
 fn sum_over(
     arena: &mut Arena,
-    x: &[f32],
-    grad: &[f32],
-    shape: Shape,
+    [x, grad]: [&[f32]; 2],
+    shape: WeightShape,
+    of: Images,
     images: Range<usize>,
 ) -> Values {
-    let mut sums = arena.take(shape.matrices() * shape.matrix());
+    let mut sums = arena.take(shape.sums());
     sums.fill(0.0);
-    let steps = [shape.inputs(), shape.outputs].map(|channels| channels.next_multiple_of(LINE));
-    let tiles_at_once = (BYTES / (PRODUCTS * (steps[0] + steps[1]) * size_of::<f32>())).max(1);
-    let pixels_at_once = match shape.filtered() {
-        true => tiles_at_once * SIDE * SIDE,
+    let pixels_at_once = match shape.filtered {
+        true => shape.tiles_at_once() * SIDE * SIDE,
         false => PIXELS,
     };
-    let at_once = (pixels_at_once / shape.images.pixels()).clamp(1, images.len().max(1));
+    let at_once = (pixels_at_once / of.pixels()).clamp(1, images.len().max(1));
     let border = shape.kernel / 2;
     let mut places = Vec::new();
     for first in images.clone().step_by(at_once) {
         let count = at_once.min(images.end - first);
         let mut convert = |values: &[f32], channels: usize, border: usize| {
-            let size = channels * shape.images.pixels();
-            let of = [count, shape.images.height, shape.images.width, channels];
+            let size = channels * of.pixels();
+            let of = [count, of.height, of.width, channels];
             let mut image = Image::new(arena, of, border);
             planes::fill(&mut image, &values[first * size..], &mut places);
             image
         };
-        let x = convert(x, shape.inputs(), border);
+        let x = convert(x, shape.inputs, border);
         let grad = convert(grad, shape.outputs, 0);
-        match shape.filtered() {
-            true => add_tiles(arena, &x, &grad, shape, tiles_at_once, &mut sums),
-            false => add_pixels(&x, &grad, shape, &mut sums),
-        }
+        shape.add(arena, &x, &grad, &mut sums);
         x.free(arena);
         grad.free(arena);
     }
@@ -139,47 +166,79 @@ fn sum_over(
 }
 
 /// Adds the products of pixels, tap by tap.
-fn add_pixels(x: &Image, grad: &Image, shape: Shape, sums: &mut [f32]) {
-    let kernel = shape.kernel;
-    for (tap, sums) in sums.chunks_exact_mut(shape.matrix()).enumerate() {
-        let (ky, kx) = (tap / kernel, tap % kernel);
-        let mut add = |a: usize, b: usize, count: usize| {
-            OuterProduct {
-                a: &x.values[a..],
-                a_step: x.step(),
-                b: &grad.values[b..],
-                b_step: grad.step(),
-                count,
-                inputs: shape.inputs(),
-                sums,
-            }
-            .run();
-        };
-        if x.border == 0 {
-            add(0, 0, x.images * x.pixels());
-            continue;
+fn add_pixels(arena: &mut Arena, x: &Image, grad: &Image, shape: WeightShape, sums: &mut [f32]) {
+    let gathers = x.border > 0 && x.width < NARROW;
+    let mut gathered = arena.take(if gathers {
+        PIXELS.max(x.width) * x.step()
+    } else {
+        0
+    });
+    // The gradient of some rows of pixels in one piece.
+    let mut grads = arena.take(match grad.border {
+        0 => 0,
+        _ => PIXELS.max(x.width) * grad.step(),
+    });
+    let run = |a: &[f32], b: &[f32], count: usize, sums: &mut [f32]| {
+        OuterProduct {
+            a,
+            a_step: x.step(),
+            b,
+            b_step: grad.step(),
+            count,
+            inputs: shape.inputs,
+            sums,
         }
-        for image in 0..x.images {
-            for y in 0..x.height {
-                let corner = x.at(image, y, 0) - x.border * (x.row() + x.step());
-                let a = corner + ky * x.row() + kx * x.step();
-                add(a, grad.at(image, y, 0), x.width);
+        .run();
+    };
+    if x.border == 0 && grad.border == 0 {
+        run(&x.values, &grad.values, x.images * x.pixels(), sums);
+    } else {
+        let rows: Vec<(usize, usize)> = (0..x.images)
+            .flat_map(|image| (0..x.height).map(move |y| (image, y)))
+            .collect();
+        let at_once = if gathers {
+            (PIXELS / x.width).max(1)
+        } else {
+            1
+        };
+        let length = x.width * grad.step();
+        for rows in rows.chunks(at_once) {
+            let grad_of = |&(image, y): &(usize, usize)| grad.at(image, y, 0);
+            let b: &[f32] = match grad.border {
+                0 => &grad.values[grad_of(&rows[0])..],
+                _ => {
+                    for (to, row) in grads.chunks_exact_mut(length).zip(rows) {
+                        to.copy_from_slice(&grad.values[grad_of(row)..][..length]);
+                    }
+                    &grads
+                }
+            };
+            for (tap, sums) in sums.chunks_exact_mut(shape.matrix()).enumerate() {
+                let (ky, kx) = (tap / shape.kernel, tap % shape.kernel);
+                let under = |&(image, y): &(usize, usize)| {
+                    let corner = x.at(image, y, 0) - x.border * (x.row() + x.step());
+                    corner + ky * x.row() + kx * x.step()
+                };
+                if !gathers {
+                    run(&x.values[under(&rows[0])..], b, x.width, sums);
+                    continue;
+                }
+                let length = x.width * x.step();
+                for (to, row) in gathered.chunks_exact_mut(length).zip(rows) {
+                    to.copy_from_slice(&x.values[under(row)..][..length]);
+                }
+                run(&gathered, b, rows.len() * x.width, sums);
             }
         }
     }
+    arena.give(gathered);
+    arena.give(grads);
 }
 
 /// Adds the products of tiles.
-fn add_tiles(
-    arena: &mut Arena,
-    x: &Image,
-    grad: &Image,
-    shape: Shape,
-    at_once: usize,
-    sums: &mut [f32],
-) {
+fn add_tiles(arena: &mut Arena, x: &Image, grad: &Image, shape: WeightShape, sums: &mut [f32]) {
     let all = x.images * x.pixels() / (SIDE * SIDE);
-    let at_once = all.div_ceil(all.div_ceil(at_once));
+    let at_once = all.div_ceil(all.div_ceil(shape.tiles_at_once()));
     let (a_stride, b_stride) = (at_once * x.step() + LINE, at_once * grad.step() + LINE);
     let mut a = arena.take(PRODUCTS * a_stride);
     let mut b = arena.take(PRODUCTS * b_stride);
@@ -212,7 +271,7 @@ fn add_tiles(
                 b: &b[product * b_stride..],
                 b_step: grad.step(),
                 count,
-                inputs: shape.inputs(),
+                inputs: shape.inputs,
                 sums,
             }
             .run();
@@ -289,9 +348,9 @@ impl WithSimd for GradientTransform<'_> {
 
 /// Adds the parts' sums of some outputs, and undoes the transforms where there are any.
 struct Finish<'a> {
-    first: &'a Values,
+    first: &'a [f32],
     rest: &'a [Values],
-    shape: Shape,
+    shape: WeightShape,
     output: usize,
     /// `[some outputs, inputs, kernel, kernel]`
     gradient: &'a mut [f32],
@@ -328,7 +387,7 @@ impl Finish<'_> {
     #[inline(always)]
     fn put<S: Simd>(&mut self, value: S::f32s, tap: usize, input: usize, lane: usize) {
         let area = self.shape.kernel * self.shape.kernel;
-        let size = self.shape.inputs() * area;
+        let size = self.shape.inputs * area;
         let mut values = [0.0; LINE];
         S::as_mut_simd_f32s(&mut values).0[0] = value;
         let targets = self.gradient.chunks_exact_mut(size).skip(lane);
@@ -345,10 +404,10 @@ impl WithSimd for Finish<'_> {
     fn with_simd<S: Simd>(mut self, simd: S) {
         let shape = self.shape;
         let area = shape.kernel * shape.kernel;
-        let outputs = self.gradient.len() / (shape.inputs() * area);
-        for input in 0..shape.inputs() {
+        let outputs = self.gradient.len() / (shape.inputs * area);
+        for input in 0..shape.inputs {
             for lane in (0..outputs).step_by(S::F32_LANES) {
-                if !shape.filtered() {
+                if !shape.filtered {
                     for tap in 0..area {
                         let sum = self.sum(simd, tap, input, lane);
                         self.put::<S>(sum, tap, input, lane);
