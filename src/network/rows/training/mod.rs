@@ -20,11 +20,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use burn::backend::autodiff::Autodiff;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
-use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
+use burn::backend::autodiff::checkpoint::strategy::{
+    BalancedCheckpointing, CheckpointStrategy, NoCheckpointing,
+};
 use burn::backend::autodiff::grads::Gradients as Graph;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::flex::FlexTensor;
-use burn::backend::{Flex, TensorMetadata};
+use burn::backend::{DispatchKindConversion, DispatchTensor, Flex, TensorMetadata};
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use self::backward::{Gradients, Sums};
@@ -70,7 +72,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-type OnCpu = Autodiff<Flex, NoCheckpointing>;
+/// Tensors of a graph of gradients on burn's CPU backend.
+type OnCpu<C> = Autodiff<Flex, C>;
 
 impl UNet {
     /// The network's answer where (λ, class) have this embedding, as part of a graph of gradients; `None` where the tensors
@@ -81,11 +84,28 @@ impl UNet {
         embedding: &Tensor<2>,
         masks: Option<&DropoutMasks>,
     ) -> Option<Tensor<4>> {
-        let [rows, colors, height, width] = z.dims();
+        let [rows, ..] = z.dims();
         if z.dtype() != DType::F32 || self.input.dtype() != DType::F32 || rows == 0 {
             return None;
         }
-        let z = z.clone().try_into_primitive::<OnCpu>().ok()?;
+        self.train_rows_with::<NoCheckpointing>(z, embedding, masks, true)
+            .or_else(|| self.train_rows_with::<BalancedCheckpointing>(z, embedding, masks, false))
+    }
+
+    /// As [`train_rows`](Self::train_rows), of tensors whose graph computes activations again by that strategy: here all of
+    /// them, unless it `keeps` them.
+    fn train_rows_with<C: CheckpointStrategy>(
+        &self,
+        z: &Tensor<4>,
+        embedding: &Tensor<2>,
+        masks: Option<&DropoutMasks>,
+        keeps: bool,
+    ) -> Option<Tensor<4>>
+    where
+        DispatchTensor: DispatchKindConversion<OnCpu<C>>,
+    {
+        let [rows, colors, height, width] = z.dims();
+        let z = z.clone().try_into_primitive::<OnCpu<C>>().ok()?;
         let Planned {
             plan,
             parameters,
@@ -94,8 +114,8 @@ impl UNet {
         if plan.bytes() > LARGEST {
             return None;
         }
-        let parameters = parameters.try_into_primitive::<OnCpu>().ok()?;
-        let values = values.try_into_primitive::<OnCpu>().ok()?;
+        let parameters = parameters.try_into_primitive::<OnCpu<C>>().ok()?;
+        let values = values.try_into_primitive::<OnCpu<C>>().ok()?;
         let nodes = [z.node(), values.node(), parameters.node()];
         let [z, values, parameters] =
             [z, values, parameters].map(|t| Parameter::of_primitive(t.into_primitive()));
@@ -109,10 +129,10 @@ impl UNet {
             image: [colors, height, width],
             masks: masks.map(DropoutMasks::key),
         };
-        let prepared = Rows.prepare::<NoCheckpointing>(nodes).compute_bound();
+        let prepared = Rows.prepare::<C>(nodes).compute_bound();
         let answer = match prepared.stateful() {
             OpsKind::Tracked(prepared) => {
-                let (answer, tapes) = evaluation.forward(true);
+                let (answer, tapes) = evaluation.forward(keeps);
                 let saved = Saved {
                     evaluation: Arc::new(evaluation),
                     tapes: Arc::new(Mutex::new(tapes)),
@@ -121,7 +141,7 @@ impl UNet {
             }
             OpsKind::UnTracked(prepared) => prepared.finish(evaluation.forward(false).0),
         };
-        Some(Tensor::from_primitive::<OnCpu>(answer))
+        Some(Tensor::from_primitive::<OnCpu<C>>(answer))
     }
 }
 
@@ -225,6 +245,9 @@ impl Evaluation {
     /// The gradients of z, where it is asked for, of the values and of the parameters, for that of the answer.
     fn backward(&self, tapes: Vec<Option<Tape>>, grad: &[f32], asks_for_z: bool) -> [Vec<f32>; 3] {
         let weights = self.pack(Direction::Backward);
+        // Where nothing was kept, the same rows go forwards again.
+        let forward = tapes.iter().any(Option::is_none);
+        let forward = forward.then(|| self.pack(Direction::Forward));
         let (size, columns) = (self.size(), self.plan.columns);
         let pixels = self.image[1] * self.image[2] / (self.plan.patch * self.plan.patch);
         let parts = (self.rows * pixels / PART_PIXELS)
@@ -240,13 +263,19 @@ impl Evaluation {
             let mut sums = kept.take().unwrap_or_else(|| self.memory.sums(&self.plan));
             sums.clear();
             for chunk in part * of_part..((part + 1) * of_part).min(self.chunks()) {
-                let Some(tape) = lock(&tapes)[chunk].take() else {
-                    continue;
-                };
                 let rows = self.chunk(chunk);
+                let tape = lock(&tapes)[chunk].take();
                 let mut own = vec![0.0; rows.len() * columns];
                 let mut own_z = vec![0.0; if asks_for_z { rows.len() * size } else { 0 }];
                 self.memory.arenas.with(|arena| {
+                    let tape = tape.or_else(|| {
+                        let weights = forward.as_deref()?;
+                        let (mut pass, z) = self.pass(rows.clone(), weights, arena);
+                        Some(pass.forward(z, self.image, &mut vec![0.0; rows.len() * size]))
+                    });
+                    let Some(tape) = tape else {
+                        return;
+                    };
                     let (mut pass, z) = self.pass(rows.clone(), &weights, arena);
                     let grad = &grad[rows.start * size..rows.end * size];
                     let mut to = Gradients {
