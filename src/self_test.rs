@@ -12,6 +12,8 @@ use crate::clip::Clip;
 use crate::condition::Condition;
 use crate::denoiser::{Denoiser, Rows};
 use crate::guidance::{Guide, Policy};
+#[cfg(feature = "flex")]
+use crate::network::CpuUNet;
 #[cfg(all(feature = "wgpu", not(feature = "fusion")))]
 use crate::network::KernelUNet;
 use crate::network::{UNet, UNetConfig};
@@ -136,6 +138,17 @@ pub async fn kernel_self_test(device: &Device, dtype: DType) -> Result<(), SelfT
     let network = KernelUNet::new(&network_of(device, dtype), SIZE);
     let network = network.ok_or(SelfTestError::NoKernels)?;
     compare(measure(&network, device).await?, allowed)
+}
+
+/// Runs the self-test by rows, as sampling on a CPU does.
+///
+/// # Errors
+///
+/// [`SelfTestError`] where the device must not be used, or is no CPU.
+#[cfg(feature = "flex")]
+pub async fn cpu_self_test(device: &Device) -> Result<(), SelfTestError> {
+    let network = CpuUNet::new(network(device)).ok_or(SelfTestError::NoKernels)?;
+    compare(measure(&network, device).await?, TOLERANCE)
 }
 
 /// [`network`] in another type.

@@ -49,12 +49,18 @@ impl Device {
 
 impl Device {
     /// The self-test in a type, of what this build draws with.
-    #[cfg(not(all(feature = "webgpu", not(feature = "compiled-network"))))]
+    #[cfg(feature = "compiled-network")]
     async fn test(&self, dtype: DType) -> Result<(), SelfTestError> {
         match dtype {
             DType::F16 => self_test::self_test_half(&self.burn).await,
             _ => self_test::self_test(&self.burn).await,
         }
+    }
+
+    /// The self-test in 32 bits, of what this build draws with.
+    #[cfg(all(feature = "cpu", not(feature = "compiled-network")))]
+    async fn test(&self, _: DType) -> Result<(), SelfTestError> {
+        self_test::cpu_self_test(&self.burn).await
     }
 
     /// The self-test in a type, of what this build draws with.

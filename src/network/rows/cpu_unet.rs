@@ -9,7 +9,7 @@ use crate::network::{OtherInputs, TakenInputs, UNet};
 
 /// A [`UNet`] that answers by rows and in no other way, so that a build for browsers holds none of the kernels of whole
 /// batches.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct CpuUNet(UNet);
 
 impl CpuUNet {
