@@ -212,12 +212,12 @@ export class Runs {
   async #evaluateWith(helper: HelperLink, run: WasmRun, way: Way): Promise<boolean> {
     const part = await way.watch.guard(() => run.divide());
     if (!part) return way.watch.guard(() => run.evaluate());
-    const { z, logSnr, classes, guidance, nextLogSnr } = part;
+    const { z, logSnr, classes, guidance, nextLogSnr, joints } = part;
     part.free();
-    const theirs = helper.predict({ z, logSnr, classes, guidance, nextLogSnr });
+    const theirs = helper.predict({ z, logSnr, classes, guidance, nextLogSnr, joints });
     theirs.catch(() => {}); // awaited below
     await way.watch.guard(() => run.compute());
-    const answer = await theirs.catch(() => way.watch.guard(() => way.model.predict(z, logSnr, classes, guidance, nextLogSnr)));
+    const answer = await theirs.catch(() => way.watch.guard(() => way.model.predict(z, logSnr, classes, guidance, nextLogSnr, joints)));
     return way.watch.guard(() => run.join(answer));
   }
 }
