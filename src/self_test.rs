@@ -199,6 +199,7 @@ fn answer(
         images,
         level: LogSnr(level),
         classes,
+        joints: None,
         guidance: None,
         next: None,
     };
@@ -214,6 +215,7 @@ fn answer(
             ),
             level: LogSnr(level),
             classes: classes.to_vec(),
+            joints: None,
             guidance: None,
             next: None,
         };

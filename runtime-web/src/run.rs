@@ -3,6 +3,7 @@
 use burn::tensor::{Tensor, TensorData, Transaction};
 use freeguide::pixels::to_rgba;
 use freeguide::sampler::{self, Evaluation, RunState};
+use serde_json::json;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::device::Device;
@@ -33,6 +34,7 @@ pub struct Part {
     z: Vec<f32>,
     log_snr: f64,
     classes: Vec<u32>,
+    joints: Option<String>,
     guidance: Option<Vec<f64>>,
     next_log_snr: Option<f64>,
 }
@@ -57,6 +59,12 @@ impl Part {
         self.classes.clone()
     }
 
+    /// The attributes and the number of each row as JSON, of a network that takes them.
+    #[wasm_bindgen(getter)]
+    pub fn joints(&self) -> Option<String> {
+        self.joints.clone()
+    }
+
     /// w of each row, of a network that takes it as an input.
     #[wasm_bindgen(getter)]
     pub fn guidance(&self) -> Option<Vec<f64>> {
@@ -76,6 +84,7 @@ impl Part {
             z: values(rows.z)?,
             log_snr: rows.level.0,
             classes: rows.classes,
+            joints: rows.joints.map(|joints| json!(joints).to_string()),
             guidance: rows.guidance,
             next_log_snr: rows.next.map(|next| next.0),
         })

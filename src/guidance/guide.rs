@@ -154,6 +154,7 @@ impl Guide {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::condition::Joint;
     use burn::tensor::{Device, TensorData};
 
     fn conditions(classes: &[Class]) -> Vec<Condition> {
@@ -244,6 +245,52 @@ mod tests {
         assert_eq!(w, [1.0, 0.0, 3.0, -1.0, 1.0, 1.0, 3.0, -1.0, -1.0]);
         let merged = guide.rows(LEVEL).merged(output).into_data();
         assert_eq!(merged.as_slice::<f32>().unwrap(), [3.5, 1.0, 5.0, 3.5]);
+    }
+
+    #[test]
+    fn attributes_one_by_one_add_up_from_the_unconditional_estimate() {
+        let each = |labels: &[u32]| {
+            Condition::each(Joint {
+                labels: labels.to_vec(),
+                number: None,
+            })
+        };
+        let classes = [
+            each(&[2, 4]),
+            Condition::Class(Some(1)),
+            each(&[2, 4, 6]),
+            each(&[2, 4]),
+        ];
+        let (out, rows) = predict_each(&classes, &[1.0, 1.0, 0.0, -1.0]);
+        // Where an image is guided, its second row is the term of ∅ too.
+        assert_eq!(rows, [2, 1, 2, 9, 9, 9, 4, 4, 6, 9]);
+        let conditional = [2.0 + 4.0 - 9.0, 1.0, 2.0 + 4.0 + 6.0 - 2.0 * 9.0];
+        let guided = conditional.map(|c| 2.0 * c - 9.0);
+        assert_eq!(out, [guided[0], guided[1], conditional[2], 9.0]);
+        let guide = Guide::new(&classes, &[1.0; 4], Policy::default(), None, 9, None);
+        let rows = guide.rows(LEVEL);
+        assert_eq!([0, 1, 2].map(|image| rows.evaluations(image)), [3, 2, 4]);
+        // Away from another class, ∅ needs a row of its own.
+        let guide = Guide::new(&classes[..1], &[1.0], Policy::default(), None, 9, Some(5));
+        assert_eq!(guide.rows(LEVEL).classes(), [2, 5, 4, 9]);
+    }
+
+    #[test]
+    fn rows_of_several_labels_say_all_of_them() {
+        let joint = Joint {
+            labels: vec![2, 4],
+            number: Some(30.0),
+        };
+        let classes = [Condition::joint(joint.clone()), Condition::Class(Some(1))];
+        let guide = Guide::new(&classes, &[1.0; 2], Policy::default(), None, 9, None);
+        let rows = guide.rows(LEVEL);
+        assert_eq!(rows.classes(), [2, 1, 9, 9]);
+        let one = Joint::class(Some(1));
+        let expected = [joint, one, Joint::default(), Joint::default()];
+        assert_eq!(rows.joints(), Some(&expected[..]));
+        let classes = conditions(&[Some(1), None]);
+        let guide = Guide::new(&classes, &[1.0; 2], Policy::default(), None, 9, None);
+        assert_eq!(guide.rows(LEVEL).joints(), None);
     }
 
     #[test]

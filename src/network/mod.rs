@@ -1,9 +1,10 @@
 //! The denoiser networks: the U-Net of Dhariwal & Nichol 2021 ("ADM"), which the guidance paper
-//! ran, conditioned on λ and on the class with ∅ as one more class.
+//! ran, conditioned on λ and on the class with ∅ as one more class, or on several attributes and a number.
 
 mod architecture;
 mod attention;
 mod conditioning;
+mod conditions;
 mod config;
 mod dropout;
 mod error;
@@ -28,7 +29,8 @@ mod with_preset;
 pub use crate::kernels::SameConv2d;
 pub use architecture::{Downsample, MiddleKind, Modulation, Upsample};
 pub use attention::SelfAttention;
-pub use conditioning::{Conditioning, OtherInputs, TakenInputs};
+pub use conditioning::{Conditioning, GivenNumbers, OtherInputs, TakenInputs};
+pub use conditions::{Conditions, MAX_NUMBER, NumberInput};
 pub(crate) use config::Fields;
 pub use config::UNetConfig;
 pub use dropout::DropoutMasks;

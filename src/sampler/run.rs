@@ -16,10 +16,12 @@ use super::step::{Next, Predictor, Step};
 use super::symmetry::Symmetric;
 use super::tiling::Offset;
 use super::{Plan, PreviousStep, SeedInterpolation, Solver};
+use crate::condition::Joint;
 use crate::denoiser::{Denoiser, Rows};
 use crate::guidance::{Guide, Guided};
 #[cfg(all(feature = "wgpu", not(feature = "fusion")))]
 use crate::kernels::unet::GuidedImages;
+use crate::network::OtherInputs;
 use crate::noise::sampling_noise;
 use crate::noise_level::{LogSnr, LogSnrRange};
 use crate::prediction::Target;
@@ -34,6 +36,8 @@ pub struct Evaluation {
     pub level: LogSnr,
     /// The class id of each row, where the number of classes stands for ∅.
     pub classes: Vec<u32>,
+    /// What each row is conditioned on, where that is more than a class of some.
+    pub joints: Option<Vec<Joint>>,
     /// w of each row, for a network that takes it as an input.
     pub guidance: Option<Vec<f64>>,
     /// λ that the step leads to, for a network that takes it as an input.
@@ -59,7 +63,13 @@ impl Evaluation {
         let answer = match (guidance, next_log_snr) {
             (Some(w), Some(next)) => denoiser.predict_jump(z, [log_snr, next], class, w),
             (Some(w), None) => denoiser.predict_guided(z, log_snr, class, w),
-            (None, _) => denoiser.predict(z, log_snr, class),
+            (None, _) => {
+                let others = self
+                    .joints
+                    .as_ref()
+                    .map(|joints| OtherInputs::of_joints(joints, denoiser.classes(), &device));
+                denoiser.predict_with(z, log_snr, class, others.unwrap_or_default())
+            }
         };
         answer.cast(self.z.dtype())
     }
@@ -70,6 +80,7 @@ impl Evaluation {
             z: self.z.clone().narrow(0, rows.start, rows.len()),
             level: self.level,
             classes: self.classes[rows.clone()].to_vec(),
+            joints: self.joints.as_ref().map(|all| all[rows.clone()].to_vec()),
             guidance: self.guidance.as_ref().map(|w| w[rows].to_vec()),
             next: self.next,
         };
@@ -264,6 +275,7 @@ impl<D: Denoiser> Run<D> {
             images: &images,
             level,
             classes: rows.classes(),
+            joints: rows.joints(),
             guidance: rows.input(),
             next: self.next_level(),
         });
@@ -278,6 +290,7 @@ impl<D: Denoiser> Run<D> {
             z: self.target.input(rows.latents(&z), level),
             level,
             classes: rows.classes().to_vec(),
+            joints: rows.joints().map(<[Joint]>::to_vec),
             guidance: rows.input().map(<[f64]>::to_vec),
             next: self.next_level(),
         })

@@ -3,6 +3,7 @@
 mod checks;
 mod class_name;
 mod conditional;
+mod conditions;
 pub mod description;
 mod error;
 mod flow_map;
@@ -17,10 +18,12 @@ mod timesteps;
 mod typescript;
 
 pub use crate::sampler::{Plan, SeedInterpolation};
-pub use class_name::{ClassMix, ClassName, MAX_MIX, resolve_class, resolve_condition};
+pub use class_name::{
+    ClassMix, ClassName, Label, MAX_ATTRIBUTES, MAX_MIX, resolve_class, resolve_condition,
+};
 pub use error::RequestError;
 pub use image_settings::ImageSettings;
-pub use request::{Guidance, Request};
+pub use request::{PerImage, Request};
 pub use source::{MAX_RESAMPLING, SourcePixels};
 
 use serde::{Deserialize, Serialize};

@@ -56,7 +56,7 @@ export interface WasmModel {
   /** What devices agree about that compute this model rightly: z, of the order of 1, after a step between its noise levels. */
   probe(): Promise<Float32Array>;
   /** CPU build: the network's prediction for rows of another instance. */
-  predict(z: Float32Array, logSnr: number, classes: Uint32Array, guidance?: Float64Array, nextLogSnr?: number): Float32Array;
+  predict(z: Float32Array, logSnr: number, classes: Uint32Array, guidance?: Float64Array, nextLogSnr?: number, joints?: string): Float32Array;
   free(): void;
 }
 
@@ -69,6 +69,8 @@ export interface WasmPart {
   readonly guidance?: Float64Array | undefined;
   /** λ that the step leads to, of a network that takes it as an input. */
   readonly nextLogSnr?: number | undefined;
+  /** The attributes and the number of each row as JSON, of a network that takes them. */
+  readonly joints?: string | undefined;
   free(): void;
 }
 

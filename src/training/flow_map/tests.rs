@@ -27,6 +27,7 @@ fn objective(method: Method) -> Objective {
         target: Target::V,
         log_snr: RANGE,
         p_uncond: 0.0,
+        p_drop: None,
         levels: Levels::Stratified,
         log_normal: LogNormal::default(),
         weighting: Weighting::Uniform,

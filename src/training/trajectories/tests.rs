@@ -20,6 +20,7 @@ fn objective(teacher_steps: usize) -> Objective {
         target: Target::V,
         log_snr: RANGE,
         p_uncond: 0.1,
+        p_drop: None,
         levels: Levels::Stratified,
         log_normal: LogNormal::default(),
         weighting: Weighting::Uniform,

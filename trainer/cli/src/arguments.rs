@@ -99,9 +99,9 @@ pub struct Sample {
     /// The bundle, a folder such as models/emoji16.
     #[arg(long, value_name = "DIR")]
     pub model: PathBuf,
-    /// A class by name or id, `none` for the unconditional model, or a mix of classes whose weights add up to 1, such as
-    /// cat:0.7,dog:0.3: each step takes the weighted mean of their estimates. If given several times, the images
-    /// take turns; without it, they take turns through all classes.
+    /// A class by name or id, `none` for the unconditional model, several attributes such as smiling+hat, or a mix of classes
+    /// whose weights add up to 1, such as cat:0.7,dog:0.3: each step takes the weighted mean of their estimates. If given
+    /// several times, the images take turns; without it, they take turns through all classes.
     #[arg(long, value_name = "CLASS")]
     pub class: Vec<String>,
     #[command(flatten)]

@@ -103,6 +103,10 @@ pub fn classifier(arguments: &Classifier) -> Result<ExitCode> {
     let data = data::load(&arguments.data, &preparation, &mut |warning| {
         tell!("warning: {warning}");
     })?;
+    if data.beside.attributes.is_some() {
+        let what = "its images have several labels, and a classifier tells classes apart";
+        return Err(Usage(format!("{}: {what}", arguments.data.display())).into());
+    }
     if data.classes.len() < 2 {
         let what = "a classifier needs at least two classes";
         return Err(Usage(format!("{}: {what}", arguments.data.display())).into());

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use freeguide::bundle::{ClassNames, Model};
+use freeguide::bundle::{ClassNames, Model, Network};
+use freeguide::network::{Conditions, NumberInput};
 use freeguide::settings::{ClassName, MAX_IMAGES, Plan, Request};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -169,10 +170,27 @@ pub fn inspect(arguments: &Inspect) -> Result<ExitCode> {
         "{}: {}×{} pixels, {} channels, {} parameters",
         config.name, image.size, image.size, image.channels, origin.parameters
     ))?;
+    let conditions = match &config.network {
+        Network::UNet(network) => (network.conditions, network.number.as_ref()),
+        Network::Compiled(_) => Default::default(),
+    };
     print_line(format_args!(
-        "classes: {}",
+        "{}: {}",
+        match conditions.0 {
+            Conditions::Classes => "classes",
+            Conditions::Attributes => "attributes",
+        },
         config.classes.iter().collect::<Vec<_>>().join(", ")
     ))?;
+    if let Some(number) = conditions.1 {
+        let NumberInput {
+            name,
+            min,
+            max,
+            unit,
+        } = number;
+        print_line(format_args!("number: {name} from {min} to {max} {unit}"))?;
+    }
     print_line(format_args!(
         "trained for {} steps, {} images seen, p_uncond {}, average with decay {}",
         origin.steps, origin.images_seen, origin.p_uncond, origin.ema_decay

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, anyhow, bail};
 use burn::tensor::Device;
-use freeguide::bundle::{ClassNames, Model};
+use freeguide::bundle::{ClassNames, Model, Network};
 use freeguide::noise::{NoiseStream, Purpose};
 
 use super::classes;
@@ -81,6 +81,20 @@ impl Inputs {
         let data = data::load(&sweep.data, &preparation, &mut |warning| {
             tell!("warning: {warning}");
         })?;
+        for (model, path) in models.iter().zip(&sweep.models) {
+            if matches!(&model.config().network, Network::UNet(n) if n.takes_more_than_a_class()) {
+                bail!(
+                    "{} has attributes or a number, and an evaluation compares what a model draws of one class each: it is not made for such models",
+                    path.display()
+                );
+            }
+        }
+        if data.beside.attributes.is_some() {
+            bail!(
+                "images of {} have several labels, and an evaluation compares classes",
+                sweep.data.display()
+            );
+        }
         let class_ids = models
             .iter()
             .zip(&sweep.models)

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use freeguide::bundle::{Model, WRITTEN_BY, hex};
 use freeguide::sampler::Solver;
-use freeguide::settings::{ClassName, Guidance, Plan, Request, RequestError};
+use freeguide::settings::{ClassName, PerImage, Plan, Request, RequestError};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -151,7 +151,7 @@ impl Cell {
     ) -> Result<Plan, RequestError> {
         let classes = classes.iter().map(|&id| ClassName::Id(u64::from(id)));
         let mut request = Request::new(classes.collect());
-        request.guidance = Some(Guidance::All(self.guidance));
+        request.guidance = Some(PerImage::All(self.guidance));
         request.steps = Some(self.steps);
         request.sampler = Some(self.sampler);
         request.seed = seed;

@@ -70,6 +70,10 @@ pub struct DiffusionRecipe {
     pub log_snr: LogSnrRange,
     /// The probability of replacing the class by ∅ in training: 0.1, 0.2 or 0.5 in the paper.
     pub p_uncond: f64,
+    /// For networks with attributes or a number: the probability of leaving out each of them on its own. Left out, it is drawn
+    /// anew for every image, from 0 to 1, so that subsets of every size are equally frequent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p_drop: Option<f64>,
     /// `"stratified"` (Kingma et al. 2021), `"uniform"` (the paper's) or `"log-normal"` (Karras et
     /// al. 2022).
     #[serde(default)]
@@ -267,6 +271,7 @@ impl Recipe {
             target: d.target,
             log_snr: d.log_snr,
             p_uncond: d.p_uncond,
+            p_drop: d.p_drop,
             levels: d.levels,
             log_normal: d.log_normal,
             weighting: d.weighting,

@@ -21,6 +21,10 @@ impl Recipe {
         self.data.validate()?;
         self.network.validate(self.data.size as usize)?;
         self.diffusion.validate()?;
+        ensure!(
+            self.diffusion.p_drop.is_none() || self.network.takes_more_than_a_class(),
+            "diffusion.p_drop is for networks with attributes or a number: set network.conditions = \"attributes\", or leave it out"
+        );
         self.train.validate()?;
         if let Some(distill) = &self.distill {
             distill.validate(&self.network)?;
@@ -55,6 +59,10 @@ impl DiffusionRecipe {
         ensure!(
             (0.0..=1.0).contains(&self.p_uncond),
             "diffusion.p_uncond must be a probability from 0 to 1"
+        );
+        ensure!(
+            self.p_drop.is_none_or(|p| (0.0..=1.0).contains(&p)),
+            "diffusion.p_drop must be a probability from 0 to 1"
         );
         ensure!(
             self.log_normal.is_valid(),

@@ -94,7 +94,7 @@ export class DrawPart implements Part {
     byId("sheet").hidden = model === undefined;
     byId("time").hidden = model === undefined;
     if (!model) return;
-    this.#chips.offer(model.config.classes, model.config.null_class !== false);
+    this.#chips.offer(model.config);
     this.#rail.strengths = strengthsOf(model.config);
     this.#rail.enabled = canBeGuided(model.config);
     const { settings, unknown } = readSettings(query(), model.config);

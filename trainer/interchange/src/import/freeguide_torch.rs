@@ -78,6 +78,8 @@ fn source(ours: String) -> Place {
         "guidance.output",
         "next_log_snr.input",
         "next_log_snr.output",
+        "conditioning.number.input",
+        "conditioning.number.output",
         "modulation",
         "qkv",
         "attention.output",
