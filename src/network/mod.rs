@@ -3,9 +3,11 @@
 
 mod architecture;
 mod attention;
+mod attention_pool;
 mod conditioning;
 mod config;
 mod dropout;
+mod encoder;
 mod error;
 mod flow_map;
 mod group_norm;
@@ -28,10 +30,12 @@ mod with_preset;
 pub use crate::kernels::SameConv2d;
 pub use architecture::{Downsample, MiddleKind, Modulation, Upsample};
 pub use attention::SelfAttention;
+pub use attention_pool::AttentionPool;
 pub use conditioning::{Conditioning, OtherInputs, TakenInputs};
 pub(crate) use config::Fields;
 pub use config::UNetConfig;
 pub use dropout::DropoutMasks;
+pub use encoder::Encoder;
 pub use error::NetworkError;
 pub use flow_map::FlowMap;
 pub use group_norm::GroupNorm;

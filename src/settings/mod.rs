@@ -7,6 +7,7 @@ pub mod description;
 mod error;
 mod flow_map;
 mod guidance_input;
+mod guide_model;
 mod image_settings;
 mod request;
 #[cfg(test)]
@@ -19,7 +20,7 @@ mod typescript;
 pub use crate::sampler::{Plan, SeedInterpolation};
 pub use class_name::{ClassMix, ClassName, MAX_MIX, resolve_class, resolve_condition};
 pub use error::RequestError;
-pub use image_settings::ImageSettings;
+pub use image_settings::{ClassifierSettings, ImageSettings};
 pub use request::{Guidance, Request};
 pub use source::{MAX_RESAMPLING, SourcePixels};
 

@@ -193,6 +193,10 @@ export interface PictureSettings {
   model: string;
   /** Class name or id; null is the unconditional model; a mix has the weights of its classes. */
   class: ClassChoice;
+  /** Name of the model that guided, where it was another. */
+  guide?: string;
+  /** The classifier that guided, and its strength; only natively. */
+  classifier?: { readonly name: string; readonly strength: number };
   /**
    * Guidance strength w: 0 is the conditional model, −1 the unconditional one, and more trades diversity for
    * fidelity. Tools that use a scale s mean s = 1 + w.
