@@ -127,6 +127,18 @@ impl Model {
         self.inner.computes_in_half()
     }
 
+    /// Has `guide` give the other estimate of runs from now on; it may be freed afterwards. Both are on the same device.
+    ///
+    /// # Errors
+    ///
+    /// Code `input`, where the two do not fit.
+    #[wasm_bindgen(js_name = guideBy)]
+    pub fn guide_by(&mut self, guide: &Model) -> Result<(), Failure> {
+        let model = self.inner.clone().guided_by(guide.inner.clone());
+        self.inner = model.map_err(Failure::input)?;
+        Ok(())
+    }
+
     /// What devices that compute this model rightly agree about: z after a step in the middle of the noise levels. Has a
     /// GPU's driver compile what steps need.
     ///

@@ -258,7 +258,7 @@ impl Run {
             }
         };
         let step = self.inner.step();
-        let Some(overflow) = overflow(self.inner.denoiser()) else {
+        let Some(overflow) = overflow(&self.inner) else {
             return self.pixels(tensor).await;
         };
         // Both at once, as a device that answers has nothing else to do meanwhile.
@@ -284,7 +284,7 @@ impl Run {
         {
             return Ok(finite);
         }
-        let Some(overflow) = overflow(self.inner.denoiser()) else {
+        let Some(overflow) = overflow(&self.inner) else {
             return Ok(true);
         };
         let data = overflow.into_data_async().await.map_err(Failure::device)?;
@@ -358,14 +358,18 @@ impl Run {
 
 /// One number, which is not 0 once an answer was not a finite number; `None` of a network that does not look.
 #[cfg(not(all(feature = "webgpu", not(feature = "compiled-network"))))]
-fn overflow(_: &Drawing) -> Option<Tensor<1>> {
+fn overflow(_: &sampler::Run<Drawing>) -> Option<Tensor<1>> {
     None
 }
 
 /// One number, which is not 0 once an answer was not a finite number; `None` of a network that does not look.
 #[cfg(all(feature = "webgpu", not(feature = "compiled-network")))]
-fn overflow(network: &Drawing) -> Option<Tensor<1>> {
-    Some(network.overflow())
+fn overflow(run: &sampler::Run<Drawing>) -> Option<Tensor<1>> {
+    let own = run.denoiser().overflow();
+    Some(match run.guide_denoiser() {
+        Some(guide) => own + guide.overflow(),
+        None => own,
+    })
 }
 
 /// What a tensor holds; on the CPU, which answers at once.

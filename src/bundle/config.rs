@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::json_extent::check_extent;
 use super::{BundleError, ClassNames, Network, WEIGHTS_FILE};
 use crate::bounded;
+use crate::guidance::GuideModel;
 use crate::network::{FlowMap, GuidanceInput};
 use crate::noise_level::LogSnrRange;
 use crate::prediction::Target;
@@ -249,6 +250,15 @@ impl Config {
     ///
     /// [`RequestError`] names the invalid field.
     pub fn plan(&self, request: &Request) -> Result<Plan, RequestError> {
+        self.plan_with(request, None)
+    }
+
+    /// [`plan`](Self::plan) of runs that another model guides.
+    pub(super) fn plan_with(
+        &self,
+        request: &Request,
+        guide: Option<&GuideModel>,
+    ) -> Result<Plan, RequestError> {
         let plan = request.plan(&self.classes, &self.sampling, self.diffusion.log_snr)?;
         let plan = plan.on_timesteps(match &self.network {
             Network::UNet(network) => network.timesteps.as_ref(),
@@ -260,6 +270,10 @@ impl Config {
         };
         let plan = plan.with_conditions(conditions, number)?;
         let plan = plan.from_source(request.source.as_ref(), self.image.dims())?;
+        let plan = match guide {
+            Some(guide) => plan.guided_by(guide.clone())?,
+            None => plan,
+        };
         let plan = match (self.null_class, self.guidance_input()) {
             (false, _) => plan.conditional_only(),
             (true, Some(guidance)) => plan.with_guidance_input(&guidance),

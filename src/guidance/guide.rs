@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use super::{Branches, GuidedRows, Policy, plus_plus, projected, rescale};
+use super::{Branches, GuideModel, GuidedRows, Policy, plus_plus, projected, rescale};
 use crate::clip::Clip;
 use crate::condition::Condition;
 use crate::denoiser::Class;
@@ -55,6 +55,30 @@ impl Guide {
         }
     }
 
+    /// As [`new`](Self::new), with the estimate of another model in the place of the unconditional one. The guide is asked
+    /// of the class of each image, or of the class `negative`; levels that it was not trained on are not guided.
+    pub fn of_model(
+        classes: &[Condition],
+        guidance: &[f64],
+        policy: Policy,
+        interval: Option<LogSnrRange>,
+        null: u32,
+        negative: Class,
+        guide: &GuideModel,
+    ) -> Self {
+        let plain = vec![0.0; guidance.len()];
+        let asked = |image: usize| guide.condition(&classes[image], negative);
+        Self {
+            inside: GuidedRows::of_model(classes, guidance, null, (&asked, guide.null()), |w| {
+                policy.needs_both(w)
+            }),
+            outside: GuidedRows::new(classes, &plain, null, None, |_| false),
+            policy,
+            interval: Some(guide.interval(interval)),
+            average: None,
+        }
+    }
+
     /// For a network that takes w as an input, and answers with the guided prediction itself.
     pub fn of_input(classes: &[Condition], guidance: &[f64], null: u32) -> Self {
         let rows = GuidedRows::of_input(classes, guidance, null);
@@ -90,7 +114,8 @@ impl Guide {
         self.average = average;
     }
 
-    /// Reads the network's answer to [`rows`](Self::rows), [`merged`](GuidedRows::merged), for the latents `z`.
+    /// Reads the network's answer to [`rows`](Self::rows), [`merged`](GuidedRows::merged), for the latents `z`. With a model
+    /// as the guide, its answers follow those of the network.
     ///
     /// # Shapes
     ///
@@ -303,6 +328,43 @@ mod tests {
         // An image without a class is led away from the negative one too.
         assert_eq!(rows(&[Some(2), None], &[3.0, 3.0]), [2, 9, 5, 5]);
         assert_eq!(rows(&[Some(2), None], &[0.0, -1.0]), [2, 5]);
+    }
+
+    #[test]
+    fn another_model_is_asked_of_the_same_classes_under_its_own_ids() {
+        let guide_model = |classes: Vec<u32>| GuideModel {
+            name: "worse".to_owned(),
+            classes,
+            null_class: true,
+            range: LogSnrRange {
+                min: -1.0,
+                max: 2.0,
+            },
+        };
+        let mix = Condition::Mix(vec![(0, 0.25), (2, 0.75)]);
+        let classes = [Condition::Class(Some(2)), Condition::Class(None), mix];
+        let rows = |guide: &GuideModel, w: [f64; 3], negative, level| {
+            let policy = Policy::default();
+            let guide = Guide::of_model(&classes, &w, policy, None, 3, negative, guide);
+            let rows = guide.rows(LogSnr(level)).clone();
+            let of_guide = rows.of_guide().map(|rows| rows.classes().to_vec());
+            (rows.classes().to_vec(), of_guide.unwrap_or_default(), rows)
+        };
+        let same = guide_model(vec![1, 0, 2]);
+        let (own, other, counted) = rows(&same, [1.0, 1.0, 1.0], None, 0.0);
+        assert_eq!((own, other), (vec![2, 3, 0, 2], vec![2, 3, 1, 2]));
+        assert_eq!([0, 1, 2].map(|image| counted.evaluations(image)), [2, 2, 4]);
+        // At w = −1 the estimate is the guide's; at w = 0 the guide is not asked.
+        let (own, other, _) = rows(&same, [0.0, -1.0, 1.0], None, 0.0);
+        assert_eq!((own, other), (vec![2, 3, 0, 2], vec![3, 1, 2]));
+        assert_eq!(rows(&same, [1.0; 3], Some(0), 0.0).1, [1, 1, 1]);
+        assert_eq!(
+            rows(&guide_model(Vec::new()), [1.0; 3], None, 0.0).1,
+            [0, 0, 0]
+        );
+        for outside in [-1.1, 2.1] {
+            assert!(rows(&same, [1.0; 3], None, outside).1.is_empty());
+        }
     }
 
     #[test]

@@ -29,6 +29,8 @@ pub struct GuidedRows {
     mixes: Mixes,
     /// w of every row, where the network takes it as an input.
     input: Option<Vec<f64>>,
+    /// The second rows, where another model answers them.
+    of_guide: Option<Box<GuidedRows>>,
 }
 
 /// The rows of the further terms of mixes.
@@ -100,6 +102,33 @@ impl GuidedRows {
             strength: Strength::new(strengths),
             mixes,
             input: None,
+            of_guide: None,
+        }
+    }
+
+    /// The rows where another model answers the second rows: those of the images alone, and [`of_guide`](Self::of_guide)
+    /// those of the other model. `asked` says what it is asked of for an image, with its own ids, of which the given one is
+    /// ∅, and `both` whether a strength needs both estimates.
+    pub(super) fn of_model(
+        classes: &[Condition],
+        guidance: &[f64],
+        null: u32,
+        (asked, guide_null): (&dyn Fn(usize) -> Condition, u32),
+        both: impl Fn(f64) -> bool,
+    ) -> Self {
+        let plain = |classes: &[Condition], null| {
+            let strengths = vec![0.0; classes.len()];
+            Self::new(classes, &strengths, null, None, |_| false)
+        };
+        // At w = −1 the estimate is the other model's alone, which the mix of both comes to as well.
+        let second = |&image: &usize| both(guidance[image]) || guidance[image] == -1.0;
+        let guided: Vec<usize> = (0..classes.len()).filter(second).collect();
+        let asked: Vec<Condition> = guided.iter().map(|&image| asked(image)).collect();
+        Self {
+            strength: Strength::new(guided.iter().map(|&image| guidance[image]).collect()),
+            guided,
+            of_guide: Some(Box::new(plain(&asked, guide_null))),
+            ..plain(classes, null)
         }
     }
 
@@ -124,6 +153,7 @@ impl GuidedRows {
             images: classes.len(),
             input: Some(input.chain(of_others).collect()),
             mixes,
+            of_guide: None,
         }
     }
 
@@ -159,8 +189,21 @@ impl GuidedRows {
     }
 
     fn image_of_each_row(&self) -> Vec<usize> {
-        let others = self.guided.iter().chain(&self.mixes.images).copied();
+        let others = self.own_seconds().iter().chain(&self.mixes.images).copied();
         (0..self.images).chain(others).collect()
+    }
+
+    /// The images whose second row is answered by the network itself.
+    fn own_seconds(&self) -> &[usize] {
+        match self.of_guide {
+            Some(_) => &[],
+            None => &self.guided,
+        }
+    }
+
+    /// The rows of the guided images that another model answers, where there is one and it is asked.
+    pub fn of_guide(&self) -> Option<&Self> {
+        self.of_guide.as_deref().filter(|rows| !rows.is_empty())
     }
 
     /// The images with a second row, in order.
@@ -186,7 +229,11 @@ impl GuidedRows {
     /// Network evaluations for image `image`: 2 where it is guided, else 1, and one more for each further term of a mix.
     pub fn evaluations(&self, image: usize) -> usize {
         let others = self.mixes.images.iter().filter(|&&other| other == image);
-        1 + usize::from(self.guided.contains(&image)) + others.count()
+        let second = match (self.second_row(image), self.of_guide()) {
+            (Some(row), Some(guide)) => guide.evaluations(row - self.images),
+            (second, _) => usize::from(second.is_some()),
+        };
+        1 + second + others.count()
     }
 
     /// The second row of image `image`, where there is one.
@@ -201,7 +248,7 @@ impl GuidedRows {
         if !self.mixes.images.is_empty() {
             let rows = indices(self.image_of_each_row().into_iter(), &z.device());
             z.clone().select(0, rows)
-        } else if self.guided.is_empty() {
+        } else if self.own_seconds().is_empty() {
             z.clone()
         } else {
             Tensor::cat(vec![z.clone(), self.pick(z.clone())], 0)
@@ -213,11 +260,11 @@ impl GuidedRows {
     ///
     /// # Shapes
     ///
-    /// `output`: `[rows, channels, height, width]`; result: `[images + guided images, channels, height, width]`.
+    /// `output`: `[rows, channels, height, width]`; result: `[images + guided images, channels, height, width]`, without the
+    /// guided images where another model answers for them.
     pub fn merged(&self, output: Tensor<4>) -> Tensor<4> {
-        let merged = self
-            .mixes
-            .merged(output.clone(), self.images + self.guided.len());
+        let own = self.images + self.own_seconds().len();
+        let merged = self.mixes.merged(output.clone(), own);
         self.with_seconds(merged, output)
     }
 

@@ -6,7 +6,7 @@ use super::{ClassMix, ClassName, Label};
 use crate::bundle::WRITTEN_BY;
 use crate::class_names::ClassNames;
 use crate::condition::{Composition, Condition};
-use crate::guidance::Policy;
+use crate::guidance::{ClassifierGuidance, Policy};
 use crate::noise_level::LogSnrRange;
 use crate::sampler::{Grid, Plan, SeedInterpolation, Solver, Symmetry};
 
@@ -29,6 +29,12 @@ pub struct ImageSettings {
     /// The class that guidance led away from, where there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub negative: Option<String>,
+    /// The name of the model that guided, where it was another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guide: Option<String>,
+    /// The classifier that guided beside it, where there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classifier: Option<ClassifierSettings>,
     /// T.
     pub steps: usize,
     /// The solver.
@@ -75,6 +81,25 @@ pub struct ImageSettings {
     pub freeguide: String,
 }
 
+/// The classifier that guided an image.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClassifierSettings {
+    /// Its name.
+    pub name: String,
+    /// Its strength s.
+    pub strength: f64,
+}
+
+impl ClassifierSettings {
+    fn of(guidance: &ClassifierGuidance) -> Self {
+        Self {
+            name: guidance.name.clone(),
+            strength: guidance.strength,
+        }
+    }
+}
+
 impl ImageSettings {
     /// The settings of every image of a plan for the model `model` with these classes.
     pub fn of_plan(plan: &Plan, model: &str, classes: &ClassNames) -> Vec<Self> {
@@ -91,6 +116,8 @@ impl ImageSettings {
                 composition: matches!(class, Condition::Each(_)).then_some(Composition::Each),
                 guidance,
                 negative: plan.negative.map(|id| classes[id as usize].to_owned()),
+                guide: plan.guide.as_ref().map(|guide| guide.name.clone()),
+                classifier: plan.classifier.as_ref().map(ClassifierSettings::of),
                 steps: plan.steps,
                 sampler: plan.sampler,
                 seed: plan.seed,

@@ -8,6 +8,7 @@ pub mod description;
 mod error;
 mod flow_map;
 mod guidance_input;
+mod guide_model;
 mod image_settings;
 mod request;
 #[cfg(test)]
@@ -22,7 +23,7 @@ pub use class_name::{
     ClassMix, ClassName, Label, MAX_ATTRIBUTES, MAX_MIX, resolve_class, resolve_condition,
 };
 pub use error::RequestError;
-pub use image_settings::ImageSettings;
+pub use image_settings::{ClassifierSettings, ImageSettings};
 pub use request::{PerImage, Request};
 pub use source::{MAX_RESAMPLING, SourcePixels};
 

@@ -156,6 +156,8 @@ impl Request {
             guidance: self.strengths(classes.len(), &policy, defaults)?,
             classes,
             negative: self.negative_id(names)?,
+            guide: None,
+            classifier: None,
             steps: self.checked_steps(defaults)?,
             sampler,
             grid: self.levels(sampler, defaults, trained)?,

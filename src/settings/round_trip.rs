@@ -70,7 +70,7 @@ fn the_description_has_every_field_that_is_read_or_written() {
             group.path
         );
     }
-    let mut of_image = described("", &["model", "class", "freeguide"]);
+    let mut of_image = described("", &["model", "class", "guide", "classifier", "freeguide"]);
     for name in &mut of_image {
         *name = picture_name(name).to_owned();
     }
@@ -80,7 +80,7 @@ fn the_description_has_every_field_that_is_read_or_written() {
 
 #[test]
 fn no_name_stands_for_two_settings() {
-    let taken_by_the_page = ["model", "device", "class", "n", "view"];
+    let taken_by_the_page = ["model", "device", "class", "n", "view", "guide"];
     for (at, setting) in SETTINGS.iter().enumerate() {
         for other in &SETTINGS[..at] {
             assert_ne!(setting.path, other.path);

@@ -97,6 +97,15 @@ pub struct Draw {
     pub jumps: Vec<Jump>,
 }
 
+impl Draw {
+    /// z_λ of images `x`, `[images, channels, height, width]`, and λ of each, `[images]`: what a classifier of noisy images
+    /// is trained on.
+    pub fn noisy(&self, x: Tensor<4>) -> (Tensor<4>, Tensor<1>) {
+        let noisy = Noisy::new(x, self);
+        (noisy.z, noisy.log_snr)
+    }
+}
+
 /// The streams of [`Purpose::Training`], one for each use. Dropout uses those from 2³² on.
 mod stream {
     pub const ORDER: u64 = 0;

@@ -263,6 +263,9 @@ test("the pictures of a saved sheet are laid out as they were", () => {
   }
   const shuffled = [0, 1, 2].map((image) => ({ model: "pets", class: "cat", guidance: 1.5 + (image === 1), steps: 4, sampler: "ddim", seed: 1, image }));
   assert.deepEqual(restore.sheetOf(shuffled, config).unknown, ["the order of these pictures"]);
+  const guided = [{ ...shuffled[0], guide: "early" }];
+  assert.deepEqual(restore.sheetOf(guided, config).unknown, ["guided by “early”"]);
+  assert.deepEqual(restore.sheetOf(guided, config, true).unknown, []);
 });
 
 test("snippets are safe whatever classes and folders are called", () => {
@@ -277,6 +280,10 @@ test("snippets are safe whatever classes and folders are called", () => {
   const page = snippets.pageSnippet(embedding);
   assert.equal(page.match(/<\/script/g).length, 1);
   assert.match(snippets.commandSnippet(embedding, "a b"), /--model 'a b'/);
+  const guided = { ...embedding, guide: "./models/early/" };
+  assert.ok(snippets.elementSnippet(guided).includes('guide="./models/early/"'));
+  assert.match(snippets.moduleSnippet(guided), /loadModel\("[^"]*", \{ guide: "\.\/models\/early\/" \}\)/);
+  assert.match(snippets.commandSnippet(guided, "m"), /--model m --guide models\/early --class/);
 });
 
 test("what is measured of pictures that a classifier has looked at", () => {

@@ -53,6 +53,8 @@ export interface WasmModel {
   sample(requestJson: string): WasmRun;
   /** A run of that request that continues after its step `step`, from the `state` of another run, of any instance. */
   resume?(requestJson: string, step: number, state: Float32Array): WasmRun;
+  /** Has another model on the same device guide this one's runs; the other may be freed then. Throws with code `input` where the two do not fit. */
+  guideBy(guide: WasmModel): void;
   /** What devices agree about that compute this model rightly: z, of the order of 1, after a step between its noise levels. */
   probe(): Promise<Float32Array>;
   /** CPU build: the network's prediction for rows of another instance. */

@@ -198,8 +198,12 @@ export interface DrawOptions {
 export interface PictureSettings {
   /** Name of the model. */
   model: string;
-  /** Class name or id; null is the unconditional model; a mix has the weights of its classes. */
+  /** Class name or id; null is the unconditional model; a list has several attributes; a mix has the weights of its classes. */
   class: ClassChoice;
+  /** Name of the model that guided, where it was another. */
+  guide?: string;
+  /** The classifier that guided, and its strength; only natively. */
+  classifier?: { readonly name: string; readonly strength: number };
   number?: number;
   composition?: Composition;
   /**

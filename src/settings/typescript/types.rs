@@ -143,7 +143,7 @@ const SAID_WHERE_SO: [&str; 4] = ["tileable", "symmetry", "tolerance", "dynamic_
 /// The same settings of one image, complete, under the names that a PNG has them by.
 pub(super) fn picture_settings() -> String {
     let mut out = String::from(
-        "\n/** What a picture was drawn with, as its PNG carries it; enough to draw it again. */\nexport interface PictureSettings {\n  /** Name of the model. */\n  model: string;\n  /** Class name or id; null is the unconditional model; a list has several attributes; a mix has the weights of its classes. */\n  class: ClassChoice;\n",
+        "\n/** What a picture was drawn with, as its PNG carries it; enough to draw it again. */\nexport interface PictureSettings {\n  /** Name of the model. */\n  model: string;\n  /** Class name or id; null is the unconditional model; a list has several attributes; a mix has the weights of its classes. */\n  class: ClassChoice;\n  /** Name of the model that guided, where it was another. */\n  guide?: string;\n  /** The classifier that guided, and its strength; only natively. */\n  classifier?: { readonly name: string; readonly strength: number };\n",
     );
     for (name, field) in fields("") {
         match field {

@@ -131,6 +131,10 @@ pub struct TrainRecipe {
     pub ema_decay: Decays,
     /// The number of steps between checkpoints.
     pub checkpoint_every: u64,
+    /// Steps whose checkpoints are saved and kept beside the last two, for `export --step`: an early model is what
+    /// autoguidance leads away from (Karras et al. 2024).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keep_steps: Vec<u64>,
     /// The number of steps between sample grids and loss curves.
     pub sample_every: u64,
     /// The seed of all random numbers.

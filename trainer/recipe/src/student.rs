@@ -153,6 +153,7 @@ fn schedule() -> TrainRecipe {
         clip_norm: 1.0,
         ema_decay: Decays::Several(vec![0.99, 0.999]),
         checkpoint_every: 100,
+        keep_steps: Vec::new(),
         sample_every: 200,
         seed: 0,
     }

@@ -95,6 +95,14 @@ impl TrainRecipe {
             self.checkpoint_every > 0 && self.sample_every > 0,
             "train.checkpoint_every and train.sample_every must be at least 1"
         );
+        ensure!(
+            self.keep_steps.len() <= 100
+                && self
+                    .keep_steps
+                    .iter()
+                    .all(|step| (1..=self.steps).contains(step)),
+            "train.keep_steps must be up to 100 steps from 1 to train.steps"
+        );
         ensure!(self.seed <= MAX_SEED, "train.seed must be at most 2^53 - 1");
         self.validate_optimiser()
     }

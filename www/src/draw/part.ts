@@ -139,7 +139,7 @@ export class DrawPart implements Part {
       toast("No model is loaded yet. Drop the picture again when one is.");
       return;
     }
-    const { settings, unknown } = sheetOf(pictures, this.#model.config);
+    const { settings, unknown } = sheetOf(pictures, this.#model.config, query().has("guide"));
     const started = pictures[0]?.strength !== undefined ? " It was started from a picture, which is not in its file." : "";
     toast((unknown.length > 0 ? `This model does not know ${unknown.join(", ")}.` : "Restored the settings of the picture.") + started);
     this.#controls.write(settings);

@@ -42,14 +42,14 @@ const Base = (globalThis.HTMLElement ?? class {}) as typeof HTMLElement;
 /**
  * `<freeguide-sampler model="./models/emoji16/">`: a picker for the class, guidance, seed, and pictures as they emerge.
  *
- * Attributes: `model` (address of a bundle's folder), `class-name` (a class, `none`, several attributes: `smiling+hat`, or a mix: `cat:0.7,dog:0.3`), `count` (pictures, 1 to 64),
+ * Attributes: `model` (address of a bundle's folder), `guide` (of another that guides it, see `LoadOptions.guide`), `class-name` (a class, `none`, several attributes: `smiling+hat`, or a mix: `cat:0.7,dog:0.3`), `count` (pictures, 1 to 64),
  * `device` (`auto`, `cpu`, `webgpu`), `worker` (see `LoadOptions.worker`), `loading` (`lazy`, the default: when it comes
  * into view; `eager`), `autodraw` (draws without a click), `canvas` (a canvas to paint on, or to put a photo on: drawing
  * starts from it, `strength` says how far from it, and what is marked is drawn anew), and every setting of a drawing under the name of its option of
  * `freeguide sample`: `guidance`, `steps`, `sampler`, `seed`, `guidance-policy`, `grid` …; `clip="false"` for `--no-clip`.
  */
 export class FreeguideSampler extends Base {
-  static readonly observedAttributes = ["model", "device", "class-name", "number", "guidance", "seed", "count", "canvas"];
+  static readonly observedAttributes = ["model", "guide", "device", "class-name", "number", "guidance", "seed", "count", "canvas"];
 
   #view: View | undefined;
   #observer: IntersectionObserver | undefined;
@@ -97,7 +97,7 @@ export class FreeguideSampler extends Base {
     if (!this.#view || before === after) return;
     if (name === "canvas") {
       this.#view.hasCanvas = after !== null;
-    } else if (name === "model" || name === "device") {
+    } else if (name === "model" || name === "guide" || name === "device") {
       this.#close();
       if (this.isConnected) this.#await();
     } else {
@@ -117,6 +117,7 @@ export class FreeguideSampler extends Base {
       if (!address) throw new InputError("the element needs an attribute model with the address of a bundle's folder");
       const model = await loadModel(address, {
         device: (this.getAttribute("device") ?? "auto") as DeviceOption,
+        guide: this.getAttribute("guide") ?? undefined,
         worker: this.getAttribute("worker") ?? true,
         signal: control.signal,
         onProgress: (progress) => this.#showLoad(progress),
