@@ -1,12 +1,10 @@
 //! Several attributes against exact mathematics: of a mixture of Gaussians whose parts have attributes, the conditional of every
 //! subset is a mixture of some of them.
 
-mod common;
-
-use burn::tensor::{Int, Tensor, TensorData};
-use common::{SHAPE, device, points};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 use freeguide::bundle::ClassNames;
 use freeguide::denoiser::Denoiser;
+use freeguide::gaussian_mixture::POINT_SHAPE;
 use freeguide::network::{Conditions, OtherInputs, TakenInputs};
 use freeguide::noise_level::{LogSnr, LogSnrRange};
 use freeguide::prediction::Target;
@@ -187,9 +185,11 @@ fn planned(request: serde_json::Value) -> Plan {
 }
 
 fn drawn(denoiser: impl Denoiser, plan: Plan) -> Vec<[f64; 2]> {
-    let mut run = Run::new(denoiser, plan, Target::Epsilon, RANGE, SHAPE, &device());
+    let device = Device::flex();
+    let mut run = Run::new(denoiser, plan, Target::Epsilon, RANGE, POINT_SHAPE, &device);
     while run.advance() {}
-    points(run.denoised())
+    let values: Vec<f64> = run.denoised().into_data().iter::<f64>().collect();
+    values.chunks_exact(2).map(|p| [p[0], p[1]]).collect()
 }
 
 /// The largest distance between two sets of points.
