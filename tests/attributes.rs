@@ -301,11 +301,11 @@ fn independent_attributes_one_by_one_are_those_together() {
         }
     }
     // Where they are not, it is something else.
-    let of = |composition| {
-        drawn(
-            dependent(),
-            planned(request(SUBSETS[3], 16, 1.0, composition)),
-        )
+    let wide = || {
+        let mut parts = dependent();
+        parts.0.iter_mut().for_each(|part| part.deviation *= 2.5);
+        parts
     };
+    let of = |composition| drawn(wide(), planned(request(SUBSETS[3], 16, 1.0, composition)));
     assert!(apart(&of("joint"), &of("each")) > 0.05);
 }
