@@ -147,6 +147,7 @@ impl Denoiser for Flow {
         TakenInputs {
             guidance: true,
             next_log_snr: true,
+            ..TakenInputs::default()
         }
     }
     fn predict_with(

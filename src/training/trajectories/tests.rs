@@ -116,6 +116,7 @@ fn the_loss_is_zero_where_jumps_land_on_their_trajectories() {
             TakenInputs {
                 guidance: true,
                 next_log_snr: true,
+                ..TakenInputs::default()
             }
         }
         fn predict_with(
