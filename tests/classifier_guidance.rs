@@ -146,7 +146,10 @@ fn it_guides_within_its_range_and_the_interval() {
 }
 
 fn classifier(names: &[&str], size: usize, device: &Device) -> NoisyClassifier {
-    let config = UNetConfig::tiny();
+    let config = UNetConfig {
+        attention_resolutions: vec![size / 2],
+        ..UNetConfig::tiny()
+    };
     device.seed(3);
     let network = config.init_encoder(size, 3, names.len(), device).unwrap();
     let description = NoisyDescription {

@@ -289,7 +289,7 @@ fn models_that_do_not_fit_are_refused_by_name() {
     );
     let distilled = refused(&config("student", |json| {
         json["format_version"] = 3.into();
-        json["network"]["guidance"] = json!({ "min": 0.0, "max": 4.0 });
+        json["network"]["guidance"] = json!({ "kind": "input", "min": 0.0, "max": 4.0 });
     }));
     assert!(distilled.contains("student was distilled"), "{distilled}");
 
