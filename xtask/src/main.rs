@@ -160,27 +160,22 @@ enum Bench {
         #[arg(long)]
         webgpu: bool,
     },
-    /// Sampling on a GPU outside of a browser: f16, f32, the CPU build and ONNX Runtime
+    /// A GPU outside of a browser: sampling against ONNX Runtime, training against PyTorch
     ///
     /// Packs Node, the package, three models and ONNX Runtime into target/bench-gpu.tar.xz, less than
-    /// 60 MB, for a machine without a network, where bench-gpu/run.sh measures milliseconds per step
-    /// and time to the first image. Then runs it here and writes docs/results/bench-gpu.md.
+    /// 60 MB, for a machine without a network, where bench-gpu/run.sh measures. Then runs it here, on
+    /// a software driver on Debian 12, and writes docs/results/bench-gpu.md.
     Gpu {
         /// Only pack
         #[arg(long)]
         pack_only: bool,
-        /// The number of timed steps
-        #[arg(long, value_name = "N", default_value_t = 16)]
-        steps: usize,
-        /// Numbers of images per step
-        #[arg(long, value_name = "N,N", default_value = "1,16")]
-        batches: String,
-        /// Only these of the packed models
-        #[arg(long, value_name = "NAME,NAME")]
-        models: Option<String>,
-        /// Another build of the package (runtime-web/js of another checkout), to measure in the same run
-        #[arg(long, value_name = "NAME=FOLDER")]
-        also: Vec<String>,
+        /// Also build `freeguide` for Vulkan, and pack it, so that training is measured too; a long build
+        #[arg(long)]
+        training: bool,
+        /// Options of run.sh: --quick, --steps N, --batches N,N, --rounds N, --models NAME,NAME,
+        /// --precisions f16,f32, --no-training, --also NAME=FOLDER (another build of the package)
+        #[arg(last = true, value_name = "OPTION")]
+        arguments: Vec<String>,
     },
     /// Sampling on the CPU: the shipped models in freeguide and in ONNX Runtime
     ///
@@ -386,17 +381,13 @@ fn run(command: Command) -> Result<ExitCode> {
             what:
                 Bench::Gpu {
                     pack_only,
-                    steps,
-                    batches,
-                    models,
-                    also,
+                    training,
+                    arguments,
                 },
         } => bench::gpu::run(&bench::gpu::Measured {
             pack_only,
-            steps,
-            batches,
-            models,
-            also,
+            training,
+            arguments,
         })?,
         Command::Bench {
             what:

@@ -1,34 +1,32 @@
-//! `cargo xtask bench gpu`: what a machine with a GPU and without a network needs to measure sampling, in one folder.
+//! `cargo xtask bench gpu`: what a machine with a GPU and without a network needs to measure sampling and training, in one
+//! folder.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use crate::sh::{copy_dir, freeguide, root, say, sh, target, which};
+use crate::sh::{cargo, copy_dir, freeguide, root, say, sh, target, which};
 use crate::tools::{self, npm_ci};
 use crate::wasm::{self, Build};
 use crate::{checks, site};
 
 /// Networks of three sizes of images.
 const MODELS: [&str; 3] = ["emoji16", "cifar10-small", "tiny-imagenet20"];
-/// Of which onnxruntime runs these, whose files would be too large otherwise.
-const ONNX: [&str; 1] = ["emoji16"];
+/// Of which this one is packed with its trained weights and as ONNX for onnxruntime. Of the others, the folder makes weights of
+/// the same shapes: how long a step takes does not depend on them, and the archive would be too large.
+const TRAINED: &str = "emoji16";
 /// The largest archive, in bytes.
 const LIMIT: u64 = 60_000_000;
 
-/// What is measured, and where.
+/// What is packed, and what is measured here.
 pub struct Measured {
     /// Only pack.
     pub pack_only: bool,
-    /// Steps that are timed at a time.
-    pub steps: usize,
-    /// Numbers of images, separated by commas.
-    pub batches: String,
-    /// Models, separated by commas; all that are packed, if `None`.
-    pub models: Option<String>,
-    /// NAME=FOLDER: other builds of the package, to measure in the same run.
-    pub also: Vec<String>,
+    /// Also build and pack `freeguide` for Vulkan, which trains.
+    pub training: bool,
+    /// Arguments of run.sh.
+    pub arguments: Vec<String>,
 }
 
 /// Packs target/bench-gpu and target/bench-gpu.tar.xz and, unless told otherwise, runs the folder here and writes
@@ -39,7 +37,12 @@ pub fn run(measured: &Measured) -> Result<()> {
     site::package()?;
     checks::command()?;
     let folder = target().join("bench-gpu");
-    pack(&folder)?;
+    let trainer = if measured.training {
+        Some(trainer()?)
+    } else {
+        None
+    };
+    pack(&folder, trainer.as_deref())?;
     let archive = archive(&folder)?;
     if measured.pack_only {
         println!(
@@ -48,18 +51,8 @@ pub fn run(measured: &Measured) -> Result<()> {
         );
         return Ok(());
     }
-    let command = sh(folder.join("run.sh"))
-        .arg("--steps")
-        .arg(measured.steps.to_string())
-        .arg("--batches")
-        .arg(&measured.batches);
-    let models = measured.models.iter().map(|models| ("--models", models));
-    let also = measured.also.iter().map(|build| ("--also", build));
-    let command = models
-        .chain(also)
-        .fold(command, |command, (option, value)| {
-            command.arg(option).arg(value)
-        });
+    let command = sh(folder.join("run.sh"));
+    let command = measured.arguments.iter().fold(command, |c, a| c.arg(a));
     let command = match tools::has_lavapipe() {
         true => tools::lavapipe()?.for_command(command),
         false => command,
@@ -70,8 +63,19 @@ pub fn run(measured: &Measured) -> Result<()> {
     fs::write(&place, page + "\n").with_context(|| format!("cannot write {}", place.display()))
 }
 
+/// The command `freeguide` with kernels for Vulkan. It links nothing but the C library, so that it runs elsewhere.
+fn trainer() -> Result<PathBuf> {
+    // In a folder of its own: with these features, burn is another program.
+    let place = target().join("native-gpu");
+    cargo()
+        .args("build --release -p freeguide-trainer --features vulkan --target-dir")
+        .arg(&place)
+        .run()?;
+    Ok(place.join("release/freeguide"))
+}
+
 /// Fills the folder.
-fn pack(folder: &Path) -> Result<()> {
+fn pack(folder: &Path, trainer: Option<&Path>) -> Result<()> {
     let source = root().join("xtask/bench-gpu");
     npm_ci(&source)?;
     let _ = fs::remove_dir_all(folder);
@@ -80,6 +84,8 @@ fn pack(folder: &Path) -> Result<()> {
         "bench.mjs",
         "measure.mjs",
         "sampler.mjs",
+        "training.mjs",
+        "weights.mjs",
         "run.sh",
         "package.json",
     ] {
@@ -87,7 +93,14 @@ fn pack(folder: &Path) -> Result<()> {
             .with_context(|| format!("cannot copy {file}"))?;
     }
     let node = which("node").context("Node is missing")?;
-    fs::copy(&node, folder.join("node")).context("cannot copy Node")?;
+    program(&node, &folder.join("node"))?;
+    if let Some(trainer) = trainer {
+        program(trainer, &folder.join("freeguide"))?;
+    }
+    for file in ["bench_train.py", "unet.py"] {
+        let source = root().join("tests/pytorch").join(file);
+        copy(&source, &folder.join("pytorch").join(file))?;
+    }
     for part in ["dist", "wasm", "package.json"] {
         copy(&tools::js().join(part), &folder.join("package").join(part))?;
     }
@@ -107,29 +120,46 @@ fn pack(folder: &Path) -> Result<()> {
         copy(&modules.join(part), &folder.join("node_modules").join(part))?;
     }
     for model in MODELS {
-        let bundle = root().join("models").join(model);
-        for file in ["config.json", "model.safetensors"] {
-            copy(
-                &bundle.join(file),
-                &folder.join("models").join(model).join(file),
-            )?;
+        let (bundle, place) = (root().join("models").join(model), folder.join("models"));
+        let place = place.join(model);
+        copy(&bundle.join("config.json"), &place.join("config.json"))?;
+        let weights = bundle.join("model.safetensors");
+        match model == TRAINED {
+            true => copy(&weights, &place.join("model.safetensors"))?,
+            false => fs::write(place.join("tensors.json"), header(&weights)?)?,
         }
     }
-    for model in ONNX {
-        let exported = target().join("bench-onnx").join(model);
-        sh(freeguide())
-            .args("export --format onnx --model")
-            .arg(root().join("models").join(model))
-            .arg("--out")
-            .arg(&exported)
-            .quietly()?;
-        let network = "denoiser.onnx";
-        copy(
-            &exported.join(network),
-            &folder.join("onnx").join(model).join(network),
-        )?;
+    let exported = target().join("bench-onnx").join(TRAINED);
+    sh(freeguide())
+        .args("export --format onnx --model")
+        .arg(root().join("models").join(TRAINED))
+        .arg("--out")
+        .arg(&exported)
+        .quietly()?;
+    let network = "denoiser.onnx";
+    let place = folder.join("onnx").join(TRAINED).join(network);
+    copy(&exported.join(network), &place)
+}
+
+/// Copies a program without what only debuggers read, where there is something that takes it out.
+fn program(from: &Path, to: &Path) -> Result<()> {
+    copy(from, to)?;
+    if which("strip").is_some() {
+        sh("strip").arg("--strip-all").arg(to).quietly()?;
     }
     Ok(())
+}
+
+/// The names and shapes of the tensors of a file, which begins with how long they are.
+fn header(safetensors: &Path) -> Result<Vec<u8>> {
+    let bytes =
+        fs::read(safetensors).with_context(|| format!("cannot read {}", safetensors.display()))?;
+    let header = bytes.split_first_chunk::<8>().and_then(|(length, rest)| {
+        let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;
+        rest.get(..length)
+    });
+    let header = header.with_context(|| format!("{} is damaged", safetensors.display()))?;
+    Ok(header.to_vec())
 }
 
 /// Copies a file or a folder with all that is in it.
@@ -151,7 +181,9 @@ fn archive(folder: &Path) -> Result<PathBuf> {
     sh("tar")
         .arg("--directory")
         .arg(target())
-        .args("--xz --create --file")
+        // Most of it is machine code.
+        .arg("--use-compress-program=xz --threads=1 --x86 --lzma2=preset=9e")
+        .args("--create --file")
         .arg(&archive)
         .arg("bench-gpu")
         .quietly()?;
