@@ -134,6 +134,9 @@ export interface Handing {
   onDevice?(device: GpuDevice): void;
 }
 
+/** What a device came from, kept as long as the device: npm's webgpu ends with the object that it was made by, and crashes then. */
+const origins = new WeakMap<GpuDevice, Gpu>();
+
 /** One opening after another: each has the engine's globals to itself. */
 let opening: Promise<unknown> = Promise.resolve();
 
@@ -148,10 +151,12 @@ export function handOver<T>(
   open: () => Promise<T>,
 ): Promise<{ value: T; device: GpuDevice | undefined }> {
   const handing = opening.then(async () => {
+    const found = findGpu(gpu);
     const { requestDevice } = adapter;
     let device: GpuDevice | undefined;
     stand(adapter, "requestDevice", async (descriptor?: object) => {
       device ??= own ?? (await requestDevice.call(adapter, descriptor));
+      origins.set(device, found);
       onDevice?.(device);
       return device;
     });
@@ -160,7 +165,6 @@ export function handOver<T>(
       stand(adapter, "limits", own.limits);
       stand(adapter, "features", own.features);
     }
-    const found = findGpu(gpu);
     const hide = showGpu(found);
     const restore = lend(found, "requestAdapter", async () => {
       hide();
