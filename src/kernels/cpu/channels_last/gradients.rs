@@ -69,22 +69,9 @@ pub(crate) fn add(to: &mut Image, x: &Image) {
     }
 }
 
-/// Adds the sum over all images and pixels to `sums`, `[channels]`.
-pub(crate) fn add_pixel_sums(grad: &Image, sums: &mut [f32]) {
-    for image in 0..grad.images {
-        for y in 0..grad.height {
-            for x in 0..grad.width {
-                let pixel = &grad.values[grad.at(image, y, x)..][..grad.channels];
-                for (sum, value) in sums.iter_mut().zip(pixel) {
-                    *sum += value;
-                }
-            }
-        }
-    }
-}
-
-/// Adds the sum over the pixels of every image to `sums`, `[images][..channels]`, from one image's to the next `stride` apart.
-pub(crate) fn add_image_sums(grad: &Image, sums: &mut [f32], stride: usize) {
+/// Adds the sum over the pixels of every image to `sums`, `[images][..channels]`, from one image's to the next `stride` apart:
+/// with 0, all images to the same.
+pub(crate) fn add_pixel_sums(grad: &Image, sums: &mut [f32], stride: usize) {
     for image in 0..grad.images {
         let sums = &mut sums[image * stride..][..grad.channels];
         for y in 0..grad.height {

@@ -39,7 +39,7 @@ pub use product::Panels;
 pub(crate) use {
     attention_gradient::attend_backward,
     convolution::convolve as convolve_packed,
-    gradients::{add, add_image_sums, add_pixel_sums, joined_backward, resampled_backward},
+    gradients::{add, add_pixel_sums, joined_backward, resampled_backward},
     memory::Values,
     minimal_filtering::{INPUTS, covers},
     training::{Direction, packed_convolution, packed_linear},

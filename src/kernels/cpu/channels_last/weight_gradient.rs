@@ -55,8 +55,8 @@ impl WeightShape {
         self.matrices() * self.matrix()
     }
 
-    /// The values of the gradient.
-    fn len(&self) -> usize {
+    /// The number of weights.
+    pub(crate) fn weights(&self) -> usize {
         self.outputs * self.inputs * self.kernel * self.kernel
     }
 
@@ -114,7 +114,7 @@ pub(in super::super) fn weight_gradient(
         kernel,
         filtered: minimal_filtering::covers(kernel, [images.height, images.width]),
     };
-    let mut gradient = vec![0.0; shape.len()];
+    let mut gradient = vec![0.0; shape.weights()];
     if gradient.is_empty() || images.batch * images.pixels() == 0 {
         return gradient;
     }

@@ -3,8 +3,8 @@
 use super::pass::{Kept, Pass, Tape, norm};
 use super::plan::{AttentionLayers, BlockLayers, Layer, NormLayer, Plan, Step};
 use crate::kernels::channels_last::{
-    Image, Values, add, add_image_sums, add_pixel_sums, attend_backward, bordered, convolve_packed,
-    from_planes, joined_backward, resampled_backward, to_planes,
+    Image, Values, add, add_pixel_sums, attend_backward, bordered, convolve_packed, from_planes,
+    joined_backward, resampled_backward, to_planes,
 };
 use crate::network::{Modulation, Resample};
 
@@ -205,7 +205,7 @@ impl Pass<'_> {
             }
             Modulation::Add => {
                 to.sums.add_affine(&block.norm_out, &sums);
-                add_image_sums(&of_convolved, &mut to.values[column..], columns);
+                add_pixel_sums(&of_convolved, &mut to.values[column..], columns);
             }
         }
         sums.into_iter().for_each(|values| self.arena.give(values));
@@ -284,6 +284,7 @@ impl Pass<'_> {
             add_pixel_sums(
                 grad,
                 &mut sums.short[layer.bias_sum..][..layer.shape.outputs],
+                0,
             );
         }
     }

@@ -43,10 +43,6 @@ use crate::network::{DropoutMasks, UNet};
 const PART_PIXELS: usize = 8192;
 /// Parts that there are at least, if there are as many chunks.
 const PARTS: usize = 4;
-/// The largest networks that go this way, by the bytes of [`Plan::bytes`]. Others are trained layer by layer, which takes
-/// less memory beside the weights.
-const LARGEST: usize = 1 << 30;
-
 /// What a network's trainings leave for the next step.
 #[derive(Debug, Default)]
 pub(crate) struct TrainingMemory {
@@ -55,12 +51,11 @@ pub(crate) struct TrainingMemory {
 }
 
 impl TrainingMemory {
+    /// Sums for this plan, whatever their last use left in them.
     fn sums(&self, plan: &Plan) -> Sums {
         let mut kept = lock(&self.sums);
         kept.retain(|sums| sums.serve(plan));
-        let mut sums = kept.pop().unwrap_or_else(|| Sums::zeros(plan));
-        sums.clear();
-        sums
+        kept.pop().unwrap_or_else(|| Sums::zeros(plan))
     }
 
     fn keep(&self, sums: Sums) {
@@ -111,9 +106,6 @@ impl UNet {
             parameters,
             values,
         } = planned(self, embedding, rows, [height, width])?;
-        if plan.bytes() > LARGEST {
-            return None;
-        }
         let parameters = parameters.try_into_primitive::<OnCpu<C>>().ok()?;
         let values = values.try_into_primitive::<OnCpu<C>>().ok()?;
         let nodes = [z.node(), values.node(), parameters.node()];
@@ -183,8 +175,7 @@ impl Evaluation {
                 linear,
                 ..
             } = self.plan.layers[i];
-            let length = shape.outputs * shape.inputs * shape.kernel * shape.kernel;
-            let values = &self.parameters.get()[weight..][..length];
+            let values = &self.parameters.get()[weight..][..shape.weights()];
             match linear {
                 true => packed_linear(values, shape, direction),
                 false => packed_convolution(values, shape, direction),
@@ -292,23 +283,19 @@ impl Evaluation {
             }
             sums
         };
-        let take = |kept: &mut Option<Sums>, _: usize, sums: Sums| {
-            let mut total = lock(&total);
-            match &mut *total {
-                Some(total) => {
-                    total.add(&sums);
-                    *kept = Some(sums);
-                }
-                None => *total = Some(sums),
+        // A thread sums its next part where it summed the last one, unless those are the total.
+        let take = |kept: &mut KeptSums<'_>, _: usize, sums: Sums| match &mut *lock(&total) {
+            Some(total) => {
+                total.add(&sums);
+                kept.sums = Some(sums);
             }
+            empty => *empty = Some(sums),
         };
         in_order(
             parts,
             || KeptSums::new(&self.memory),
             |kept, i| part(&mut kept.sums, i),
-            |kept, i, sums| {
-                take(&mut kept.sums, i, sums);
-            },
+            take,
         );
         let total = total.into_inner().unwrap_or_else(PoisonError::into_inner);
         let total = total.unwrap_or_else(|| self.memory.sums(&self.plan));
@@ -330,8 +317,7 @@ impl Evaluation {
                 bias_sum,
                 ..
             } = *layer;
-            let length = shape.outputs * shape.inputs * shape.kernel * shape.kernel;
-            let of_weight = &mut gradient[weight..][..length];
+            let of_weight = &mut gradient[weight..][..shape.weights()];
             match layer.linear {
                 true => shape.finish_linear(&sums.layers[layer.index], of_weight),
                 false => shape.finish(&sums.layers[layer.index], &[], of_weight),

@@ -16,6 +16,10 @@ const CHUNKS: usize = 4;
 /// Tiles of 4×4 pixels of those rows for which the larger weights of minimal filtering pay.
 const TILES: usize = 16;
 
+/// The largest networks that go this way, by the bytes of their weights as they are read in both directions and of the sums of
+/// one thread. Others are trained layer by layer, which takes less memory beside the weights.
+const LARGEST: usize = 1 << 30;
+
 /// A convolution or a linear layer.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Layer {
@@ -105,14 +109,6 @@ pub(super) struct Plan {
     pub chunk: usize,
 }
 
-impl Plan {
-    /// Bytes of weights as they are read in both directions, and of the sums of one thread.
-    pub(super) fn bytes(&self) -> usize {
-        let values: usize = self.layers.iter().map(|l| l.shape.sums()).sum();
-        3 * values * size_of::<f32>()
-    }
-}
-
 /// A plan with the parameters, one after the other, and the values of every row.
 pub(super) struct Planned {
     pub plan: Plan,
@@ -123,7 +119,7 @@ pub(super) struct Planned {
 }
 
 /// The plan of a network for so many rows of so many pixels; `embedding`: `[at least rows, width]`. `None` where a layer is
-/// not known.
+/// not known, and of networks that are too large.
 pub(super) fn planned(
     network: &UNet,
     embedding: &Tensor<2>,
@@ -177,6 +173,11 @@ pub(super) fn planned(
         let scales = skip.forward(builder.embedding.clone());
         builder.values(scales)
     });
+    // Before anything of that size is made: the parameters would be copied for nothing.
+    let values: usize = builder.layers.iter().map(|l| l.shape.sums()).sum();
+    if 3 * values * size_of::<f32>() > LARGEST {
+        return None;
+    }
     Some(builder.finish(network, input, output_norm, output, input_skip))
 }
 
