@@ -4,6 +4,7 @@ use std::{rc::Rc, sync::Arc};
 
 use burn::tensor::{Int, Tensor};
 
+use crate::condition::Joint;
 use crate::network::{OtherInputs, TakenInputs};
 use crate::noise_level::LogSnr;
 
@@ -21,6 +22,8 @@ pub struct Rows<'a> {
     pub level: LogSnr,
     /// The class id of each row, where the number of classes stands for ∅.
     pub classes: &'a [u32],
+    /// What each row is conditioned on, where that is more than a class of some.
+    pub joints: Option<&'a [Joint]>,
     /// w of each row, for a network that takes it as an input.
     pub guidance: Option<&'a [f64]>,
     /// λ that the step leads to, for a network that takes it as an input.
@@ -91,7 +94,7 @@ pub trait Denoiser {
         }
         let others = OtherInputs {
             guidance: Some(guidance),
-            next_log_snr: None,
+            ..OtherInputs::default()
         };
         self.predict_with(z, log_snr, class, others)
     }
@@ -116,6 +119,7 @@ pub trait Denoiser {
         let others = OtherInputs {
             guidance: Some(guidance),
             next_log_snr: Some(next_log_snr),
+            ..OtherInputs::default()
         };
         self.predict_with(z, log_snr, class, others)
     }

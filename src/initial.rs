@@ -72,6 +72,14 @@ pub(crate) fn linear_zeros(inputs: usize, outputs: usize, device: &Device) -> Li
     linear_of(Initial::Zeros, [inputs, outputs], device)
 }
 
+/// The same layer without its bias: of no input it makes 0.
+pub(crate) fn without_bias(layer: Linear) -> Linear {
+    Linear {
+        bias: None,
+        ..layer
+    }
+}
+
 fn linear_of(initial: Initial, [inputs, outputs]: [usize; 2], device: &Device) -> Linear {
     Linear {
         weight: initial.parameter([inputs, outputs], device),

@@ -212,6 +212,7 @@ fn answer(
         images,
         level: LogSnr(level),
         classes,
+        joints: None,
         guidance: None,
         next: None,
     };
@@ -227,6 +228,7 @@ fn answer(
             ),
             level: LogSnr(level),
             classes: classes.to_vec(),
+            joints: None,
             guidance: None,
             next: None,
         };

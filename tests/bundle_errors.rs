@@ -457,7 +457,7 @@ fn a_newer_version_names_who_wrote_it() {
             change(c);
         })
     };
-    let words = ["version 9", "freeguide 9.1.0", "up to version 3"];
+    let words = ["version 9", "freeguide 9.1.0", "up to version 4"];
     newer(&|_| ()).refused("newer-version", &words);
     // Whatever else it holds, for instance fields that did not exist before.
     newer(&|c| c["tokenizer"] = json!({})).refused("newer-version", &words);
@@ -495,10 +495,15 @@ fn a_network_that_cannot_be_built_is_refused() {
             json!({ "kind": "input", "min": 0.5, "max": 4.0 }),
             "network.guidance",
         ),
+        (
+            "number",
+            json!({ "name": "age", "min": 4.0, "max": 4.0 }),
+            "network.number",
+        ),
     ] {
         Bundle::with(|c| {
             // The newest version has every field.
-            c["format_version"] = json!(3);
+            c["format_version"] = json!(4);
             c["network"][field] = value;
         })
         .refused("network", &[word]);

@@ -56,6 +56,7 @@ impl Denoiser for Exact {
         TakenInputs {
             guidance: true,
             next_log_snr: true,
+            ..TakenInputs::default()
         }
     }
 

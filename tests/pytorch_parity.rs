@@ -13,8 +13,9 @@ use std::collections::BTreeMap;
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Gradients, Int, Tensor};
 use fixture::Fixture;
+use freeguide::condition::Joint;
 use freeguide::denoiser::Denoiser;
-use freeguide::network::UNet;
+use freeguide::network::{GivenNumbers, OtherInputs, UNet};
 use freeguide::noise_level::{LogSnr, LogSnrRange};
 use freeguide::parameters::{ParameterVisitor, visit_parameters};
 use freeguide::prediction::Target;
@@ -183,6 +184,88 @@ fn students_are_pytorchs() {
         assert!(found.parameters.contains_key(embedding));
         check_gradients(&fixture, &found);
     }
+}
+
+/// Attributes and a number are inputs as any others: output, gradients and rows are PyTorch's, and others give another output.
+#[test]
+fn attributes_and_a_number_are_pytorchs() {
+    let fixture = Fixture::open("attributes");
+    let others = |device: &Device| OtherInputs {
+        attributes: Some(fixture.tensor("attributes", device)),
+        number: Some(GivenNumbers {
+            value: fixture.tensor("number", device),
+            given: fixture.tensor("has_number", device),
+        }),
+        ..OtherInputs::default()
+    };
+    let ask = |network: &UNet, (z, log_snr, class): Input, others: OtherInputs| {
+        network.predict_with(z, log_snr, class, others)
+    };
+    let device = device();
+    let network = fixture.network(&device, |_| {});
+    let off = |output: Tensor<4>| difference(&values(output), &fixture.values("output"));
+    let error = off(ask(&network, fixture.input(&device), others(&device)));
+    println!("attributes: output off by {error:.1e}");
+    assert!(error <= forward_tolerance(), "{error}");
+    // As rows of an evaluation, one alone and all together.
+    let flags = fixture.values("attributes");
+    let [numbers, given] = ["number", "has_number"].map(|name| fixture.values(name));
+    let joints: Vec<Joint> = (0..4)
+        .map(|row| Joint {
+            labels: (0..3)
+                .filter(|k| flags[3 * row + k] == 1.0)
+                .map(|k| k as u32)
+                .collect(),
+            number: (given[row] == 1.0).then(|| f64::from(numbers[row])),
+        })
+        .collect();
+    let expected = fixture.tensor::<4>("output", &device);
+    for i in 0..4 {
+        let alone = OtherInputs::of_joints(&joints[i..=i], 3, &device);
+        let output = values(ask(&network, row(&fixture.input(&device), i), alone));
+        let error = difference(&output, &values(expected.clone().narrow(0, i, 1)));
+        assert!(error <= forward_tolerance(), "row {i}: {error}");
+    }
+    for change in [
+        |joints: &mut Vec<Joint>| joints[0].labels.truncate(1),
+        |joints: &mut Vec<Joint>| joints[0].number = None,
+        |joints: &mut Vec<Joint>| joints[2].number = Some(0.0),
+        |joints: &mut Vec<Joint>| joints[3].number = Some(-9.0),
+    ] {
+        let mut joints = joints.clone();
+        change(&mut joints);
+        let others = OtherInputs::of_joints(&joints, 3, &device);
+        let other = off(ask(&network, fixture.input(&device), others));
+        assert!(other > 20.0 * forward_tolerance(), "{joints:?}: {other}");
+    }
+    // A single attribute is what a class is, by whichever way it comes, to the bit.
+    let one = |others: OtherInputs| {
+        let (z, log_snr, _) = fixture.input(&device);
+        let class = Tensor::from_ints([0, 1, 3, 2], &device);
+        values(network.predict_with(z, log_snr, class, others))
+    };
+    let classes = [Some(0), Some(1), None, Some(2)].map(Joint::class);
+    let flags = OtherInputs::of_joints(&classes, 3, &device);
+    assert_eq!(one(flags), one(OtherInputs::default()));
+
+    let device = device.autodiff();
+    let network = fixture.network(&device, |_| {}).map(&mut Track);
+    let (z, log_snr, class) = fixture.input(&device);
+    let z = z.require_grad();
+    let output = ask(&network, (z.clone(), log_snr, class), others(&device));
+    let gradients = (output * fixture.tensor("cotangent", &device))
+        .sum()
+        .backward();
+    let found = Gradient {
+        parameters: of_parameters(&network, &gradients),
+        z: values(z.grad(&gradients).expect("z has no gradient")),
+    };
+    assert!(
+        found
+            .parameters
+            .contains_key("conditioning.number.output.weight")
+    );
+    check_gradients(&fixture, &found);
 }
 
 /// PyTorch evaluates without dropout, and so must a network that has been loaded.
@@ -366,6 +449,7 @@ fn the_training_losses_are_pytorchs() {
                 target,
                 log_snr: LogSnrRange::PAPER,
                 p_uncond: 0.1,
+                p_drop: None,
                 levels: Levels::Stratified,
                 log_normal: LogNormal::default(),
                 weighting,
@@ -376,6 +460,7 @@ fn the_training_losses_are_pytorchs() {
             let draw = Draw {
                 log_snr: levels.into_iter().map(|l| LogSnr(f64::from(l))).collect(),
                 classes: fixture.classes(),
+                joints: Vec::new(),
                 noise: fixture.values("training.noise"),
                 guidance: Vec::new(),
                 jumps: Vec::new(),

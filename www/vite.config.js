@@ -49,8 +49,9 @@ function configOf(folder) {
 
 function indexJson() {
   const models = bundles().map((folder) => {
-    const { name, classes, image } = configOf(folder);
-    return { folder, name, classes: classes.length, size: image.size, picture: pictureOf(folder), figures: figuresOf(folder) !== undefined, classifier: classifierOf(folder) };
+    const { name, classes, image, network } = configOf(folder);
+    const distilled = network.guidance !== undefined;
+    return { folder, name, classes: classes.length, size: image.size, distilled, picture: pictureOf(folder), figures: figuresOf(folder) !== undefined, classifier: classifierOf(folder) };
   });
   const opened = (models.find(({ folder }) => folder === OPENED) ?? models[0])?.folder;
   return `${JSON.stringify({ opened, models }, null, 1)}\n`;

@@ -1,6 +1,7 @@
 //! Loading a bundle, and the model that comes of it.
 
 use freeguide::bundle;
+use freeguide::condition::Joint;
 use freeguide::noise_level::LogSnr;
 use freeguide::sampler::Evaluation;
 use freeguide::settings::{ImageSettings, Plan, Request};
@@ -126,6 +127,18 @@ impl Model {
         self.inner.computes_in_half()
     }
 
+    /// Has `guide` give the other estimate of runs from now on; it may be freed afterwards. Both are on the same device.
+    ///
+    /// # Errors
+    ///
+    /// Code `input`, where the two do not fit.
+    #[wasm_bindgen(js_name = guideBy)]
+    pub fn guide_by(&mut self, guide: &Model) -> Result<(), Failure> {
+        let model = self.inner.clone().guided_by(guide.inner.clone());
+        self.inner = model.map_err(Failure::input)?;
+        Ok(())
+    }
+
     /// What devices that compute this model rightly agree about: z after a step in the middle of the noise levels. Has a
     /// GPU's driver compile what steps need.
     ///
@@ -184,7 +197,8 @@ impl Model {
     }
 
     /// The network's answer to rows that [`Run::divide`] of another instance has set apart. `guidance` is w of each row
-    /// and `next_log_snr` λ that the step leads to, where the network takes them as inputs.
+    /// and `next_log_snr` λ that the step leads to, where the network takes them as inputs; `joints` is the attributes and
+    /// numbers of the rows.
     ///
     /// # Errors
     ///
@@ -196,8 +210,13 @@ impl Model {
         classes: Vec<u32>,
         guidance: Option<Vec<f64>>,
         next_log_snr: Option<f64>,
+        joints: Option<String>,
     ) -> Result<Vec<f32>, Failure> {
         let config = self.inner.config();
+        let joints = match joints {
+            Some(json) => Some(self.joints(&json, classes.len())?),
+            None => None,
+        };
         let wanted = config.guidance_input().map(|_| classes.len());
         if guidance.as_ref().map(Vec::len) != wanted {
             return Err(Failure::input(match wanted {
@@ -220,6 +239,7 @@ impl Model {
             z: tensor(z, shape, self.device.burn())?,
             level: LogSnr(log_snr),
             classes,
+            joints,
             guidance,
             next: next_log_snr.map(LogSnr),
         };
@@ -228,6 +248,17 @@ impl Model {
 }
 
 impl Model {
+    /// Attributes and numbers of so many rows.
+    fn joints(&self, json: &str, rows: usize) -> Result<Vec<Joint>, Failure> {
+        let joints: Vec<Joint> = serde_json::from_str(json).map_err(Failure::input)?;
+        let classes = self.inner.config().classes.len();
+        let known = |joint: &Joint| joint.labels.iter().all(|&id| (id as usize) < classes);
+        match joints.len() == rows && joints.iter().all(known) {
+            true => Ok(joints),
+            false => Err(Failure::input("the attributes are not those of the rows")),
+        }
+    }
+
     fn checked(&self, request: &str) -> Result<Plan, Failure> {
         let request: Request = serde_json::from_str(request).map_err(Failure::input)?;
         Ok(self.inner.plan(&request)?)

@@ -3,6 +3,7 @@
 use burn::tensor::{Tensor, TensorData, Transaction};
 use freeguide::pixels::to_rgba;
 use freeguide::sampler::{self, Evaluation, RunState};
+use serde_json::json;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::device::Device;
@@ -33,6 +34,7 @@ pub struct Part {
     z: Vec<f32>,
     log_snr: f64,
     classes: Vec<u32>,
+    joints: Option<String>,
     guidance: Option<Vec<f64>>,
     next_log_snr: Option<f64>,
 }
@@ -57,6 +59,12 @@ impl Part {
         self.classes.clone()
     }
 
+    /// The attributes and the number of each row as JSON, of a network that takes them.
+    #[wasm_bindgen(getter)]
+    pub fn joints(&self) -> Option<String> {
+        self.joints.clone()
+    }
+
     /// w of each row, of a network that takes it as an input.
     #[wasm_bindgen(getter)]
     pub fn guidance(&self) -> Option<Vec<f64>> {
@@ -76,6 +84,7 @@ impl Part {
             z: values(rows.z)?,
             log_snr: rows.level.0,
             classes: rows.classes,
+            joints: rows.joints.map(|joints| json!(joints).to_string()),
             guidance: rows.guidance,
             next_log_snr: rows.next.map(|next| next.0),
         })
@@ -249,7 +258,7 @@ impl Run {
             }
         };
         let step = self.inner.step();
-        let Some(overflow) = overflow(self.inner.denoiser()) else {
+        let Some(overflow) = overflow(&self.inner) else {
             return self.pixels(tensor).await;
         };
         // Both at once, as a device that answers has nothing else to do meanwhile.
@@ -275,7 +284,7 @@ impl Run {
         {
             return Ok(finite);
         }
-        let Some(overflow) = overflow(self.inner.denoiser()) else {
+        let Some(overflow) = overflow(&self.inner) else {
             return Ok(true);
         };
         let data = overflow.into_data_async().await.map_err(Failure::device)?;
@@ -349,14 +358,18 @@ impl Run {
 
 /// One number, which is not 0 once an answer was not a finite number; `None` of a network that does not look.
 #[cfg(not(all(feature = "webgpu", not(feature = "compiled-network"))))]
-fn overflow(_: &Drawing) -> Option<Tensor<1>> {
+fn overflow(_: &sampler::Run<Drawing>) -> Option<Tensor<1>> {
     None
 }
 
 /// One number, which is not 0 once an answer was not a finite number; `None` of a network that does not look.
 #[cfg(all(feature = "webgpu", not(feature = "compiled-network")))]
-fn overflow(network: &Drawing) -> Option<Tensor<1>> {
-    Some(network.overflow())
+fn overflow(run: &sampler::Run<Drawing>) -> Option<Tensor<1>> {
+    let own = run.denoiser().overflow();
+    Some(match run.guide_denoiser() {
+        Some(guide) => own + guide.overflow(),
+        None => own,
+    })
 }
 
 /// What a tensor holds; on the CPU, which answers at once.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::json_extent::check_extent;
 use super::{BundleError, ClassNames, Network, WEIGHTS_FILE};
 use crate::bounded;
+use crate::guidance::GuideModel;
 use crate::network::{FlowMap, GuidanceInput};
 use crate::noise_level::LogSnrRange;
 use crate::prediction::Target;
@@ -20,7 +21,8 @@ use crate::settings::{ClassName, Plan, Request, RequestError, SamplingDefaults};
 /// - 2: relatives of that U-Net (the fields after `log_snr_embedding`), compiled networks, models without a null class,
 ///   models without classes, 8-bit weights, and the targets of flow matching and EDM.
 /// - 3: networks that take the guidance strength, or the level that a step leads to, as an input.
-pub const FORMAT_VERSION: u64 = 3;
+/// - 4: networks that are conditioned on several attributes, or on a number.
+pub const FORMAT_VERSION: u64 = 4;
 /// The most bytes of a `config.json`.
 pub const MAX_CONFIG_BYTES: usize = 16 << 20;
 /// The most bytes of a string in it. An attribution may be long.
@@ -55,8 +57,8 @@ pub struct Config {
     pub name: String,
     /// The shape of the images.
     pub image: ImageShape,
-    /// Class names in the order of their ids. ∅ has the id after the last. A model without classes is unconditional: it has
-    /// only ∅.
+    /// Class names in the order of their ids, or those of attributes. ∅ has the id after the last. A model without classes is
+    /// unconditional: it has only ∅.
     pub classes: ClassNames,
     /// Whether the model has a null class ∅. A model that another program trained without one is conditional only: it has
     /// no unconditional estimate and so no guidance.
@@ -248,12 +250,30 @@ impl Config {
     ///
     /// [`RequestError`] names the invalid field.
     pub fn plan(&self, request: &Request) -> Result<Plan, RequestError> {
+        self.plan_with(request, None)
+    }
+
+    /// [`plan`](Self::plan) of runs that another model guides.
+    pub(super) fn plan_with(
+        &self,
+        request: &Request,
+        guide: Option<&GuideModel>,
+    ) -> Result<Plan, RequestError> {
         let plan = request.plan(&self.classes, &self.sampling, self.diffusion.log_snr)?;
         let plan = plan.on_timesteps(match &self.network {
             Network::UNet(network) => network.timesteps.as_ref(),
             Network::Compiled(_) => None,
         })?;
+        let (conditions, number) = match &self.network {
+            Network::UNet(network) => (network.conditions, network.number.as_ref()),
+            Network::Compiled(_) => Default::default(),
+        };
+        let plan = plan.with_conditions(conditions, number)?;
         let plan = plan.from_source(request.source.as_ref(), self.image.dims())?;
+        let plan = match guide {
+            Some(guide) => plan.guided_by(guide.clone())?,
+            None => plan,
+        };
         let plan = match (self.null_class, self.guidance_input()) {
             (false, _) => plan.conditional_only(),
             (true, Some(guidance)) => plan.with_guidance_input(&guidance),
@@ -288,6 +308,15 @@ impl Config {
         if self.guidance_input().is_some() && (self.classes.is_empty() || !self.null_class) {
             return bad(
                 "network.guidance needs classes and a null class, between which guidance is the difference"
+                    .to_owned(),
+            );
+        }
+        if let Network::UNet(network) = &self.network
+            && network.takes_more_than_a_class()
+            && (self.classes.is_empty() || !self.null_class)
+        {
+            return bad(
+                "network.conditions and network.number need classes and a null class, which stands for no attribute"
                     .to_owned(),
             );
         }

@@ -8,113 +8,10 @@ use burn::tensor::{DType, Device, Tensor};
 use super::intake::Intake;
 use super::quantized::Scales;
 use super::safetensors::FileReader;
-use super::{BundleError, Config, Loadable, MemoryEstimate, Network, WeightsFile};
-use crate::denoiser::Denoiser;
+use super::{BundleError, Config, Loadable, MemoryEstimate, Model, Network, WeightsFile};
 use crate::kernels::cached_weight_bytes;
 use crate::network::UNet;
-use crate::noise_level::LogSnr;
 use crate::parameters::{ParameterMapper, map_parameters, parameters};
-use crate::sampler::{Run, evaluations, rows};
-use crate::settings::{ClassName, Plan, Request, RequestError};
-
-/// A model that has been loaded: checked from its configuration to its last weight.
-#[derive(Debug, Clone)]
-pub struct Model<N = UNet> {
-    config: Config,
-    network: N,
-    device: Device,
-    half: bool,
-}
-
-impl<N: Denoiser + Clone> Model<N> {
-    /// A model of a network in hand, for instance one that is being trained.
-    pub fn new(config: Config, network: N, device: Device) -> Self {
-        Self {
-            config,
-            network,
-            device,
-            half: false,
-        }
-    }
-
-    /// The bundle's configuration.
-    pub fn config(&self) -> &Config {
-        &self.config
-    }
-
-    /// The network.
-    pub fn network(&self) -> &N {
-        &self.network
-    }
-
-    /// Whether the network computes in f16, see [`NetworkLoader::keep_half`].
-    pub fn computes_in_half(&self) -> bool {
-        self.half
-    }
-
-    /// Checks a request against this model.
-    ///
-    /// # Errors
-    ///
-    /// [`RequestError`], naming what is wrong.
-    pub fn plan(&self, request: &Request) -> Result<Plan, RequestError> {
-        self.config.plan(request)
-    }
-
-    /// Network evaluations (NFE) that a plan costs for the image that needs most.
-    pub fn evaluations(&self, plan: &Plan) -> usize {
-        let each = evaluations(plan, self.config.diffusion.log_snr);
-        each.into_iter().max().unwrap_or(0)
-    }
-
-    /// The most rows that one evaluation of a plan has, which decide how much memory it takes (see
-    /// [`MemoryEstimate::run`]).
-    pub fn rows(&self, plan: &Plan) -> usize {
-        rows(plan, self.config.diffusion.log_snr)
-    }
-
-    /// The model with what `make` makes of its network; `None` where that is nothing.
-    pub fn with_network<M>(self, make: impl FnOnce(N, &Config) -> Option<M>) -> Option<Model<M>> {
-        Some(Model {
-            network: make(self.network, &self.config)?,
-            config: self.config,
-            device: self.device,
-            half: self.half,
-        })
-    }
-
-    /// A run from λ = −1 to λ = 1 of one image by the model's own settings. After its first step, two devices that compute
-    /// this model rightly agree about z: in the middle of the levels, no estimate is divided by a small number.
-    ///
-    /// # Errors
-    ///
-    /// [`RequestError`], where the model's own settings are wrong.
-    pub fn probe(&self) -> Result<Run<N>, RequestError> {
-        let class = match self.config.classes.is_empty() {
-            true => ClassName::Unconditional,
-            false => ClassName::Id(0),
-        };
-        let plan = self.plan(&Request::new(vec![class]))?;
-        Ok(self.run(Plan {
-            steps: 2,
-            timestep_levels: Some(vec![LogSnr(-1.0), LogSnr(1.0)]),
-            ..plan
-        }))
-    }
-
-    /// A sampling that is ready for its first step.
-    pub fn run(&self, plan: Plan) -> Run<N> {
-        // Cloning a network shares its weights.
-        Run::new(
-            self.network.clone(),
-            plan,
-            self.config.diffusion.target,
-            self.config.diffusion.log_snr,
-            self.config.image.dims(),
-            &self.device,
-        )
-    }
-}
 
 /// The loader of bundles whose network is the U-Net.
 pub type Loader = NetworkLoader<UNet>;
@@ -342,6 +239,8 @@ impl<N: Loadable> NetworkLoader<N> {
             network,
             device: self.device,
             half,
+            guide: None,
+            classifier: None,
         })
     }
 }

@@ -10,12 +10,14 @@
 
 mod config;
 mod error;
+mod guide;
 mod header;
 mod intake;
 mod json_extent;
 mod loadable;
 mod loader;
 mod memory;
+mod model;
 mod network;
 mod quantized;
 mod safetensors;
@@ -27,9 +29,11 @@ pub use config::{
     WeightKind, WeightsFile,
 };
 pub use error::BundleError;
+pub use guide::GuideError;
 pub use loadable::Loadable;
-pub use loader::{Loader, Model, NetworkLoader};
+pub use loader::{Loader, NetworkLoader};
 pub use memory::MemoryEstimate;
+pub use model::Model;
 pub use network::{Compiled, Network};
 pub use quantized::SCALE_SUFFIX;
 pub use safetensors::hex;

@@ -1,4 +1,4 @@
-//! Image classifiers, for metrics on the images that a model draws.
+//! Image classifiers, for metrics on the images that a model draws, and classifiers of noisy images, which guide models.
 //!
 //! `freeguide classifier` trains a [`Classifier`] for a data set. A bundle may contain its file, [`CLASSIFIER_FILE`], so
 //! that a page can measure what its visitors draw. Other feature networks of `freeguide eval` use the same layers and the
@@ -7,6 +7,7 @@
 mod error;
 mod file;
 pub mod layers;
+mod noisy;
 mod normalisation;
 mod resize;
 mod resnet;
@@ -14,6 +15,7 @@ mod tensors;
 
 pub use error::ClassifierError;
 pub use file::{CLASSIFIER_FILE, DESCRIPTION_KEY, Description};
+pub use noisy::{HeldOut, NOISY_DESCRIPTION_KEY, NoisyClassifier, NoisyDescription};
 pub use normalisation::Normalisation;
 pub use resize::Resize;
 pub use resnet::ResNet;

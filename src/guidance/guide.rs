@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use super::{Branches, GuidedRows, Policy, plus_plus, projected, rescale};
+use super::{Branches, GuideModel, GuidedRows, Policy, plus_plus, projected, rescale};
 use crate::clip::Clip;
 use crate::condition::Condition;
 use crate::denoiser::Class;
@@ -55,6 +55,30 @@ impl Guide {
         }
     }
 
+    /// As [`new`](Self::new), with the estimate of another model in the place of the unconditional one. The guide is asked
+    /// of the class of each image, or of the class `negative`; levels that it was not trained on are not guided.
+    pub fn of_model(
+        classes: &[Condition],
+        guidance: &[f64],
+        policy: Policy,
+        interval: Option<LogSnrRange>,
+        null: u32,
+        negative: Class,
+        guide: &GuideModel,
+    ) -> Self {
+        let plain = vec![0.0; guidance.len()];
+        let asked = |image: usize| guide.condition(&classes[image], negative);
+        Self {
+            inside: GuidedRows::of_model(classes, guidance, null, (&asked, guide.null()), |w| {
+                policy.needs_both(w)
+            }),
+            outside: GuidedRows::new(classes, &plain, null, None, |_| false),
+            policy,
+            interval: Some(guide.interval(interval)),
+            average: None,
+        }
+    }
+
     /// For a network that takes w as an input, and answers with the guided prediction itself.
     pub fn of_input(classes: &[Condition], guidance: &[f64], null: u32) -> Self {
         let rows = GuidedRows::of_input(classes, guidance, null);
@@ -90,7 +114,8 @@ impl Guide {
         self.average = average;
     }
 
-    /// Reads the network's answer to [`rows`](Self::rows), [`merged`](GuidedRows::merged), for the latents `z`.
+    /// Reads the network's answer to [`rows`](Self::rows), [`merged`](GuidedRows::merged), for the latents `z`. With a model
+    /// as the guide, its answers follow those of the network.
     ///
     /// # Shapes
     ///
@@ -154,6 +179,7 @@ impl Guide {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::condition::Joint;
     use burn::tensor::{Device, TensorData};
 
     fn conditions(classes: &[Class]) -> Vec<Condition> {
@@ -247,6 +273,52 @@ mod tests {
     }
 
     #[test]
+    fn attributes_one_by_one_add_up_from_the_unconditional_estimate() {
+        let each = |labels: &[u32]| {
+            Condition::each(Joint {
+                labels: labels.to_vec(),
+                number: None,
+            })
+        };
+        let classes = [
+            each(&[2, 4]),
+            Condition::Class(Some(1)),
+            each(&[2, 4, 6]),
+            each(&[2, 4]),
+        ];
+        let (out, rows) = predict_each(&classes, &[1.0, 1.0, 0.0, -1.0]);
+        // Where an image is guided, its second row is the term of ∅ too.
+        assert_eq!(rows, [2, 1, 2, 9, 9, 9, 4, 4, 6, 9]);
+        let conditional = [2.0 + 4.0 - 9.0, 1.0, 2.0 + 4.0 + 6.0 - 2.0 * 9.0];
+        let guided = conditional.map(|c| 2.0 * c - 9.0);
+        assert_eq!(out, [guided[0], guided[1], conditional[2], 9.0]);
+        let guide = Guide::new(&classes, &[1.0; 4], Policy::default(), None, 9, None);
+        let rows = guide.rows(LEVEL);
+        assert_eq!([0, 1, 2].map(|image| rows.evaluations(image)), [3, 2, 4]);
+        // Away from another class, ∅ needs a row of its own.
+        let guide = Guide::new(&classes[..1], &[1.0], Policy::default(), None, 9, Some(5));
+        assert_eq!(guide.rows(LEVEL).classes(), [2, 5, 4, 9]);
+    }
+
+    #[test]
+    fn rows_of_several_labels_say_all_of_them() {
+        let joint = Joint {
+            labels: vec![2, 4],
+            number: Some(30.0),
+        };
+        let classes = [Condition::joint(joint.clone()), Condition::Class(Some(1))];
+        let guide = Guide::new(&classes, &[1.0; 2], Policy::default(), None, 9, None);
+        let rows = guide.rows(LEVEL);
+        assert_eq!(rows.classes(), [2, 1, 9, 9]);
+        let one = Joint::class(Some(1));
+        let expected = [joint, one, Joint::default(), Joint::default()];
+        assert_eq!(rows.joints(), Some(&expected[..]));
+        let classes = conditions(&[Some(1), None]);
+        let guide = Guide::new(&classes, &[1.0; 2], Policy::default(), None, 9, None);
+        assert_eq!(guide.rows(LEVEL).joints(), None);
+    }
+
+    #[test]
     fn a_negative_class_takes_the_place_of_no_class() {
         let rows = |classes: &[Class], w: &[f64]| {
             let classes = conditions(classes);
@@ -256,6 +328,43 @@ mod tests {
         // An image without a class is led away from the negative one too.
         assert_eq!(rows(&[Some(2), None], &[3.0, 3.0]), [2, 9, 5, 5]);
         assert_eq!(rows(&[Some(2), None], &[0.0, -1.0]), [2, 5]);
+    }
+
+    #[test]
+    fn another_model_is_asked_of_the_same_classes_under_its_own_ids() {
+        let guide_model = |classes: Vec<u32>| GuideModel {
+            name: "worse".to_owned(),
+            classes,
+            null_class: true,
+            range: LogSnrRange {
+                min: -1.0,
+                max: 2.0,
+            },
+        };
+        let mix = Condition::Mix(vec![(0, 0.25), (2, 0.75)]);
+        let classes = [Condition::Class(Some(2)), Condition::Class(None), mix];
+        let rows = |guide: &GuideModel, w: [f64; 3], negative, level| {
+            let policy = Policy::default();
+            let guide = Guide::of_model(&classes, &w, policy, None, 3, negative, guide);
+            let rows = guide.rows(LogSnr(level)).clone();
+            let of_guide = rows.of_guide().map(|rows| rows.classes().to_vec());
+            (rows.classes().to_vec(), of_guide.unwrap_or_default(), rows)
+        };
+        let same = guide_model(vec![1, 0, 2]);
+        let (own, other, counted) = rows(&same, [1.0, 1.0, 1.0], None, 0.0);
+        assert_eq!((own, other), (vec![2, 3, 0, 2], vec![2, 3, 1, 2]));
+        assert_eq!([0, 1, 2].map(|image| counted.evaluations(image)), [2, 2, 4]);
+        // At w = −1 the estimate is the guide's; at w = 0 the guide is not asked.
+        let (own, other, _) = rows(&same, [0.0, -1.0, 1.0], None, 0.0);
+        assert_eq!((own, other), (vec![2, 3, 0, 2], vec![3, 1, 2]));
+        assert_eq!(rows(&same, [1.0; 3], Some(0), 0.0).1, [1, 1, 1]);
+        assert_eq!(
+            rows(&guide_model(Vec::new()), [1.0; 3], None, 0.0).1,
+            [0, 0, 0]
+        );
+        for outside in [-1.1, 2.1] {
+            assert!(rows(&same, [1.0; 3], None, outside).1.is_empty());
+        }
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! What the residual blocks are conditioned on: one embedding of λ, of the class and, in students, of w and of the next
-//! level.
+//! What the residual blocks are conditioned on: one embedding of λ, of the class or the attributes, of a number and, in
+//! students, of w and of the next level.
 
 use burn::module::Module;
 use burn::nn::{Embedding, Linear};
@@ -7,7 +7,8 @@ use burn::tensor::activation::{sigmoid, silu};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::input_embedding::{InputEmbedding, SCALE};
-use super::{LogSnrEmbedding, UNetConfig};
+use super::{Conditions, LogSnrEmbedding, UNetConfig};
+use crate::condition::Joint;
 use crate::initial::{embedding, linear};
 #[cfg(all(feature = "wgpu", not(feature = "fusion")))]
 use crate::noise_level::LogSnr;
@@ -20,6 +21,53 @@ pub struct OtherInputs {
     pub guidance: Option<Tensor<1>>,
     /// λ of the level that the step leads to, in nats; λ itself where it is not given.
     pub next_log_snr: Option<Tensor<1>>,
+    /// Which attributes each row has, `[batch, classes]`, 1 or 0, in the place of its class; of its class where they are not
+    /// given.
+    pub attributes: Option<Tensor<2>>,
+    /// The number of each row; none where it is not given.
+    pub number: Option<GivenNumbers>,
+}
+
+/// A number for some rows.
+#[derive(Debug, Clone)]
+pub struct GivenNumbers {
+    /// The number of each row, `[batch]`; any where it has none.
+    pub value: Tensor<1>,
+    /// 1 where a row has a number and 0 where it has none, `[batch]`.
+    pub given: Tensor<1>,
+}
+
+impl OtherInputs {
+    /// The attributes and numbers of rows, of a network with so many classes.
+    pub fn of_joints(rows: &[Joint], classes: usize, device: &Device) -> Self {
+        let count = rows.len();
+        let column = |of: &dyn Fn(&Joint) -> f64| {
+            let values: Vec<f32> = rows.iter().map(|row| of(row) as f32).collect();
+            Tensor::<1>::from_data(TensorData::new(values, [count]), device)
+        };
+        Self {
+            attributes: Some(Tensor::from_data(
+                TensorData::new(flags(rows, classes), [count, classes]),
+                device,
+            )),
+            number: Some(GivenNumbers {
+                value: column(&|row| row.number.unwrap_or_default()),
+                given: column(&|row| f64::from(u8::from(row.number.is_some()))),
+            }),
+            ..Self::default()
+        }
+    }
+}
+
+/// 1 for each of so many classes that a row has, else 0, row after row.
+pub(super) fn flags(rows: &[Joint], classes: usize) -> Vec<f32> {
+    let mut flags = vec![0.0; rows.len() * classes];
+    for (row, joint) in rows.iter().enumerate() {
+        for &label in &joint.labels {
+            flags[row * classes + label as usize] = 1.0;
+        }
+    }
+    flags
 }
 
 /// Which of the [`OtherInputs`] a network takes.
@@ -29,6 +77,10 @@ pub struct TakenInputs {
     pub guidance: bool,
     /// λ of the level that the step leads to.
     pub next_log_snr: bool,
+    /// Attributes.
+    pub attributes: bool,
+    /// A number.
+    pub number: bool,
 }
 
 /// How the network sees λ.
@@ -39,7 +91,8 @@ enum TimeInput {
 }
 
 /// The embedding of (λ, class): an MLP of the sinusoidal embedding of λ plus an embedding of the
-/// class, in which ∅ is the last entry. Students add embeddings of their other inputs.
+/// class, in which ∅ is the last entry, or the sum of those of all attributes. A network that is conditioned on a number adds
+/// its embedding, and students add embeddings of their other inputs.
 #[derive(Module, Debug)]
 pub struct Conditioning {
     log_snr_in: Linear,
@@ -47,9 +100,14 @@ pub struct Conditioning {
     class: Embedding,
     guidance: Option<InputEmbedding>,
     next_log_snr: Option<InputEmbedding>,
+    number: Option<InputEmbedding>,
+    attributes: bool,
     /// The argument of the embedding of w is `slope` · w + `offset`.
     slope: f64,
     offset: f64,
+    /// The same of the number.
+    number_slope: f64,
+    number_offset: f64,
     #[module(skip)]
     time: TimeInput,
     /// s in the frequencies 10000^(−i/(n − s)).
@@ -61,14 +119,20 @@ impl Conditioning {
         let (sinusoids, width) = (config.sinusoids(), config.embedding());
         let argument = config.guidance.map(|guidance| guidance.argument());
         let (slope, offset) = argument.unwrap_or_default();
+        let of_number = config.number.as_ref().map(|number| number.argument());
+        let (number_slope, number_offset) = of_number.unwrap_or_default();
         Self {
             log_snr_in: linear(sinusoids, width, device),
             log_snr_out: linear(width, width, device),
             class: embedding(classes + 1, width, device),
             guidance: config.guidance.map(|_| InputEmbedding::new(config, device)),
             next_log_snr: config.flow_map.map(|_| InputEmbedding::new(config, device)),
+            number: of_number.map(|_| InputEmbedding::optional(config, device)),
+            attributes: config.conditions == Conditions::Attributes,
             slope,
             offset,
+            number_slope,
+            number_offset,
             time: match &config.timesteps {
                 Some(timesteps) => TimeInput::Discrete(timesteps.table()),
                 None => TimeInput::Continuous(config.log_snr_embedding),
@@ -77,10 +141,16 @@ impl Conditioning {
         }
     }
 
-    /// The sinusoidal embeddings of one level, of w and of the next level, as far as the network takes them, one after the
-    /// other. They are computed here: what GPUs make of the sine of a large number differs.
+    /// The sinusoidal embeddings of one level, of w, of the next level and of the number, as far as the network takes them,
+    /// one after the other. They are computed here: what GPUs make of the sine of a large number differs.
     #[cfg(all(feature = "wgpu", not(feature = "fusion")))]
-    pub(super) fn sinusoids_of(&self, level: LogSnr, w: f64, next: Option<LogSnr>) -> Vec<f32> {
+    pub(super) fn sinusoids_of(
+        &self,
+        level: LogSnr,
+        w: f64,
+        next: Option<LogSnr>,
+        number: Option<f64>,
+    ) -> Vec<f32> {
         let t = match &self.time {
             TimeInput::Continuous(embedding) => embedding.time_at(level.0),
             TimeInput::Discrete(table) => table.timestep_at(level.0),
@@ -93,6 +163,15 @@ impl Conditioning {
         if self.next_log_snr.is_some() {
             let argument = SCALE * libm::pow(next.unwrap_or(level).sigma(), 2.0);
             values.extend(sinusoids_at(argument, self.channels(), 0.0));
+        }
+        if self.number.is_some() {
+            values.extend(match number {
+                Some(number) => {
+                    let argument = number * self.number_slope + self.number_offset;
+                    sinusoids_at(argument, self.channels(), 0.0)
+                }
+                None => vec![0.0; self.channels()],
+            });
         }
         values
     }
@@ -107,8 +186,18 @@ impl Conditioning {
             parts.push(sinusoids(argument, self.channels(), 0.0));
         }
         if self.next_log_snr.is_some() {
-            let next = others.next_log_snr.unwrap_or(log_snr);
+            let next = others.next_log_snr.unwrap_or_else(|| log_snr.clone());
             parts.push(sinusoids(sigmoid(next.neg()) * SCALE, self.channels(), 0.0));
+        }
+        if self.number.is_some() {
+            let all = parts[0].zeros_like();
+            parts.push(match others.number {
+                Some(GivenNumbers { value, given }) => {
+                    let argument = value * self.number_slope + self.number_offset;
+                    sinusoids(argument, self.channels(), 0.0) * given.unsqueeze_dim::<2>(1)
+                }
+                None => all,
+            });
         }
         match parts.len() {
             1 => parts.remove(0),
@@ -119,7 +208,7 @@ impl Conditioning {
     /// The layers of the sinusoidal embeddings of the inputs, of which SiLU follows the first of each.
     #[cfg(all(feature = "wgpu", not(feature = "fusion")))]
     pub(super) fn layers(&self) -> Vec<[&Linear; 2]> {
-        let others = [&self.guidance, &self.next_log_snr];
+        let others = [&self.guidance, &self.next_log_snr, &self.number];
         let others = others.into_iter().flatten().map(InputEmbedding::layers);
         let mut layers = vec![[&self.log_snr_in, &self.log_snr_out]];
         layers.extend(others);
@@ -156,6 +245,8 @@ impl Conditioning {
         TakenInputs {
             guidance: self.guidance.is_some(),
             next_log_snr: self.next_log_snr.is_some(),
+            attributes: self.attributes,
+            number: self.number.is_some(),
         }
     }
 
@@ -191,10 +282,16 @@ impl Conditioning {
         let time = self
             .log_snr_out
             .forward(silu(self.log_snr_in.forward(time)));
-        let class = self
-            .class
-            .forward(class.unsqueeze_dim::<2>(1))
-            .squeeze_dim::<2>(1);
+        let class = match others.attributes.filter(|_| self.attributes) {
+            Some(attributes) => self.sum_of_attributes(match batch {
+                1 => attributes.repeat_dim(0, 2),
+                _ => attributes,
+            }),
+            None => self
+                .class
+                .forward(class.unsqueeze_dim::<2>(1))
+                .squeeze_dim::<2>(1),
+        };
         let mut sum = time + class;
         if let Some(embedding) = &self.guidance {
             sum = sum + embedding.forward(guidance * self.slope + self.offset);
@@ -203,7 +300,26 @@ impl Conditioning {
             // 100 σ² of the next level.
             sum = sum + embedding.forward(sigmoid(next.neg()) * SCALE);
         }
+        if let (Some(embedding), Some(GivenNumbers { value, given })) =
+            (&self.number, others.number)
+        {
+            let argument = rows(value) * self.number_slope + self.number_offset;
+            sum = sum + embedding.forward_given(argument, rows(given));
+        }
         silu(sum)
+    }
+
+    /// The sum of the embeddings of the attributes that each row has, or that of ∅ where it has none.
+    ///
+    /// # Shapes
+    ///
+    /// `attributes`: `[rows, classes]`; result: `[rows, width]`.
+    fn sum_of_attributes(&self, attributes: Tensor<2>) -> Tensor<2> {
+        let table = self.class.weight.val();
+        let attributes = attributes.cast(table.dtype());
+        let count = attributes.clone().sum_dim(1);
+        let none = (count.neg() + 1.0).clamp_min(0.0);
+        Tensor::cat(vec![attributes, none], 1).matmul(table)
     }
 }
 

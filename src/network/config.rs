@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::with_preset::with_preset;
 use super::{
-    Downsample, FlowMap, GuidanceInput, LogSnrEmbedding, MiddleKind, Modulation, Upsample,
+    Conditions, Downsample, FlowMap, GuidanceInput, LogSnrEmbedding, MiddleKind, Modulation,
+    NumberInput, Upsample,
 };
 use crate::bounded;
 use crate::timesteps::Timesteps;
@@ -98,6 +99,14 @@ with_preset! {
         #[serde(skip_serializing_if = "Option::is_none")]
         flow_map: Option<FlowMap> = None;
     }
+    format 4 {
+        /// What the labels of an image are: `"classes"`, of which it has one, or `"attributes"`, of which it has any number.
+        #[serde(skip_serializing_if = "is_default")]
+        conditions: Conditions = Conditions::default();
+        /// A number that the network is conditioned on beside the labels, such as an age.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        number: Option<NumberInput> = None;
+    }
 }
 
 /// ε of ADM's group normalisations.
@@ -176,6 +185,11 @@ impl UNetConfig {
         self.sinusoid_channels.unwrap_or(self.base_channels)
     }
 
+    /// Whether images have attributes or a number, and not a class alone.
+    pub fn takes_more_than_a_class(&self) -> bool {
+        self.conditions != Conditions::default() || self.number.is_some()
+    }
+
     /// Channels of the embedding of (λ, class).
     pub fn embedding(&self) -> usize {
         self.embedding_channels.unwrap_or(4 * self.base_channels)
@@ -213,6 +227,15 @@ impl TryFrom<Fields> for UNetConfig {
 mod tests {
     use super::*;
     use crate::timesteps::Betas;
+
+    fn age() -> NumberInput {
+        NumberInput {
+            name: "age".to_owned(),
+            min: 0.0,
+            max: 100.0,
+            unit: "years".to_owned(),
+        }
+    }
 
     fn read(json: &str) -> Result<UNetConfig, String> {
         serde_json::from_str(json).map_err(|e| e.to_string())
@@ -257,6 +280,8 @@ mod tests {
             input_skip: true,
             guidance: Some(GuidanceInput::new(-1.0, 8.0)),
             flow_map: Some(FlowMap { max_steps: 8 }),
+            conditions: Conditions::Attributes,
+            number: Some(age()),
             ..UNetConfig::adm64()
         };
         assert_eq!(Fields::default().over(preset.clone()), preset);
@@ -310,5 +335,30 @@ mod tests {
         let other = json.replace("input", "magic");
         let refused = read(&other).unwrap_err();
         assert!(refused.contains("unknown variant `magic`"), "{refused}");
+    }
+
+    #[test]
+    fn attributes_and_a_number_need_format_4() {
+        let attributes = UNetConfig {
+            conditions: Conditions::Attributes,
+            ..UNetConfig::tiny()
+        };
+        let number = UNetConfig {
+            number: Some(age()),
+            ..UNetConfig::tiny()
+        };
+        for (config, end) in [
+            (attributes, r#""conditions":"attributes"}"#),
+            (
+                number,
+                r#""number":{"name":"age","min":0.0,"max":100.0,"unit":"years"}}"#,
+            ),
+        ] {
+            assert_eq!(config.least_version(), 4);
+            assert!(config.takes_more_than_a_class());
+            let json = serde_json::to_string(&config).unwrap();
+            assert!(json.ends_with(end), "{json}");
+            assert_eq!(read(&json).unwrap(), config);
+        }
     }
 }

@@ -1,11 +1,14 @@
 //! The denoiser networks: the U-Net of Dhariwal & Nichol 2021 ("ADM"), which the guidance paper
-//! ran, conditioned on λ and on the class with ∅ as one more class.
+//! ran, conditioned on λ and on the class with ∅ as one more class, or on several attributes and a number.
 
 mod architecture;
 mod attention;
+mod attention_pool;
 mod conditioning;
+mod conditions;
 mod config;
 mod dropout;
+mod encoder;
 mod error;
 mod flow_map;
 mod group_norm;
@@ -28,10 +31,13 @@ mod with_preset;
 pub use crate::kernels::SameConv2d;
 pub use architecture::{Downsample, MiddleKind, Modulation, Upsample};
 pub use attention::SelfAttention;
-pub use conditioning::{Conditioning, OtherInputs, TakenInputs};
+pub use attention_pool::AttentionPool;
+pub use conditioning::{Conditioning, GivenNumbers, OtherInputs, TakenInputs};
+pub use conditions::{Conditions, MAX_NUMBER, NumberInput};
 pub(crate) use config::Fields;
 pub use config::UNetConfig;
 pub use dropout::DropoutMasks;
+pub use encoder::Encoder;
 pub use error::NetworkError;
 pub use flow_map::FlowMap;
 pub use group_norm::GroupNorm;

@@ -158,6 +158,16 @@ impl UNetConfig {
         if let Some(flow_map) = &self.flow_map {
             flow_map.validate(self.guidance.is_some())?;
         }
+        if let Some(number) = &self.number {
+            number.validate()?;
+        }
+        if self.takes_more_than_a_class() && self.guidance.is_some() {
+            return refuse(
+                "guidance",
+                "an input",
+                "a student is of a model with classes; a network with attributes or a number is guided by its two estimates",
+            );
+        }
         self.log_snr_embedding.validate()
     }
 }
@@ -165,7 +175,7 @@ impl UNetConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::network::{FlowMap, GuidanceInput};
+    use crate::network::{Conditions, FlowMap, GuidanceInput};
     use crate::timesteps::{Betas, Timesteps};
 
     fn broken(change: impl FnOnce(&mut UNetConfig)) -> String {
@@ -213,5 +223,10 @@ mod tests {
             });
             assert!(error.contains("a power of two from 1 to 64"), "{error}");
         }
+        let error = broken(|c| {
+            c.guidance = Some(GuidanceInput::new(-1.0, 8.0));
+            c.conditions = Conditions::Attributes;
+        });
+        assert!(error.contains("guided by its two estimates"), "{error}");
     }
 }

@@ -5,7 +5,7 @@
 ///
 /// - `required`: fields without a default, which a file must give unless it names a preset.
 /// - `format 1`: fields of every version of the bundle format.
-/// - `format 2`, `format 3`: fields that these versions of the format added.
+/// - `format 2` and so on: fields that these versions of the format added.
 ///
 /// `read by` names the function that deserialises a field, if it is not the type's own.
 macro_rules! with_preset {
@@ -24,6 +24,9 @@ macro_rules! with_preset {
         format 3 { $(
             $(#[$meta3:meta])* $name3:ident: $type3:ty = $default3:expr;
         )* }
+        format 4 { $(
+            $(#[$meta4:meta])* $name4:ident: $type4:ty = $default4:expr;
+        )* }
     ) => {
         $(#[$about])*
         #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -33,6 +36,7 @@ macro_rules! with_preset {
             $($(#[$meta1])* pub $name1: $type1,)*
             $($(#[$meta2])* pub $name2: $type2,)*
             $($(#[$meta3])* pub $name3: $type3,)*
+            $($(#[$meta4])* pub $name4: $type4,)*
         }
 
         /// The fields that a file gives, and the preset that it names.
@@ -44,6 +48,7 @@ macro_rules! with_preset {
             $($(#[serde(default, deserialize_with = $read1)])? $name1: Option<$type1>,)*
             $($name2: Option<$type2>,)*
             $($name3: Option<$type3>,)*
+            $($name4: Option<$type4>,)*
         }
 
         impl $fields {
@@ -54,6 +59,7 @@ macro_rules! with_preset {
                     $($name1: self.$name1.unwrap_or(preset.$name1),)*
                     $($name2: self.$name2.unwrap_or(preset.$name2),)*
                     $($name3: self.$name3.unwrap_or(preset.$name3),)*
+                    $($name4: self.$name4.unwrap_or(preset.$name4),)*
                 }
             }
 
@@ -64,6 +70,7 @@ macro_rules! with_preset {
                     $($name1: self.$name1.unwrap_or($default1),)*
                     $($name2: self.$name2.unwrap_or($default2),)*
                     $($name3: self.$name3.unwrap_or($default3),)*
+                    $($name4: self.$name4.unwrap_or($default4),)*
                 })
             }
         }
@@ -76,16 +83,21 @@ macro_rules! with_preset {
                     $($name1: $default1,)*
                     $($name2: $default2,)*
                     $($name3: $default3,)*
+                    $($name4: $default4,)*
                 }
             }
 
             /// The oldest version of the bundle format that can describe the configuration: fields of later versions have
             /// their defaults.
             pub fn least_version(&self) -> u64 {
-                match (true $(&& self.$name2 == $default2)*, true $(&& self.$name3 == $default3)*) {
-                    (true, true) => 1,
-                    (false, true) => 2,
-                    (_, false) => 3,
+                if false $(|| self.$name4 != $default4)* {
+                    4
+                } else if false $(|| self.$name3 != $default3)* {
+                    3
+                } else if false $(|| self.$name2 != $default2)* {
+                    2
+                } else {
+                    1
                 }
             }
         }

@@ -6,7 +6,7 @@ use super::{Grid, SeedInterpolation, Solver, SourceImage, Symmetry, VARIANCE_INT
 use crate::clip::Clip;
 use crate::condition::Condition;
 use crate::denoiser::Class;
-use crate::guidance::Policy;
+use crate::guidance::{ClassifierGuidance, GuideModel, Policy};
 use crate::noise_level::{LogSnr, LogSnrRange};
 
 /// Everything that a run needs to know beside the model: a request that has been checked against it.
@@ -16,6 +16,10 @@ pub struct Plan {
     pub classes: Vec<Condition>,
     /// The class that guidance leads away from, of all images; ∅ where there is none.
     pub negative: Class,
+    /// Another model, whose estimate takes the place of the unconditional one.
+    pub guide: Option<GuideModel>,
+    /// A classifier of noisy images, whose gradient guides as well.
+    pub classifier: Option<ClassifierGuidance>,
     /// w of each image.
     pub guidance: Vec<f64>,
     /// T.
@@ -68,6 +72,8 @@ impl Plan {
             guidance: vec![0.0; classes.len()],
             classes: classes.into_iter().map(Condition::Class).collect(),
             negative: None,
+            guide: None,
+            classifier: None,
             steps,
             sampler,
             grid: sampler.grid(),

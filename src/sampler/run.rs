@@ -1,10 +1,15 @@
 //! One sampling, step by step.
 
+mod classifier;
+mod guide_network;
 mod state;
 
 pub use state::{OtherState, RunState};
 
+use std::sync::Arc;
+
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use guide_network::GuideNetwork;
 
 use super::ancestral::ancestral;
 use super::at_rest::AtRest;
@@ -16,10 +21,12 @@ use super::step::{Next, Predictor, Step};
 use super::symmetry::Symmetric;
 use super::tiling::Offset;
 use super::{Plan, PreviousStep, SeedInterpolation, Solver};
+use crate::condition::Joint;
 use crate::denoiser::{Denoiser, Rows};
-use crate::guidance::{Guide, Guided};
+use crate::guidance::{ClassGradient, Guide, GuideModel, Guided, GuidedRows};
 #[cfg(all(feature = "wgpu", not(feature = "fusion")))]
 use crate::kernels::unet::GuidedImages;
+use crate::network::OtherInputs;
 use crate::noise::sampling_noise;
 use crate::noise_level::{LogSnr, LogSnrRange};
 use crate::prediction::Target;
@@ -34,6 +41,8 @@ pub struct Evaluation {
     pub level: LogSnr,
     /// The class id of each row, where the number of classes stands for ∅.
     pub classes: Vec<u32>,
+    /// What each row is conditioned on, where that is more than a class of some.
+    pub joints: Option<Vec<Joint>>,
     /// w of each row, for a network that takes it as an input.
     pub guidance: Option<Vec<f64>>,
     /// λ that the step leads to, for a network that takes it as an input.
@@ -41,6 +50,23 @@ pub struct Evaluation {
 }
 
 impl Evaluation {
+    fn new(
+        target: Target,
+        rows: &GuidedRows,
+        z: &Tensor<4>,
+        level: LogSnr,
+        next: Option<LogSnr>,
+    ) -> Self {
+        Self {
+            z: target.input(rows.latents(z), level),
+            level,
+            classes: rows.classes().to_vec(),
+            joints: rows.joints().map(<[Joint]>::to_vec),
+            guidance: rows.input().map(<[f64]>::to_vec),
+            next,
+        }
+    }
+
     /// The answer, `[rows, channels, height, width]`.
     pub fn predict<D: Denoiser + ?Sized>(&self, denoiser: &D) -> Tensor<4> {
         let (device, count) = (self.z.device(), self.classes.len());
@@ -59,7 +85,13 @@ impl Evaluation {
         let answer = match (guidance, next_log_snr) {
             (Some(w), Some(next)) => denoiser.predict_jump(z, [log_snr, next], class, w),
             (Some(w), None) => denoiser.predict_guided(z, log_snr, class, w),
-            (None, _) => denoiser.predict(z, log_snr, class),
+            (None, _) => {
+                let others = self
+                    .joints
+                    .as_ref()
+                    .map(|joints| OtherInputs::of_joints(joints, denoiser.classes(), &device));
+                denoiser.predict_with(z, log_snr, class, others.unwrap_or_default())
+            }
         };
         answer.cast(self.z.dtype())
     }
@@ -70,6 +102,7 @@ impl Evaluation {
             z: self.z.clone().narrow(0, rows.start, rows.len()),
             level: self.level,
             classes: self.classes[rows.clone()].to_vec(),
+            joints: self.joints.as_ref().map(|all| all[rows.clone()].to_vec()),
             guidance: self.guidance.as_ref().map(|w| w[rows].to_vec()),
             next: self.next,
         };
@@ -99,7 +132,7 @@ pub struct BranchEstimates {
 /// levels `trained`, as [`Run::evaluations`] counts them.
 pub fn evaluations(plan: &Plan, trained: LogSnrRange) -> Vec<usize> {
     // Which id ∅ has makes no difference to the count.
-    let guide = guide(plan, u32::MAX);
+    let guide = guide(plan, u32::MAX, plan.guide.as_ref());
     let levels = plan.levels(trained);
     (0..plan.classes.len())
         .map(|image| count_evaluations(plan, &guide, &levels, image))
@@ -109,7 +142,7 @@ pub fn evaluations(plan: &Plan, trained: LogSnrRange) -> Vec<usize> {
 /// The most rows that an evaluation of a plan has, of a model that was trained on the levels
 /// `trained`.
 pub fn rows(plan: &Plan, trained: LogSnrRange) -> usize {
-    let guide = guide(plan, u32::MAX);
+    let guide = guide(plan, u32::MAX, plan.guide.as_ref());
     let levels = plan.levels(trained);
     let rows = levels.into_iter().map(|level| guide.rows(level).len());
     rows.max().unwrap_or(0)
@@ -127,13 +160,37 @@ fn noise(plan: &Plan, images: &[u64], step: u32, shape: [usize; 3], device: &Dev
     }
 }
 
-fn guide(plan: &Plan, null: u32) -> Guide {
+fn guide(plan: &Plan, null: u32, model: Option<&GuideModel>) -> Guide {
     if plan.guidance_input {
         return Guide::of_input(&plan.classes, &plan.guidance, null);
     }
     let (policy, interval) = (plan.policy, plan.guidance_interval);
-    let (classes, guidance) = (&plan.classes, &plan.guidance);
-    Guide::new(classes, guidance, policy, interval, null, plan.negative)
+    let (classes, guidance, negative) = (&plan.classes, &plan.guidance, plan.negative);
+    match model {
+        Some(model) => Guide::of_model(classes, guidance, policy, interval, null, negative, model),
+        None => Guide::new(classes, guidance, policy, interval, null, negative),
+    }
+}
+
+/// What a network answers to these rows of the latents `z`.
+fn predict<D: Denoiser + ?Sized>(
+    denoiser: &D,
+    target: Target,
+    rows: &GuidedRows,
+    z: &Tensor<4>,
+    level: LogSnr,
+    next: Option<LogSnr>,
+) -> Tensor<4> {
+    let whole = denoiser.predict_rows(&Rows {
+        z,
+        images: &rows.images(),
+        level,
+        classes: rows.classes(),
+        joints: rows.joints(),
+        guidance: rows.input(),
+        next,
+    });
+    whole.unwrap_or_else(|| Evaluation::new(target, rows, z, level, next).predict(denoiser))
 }
 
 fn count_evaluations(plan: &Plan, guide: &Guide, levels: &[LogSnr], image: usize) -> usize {
@@ -159,6 +216,9 @@ pub struct Run<D> {
     denoiser: D,
     pub(super) plan: Plan,
     pub(super) guide: Guide,
+    /// The other network that answers the second rows, where there is one.
+    guide_network: Option<GuideNetwork<D>>,
+    classifier: Option<Arc<dyn ClassGradient + Send + Sync>>,
     pub(super) target: Target,
     pub(super) levels: Vec<LogSnr>,
     /// The largest λ of the model.
@@ -197,7 +257,7 @@ impl<D: Denoiser> Run<D> {
         let images: Vec<u64> = (0..plan.classes.len() as u64)
             .map(|k| plan.first_image + k)
             .collect();
-        let guide = guide(&plan, denoiser.classes() as u32);
+        let guide = guide(&plan, denoiser.classes() as u32, None);
         let levels = plan.levels(range);
         let source = plan.source.as_deref();
         let source = source.map(|image| Source::new(image, shape, device));
@@ -221,6 +281,8 @@ impl<D: Denoiser> Run<D> {
             // From here, which costs a GPU no kernel.
             x: Tensor::from_data(TensorData::zeros::<f32, _>(z.dims()), device),
             guide,
+            guide_network: None,
+            classifier: None,
             levels,
             clean: LogSnr(range.max),
             source,
@@ -258,29 +320,17 @@ impl<D: Denoiser> Run<D> {
     fn answer(&self) -> Option<Tensor<4>> {
         let (level, z) = self.shown()?;
         let rows = self.guide.rows(level);
-        let images = rows.images();
-        let whole = self.denoiser.predict_rows(&Rows {
-            z: &z,
-            images: &images,
-            level,
-            classes: rows.classes(),
-            guidance: rows.input(),
-            next: self.next_level(),
-        });
-        whole.or_else(|| Some(self.evaluation()?.predict(&self.denoiser)))
+        let (target, next) = (self.target, self.next_level());
+        Some(predict(&self.denoiser, target, rows, &z, level, next))
     }
 
-    /// What the network has to answer next; `None` once the run is done.
+    /// What the network has to answer next; `None` once the run is done. What a [guide](Self::with_guide) has to answer is
+    /// not part of it: [`accept`](Self::accept) asks it.
     pub fn evaluation(&self) -> Option<Evaluation> {
         let (level, z) = self.shown()?;
         let rows = self.guide.rows(level);
-        Some(Evaluation {
-            z: self.target.input(rows.latents(&z), level),
-            level,
-            classes: rows.classes().to_vec(),
-            guidance: rows.input().map(<[f64]>::to_vec),
-            next: self.next_level(),
-        })
+        let (target, next) = (self.target, self.next_level());
+        Some(Evaluation::new(target, rows, &z, level, next))
     }
 
     /// λ that the next step leads to, where the network is told it.
@@ -336,6 +386,18 @@ impl<D: Denoiser> Run<D> {
         };
         let z = z.clone();
         let mut output = self.guide.rows(level).merged(output);
+        if let Some(other) = self.guide_answer() {
+            output = Tensor::cat(vec![output, other], 0);
+        }
+        if let Some(shift) = self.classifier_shift() {
+            let rows = self.guide.rows(level);
+            // Added to both estimates of an image it is added to what any policy makes of them.
+            let of_rows = match rows.guided() {
+                0 => shift,
+                _ => Tensor::cat(vec![shift.clone(), rows.pick(shift)], 0),
+            };
+            output = output + of_rows;
+        }
         if let Some(offset) = self.offset() {
             output = offset.shift_back(output);
         }

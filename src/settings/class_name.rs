@@ -1,4 +1,4 @@
-//! Classes by name or id, and mixes of them.
+//! Classes and attributes by name or id, and mixes of classes.
 
 use std::fmt;
 
@@ -6,14 +6,18 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::RequestError;
+use crate::bounded;
 use crate::class_names::ClassNames;
-use crate::condition::Condition;
+use crate::condition::{Condition, Joint};
 use crate::denoiser::Class;
 
 /// The most classes of a mix. Each costs a row of every evaluation.
 pub const MAX_MIX: usize = 16;
 
-/// A class in a request: its id, its name, `null` for the unconditional model, or a mix of classes.
+/// The most attributes of an image.
+pub const MAX_ATTRIBUTES: usize = 256;
+
+/// A class in a request: its id, its name, `null` for the unconditional model, several attributes, or a mix of classes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum ClassName {
@@ -25,6 +29,18 @@ pub enum ClassName {
     Name(String),
     /// Several classes with their weights: `{"cat": 0.7, "dog": 0.3}`.
     Mix(ClassMix),
+    /// Several attributes: `["smiling", "hat"]`.
+    Several(#[serde(deserialize_with = "bounded::list::<MAX_ATTRIBUTES, _, _>")] Vec<Label>),
+}
+
+/// One of several attributes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Label {
+    /// The id, from 0.
+    Id(u64),
+    /// The name, exactly as in the bundle.
+    Name(String),
 }
 
 /// Names or ids of classes, each with its weight.
@@ -60,8 +76,9 @@ impl<'de> Deserialize<'de> for ClassMix {
 }
 
 impl ClassName {
-    /// The class that a text of a person means: a name of the model, else `none` for ∅, else an id, else a mix, such as
-    /// `cat:0.7,dog:0.3`. A text that is none of them is taken for a name, which [`resolve_class`] refuses.
+    /// The class that a text of a person means: a name of the model, else `none` for ∅, else an id, else several attributes,
+    /// such as `smiling+hat`, else a mix, such as `cat:0.7,dog:0.3`. A text that is none of them is taken for a name, which
+    /// [`resolve_class`] refuses.
     pub fn of_text(text: &str, names: &ClassNames) -> Self {
         if names.id(text).is_some() {
             Self::Name(text.to_owned())
@@ -69,6 +86,8 @@ impl ClassName {
             Self::Unconditional
         } else if let Ok(id) = text.parse() {
             Self::Id(id)
+        } else if let Some(labels) = several(text, names) {
+            Self::Several(labels)
         } else {
             ClassMix::of_text(text).map_or_else(|| Self::Name(text.to_owned()), Self::Mix)
         }
@@ -146,6 +165,33 @@ impl ClassMix {
     }
 }
 
+/// The attributes that a text lists with `+` between them. A name may contain `+`: the longest names that there are, are
+/// taken from the left.
+fn several(text: &str, names: &ClassNames) -> Option<Vec<Label>> {
+    let pieces: Vec<&str> = text.split('+').collect();
+    if !(2..=MAX_ATTRIBUTES).contains(&pieces.len()) {
+        return None;
+    }
+    let mut labels = Vec::new();
+    let mut rest = &pieces[..];
+    while !rest.is_empty() {
+        let known = (1..=rest.len()).rev().find_map(|count| {
+            let name = rest[..count].join("+");
+            let name = name.trim();
+            let label = match (names.id(name), count) {
+                (Some(_), _) => Label::Name(name.to_owned()),
+                (None, 1) => Label::Id(name.parse().ok()?),
+                (None, _) => return None,
+            };
+            Some((count, label))
+        });
+        let (count, label) = known?;
+        labels.push(label);
+        rest = &rest[count..];
+    }
+    Some(labels)
+}
+
 /// What an image is drawn of. `names` are the model's class names.
 ///
 /// # Errors
@@ -154,6 +200,24 @@ impl ClassMix {
 pub fn resolve_condition(class: &ClassName, names: &ClassNames) -> Result<Condition, RequestError> {
     match class {
         ClassName::Mix(mix) => mix.resolve(names),
+        ClassName::Several(labels) => {
+            let ids = labels.iter().map(|label| {
+                let class = match label {
+                    Label::Id(id) => ClassName::Id(*id),
+                    Label::Name(name) => ClassName::Name(name.clone()),
+                };
+                resolve_class(&class, names)
+            });
+            let ids: Vec<Class> = ids.collect::<Result<_, _>>()?;
+            // In the order of the ids, each once: the order in which they are named has no meaning.
+            let mut labels: Vec<u32> = ids.into_iter().flatten().collect();
+            labels.sort_unstable();
+            labels.dedup();
+            Ok(Condition::joint(Joint {
+                labels,
+                number: None,
+            }))
+        }
         class => resolve_class(class, names).map(Condition::Class),
     }
 }
@@ -173,6 +237,11 @@ pub fn resolve_class(class: &ClassName, names: &ClassNames) -> Result<Class, Req
                 "a mix of classes has no place here: one class is wanted".to_owned(),
             ));
         }
+        ClassName::Several(_) => {
+            return Err(RequestError::Mix(
+                "several attributes have no place here: one is wanted".to_owned(),
+            ));
+        }
     };
     found
         .map(|id| Some(id as u32))
@@ -180,7 +249,9 @@ pub fn resolve_class(class: &ClassName, names: &ClassNames) -> Result<Class, Req
             asked: match class {
                 ClassName::Name(name) => format!("\"{name}\""),
                 ClassName::Id(id) => id.to_string(),
-                ClassName::Unconditional | ClassName::Mix(_) => "null".to_owned(),
+                ClassName::Unconditional | ClassName::Mix(_) | ClassName::Several(_) => {
+                    "null".to_owned()
+                }
             },
             known: names
                 .iter()

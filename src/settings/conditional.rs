@@ -11,9 +11,9 @@ impl Plan {
     ///
     /// [`RequestError::NoNullClass`] names the setting that needs it.
     pub fn conditional_only(self) -> Result<Self, RequestError> {
-        // With a negative class, guidance leads away from that and not from ∅.
-        let unconditional =
-            |w: f64| self.negative.is_none() && (w == -1.0 || self.policy.needs_both(w));
+        // With a negative class, guidance leads away from that and not from ∅, and with a guide from the guide's estimate.
+        let other = self.negative.is_some() || self.guide.is_some();
+        let unconditional = |w: f64| !other && (w == -1.0 || self.policy.needs_both(w));
         let asked = match self.guidance.iter().find(|&&w| unconditional(w)) {
             _ if self.classes.iter().any(Condition::is_unconditional) => {
                 "an image without a class".to_owned()

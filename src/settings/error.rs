@@ -26,6 +26,22 @@ pub enum RequestError {
         /// Its range.
         expected: String,
     },
+    /// Several labels were asked of a model whose images have one class.
+    #[error(
+        "{labels} labels were asked for one image, and this model has classes, of which an image has one: several are for models with attributes; a mix of classes has weights, as in cat:0.7,dog:0.3"
+    )]
+    OneClass {
+        /// How many were asked for.
+        labels: usize,
+    },
+    /// The count of numbers is not the number of images.
+    #[error("{numbers} numbers were given for {images} images: give one, or one for each")]
+    NumberCount {
+        /// How many numbers there are.
+        numbers: usize,
+        /// The number of images.
+        images: usize,
+    },
     /// The number of strengths is not the number of images.
     #[error(
         "{strengths} guidance strengths were given for {images} images: give one, or one for each"

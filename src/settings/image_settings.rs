@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ClassMix, ClassName};
+use super::{ClassMix, ClassName, Label};
 use crate::bundle::WRITTEN_BY;
 use crate::class_names::ClassNames;
-use crate::condition::Condition;
-use crate::guidance::Policy;
+use crate::condition::{Composition, Condition};
+use crate::guidance::{ClassifierGuidance, Policy};
 use crate::noise_level::LogSnrRange;
 use crate::sampler::{Grid, Plan, SeedInterpolation, Solver, Symmetry};
 
@@ -16,13 +16,25 @@ use crate::sampler::{Grid, Plan, SeedInterpolation, Solver, Symmetry};
 pub struct ImageSettings {
     /// The bundle's name.
     pub model: String,
-    /// The class's name, null for the unconditional model, or the names and weights of a mix.
+    /// The class's name, null for the unconditional model, the names of several attributes, or the names and weights of a mix.
     pub class: ClassName,
+    /// The number that the image was drawn with, where there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<f64>,
+    /// How several attributes were guided, where that was one by one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub composition: Option<Composition>,
     /// w.
     pub guidance: f64,
     /// The class that guidance led away from, where there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub negative: Option<String>,
+    /// The name of the model that guided, where it was another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guide: Option<String>,
+    /// The classifier that guided beside it, where there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classifier: Option<ClassifierSettings>,
     /// T.
     pub steps: usize,
     /// The solver.
@@ -69,6 +81,25 @@ pub struct ImageSettings {
     pub freeguide: String,
 }
 
+/// The classifier that guided an image.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClassifierSettings {
+    /// Its name.
+    pub name: String,
+    /// Its strength s.
+    pub strength: f64,
+}
+
+impl ClassifierSettings {
+    fn of(guidance: &ClassifierGuidance) -> Self {
+        Self {
+            name: guidance.name.clone(),
+            strength: guidance.strength,
+        }
+    }
+}
+
 impl ImageSettings {
     /// The settings of every image of a plan for the model `model` with these classes.
     pub fn of_plan(plan: &Plan, model: &str, classes: &ClassNames) -> Vec<Self> {
@@ -81,8 +112,12 @@ impl ImageSettings {
             .map(|((class, &guidance), image)| Self {
                 model: model.to_owned(),
                 class: class_name(class, classes),
+                number: class.labels().and_then(|joint| joint.number),
+                composition: matches!(class, Condition::Each(_)).then_some(Composition::Each),
                 guidance,
                 negative: plan.negative.map(|id| classes[id as usize].to_owned()),
+                guide: plan.guide.as_ref().map(|guide| guide.name.clone()),
+                classifier: plan.classifier.as_ref().map(ClassifierSettings::of),
                 steps: plan.steps,
                 sampler: plan.sampler,
                 seed: plan.seed,
@@ -111,12 +146,14 @@ fn is_false(value: &bool) -> bool {
 
 fn class_name(condition: &Condition, names: &ClassNames) -> ClassName {
     let name = |id: u32| names[id as usize].to_owned();
-    match condition {
-        Condition::Class(None) => ClassName::Unconditional,
-        Condition::Class(Some(id)) => ClassName::Name(name(*id)),
-        Condition::Mix(parts) => {
-            let parts = parts.iter().map(|&(id, weight)| (name(id), weight));
-            ClassName::Mix(ClassMix(parts.collect()))
-        }
+    if let Condition::Mix(parts) = condition {
+        let parts = parts.iter().map(|&(id, weight)| (name(id), weight));
+        return ClassName::Mix(ClassMix(parts.collect()));
+    }
+    let labels = condition.labels().unwrap_or_default().labels;
+    match labels[..] {
+        [] => ClassName::Unconditional,
+        [id] => ClassName::Name(name(id)),
+        _ => ClassName::Several(labels.into_iter().map(|id| Label::Name(name(id))).collect()),
     }
 }

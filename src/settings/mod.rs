@@ -3,10 +3,12 @@
 mod checks;
 mod class_name;
 mod conditional;
+mod conditions;
 pub mod description;
 mod error;
 mod flow_map;
 mod guidance_input;
+mod guide_model;
 mod image_settings;
 mod request;
 #[cfg(test)]
@@ -17,10 +19,12 @@ mod timesteps;
 mod typescript;
 
 pub use crate::sampler::{Plan, SeedInterpolation};
-pub use class_name::{ClassMix, ClassName, MAX_MIX, resolve_class, resolve_condition};
+pub use class_name::{
+    ClassMix, ClassName, Label, MAX_ATTRIBUTES, MAX_MIX, resolve_class, resolve_condition,
+};
 pub use error::RequestError;
-pub use image_settings::ImageSettings;
-pub use request::{Guidance, Request};
+pub use image_settings::{ClassifierSettings, ImageSettings};
+pub use request::{PerImage, Request};
 pub use source::{MAX_RESAMPLING, SourcePixels};
 
 use serde::{Deserialize, Serialize};

@@ -8,20 +8,20 @@ use super::{
     SourcePixels, resolve_class, resolve_condition,
 };
 use crate::class_names::ClassNames;
-use crate::condition::Condition;
+use crate::condition::{Composition, Condition};
 use crate::denoiser::Class;
 use crate::guidance::{Policy, PolicyFields};
 use crate::noise::MAX_SEED;
 use crate::noise_level::LogSnrRange;
 use crate::sampler::{Grid, GridFields, Plan, SeedInterpolation, Solver, Symmetry};
 
-/// One strength for all images, or one for each.
+/// A number for all images, or one for each.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
-pub enum Guidance {
-    /// w of every image.
+pub enum PerImage {
+    /// That of every image.
     All(f64),
-    /// w of each image.
+    /// Those of the images.
     Each(Vec<f64>),
 }
 
@@ -29,11 +29,17 @@ pub enum Guidance {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Request {
-    /// One class, or a mix of classes, for each image.
+    /// One class, or several attributes, or a mix of classes, for each image.
     pub classes: Vec<ClassName>,
+    /// The number that the model takes beside them; none unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<PerImage>,
+    /// How several attributes, and a number, are guided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub composition: Option<Composition>,
     /// w.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub guidance: Option<Guidance>,
+    pub guidance: Option<PerImage>,
     /// The class that guidance leads away from, by name or id; ∅ unless given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub negative: Option<String>,
@@ -98,6 +104,8 @@ impl Request {
     pub fn new(classes: Vec<ClassName>) -> Self {
         Self {
             classes,
+            number: None,
+            composition: None,
             guidance: None,
             negative: None,
             guidance_policy: None,
@@ -148,6 +156,8 @@ impl Request {
             guidance: self.strengths(classes.len(), &policy, defaults)?,
             classes,
             negative: self.negative_id(names)?,
+            guide: None,
+            classifier: None,
             steps: self.checked_steps(defaults)?,
             sampler,
             grid: self.levels(sampler, defaults, trained)?,
@@ -182,7 +192,52 @@ impl Request {
             (1..=MAX_IMAGES).contains(&images),
         )?;
         let each = self.classes.iter();
-        each.map(|class| resolve_condition(class, names)).collect()
+        let conditions: Vec<Condition> = each
+            .map(|class| resolve_condition(class, names))
+            .collect::<Result<_, _>>()?;
+        let numbers = self.numbers(images)?;
+        let each = conditions.into_iter().zip(numbers);
+        each.map(|(condition, number)| self.composed(condition, number))
+            .collect()
+    }
+
+    /// The number of each image.
+    fn numbers(&self, images: usize) -> Result<Vec<Option<f64>>, RequestError> {
+        match &self.number {
+            None => Ok(vec![None; images]),
+            Some(PerImage::All(number)) => Ok(vec![Some(*number); images]),
+            Some(PerImage::Each(numbers)) if numbers.len() == images => {
+                Ok(numbers.iter().copied().map(Some).collect())
+            }
+            Some(PerImage::Each(numbers)) => Err(RequestError::NumberCount {
+                numbers: numbers.len(),
+                images,
+            }),
+        }
+    }
+
+    /// A condition with its number, together or one by one.
+    fn composed(
+        &self,
+        condition: Condition,
+        number: Option<f64>,
+    ) -> Result<Condition, RequestError> {
+        let composition = self.composition.unwrap_or_default();
+        let Some(mut joint) = condition.labels() else {
+            return match number {
+                None => Ok(condition),
+                Some(number) => Err(RequestError::Incompatible {
+                    one: format!("number {number}"),
+                    other: "a mix of classes".to_owned(),
+                    why: "a mix is of classes alone; ask for one class, or leave the number out",
+                }),
+            };
+        };
+        joint.number = number;
+        Ok(match composition {
+            Composition::Joint => Condition::joint(joint),
+            Composition::Each => Condition::each(joint),
+        })
     }
 
     fn negative_id(&self, names: &ClassNames) -> Result<Class, RequestError> {
@@ -352,9 +407,9 @@ impl Request {
             // The model's own strength is one of another policy.
             None if plus_plus => vec![PLUS_PLUS_GUIDANCE; images],
             None => vec![defaults.guidance; images],
-            Some(Guidance::All(w)) => vec![*w; images],
-            Some(Guidance::Each(w)) if w.len() == images => w.clone(),
-            Some(Guidance::Each(w)) => {
+            Some(PerImage::All(w)) => vec![*w; images],
+            Some(PerImage::Each(w)) if w.len() == images => w.clone(),
+            Some(PerImage::Each(w)) => {
                 return Err(RequestError::GuidanceCount {
                     strengths: w.len(),
                     images,
@@ -376,6 +431,7 @@ impl Request {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::condition::Joint;
     use crate::sampler::Spacing;
 
     fn plan_with(defaults: &SamplingDefaults, json: &str) -> Result<Plan, String> {
@@ -451,6 +507,59 @@ mod tests {
         assert!(unknown.contains("no class \"12:0.5,a:b\""), "{unknown}");
         let negative = plan(r#"{"classes": [0], "negative": "cat:0.5,dog:0.5"}"#).unwrap_err();
         assert!(negative.contains("one class is wanted"), "{negative}");
+    }
+
+    #[test]
+    fn several_attributes_are_a_list_of_names_or_ids() {
+        let condition = |json: &str| plan(json).map(|plan| plan.classes[0].clone());
+        let both = |number: Option<f64>| {
+            let labels = vec![0, 1];
+            Ok(Condition::Joint(Joint { labels, number }))
+        };
+        // Whatever their order, and each once.
+        let several = r#"{"classes": [["dog", 0, "dog"]]}"#;
+        assert_eq!(condition(several), both(None));
+        let number = r#"{"classes": [["cat", "dog"]], "number": 30}"#;
+        assert_eq!(condition(number), both(Some(30.0)));
+        let one = Ok(Condition::Class(Some(1)));
+        assert_eq!(condition(r#"{"classes": [["dog"]]}"#), one);
+        assert_eq!(
+            condition(r#"{"classes": [[]]}"#),
+            Ok(Condition::Class(None))
+        );
+        let each = r#"{"classes": [["cat", "dog"]], "number": 30, "composition": "each"}"#;
+        let Ok(Condition::Each(parts)) = condition(each) else {
+            panic!("three parts");
+        };
+        assert_eq!((parts.len(), parts[2].number), (3, Some(30.0)));
+        let alone = r#"{"classes": ["dog"], "composition": "each"}"#;
+        assert_eq!(condition(alone), one);
+        let unknown = condition(r#"{"classes": [["dog", "cow"]]}"#).unwrap_err();
+        assert!(unknown.contains("there is no class \"cow\""), "{unknown}");
+        let two = condition(r#"{"classes": ["dog"], "number": [1, 2]}"#).unwrap_err();
+        assert!(two.contains("2 numbers were given for 1 images"), "{two}");
+        let mix = r#"{"classes": [{"cat": 0.5, "dog": 0.5}], "number": 3}"#;
+        let mix = condition(mix).unwrap_err();
+        assert!(mix.contains("does not go with a mix"), "{mix}");
+        let negative = r#"{"classes": [0], "negative": "cat+dog"}"#;
+        let negative = condition(negative).unwrap_err();
+        assert!(negative.contains("one is wanted"), "{negative}");
+    }
+
+    #[test]
+    fn attributes_are_read_from_a_text() {
+        let names = ["hat", "C++", "hat+C", "12"].into_iter().collect();
+        let labels = |text: &str| {
+            let condition = resolve_condition(&ClassName::of_text(text, &names), &names);
+            condition.map(|c| c.labels().unwrap().labels)
+        };
+        assert_eq!(labels("hat + 12").unwrap(), [0, 3]);
+        assert_eq!(labels("C++").unwrap(), [1]);
+        assert_eq!(labels("12+C++").unwrap(), [1, 3]);
+        assert_eq!(labels("hat+C+12").unwrap(), [2, 3]);
+        assert_eq!(labels("1+0").unwrap(), [0, 1]);
+        let unknown = labels("hat+dog").unwrap_err().to_string();
+        assert!(unknown.contains("no class \"hat+dog\""), "{unknown}");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::description::{Applies, GROUPS, SETTINGS, Setting, Value};
 use super::typescript::{fields, literal, picture_name, up_to_date};
-use super::{ClassMix, ClassName, ImageSettings, Request, SamplingDefaults};
+use super::{ClassMix, ClassName, ImageSettings, Label, Request, SamplingDefaults};
 use crate::guidance::{Policy, PolicyFields};
 use crate::noise_level::LogSnrRange;
 use crate::sampler::{GridFields, SeedInterpolation, Solver};
@@ -70,7 +70,7 @@ fn the_description_has_every_field_that_is_read_or_written() {
             group.path
         );
     }
-    let mut of_image = described("", &["model", "class", "freeguide"]);
+    let mut of_image = described("", &["model", "class", "guide", "classifier", "freeguide"]);
     for name in &mut of_image {
         *name = picture_name(name).to_owned();
     }
@@ -80,7 +80,7 @@ fn the_description_has_every_field_that_is_read_or_written() {
 
 #[test]
 fn no_name_stands_for_two_settings() {
-    let taken_by_the_page = ["model", "device", "class", "n", "view"];
+    let taken_by_the_page = ["model", "device", "class", "n", "view", "guide"];
     for (at, setting) in SETTINGS.iter().enumerate() {
         for other in &SETTINGS[..at] {
             assert_ne!(setting.path, other.path);
@@ -144,7 +144,7 @@ fn put_with_company(request: &mut Json, setting: &Setting, value: Json) {
     match setting.applies {
         // Of second order, the sampler of one of the bundles, nothing is resampled.
         Applies::Picture if setting.path == "resampling" => put(request, "sampler", "ddim".into()),
-        Applies::Always | Applies::Picture => {}
+        Applies::Always | Applies::Picture | Applies::Number | Applies::Attributes => {}
         Applies::Policy(kind) => put(request, "guidance_policy.kind", kind.into()),
         Applies::Spacing(name) => put(request, "grid.spacing", name.into()),
         Applies::Samplers(names) => put(request, "sampler", names[0].into()),
@@ -171,7 +171,9 @@ fn pointer(path: &str) -> String {
 fn requests() -> Vec<Json> {
     let plain = json!({ "classes": ["cat"] });
     let mixed = json!({ "classes": [{ "cat": 0.625, "dog": 0.375 }] });
-    let mut all = vec![plain.clone(), mixed];
+    let several = json!({ "classes": [["dog", "cat"]] });
+    let each = json!({ "classes": [["cat", "dog"]], "number": 30.5, "composition": "each" });
+    let mut all = vec![plain.clone(), mixed, several, each];
     for setting in &SETTINGS {
         for value in examples(setting) {
             let mut request = plain.clone();
@@ -280,6 +282,13 @@ fn class_text(class: &ClassName) -> String {
                 .iter()
                 .map(|(name, weight)| format!("{name}:{weight}"));
             parts.collect::<Vec<_>>().join(",")
+        }
+        ClassName::Several(labels) => {
+            let names = labels.iter().map(|label| match label {
+                Label::Name(name) => name.as_str(),
+                Label::Id(_) => panic!("a picture names its attributes"),
+            });
+            names.collect::<Vec<_>>().join("+")
         }
         ClassName::Id(_) => panic!("a picture names its class"),
     }

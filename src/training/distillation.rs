@@ -83,6 +83,7 @@ mod tests {
                 max: 6.0,
             },
             p_uncond: 0.1,
+            p_drop: None,
             levels: Levels::Stratified,
             log_normal: LogNormal::default(),
             weighting: Weighting::Uniform,

@@ -1,5 +1,6 @@
 //! Training of the joint network (Ho & Salimans 2022, Algorithm 1): the random numbers of a batch, and the loss.
 
+mod attributes;
 mod distillation;
 mod flow_map;
 mod levels;
@@ -17,8 +18,9 @@ use std::ops::Range;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
+use crate::condition::Joint;
 use crate::denoiser::Denoiser;
-use crate::network::GuidanceInput;
+use crate::network::{GuidanceInput, OtherInputs};
 use crate::noise::{NoiseStream, Purpose};
 use crate::noise_level::{LogSnr, LogSnrRange};
 use crate::prediction::Target;
@@ -30,8 +32,11 @@ pub struct Objective {
     pub target: Target,
     /// The range of λ.
     pub log_snr: LogSnrRange,
-    /// The probability with which the class is replaced by ∅.
+    /// The probability with which the class, or all attributes and the number, are replaced by ∅.
     pub p_uncond: f64,
+    /// The probability with which each attribute, and the number, is left out on its own; see
+    /// [`draw_joints`](Self::draw_joints).
+    pub p_drop: Option<f64>,
     /// How noise levels are drawn.
     pub levels: Levels,
     /// The distribution of [`Levels::LogNormal`].
@@ -82,12 +87,23 @@ pub struct Draw {
     pub log_snr: Vec<LogSnr>,
     /// The class of each image, or the id of ∅ if it was dropped.
     pub classes: Vec<u32>,
+    /// What each image is conditioned on, where that may be more than a class; else empty.
+    pub joints: Vec<Joint>,
     /// ε, `[images, channels, height, width]`.
     pub noise: Vec<f32>,
     /// w of each image, uniform over the range of [`Objective::guidance`]; empty without one.
     pub guidance: Vec<f64>,
     /// The jump of each image, which starts at its λ; empty without [`Objective::jumps`].
     pub jumps: Vec<Jump>,
+}
+
+impl Draw {
+    /// z_λ of images `x`, `[images, channels, height, width]`, and λ of each, `[images]`: what a classifier of noisy images
+    /// is trained on.
+    pub fn noisy(&self, x: Tensor<4>) -> (Tensor<4>, Tensor<1>) {
+        let noisy = Noisy::new(x, self);
+        (noisy.z, noisy.log_snr)
+    }
 }
 
 /// The streams of [`Purpose::Training`], one for each use. Dropout uses those from 2³² on.
@@ -102,6 +118,7 @@ mod stream {
     pub const PATH_CLASSES: u64 = 7;
     pub const PATH_DROP: u64 = 8;
     pub const PATH_GUIDANCE: u64 = 9;
+    pub const ATTRIBUTES: u64 = 10;
 }
 
 impl Objective {
@@ -135,6 +152,7 @@ impl Objective {
         Draw {
             log_snr,
             classes,
+            joints: Vec::new(),
             noise,
             guidance: self.strengths(part),
             jumps,
@@ -152,7 +170,11 @@ impl Objective {
             Some(divisors) => noisy.z / divisors,
             None => noisy.z,
         };
-        let prediction = denoiser.predict(input, noisy.log_snr, noisy.classes);
+        let others = match draw.joints.is_empty() {
+            true => OtherInputs::default(),
+            false => OtherInputs::of_joints(&draw.joints, denoiser.classes(), &input.device()),
+        };
+        let prediction = denoiser.predict_with(input, noisy.log_snr, noisy.classes, others);
         let target = self.target.of(x, noisy.epsilon, noisy.alpha, noisy.sigma);
         self.error(prediction, target, &draw)
     }
@@ -212,13 +234,13 @@ fn column(levels: &[LogSnr], value: impl Fn(LogSnr) -> f64, device: &Device) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::network::OtherInputs;
 
     fn objective() -> Objective {
         Objective {
             target: Target::V,
             log_snr: LogSnrRange::PAPER,
             p_uncond: 0.2,
+            p_drop: None,
             levels: Levels::Stratified,
             log_normal: LogNormal::default(),
             weighting: Weighting::Uniform,

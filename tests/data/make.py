@@ -24,7 +24,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import webdataset
-from datasets import ClassLabel, Dataset, Features, Image, Value
+from datasets import ClassLabel, Dataset, Features, Image, Sequence, Value
 from PIL import Image as Picture
 
 HERE = Path(__file__).resolve().parent
@@ -52,7 +52,7 @@ def png(pixels: np.ndarray) -> bytes:
     return file.getvalue()
 
 
-def fingerprint(classes: list[str], labels: list[int], pictures: list[np.ndarray]) -> str:
+def fingerprint(classes: list[str], labels: list[int], pictures: list[np.ndarray], beside: bytes = b"") -> str:
     """Everything that training sees, in order, all numbers of the header in 64 bits and labels in 32."""
     digest = hashlib.sha256(b"freeguide data set 1\n")
     for number in (SIDE, 3, len(classes), len(labels)):
@@ -61,6 +61,7 @@ def fingerprint(classes: list[str], labels: list[int], pictures: list[np.ndarray
         digest.update(struct.pack("<Q", len(name)) + name.encode())
     for label in labels:
         digest.update(struct.pack("<I", label))
+    digest.update(beside)
     for pixels in pictures:
         digest.update(pixels.tobytes())
     return digest.hexdigest()
@@ -272,6 +273,74 @@ def mnist() -> None:
         (root / f"{name}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(labels, mtime=0))
 
 
+# Attributes, in the order of their names: every subset is there. An age for each picture but one.
+ATTRIBUTES = ["hat", "smiling", "young"]
+SETS = [[k for k in range(3) if (n + 1) >> k & 1] for n in range(12)]
+AGES = [None if n == 4 else 2.5 * n - 5 for n in range(12)]
+
+
+def attributes() -> None:
+    """The same pictures with several labels each: CelebA's table, `metadata.jsonl`, `dataset.json`, WebDataset, Parquet of the
+    hub, and rows of flags as ChestMNIST has them."""
+    root = empty("attributes-celeba")
+    faces = root / "img_align_celeba"
+    faces.mkdir()
+    files = [f"{n + 1:06}.png" for n in range(14)]
+    chosen = list(range(12)) + [11, 0]
+    for name, n in zip(files, chosen):
+        (faces / name).write_bytes(png(PICTURES[n]))
+    rows = [f"{name}  " + " ".join(f"{1 if k in SETS[n] else -1:2}" for k in range(3)) for name, n in zip(files, chosen)]
+    (root / "list_attr_celeba.txt").write_text("\n".join(["14", " ".join(ATTRIBUTES), *rows, ""]))
+    parts = [f"{name} {0 if n < 12 else 2}" for n, name in enumerate(files)]
+    (root / "list_eval_partition.txt").write_text("\n".join([*parts, ""]))
+
+    root = empty("attributes-jsonl")
+    (root / "images").mkdir()
+    lines = []
+    for n in range(12):
+        name = f"images/{n:02}.png"
+        (root / name).write_bytes(png(PICTURES[n]))
+        lines.append(json.dumps({"file_name": name, "labels": [ATTRIBUTES[k] for k in SETS[n]], "age": AGES[n]}))
+    (root / "metadata.jsonl").write_text("\n".join(lines) + "\n")
+
+    root, names = empty("attributes-edm"), [f"00000/img{n:08}.png" for n in range(12)]
+    (root / "00000").mkdir()
+    for n, name in enumerate(names):
+        (root / name).write_bytes(png(PICTURES[n]))
+    (root / "dataset.json").write_text(json.dumps({"labels": [[name, labels] for name, labels in zip(names, SETS)]}))
+    (root / "classes.txt").write_text("\n".join(ATTRIBUTES) + "\n")
+
+    shard = webdataset.TarWriter(str(empty("attributes-shards") / "set-000000.tar"), mtime=0)
+    for n in range(12):
+        about = json.dumps({"attributes": [ATTRIBUTES[k] for k in SETS[n]], "age": AGES[n], "box": [1, 2]}).encode()
+        shard.write({"__key__": f"{n:04}", "png": png(PICTURES[n]), "json": about})
+    shard.close()
+
+    features = {"image": Image(), "labels": Sequence(ClassLabel(names=ATTRIBUTES)), "age": Value("float32")}
+    features |= {"box": Sequence(Value("int64")), "page": Value("int64")}
+    rows = {
+        "image": [{"bytes": png(p), "path": None} for p in PICTURES],
+        "labels": SETS,
+        "age": AGES,
+        "box": [[1, 2]] * 12,
+        "page": list(range(12)),
+    }
+    Dataset.from_dict(rows, features=Features(features)).to_parquet(empty("attributes-hub") / "train.parquet", batch_size=5)
+
+    root = empty("attributes-npz")
+    flags = np.array([[k in labels for k in range(3)] for labels in SETS]).astype(np.uint8)
+    ages = np.array([np.nan if age is None else age for age in AGES])
+    np.savez(root / "chestmnist.npz", train_images=np.stack(PICTURES), train_labels=flags, train_age=ages)
+    (root / "classes.txt").write_text("\n".join(ATTRIBUTES) + "\n")
+
+
+def beside(ages: bool) -> bytes:
+    """What the fingerprint has of attributes, and of ages."""
+    several = b"".join(struct.pack(f"<Q{len(labels)}I", len(labels), *labels) for labels in SETS)
+    numbers = b"".join(struct.pack("<d", float("nan") if age is None else age) for age in AGES)
+    return b"attributes\n" + several + (b"numbers\n" + numbers if ages else b"")
+
+
 def expected() -> None:
     by_kind = {
         "whole": fingerprint(CLASSES, LABELS, PICTURES),
@@ -281,6 +350,8 @@ def expected() -> None:
     by_kind["grey"] = fingerprint(["0", "1", "2"], LABELS, grey)
     coarse = [label // 2 for label in LABELS]
     by_kind["coarse"] = fingerprint(["no dog", "dog"], coarse, PICTURES)
+    by_kind["attributes"] = fingerprint(ATTRIBUTES, [0] * 12, PICTURES, beside(ages=False))
+    by_kind["ages"] = fingerprint(ATTRIBUTES, [0] * 12, PICTURES, beside(ages=True))
     (HERE / "expected.json").write_text(json.dumps(by_kind, indent=2) + "\n")
 
 
@@ -295,4 +366,5 @@ if __name__ == "__main__":
     numpy_archives()
     folders_otherwise()
     mnist()
+    attributes()
     expected()

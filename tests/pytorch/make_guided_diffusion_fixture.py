@@ -60,6 +60,33 @@ CASES = {
 }
 
 
+# A classifier of noisy images as the repository publishes it, narrow: (flags, groups, classes, timesteps, labels).
+CLASSIFIER = (
+    "--image_size 16 --classifier_width 8 --classifier_depth 1 --classifier_attention_resolutions 8,4 --channel_mult 1,2,2 "
+    "--num_head_channels 4 --noise_schedule cosine",
+    4, 6, [40.0, 700.0, 300.0], [5, 0, 2],
+)
+
+
+def write_classifier(unet, nn, gaussian_diffusion) -> None:
+    flags, groups, classes, timesteps, labels = CLASSIFIER
+    unet.normalization = lambda channels: nn.GroupNorm32(groups, channels)
+    model = unet.EncoderUNetModel(
+        image_size=16, in_channels=3, model_channels=8, out_channels=classes, num_res_blocks=1, attention_resolutions=(2, 4),
+        channel_mult=(1, 2, 2), num_head_channels=4, use_scale_shift_norm=True, resblock_updown=True, pool="attention",
+    )
+    randomise(model, 40)
+    torch.save({key: value.half() for key, value in model.state_dict().items()}, FIXTURES / "guided_classifier.pt")
+    x, timesteps, labels = noisy_images((3, 3, 16, 16), 40).requires_grad_(), torch.tensor(timesteps), torch.tensor(labels)
+    logits = model.eval()(x, timesteps)
+    chosen = torch.log_softmax(logits, dim=-1)[range(3), labels]
+    (gradient,) = torch.autograd.grad(chosen.sum(), x)
+    betas = gaussian_diffusion.get_named_beta_schedule("cosine", 1000)
+    levels = levels_of(torch.from_numpy((1.0 - betas).cumprod()))
+    tensors = {"x": x.detach(), "timestep": timesteps, "class": labels.int(), "output": logits.detach(), "gradient": gradient, "levels": levels}
+    write_expected("guided_classifier", tensors, {"flags": f"{flags} --norm_groups {groups}"})
+
+
 def options(script_util, flags: str) -> dict:
     """The flags as the repository's own scripts read them."""
     parser = argparse.ArgumentParser()
@@ -86,7 +113,7 @@ def main() -> None:
     parser.add_argument("--full", type=Path, metavar="FILE", help="write the network in full width instead")
     arguments = parser.parse_args()
     sys.path.insert(0, str(arguments.checkout))
-    from guided_diffusion import nn, script_util, unet
+    from guided_diffusion import gaussian_diffusion, nn, script_util, unet
 
     modules = script_util, unet, nn
     in_full = PUBLISHED.replace("learn_sigma True", "learn_sigma False")
@@ -105,6 +132,7 @@ def main() -> None:
         save_file(expected, arguments.full.with_suffix(".expected.safetensors"), {"flags": in_full})
         return
 
+    write_classifier(unet, nn, gaussian_diffusion)
     for seed, (name, (flags, groups, classes, timesteps, labels)) in enumerate(CASES.items()):
         model, diffusion = build(modules, flags, groups, classes)
         randomise(model, seed)

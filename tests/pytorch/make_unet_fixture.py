@@ -9,6 +9,8 @@ measure is the error of the network under test alone. A fixture holds:
     weight.NAME             f16   every parameter under its name in a bundle; values that half precision has exactly
     z, log_snr, class       f32, f32, i32   one row for each image; the last class is the null class
     guidance, next_log_snr  f32   of students: w of each image, and the level that its step leads to
+    attributes              f32   of a network of attributes: 1 or 0 for each
+    number, has_number      f32   of a network of a number
     output                  f32   the network's
     cotangent               f32   what the loss weights the output with: loss = sum(cotangent * output)
     loss                    f32
@@ -37,9 +39,11 @@ FIXTURES = Path(__file__).parent.parent / "fixtures"
 GAMMA = 5.0
 
 
-def case(size: int, channels: int, classes: int, log_snr: list[float], labels: list[int], w=None, to=None, **network) -> dict:
+def case(
+    size: int, channels: int, classes: int, log_snr: list[float], labels: list, w=None, to=None, numbers=None, **network
+) -> dict:
     config = {"image": {"size": size, "channels": channels}, "classes": classes, "network": {"kind": "unet", **network}}
-    return {"config": config, "log_snr": log_snr, "labels": labels, "w": w, "to": to}
+    return {"config": config, "log_snr": log_snr, "labels": labels, "w": w, "to": to, "numbers": numbers}
 
 
 CASES = {
@@ -86,6 +90,14 @@ CASES = {
         base_channels=6, channel_multipliers=[1, 2], residual_blocks=1, attention_resolutions=[4], head_channels=6,
         dropout=0.0, norm_groups=3, guidance={"kind": "input", "min": -1.0, "max": 8.0}, flow_map={"max_steps": 4},
     ),
+    # Attributes: two, one, none and all; and a number, which one row with attributes and one without do not have.
+    "attributes": case(
+        8, 3, 3, [-7.5, 0.3, 2.25, 11.0], [[1, 0, 1], [0, 1, 0], [0, 0, 0], [1, 1, 1]],
+        numbers=[31.5, None, None, -10.0],
+        base_channels=6, channel_multipliers=[1, 2], residual_blocks=1, attention_resolutions=[8], head_channels=6,
+        dropout=0.0, norm_groups=3, conditions="attributes",
+        number={"name": "age", "min": -10.0, "max": 60.0, "unit": "years"},
+    ),
 }
 
 
@@ -124,7 +136,9 @@ def training_loss(network: UNet, target: str, weighting: str, x: Tensor, noise: 
     return (snr.clamp(max=GAMMA) * (predicted_x - x).square()).mean()
 
 
-def fixture(config: dict, log_snr: list[float], labels: list[int], w: list | None, to: list | None, seed: int) -> dict[str, Tensor]:
+def fixture(
+    config: dict, log_snr: list[float], labels: list, w: list | None, to: list | None, numbers: list | None, seed: int
+) -> dict[str, Tensor]:
     generator = torch.Generator().manual_seed(seed)
     network = build(config)
     randomise(network, generator)
@@ -136,8 +150,14 @@ def fixture(config: dict, log_snr: list[float], labels: list[int], w: list | Non
 
     z, cotangent = normal().requires_grad_(), normal()
     log_snr, labels = torch.tensor(log_snr, dtype=torch.float64), torch.tensor(labels)
+    several = labels.dim() == 2
+    labels = labels.double() if several else labels
+    number = has_number = None
+    if numbers is not None:
+        number = torch.tensor([0.0 if given is None else given for given in numbers], dtype=torch.float64)
+        has_number = torch.tensor([float(given is not None) for given in numbers], dtype=torch.float64)
     w, to = (None if given is None else torch.tensor(given, dtype=torch.float64) for given in [w, to])
-    output = network(z, log_snr, labels, w, to)
+    output = network(z, log_snr, labels, w, to, number, has_number)
     loss = (cotangent * output).sum()
     names, parameters = zip(*network.named_parameters())
     of_z, *of_parameters = torch.autograd.grad(loss, [z, *parameters])
@@ -147,6 +167,10 @@ def fixture(config: dict, log_snr: list[float], labels: list[int], w: list | Non
         tensors["guidance"] = w
     if to is not None:
         tensors["next_log_snr"] = to
+    if several:
+        tensors["attributes"] = labels
+    if number is not None:
+        tensors |= {"number": number, "has_number": has_number}
     weights = {}
     for name, parameter, gradient in zip(names, parameters, of_parameters):
         key = f"weight.{bundle_name(name)}"
@@ -162,7 +186,8 @@ def fixture(config: dict, log_snr: list[float], labels: list[int], w: list | Non
             tensors[f"training.{target}.{weighting}.loss"] = loss
             tensors[f"training.{target}.{weighting}.gradient"] = torch.autograd.grad(loss, class_embedding)[0]
     tensors = {name: value.detach().float().reshape(value.shape or (1,)) for name, value in tensors.items()}
-    return tensors | weights | {"class": labels.int()}
+    classes = torch.full((len(labels),), config["classes"]) if several else labels
+    return tensors | weights | {"class": classes.int()}
 
 
 def self_test(path: Path) -> tuple[dict, dict[str, Tensor]]:

@@ -5,6 +5,8 @@ signal-to-noise ratio and on the class, with the null class as the last entry of
     prediction = network(z, log_snr, classes)       # classes: ids; len(config["classes"]) is the null class
     prediction = network(z, log_snr, classes, w)    # a student, which takes the guidance strength w
     prediction = network(z, log_snr, classes, w, next_log_snr)   # one of few steps, and the level that the step leads to
+    prediction = network(z, log_snr, flags)         # one of attributes: 1 or 0 for each, [batch, len(config["classes"])]
+    prediction = network(z, log_snr, labels, number=age, has_number=given)   # one of a number: given is 1, or 0 without it
 
 z = alpha x + sigma epsilon, alpha^2 = sigmoid(log_snr), sigma^2 = sigmoid(-log_snr), x in [-1, 1]. The prediction is
 epsilon, or v = alpha epsilon - sigma x, as config["diffusion"]["target"] says.
@@ -57,6 +59,8 @@ class UNetConfig:
     log_snr_embedding: LogSnrEmbedding | None = None
     guidance: GuidanceInput | None = None
     flow_map: dict | None = None
+    conditions: str = "classes"
+    number: dict | None = None
 
     @classmethod
     def from_json(cls, section: dict) -> "UNetConfig":
@@ -92,16 +96,18 @@ def sinusoids(t: Tensor, channels: int) -> Tensor:
 
 
 class InputEmbedding(nn.Module):
-    """MLP(sinusoids of a number from 0 to 100): [batch, 4 * base_channels]."""
+    """MLP(sinusoids of a number from 0 to 100): [batch, 4 * base_channels]. Without biases it is 0 where given is 0."""
 
-    def __init__(self, config: UNetConfig):
+    def __init__(self, config: UNetConfig, bias: bool = True):
         super().__init__()
         width = 4 * config.base_channels
-        self.input = nn.Linear(config.base_channels, width)
-        self.output = nn.Linear(width, width)
+        self.input = nn.Linear(config.base_channels, width, bias=bias)
+        self.output = nn.Linear(width, width, bias=bias)
 
-    def forward(self, t: Tensor) -> Tensor:
-        return self.output(F.silu(self.input(sinusoids(t.float(), self.input.in_features).to(self.input.weight.dtype))))
+    def forward(self, t: Tensor, given: Tensor | None = None) -> Tensor:
+        angles = sinusoids(t.float(), self.input.in_features)
+        angles = angles if given is None else angles * given[:, None]
+        return self.output(F.silu(self.input(angles.to(self.input.weight.dtype))))
 
 
 class Conditioning(nn.Module):
@@ -117,12 +123,31 @@ class Conditioning(nn.Module):
         self.range = config.guidance
         self.guidance = InputEmbedding(config) if config.guidance else None
         self.next_log_snr = InputEmbedding(config) if config.flow_map else None
+        self.number_range = config.number
+        self.number = InputEmbedding(config, bias=False) if config.number else None
+        self.attributes = config.conditions == "attributes"
 
-    def forward(self, log_snr: Tensor, classes: Tensor, w: Tensor | None, next_log_snr: Tensor | None) -> Tensor:
+    def forward(
+        self,
+        log_snr: Tensor,
+        classes: Tensor,
+        w: Tensor | None,
+        next_log_snr: Tensor | None,
+        number: Tensor | None,
+        has_number: Tensor | None,
+    ) -> Tensor:
         scaling = self.scaling
         t = (scaling.max - log_snr.float()) * (scaling.scale / (scaling.max - scaling.min))
         time = self.log_snr_out(F.silu(self.log_snr_in(sinusoids(t, self.log_snr_in.in_features).to(log_snr.dtype))))
-        embedding = time + self.class_(classes)
+        if self.attributes:
+            none = F.relu(1 - classes.sum(dim=1, keepdim=True))
+            embedding = time + torch.cat([classes, none], dim=1).to(time.dtype) @ self.class_.weight
+        else:
+            embedding = time + self.class_(classes)
+        if self.number is not None and number is not None:
+            least, most = self.number_range["min"], self.number_range["max"]
+            given = torch.ones_like(log_snr) if has_number is None else has_number
+            embedding = embedding + self.number(100.0 * (number - least) / (most - least), given)
         if self.guidance is not None:
             slope = 100.0 / (self.range.max - self.range.min)
             w = torch.zeros_like(log_snr) if w is None else w
@@ -211,7 +236,8 @@ class UNet(nn.Module):
     """forward(z [batch, channels, size, size], log_snr [batch], classes [batch], w [batch], next_log_snr [batch]) -> like z.
 
     Only students use w, which is 0 where it is left out: their conditional model. Only those of few steps use next_log_snr,
-    the level that the step leads to."""
+    the level that the step leads to. Networks of attributes take flags of them, [batch, attributes], as classes. Only those of
+    a number use number and has_number, which is 1 for each image where it is left out."""
 
     def __init__(self, config: UNetConfig, size: int, channels: int, classes: int):
         super().__init__()
@@ -255,9 +281,16 @@ class UNet(nn.Module):
         self.output = nn.Conv2d(width, channels, 3, padding=1)
 
     def forward(
-        self, z: Tensor, log_snr: Tensor, classes: Tensor, w: Tensor | None = None, next_log_snr: Tensor | None = None
+        self,
+        z: Tensor,
+        log_snr: Tensor,
+        classes: Tensor,
+        w: Tensor | None = None,
+        next_log_snr: Tensor | None = None,
+        number: Tensor | None = None,
+        has_number: Tensor | None = None,
     ) -> Tensor:
-        embedding = self.conditioning(log_snr, classes, w, next_log_snr)
+        embedding = self.conditioning(log_snr, classes, w, next_log_snr, number, has_number)
         x = self.input(self.unshuffle(z))
         kept = [x]
         for stage in self.down:

@@ -165,7 +165,12 @@ test("settings that a model has of its own are left to it", () => {
 
 // Written by the tests of src/settings: every value of every setting, as a picture's file has it and as the command says it.
 const { bundles, cases } = JSON.parse(readFileSync(new URL("../../tests/fixtures/settings.json", import.meta.url), "utf8"));
-const pets = (bundle) => ({ name: "pets", classes: ["cat", "dog"], image: { size: 16 }, sampling: bundles[bundle] });
+// A model of attributes and a number where a picture has them.
+const ofConditions = ({ class: asked, number }) => ({
+  ...(Array.isArray(asked) && { conditions: "attributes" }),
+  ...(number !== undefined && { number: { name: "age", min: 0, max: 90 } }),
+});
+const pets = (bundle, picture = {}) => ({ name: "pets", classes: ["cat", "dog"], image: { size: 16 }, sampling: bundles[bundle], network: ofConditions(picture) });
 
 /** The arguments of every `freeguide` that a shell runs of a snippet. */
 function commandsOf(snippet) {
@@ -201,7 +206,7 @@ async function optionsOf(program) {
 
 test("every setting goes from a picture to the page, an address and a snippet, into the command that draws it", async () => {
   for (const { bundle, picture, class: asked, arguments: expected } of cases) {
-    const config = pets(bundle);
+    const config = pets(bundle, picture);
     const { settings: dropped, unknown } = restore.sheetOf([picture], config);
     assert.deepEqual(unknown, []);
     const query = settings.writeSettings(dropped, new URLSearchParams("model=pets")).toString();
@@ -263,6 +268,9 @@ test("the pictures of a saved sheet are laid out as they were", () => {
   }
   const shuffled = [0, 1, 2].map((image) => ({ model: "pets", class: "cat", guidance: 1.5 + (image === 1), steps: 4, sampler: "ddim", seed: 1, image }));
   assert.deepEqual(restore.sheetOf(shuffled, config).unknown, ["the order of these pictures"]);
+  const guided = [{ ...shuffled[0], guide: "early" }];
+  assert.deepEqual(restore.sheetOf(guided, config).unknown, ["guided by “early”"]);
+  assert.deepEqual(restore.sheetOf(guided, config, true).unknown, []);
 });
 
 test("snippets are safe whatever classes and folders are called", () => {
@@ -277,6 +285,10 @@ test("snippets are safe whatever classes and folders are called", () => {
   const page = snippets.pageSnippet(embedding);
   assert.equal(page.match(/<\/script/g).length, 1);
   assert.match(snippets.commandSnippet(embedding, "a b"), /--model 'a b'/);
+  const guided = { ...embedding, guide: "./models/early/" };
+  assert.ok(snippets.elementSnippet(guided).includes('guide="./models/early/"'));
+  assert.match(snippets.moduleSnippet(guided), /loadModel\("[^"]*", \{ guide: "\.\/models\/early\/" \}\)/);
+  assert.match(snippets.commandSnippet(guided, "m"), /--model m --guide models\/early --class/);
 });
 
 test("what is measured of pictures that a classifier has looked at", () => {

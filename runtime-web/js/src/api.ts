@@ -19,8 +19,10 @@ export type { GenerateOptions, Preview, SampleOptions } from "./options.js";
 export { pictureToBitmap, pictureToFrame, pictureToPng } from "./pictures.js";
 export { pngText, pngWithText } from "./png.js";
 export type {
+  Attributes,
   ClassChoice,
   ClassMix,
+  Composition,
   DrawOptions,
   Grid,
   GuidancePolicy,

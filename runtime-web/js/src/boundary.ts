@@ -53,10 +53,12 @@ export interface WasmModel {
   sample(requestJson: string): WasmRun;
   /** A run of that request that continues after its step `step`, from the `state` of another run, of any instance. */
   resume?(requestJson: string, step: number, state: Float32Array): WasmRun;
+  /** Has another model on the same device guide this one's runs; the other may be freed then. Throws with code `input` where the two do not fit. */
+  guideBy(guide: WasmModel): void;
   /** What devices agree about that compute this model rightly: z, of the order of 1, after a step between its noise levels. */
   probe(): Promise<Float32Array>;
   /** CPU build: the network's prediction for rows of another instance. */
-  predict(z: Float32Array, logSnr: number, classes: Uint32Array, guidance?: Float64Array, nextLogSnr?: number): Float32Array;
+  predict(z: Float32Array, logSnr: number, classes: Uint32Array, guidance?: Float64Array, nextLogSnr?: number, joints?: string): Float32Array;
   free(): void;
 }
 
@@ -69,6 +71,8 @@ export interface WasmPart {
   readonly guidance?: Float64Array | undefined;
   /** λ that the step leads to, of a network that takes it as an input. */
   readonly nextLogSnr?: number | undefined;
+  /** The attributes and the number of each row as JSON, of a network that takes them. */
+  readonly joints?: string | undefined;
   free(): void;
 }
 

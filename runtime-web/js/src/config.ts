@@ -3,7 +3,7 @@ import type { PictureSettings, Sampler } from "./settings-table.js";
 /** A bundle's `config.json`, as the runtime normalised it. */
 export interface ModelConfig {
   /**
-   * Version of the bundle format: 3 for networks that take the guidance strength as an input, 2 for other networks than the
+   * Version of the bundle format: 4 for networks with attributes or a number, 3 for networks that take the guidance strength as an input, 2 for other networks than the
    * default and for models without a null class, else 1.
    */
   readonly format_version: number;
@@ -29,6 +29,10 @@ export interface ModelConfig {
     readonly kind: string;
     /** The strengths that a distilled model takes as an input; others are an `InputError`. Missing if the model is guided by two estimates. */
     readonly guidance?: { readonly kind: "input"; readonly min: number; readonly max: number };
+    /** `"attributes"` if an image may have several of the classes, which are attributes then; missing if it has one. */
+    readonly conditions?: "classes" | "attributes";
+    /** The number that the model takes beside the classes, such as an age; others are an `InputError`. Missing if it takes none. */
+    readonly number?: { readonly name: string; readonly min: number; readonly max: number; readonly unit?: string };
     /** The numbers of steps of a model that was distilled to few: powers of two up to this one; others are an `InputError`. */
     readonly flow_map?: { readonly max_steps: number };
     readonly [setting: string]: unknown;

@@ -5,7 +5,7 @@ import { downloadText } from "./download.js";
 import { asFreeguideError, DisposedError, FreeguideError, makeError, PoisonedError, toWire } from "./errors.js";
 import { addLocalFiles, type LocalFolder } from "./local-files.js";
 import type { HelperWorker } from "./helper.js";
-import { ModelHost } from "./model-host.js";
+import { ModelHost, type GuideBundle } from "./model-host.js";
 import { yieldToEvents } from "./platform.js";
 import type { FromEngine, Loaded, LoadRequest, ToEngine, WireStep } from "./protocol.js";
 import { Runs } from "./runs.js";
@@ -94,7 +94,7 @@ export class Engine {
     return { host: this.#host, runs: this.#runs };
   }
 
-  async #load({ id, url, files, memoryCache, ...request }: { id: number } & LoadRequest): Promise<Loaded> {
+  async #load({ id, url, files, guide, memoryCache, ...request }: { id: number } & LoadRequest): Promise<Loaded> {
     const { signal } = this.#abort;
     this.#files = files && addLocalFiles(files);
     const base = this.#files?.base ?? new URL(url);
@@ -110,6 +110,7 @@ export class Engine {
       signal,
       openHelper: this.#openHelper,
       config: downloadText(new URL("config.json", base), signal),
+      guide: guide === undefined ? undefined : guideAt(new URL(guide), signal),
       events: {
         progress,
         preparing: (of) => say({ type: "preparing", progress: of }),
@@ -186,4 +187,11 @@ export class Engine {
     for (const { build, watch, gpu } of this.#started) if (watch.error || (lost && gpu)) build.abandon();
     this.#post({ type: "dead", error: toWire(error), lost });
   }
+}
+
+/** The bundle that guides. That its config.json cannot be had is said once the model itself is there. */
+function guideAt(base: URL, signal: AbortSignal): GuideBundle {
+  const config = downloadText(new URL("config.json", base), signal);
+  config.catch(() => {}); // awaited by the host
+  return { base, config };
 }

@@ -12,7 +12,7 @@ export type ToHelper = { to: "helper" } & (
   | { type: "end" }
   | { type: "file"; name: string; blob: Blob }
   | { type: "finish" }
-  | { type: "predict"; id: number; z: Float32Array; logSnr: number; classes: Uint32Array; guidance?: Float64Array | undefined; nextLogSnr?: number | undefined }
+  | { type: "predict"; id: number; z: Float32Array; logSnr: number; classes: Uint32Array; guidance?: Float64Array | undefined; nextLogSnr?: number | undefined; joints?: string | undefined }
 );
 
 /** Messages from a helper to its engine. */
@@ -76,9 +76,9 @@ export class Helper {
         this.#post({ type: "ready" });
         break;
       case "predict": {
-        const { id, z, logSnr, classes, guidance, nextLogSnr } = message;
+        const { id, z, logSnr, classes, guidance, nextLogSnr, joints } = message;
         if (!this.#model) throw new Error("rows came before the model");
-        const answer = this.#model.predict(z, logSnr, classes, guidance, nextLogSnr);
+        const answer = this.#model.predict(z, logSnr, classes, guidance, nextLogSnr, joints);
         this.#post({ type: "predicted", id, answer }, [answer.buffer as ArrayBuffer]);
         break;
       }
@@ -149,12 +149,12 @@ export class HelperLink {
   }
 
   /** The network's prediction for these rows. Rejects if the helper has ended. */
-  predict({ z, logSnr, classes, guidance, nextLogSnr }: Omit<WasmPart, "free">): Promise<Float32Array> {
+  predict({ z, logSnr, classes, guidance, nextLogSnr, joints }: Omit<WasmPart, "free">): Promise<Float32Array> {
     return new Promise((resolve, reject) => {
       if (this.#closed) return reject(new Error("the helper has ended"));
       const id = this.#next++;
       this.#waiting.set(id, { resolve, reject });
-      this.#send({ to: "helper", type: "predict", id, z, logSnr, classes, guidance, nextLogSnr });
+      this.#send({ to: "helper", type: "predict", id, z, logSnr, classes, guidance, nextLogSnr, joints });
     });
   }
 

@@ -8,8 +8,8 @@ import { Session } from "./session.js";
 import type { BundleFiles, LoadOptions } from "./types.js";
 
 /** The address of a bundle's folder, absolute and with a slash at its end. */
-export function bundleUrl(url: string | URL, base = baseUrl()): string {
-  return folderUrl(String(url).replace(/\/config\.json(?=$|[?#])/, "/"), "url", base);
+export function bundleUrl(url: string | URL, base = baseUrl(), option = "url"): string {
+  return folderUrl(String(url).replace(/\/config\.json(?=$|[?#])/, "/"), option, base);
 }
 
 /** The address of a folder, absolute and with a slash at its end. */
@@ -51,6 +51,7 @@ export async function loadModelOver(
   const files = source instanceof Map ? (source as BundleFiles) : undefined;
   const runtime = options.runtime === undefined ? undefined : folderUrl(options.runtime, "runtime");
   const url = files ? LOCAL_FILES : bundleUrl(source as string | URL);
+  const guide = options.guide === undefined ? undefined : bundleUrl(options.guide, undefined, "guide");
   const aborted = (): AbortedError => new AbortedError("loading was aborted", { cause: signal?.reason });
   if (signal?.aborted) throw aborted();
 
@@ -66,7 +67,7 @@ export async function loadModelOver(
   try {
     if (signal?.aborted) throw aborted(); // while the worker started
     const page = { ...(gpuDevice !== undefined && { gpuDevice }), ...(gpu !== undefined && { gpu }), ...(runtime !== undefined && { runtime }) };
-    const request = { url, device, cache, threads, cores: coresHere(), half: precision === "auto", ...(files && { files }), ...page };
+    const request = { url, device, cache, threads, cores: coresHere(), half: precision === "auto", ...(files && { files }), ...(guide !== undefined && { guide }), ...page };
     const config = await session.load(request, (progress) => heard(() => onProgress?.(progress)));
     return new Model(session, JSON.parse(config) as ModelConfig);
   } catch (thrown) {

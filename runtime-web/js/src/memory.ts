@@ -15,6 +15,17 @@ export interface MemoryEstimate {
   readonly activation: number;
 }
 
+/** The memory of two models that compute one after the other. */
+export function together(one: MemoryEstimate, other: MemoryEstimate): MemoryEstimate {
+  return {
+    weights: one.weights + other.weights,
+    largest: Math.max(one.largest, other.largest),
+    kept: one.kept + other.kept,
+    row: Math.max(one.row, other.row),
+    activation: Math.max(one.activation, other.activation),
+  };
+}
+
 /** The address space of WebAssembly, minus what the runtime and the chunks of a download need. */
 const WASM_BYTES = 2 ** 32 - 2 ** 27;
 /** The largest value of `navigator.deviceMemory`, which stands for 8 GiB or more. */

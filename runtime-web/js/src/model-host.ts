@@ -4,6 +4,7 @@ import { startCpu, startGpu, lookForAdapter, type DeviceRequest, type FoundAdapt
 import { asFreeguideError, DisposedError, type PoisonedError } from "./errors.js";
 import type { Gpu, GpuDevice } from "./gpu.js";
 import { HelperLink, type HelperWorker } from "./helper.js";
+import { together } from "./memory.js";
 import { prove } from "./proof.js";
 import type { LoadRequest } from "./protocol.js";
 import { recallTimes, rememberTimes, timesKey } from "./remembered.js";
@@ -39,14 +40,21 @@ interface Helpers {
   readonly always: boolean;
 }
 
+/** A bundle that guides another. */
+export interface GuideBundle {
+  readonly base: URL;
+  readonly config: Promise<string>;
+}
+
 /** What a model is loaded with. */
-export interface HostRequest extends Omit<LoadRequest, "memoryCache" | "url"> {
+export interface HostRequest extends Omit<LoadRequest, "guide" | "memoryCache" | "url"> {
   readonly builds: Builds;
   readonly base: URL;
   readonly memoryCache: Map<string, Blob>;
   readonly signal: AbortSignal;
   readonly openHelper: (() => HelperWorker) | undefined;
   readonly config: Promise<string>;
+  readonly guide: GuideBundle | undefined;
   readonly events: HostEvents;
 }
 
@@ -187,6 +195,8 @@ export class ModelHost {
   /** Why the GPU is not worth it, by what was measured before; undefined where it may be. */
   async #recall({ adapter }: FoundAdapter, configJson: string): Promise<string | undefined> {
     let remembered: StepTimes = {};
+    // What is remembered is of models that draw alone.
+    if (this.#request.guide) return undefined;
     try {
       this.#key = timesKey(adapter, configJson);
       remembered = await recallTimes(this.#key);
@@ -241,6 +251,7 @@ export class ModelHost {
         loadWeights({ boundary, device, base, configJson, half, gpu, useCache, memoryCache, signal, onProgress, onRefused, mirrors }),
       );
       if (isGpu) loaded = await this.#proven(started, loaded, () => this.#loadAgain(started, configJson, false));
+      loaded = await this.#guided(started, loaded);
       this.#goOn(loaded);
       if (!asked) this.#adopt(started);
       this.#seat(started, loaded);
@@ -313,7 +324,8 @@ export class ModelHost {
       const device = (started = await startGpu(this.#deviceRequest, found));
       const load = (inHalf: boolean): Promise<LoadedWeights> =>
         files ? loadFiles({ ...device, configJson, half: inHalf }, files) : this.#loadAgain(device, configJson, inHalf);
-      const loaded = await this.#proven(device, await device.watch.guard(() => load(half)), () => load(false));
+      const proven = await this.#proven(device, await device.watch.guard(() => load(half)), () => load(false));
+      const loaded = await this.#guided(device, proven);
       this.#goOn(loaded);
       this.#adopt(device);
       this.#seat(device, loaded);
@@ -327,8 +339,8 @@ export class ModelHost {
   }
 
   /** The weights from the cache or, where they are not in it, from where they lie. */
-  #loadAgain({ boundary, device, gpu }: StartedDevice, configJson: string, half: boolean): Promise<LoadedWeights> {
-    const { base, cache: useCache, memoryCache, signal } = this.#request;
+  #loadAgain({ boundary, device, gpu }: StartedDevice, configJson: string, half: boolean, base = this.#request.base): Promise<LoadedWeights> {
+    const { cache: useCache, memoryCache, signal } = this.#request;
     const { onProgress } = this.#deviceRequest;
     const onRefused = (): void => {};
     return loadWeights({ boundary, device, base, configJson, half, gpu, useCache, memoryCache, signal, onProgress, onRefused, mirrors: [] });
@@ -352,7 +364,27 @@ export class ModelHost {
   async #loadWide(device: StartedDevice): Promise<LoadedWeights> {
     const configJson = await this.#request.config;
     const load = (): Promise<LoadedWeights> => device.watch.guard(() => this.#loadAgain(device, configJson, false));
-    return this.#proven(device, await load(), load);
+    return this.#guided(device, await this.#proven(device, await load(), load));
+  }
+
+  /** The model together with the one that guides it, where one was asked for. Frees both where they do not fit. */
+  async #guided(started: StartedDevice, { model, memory }: LoadedWeights): Promise<LoadedWeights> {
+    const { guide } = this.#request;
+    if (!guide) return { model, memory };
+    const { watch } = started;
+    try {
+      const configJson = await guide.config;
+      const other = await watch.guard(() => this.#loadAgain(started, configJson, model.half, guide.base));
+      try {
+        await watch.guard(() => model.guideBy(other.model));
+      } finally {
+        if (!watch.error) other.model.free();
+      }
+      return { model, memory: together(memory, other.memory) };
+    } catch (thrown) {
+      if (!watch.error) model.free();
+      throw thrown;
+    }
   }
 
   /** Ways have been compared. Of a GPU's two precisions the slower one is not kept, which takes memory. */

@@ -139,21 +139,27 @@ function checkWeights(option: string, mix: object): void {
 export function requestJson(options: DrawOptions & PictureOptions, also: readonly string[] = [], source?: RequestSource): string {
   if (typeof options !== "object" || options === null) refuse("options", options, "an object with `classes`");
   checkNames(options, ["classes", ...namesBelow([]), "image", "mask", ...also]);
-  const { classes, guidance, ...others } = options;
+  const { classes, guidance, number, ...others } = options;
   if (!Array.isArray(classes) || classes.length === 0) {
     refuse("classes", classes, "a list with one class (id, name or null) for each image");
   }
   classes.forEach((choice: unknown, at: number) => {
     if (choice === null || typeof choice === "string") return;
-    if (typeof choice === "object" && !Array.isArray(choice)) {
+    if (Array.isArray(choice)) {
+      choice.forEach((label: unknown) => {
+        if (typeof label !== "string" && (!Number.isSafeInteger(label) || (label as number) < 0)) refuse(`classes[${at}]`, label, "a list of names or ids of attributes");
+      });
+    } else if (typeof choice === "object") {
       checkWeights(`classes[${at}]`, choice);
     } else if (!Number.isSafeInteger(choice) || (choice as number) < 0) {
-      refuse(`classes[${at}]`, choice, "a class id (an integer from 0), a class name, null, or a mix such as { cat: 0.7, dog: 0.3 }");
+      refuse(`classes[${at}]`, choice, "a class id (an integer from 0), a class name, null, several attributes such as [\"smiling\", \"hat\"], or a mix such as { cat: 0.7, dog: 0.3 }");
     }
   });
-  for (const w of Array.isArray(guidance) ? (guidance as readonly unknown[]) : [guidance]) {
-    if (guidance !== undefined && !Number.isFinite(w)) refuse("guidance", w, "a finite number, or one for each image");
+  for (const [name, given] of Object.entries({ guidance, number })) {
+    for (const value of Array.isArray(given) ? (given as readonly unknown[]) : [given]) {
+      if (given !== undefined && !Number.isFinite(value)) refuse(name, value, "a finite number, or one for each image");
+    }
   }
   // JSON.stringify leaves out what is undefined: the runtime then takes the bundle's own setting.
-  return JSON.stringify({ classes, guidance, source, ...renamed([], others) });
+  return JSON.stringify({ classes, number, guidance, source, ...renamed([], others) });
 }

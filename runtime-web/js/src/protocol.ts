@@ -7,6 +7,8 @@ export interface LoadRequest {
   url: string;
   /** The bundle's files, if it is a local folder. */
   files?: BundleFiles;
+  /** Where the bundle lies that guides it, if another does. */
+  guide?: string;
   device: DeviceOption;
   cache: boolean;
   /** Workers that compute on the CPU, including this one; `auto` starts others, one at a time, as long as that is faster. */

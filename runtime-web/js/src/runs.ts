@@ -212,11 +212,11 @@ export class Runs {
   async #evaluateWith(helpers: readonly HelperLink[], run: WasmRun, way: Way): Promise<boolean> {
     const parts = await way.watch.guard(() => run.divide(helpers.length + 1));
     const answers = parts.map((part, at) => {
-      const { z, logSnr, classes, guidance, nextLogSnr } = part;
+      const { z, logSnr, classes, guidance, nextLogSnr, joints } = part;
       part.free();
-      const theirs = helpers[at]?.predict({ z, logSnr, classes, guidance, nextLogSnr }) ?? Promise.reject(new Error("no helper"));
+      const theirs = helpers[at]?.predict({ z, logSnr, classes, guidance, nextLogSnr, joints }) ?? Promise.reject(new Error("no helper"));
       theirs.catch(() => {}); // awaited below
-      return () => theirs.catch(() => way.watch.guard(() => way.model.predict(z, logSnr, classes, guidance, nextLogSnr)));
+      return () => theirs.catch(() => way.watch.guard(() => way.model.predict(z, logSnr, classes, guidance, nextLogSnr, joints)));
     });
     if (answers.length === 0) return way.watch.guard(() => run.evaluate());
     await way.watch.guard(() => run.compute());

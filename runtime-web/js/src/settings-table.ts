@@ -10,8 +10,17 @@ export interface ClassMix {
   readonly [name: string]: number;
 }
 
-/** A class: its id, its name, `null` for the unconditional model, or a mix of classes. */
-export type ClassChoice = number | string | null | ClassMix;
+/** Several attributes that hold together, by name or id, of a model whose `network.conditions` is `"attributes"`. */
+export type Attributes = readonly (number | string)[];
+
+/** A class: its id, its name, `null` for the unconditional model, several attributes, or a mix of classes. */
+export type ClassChoice = number | string | null | Attributes | ClassMix;
+
+/**
+ * How several attributes, and a number, are guided: joint (one estimate of all together; the default) or each
+ * (the sum of what each adds to the unconditional estimate, in one evaluation for each; Liu et al. 2022).
+ */
+export type Composition = "joint" | "each";
 
 /**
  * How guidance combines the two estimates: cfg (the paper's mix), apg (adaptive projected guidance, Sadat et al.
@@ -107,10 +116,20 @@ export type GuidancePolicy =
 /** What to draw. Everything but `classes` may be left out and then comes from the bundle's `config.sampling`. */
 export interface DrawOptions {
   /**
-   * One class for each image: an id, a name, `null` for the unconditional model, or a mix such as `{ cat: 0.7,
-   * dog: 0.3 }`.
+   * One class for each image: an id, a name, `null` for the unconditional model, several attributes such as
+   * `["smiling", "hat"]`, or a mix such as `{ cat: 0.7, dog: 0.3 }`.
    */
   classes: readonly ClassChoice[];
+  /**
+   * Of a model that is conditioned on a number, such as an age: the number to draw, within the model's range.
+   * Without it, images of any number are drawn. One for all images, or one for each.
+   */
+  number?: number | readonly number[];
+  /**
+   * How several attributes, and a number, are guided: joint (one estimate of all together; the default) or each
+   * (the sum of what each adds to the unconditional estimate, in one evaluation for each; Liu et al. 2022).
+   */
+  composition?: Composition;
   /**
    * Guidance strength w: 0 is the conditional model, −1 the unconditional one, and more trades diversity for
    * fidelity. Tools that use a scale s mean s = 1 + w. One for all images, or one for each.
@@ -191,8 +210,22 @@ export interface DrawOptions {
 export interface PictureSettings {
   /** Name of the model. */
   model: string;
-  /** Class name or id; null is the unconditional model; a mix has the weights of its classes. */
+  /** Class name or id; null is the unconditional model; a list has several attributes; a mix has the weights of its classes. */
   class: ClassChoice;
+  /** Name of the model that guided, where it was another. */
+  guide?: string;
+  /** The classifier that guided, and its strength; only natively. */
+  classifier?: { readonly name: string; readonly strength: number };
+  /**
+   * Of a model that is conditioned on a number, such as an age: the number to draw, within the model's range.
+   * Without it, images of any number are drawn.
+   */
+  number?: number;
+  /**
+   * How several attributes, and a number, are guided: joint (one estimate of all together; the default) or each
+   * (the sum of what each adds to the unconditional estimate, in one evaluation for each; Liu et al. 2022).
+   */
+  composition?: Composition;
   /**
    * Guidance strength w: 0 is the conditional model, −1 the unconditional one, and more trades diversity for
    * fidelity. Tools that use a scale s mean s = 1 + w.
@@ -300,6 +333,10 @@ export interface Setting {
   readonly applies?: { readonly path: readonly string[]; readonly values: readonly string[] };
   /** Whether it has an effect only in a run from a picture. */
   readonly ofPicture?: boolean;
+  /** Whether it has an effect only with a model that takes a number. */
+  readonly ofNumber?: boolean;
+  /** Whether it has an effect only with a model of attributes. */
+  readonly ofAttributes?: boolean;
   /** For people. */
   readonly label: string;
   readonly help: string;
@@ -307,6 +344,8 @@ export interface Setting {
 
 /** Every setting but the classes. */
 export const SETTINGS: readonly Setting[] = [
+  { path: ["number"], field: ["number"], picture: ["number"], kind: "number", min: -1000000000, max: 1000000000, required: false, address: "number", option: "number", ofNumber: true, label: "Number", help: "Of a model that is conditioned on a number, such as an age: the number to draw, within the model's range. Without it, images of any number are drawn." },
+  { path: ["composition"], field: ["composition"], picture: ["composition"], kind: "name", names: ["joint", "each"], required: false, address: "composition", option: "composition", ofAttributes: true, label: "Several attributes", help: "How several attributes, and a number, are guided: joint (one estimate of all together; the default) or each (the sum of what each adds to the unconditional estimate, in one evaluation for each; Liu et al. 2022)." },
   { path: ["guidance"], field: ["guidance"], picture: ["guidance"], kind: "number", min: -1000, max: 1000, required: false, address: "w", option: "guidance", label: "Guidance w", help: "Guidance strength w: 0 is the conditional model, −1 the unconditional one, and more trades diversity for fidelity. Tools that use a scale s mean s = 1 + w." },
   { path: ["negative"], field: ["negative"], picture: ["negative"], kind: "class", required: false, address: "negative", option: "negative", label: "Away from", help: "A class, by name or id, that guidance leads away from. Without it, guidance leads away from the unconditional estimate." },
   { path: ["guidancePolicy", "kind"], field: ["guidance_policy", "kind"], picture: ["guidance_policy", "kind"], kind: "name", names: ["cfg", "apg", "cfg++"], required: false, address: "policy", option: "guidance-policy", label: "Guidance policy", help: "How guidance combines the two estimates: cfg (the paper's mix), apg (adaptive projected guidance, Sadat et al. 2024) or cfg++ (Chung et al. 2024; meant for w from −1 to 0, −0.4 by default)." },

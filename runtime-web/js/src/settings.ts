@@ -2,12 +2,12 @@
  * Drawing settings as text: in an address, in a command, and out of the file of a picture. Everything here is read off the
  * one table of settings (`SETTINGS`), so that a setting that is added there is written and read everywhere.
  */
-import { GROUPS, SETTINGS, SPACING_OF, type ClassChoice, type ClassMix, type DrawOptions, type PictureSettings, type Setting } from "./settings-table.js";
+import { GROUPS, SETTINGS, SPACING_OF, type Attributes, type ClassChoice, type ClassMix, type DrawOptions, type PictureSettings, type Setting } from "./settings-table.js";
 
-export { SETTINGS, SPACING_OF, type ClassChoice, type ClassMix, type Setting } from "./settings-table.js";
+export { SETTINGS, SPACING_OF, type Attributes, type ClassChoice, type ClassMix, type Setting } from "./settings-table.js";
 
-/** Everything that can be set but the classes, of which each image has its own; one strength of guidance for all images. */
-export type Drawing = Omit<DrawOptions, "classes" | "guidance"> & { guidance?: number };
+/** Everything that can be set but the classes, of which each image has its own; one strength of guidance and one number for all images. */
+export type Drawing = Omit<DrawOptions, "classes" | "guidance" | "number"> & { guidance?: number; number?: number };
 
 /** What one setting is set to. */
 export type SettingValue = number | boolean | string;
@@ -147,19 +147,37 @@ function completed(drawing: Drawing, unknown: string[]): Drawing {
 /** How texts call the unconditional model. */
 const NO_CLASS = "none";
 
-/** A class as a text: `cat`, `none` for the unconditional model, or `cat:0.7,dog:0.3` for a mix. */
+/** A class as a text: `cat`, `none` for the unconditional model, `smiling+hat` for several attributes, or `cat:0.7,dog:0.3` for a mix. */
 export function classText(choice: ClassChoice): string {
   if (choice === null) return NO_CLASS;
+  if (isAttributes(choice)) return choice.length === 0 ? NO_CLASS : choice.join("+");
   if (typeof choice !== "object") return String(choice);
   return Object.entries(choice)
     .map(([name, weight]) => `${name}:${weight}`)
     .join(",");
 }
 
-/** The class that a text is, of a model with these classes: a name, else `none`, else an id, else a mix; undefined if it is none of them. */
-export function parseClass(text: string, names: readonly string[]): string | null | ClassMix | undefined {
+/** Whether a choice is a list of attributes. */
+export function isAttributes(choice: unknown): choice is Attributes {
+  return Array.isArray(choice);
+}
+
+/** Several attributes in the order of a model's, each once; one alone is a class, and none is the unconditional model. */
+export function attributesOfNames(chosen: readonly string[], names: readonly string[]): string | null | readonly string[] {
+  const inOrder = names.filter((name) => chosen.includes(name));
+  const [first = null, second] = inOrder;
+  return second === undefined ? first : inOrder;
+}
+
+/**
+ * The class that a text is, of a model with these classes: a name, else `none`, else an id, else several attributes, else a
+ * mix; undefined if it is none of them.
+ */
+export function parseClass(text: string, names: readonly string[]): string | null | readonly string[] | ClassMix | undefined {
   const one = parseOneClass(text, names);
   if (one !== undefined) return one;
+  const several = parseAttributes(text, names);
+  if (several !== undefined) return attributesOfNames(several, names);
   const weights = new Map<string, number>();
   let rest = "";
   for (const piece of text.split(",")) {
@@ -178,6 +196,22 @@ export function parseClass(text: string, names: readonly string[]): string | nul
   const parts = [...weights].filter(([, weight]) => weight > 0);
   const [first, second] = parts;
   return first && !second ? first[0] : Object.fromEntries(parts);
+}
+
+/** Names or ids with `+` between them. A name may contain `+`: the longest that there are, are taken from the left. */
+function parseAttributes(text: string, names: readonly string[]): string[] | undefined {
+  let rest = text.split("+");
+  if (rest.length < 2) return undefined;
+  const found: string[] = [];
+  while (rest.length > 0) {
+    const counts = rest.map((_, at) => rest.length - at);
+    const count = counts.find((most) => most === 1 || names.includes(rest.slice(0, most).join("+").trim())) ?? 1;
+    const name = parseOneClass(rest.slice(0, count).join("+").trim(), names);
+    if (typeof name !== "string") return undefined;
+    found.push(name);
+    rest = rest.slice(count);
+  }
+  return found;
 }
 
 function parseOneClass(text: string, names: readonly string[]): string | null | undefined {

@@ -57,6 +57,11 @@ export interface LoadProgress {
 export interface LoadOptions {
   /** `auto` if left out. */
   device?: DeviceOption;
+  /**
+   * Address of another bundle, whose estimate takes the place of the unconditional one in every run: guidance then leads away
+   * from it. It draws images of the same size and has the same classes, or none; else loading rejects with `InputError`.
+   */
+  guide?: string | URL | undefined;
   /** Called on every piece of news; what it throws is reported as an uncaught error and does not stop the load. */
   onProgress?: ((progress: LoadProgress) => void) | undefined;
   /** Ends the load at any moment. */

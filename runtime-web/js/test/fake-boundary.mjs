@@ -128,6 +128,7 @@ export function fakeBoundary(options = {}) {
 
   class Model {
     #config;
+    #guide;
     constructor(config, half) {
       this.#config = config;
       this.half = half && (options.half ?? false);
@@ -142,6 +143,11 @@ export function fakeBoundary(options = {}) {
     }
     get config() {
       return JSON.stringify(this.#config);
+    }
+    guideBy(other) {
+      const { name, classes } = JSON.parse(other.config);
+      if (String(classes) !== String(this.#config.classes)) throw new FakeError("input", `${name} cannot guide ${this.#config.name}`);
+      this.#guide = name;
     }
     #complete(requestJson) {
       const request = { guidance: 2, steps: 8, seed: 0, first_image: 0, sampler: "ddim", ...JSON.parse(requestJson) };
@@ -160,7 +166,7 @@ export function fakeBoundary(options = {}) {
       const levels = Array.from({ length: steps }, (_, at) => at - steps / 2);
       const nfe = guidance === 0 || guidance === -1 ? steps : 2 * steps;
       const { name: model, classes: names } = this.#config;
-      const settings = ids.map((id, at) => ({ model, class: names[id] ?? null, guidance, steps, sampler, seed, image: first_image + at }));
+      const settings = ids.map((id, at) => ({ model, class: names[id] ?? null, guide: this.#guide, guidance, steps, sampler, seed, image: first_image + at }));
       return JSON.stringify({ steps, nfe, levels, rows, settings });
     }
     sample(requestJson) {

@@ -24,6 +24,29 @@ test("a bundle loads, with progress over all its bytes", async (t) => {
   model.dispose();
 });
 
+test("another bundle guides the model", async (t) => {
+  const guide = JSON.stringify({ ...config, name: "worse" });
+  const { url } = await serve(t, { ...bundle, "/g/config.json": guide, "/g/model.safetensors": weights });
+  const cpu = fakeBuild("cpu");
+  const model = await loadFake(`${url}/m`, { device: "cpu", guide: `${url}/g/config.json` }, { cpu });
+  const { settings } = await model.plan({ classes: ["cat"] });
+  assert.equal(settings[0].guide, "worse");
+  assert.equal(cpu.ledger.models, 1, "the guide's own handle is freed");
+  model.dispose();
+  await eventually(() => cpu.ledger.models === 0 && cpu.ledger.devices === 0, "freeing");
+});
+
+test("a guide that does not fit, or is not there, ends the load", async (t) => {
+  const other = JSON.stringify({ ...config, name: "others", classes: ["cow"] });
+  const { url } = await serve(t, { ...bundle, "/g/config.json": other, "/g/model.safetensors": weights });
+  const cpu = fakeBuild("cpu");
+  const refused = (guide) => loadFake(`${url}/m`, { device: "cpu", guide }, { cpu });
+  await assert.rejects(refused(`${url}/g`), (error) => error instanceof InputError && /others cannot guide fake/.test(error.message));
+  await assert.rejects(refused(`${url}/nowhere`), NetworkError);
+  await assert.rejects(refused("http://["), (error) => error instanceof InputError && error.detail === "guide");
+  await eventually(() => cpu.ledger.models === 0 && cpu.ledger.loaders === 0 && cpu.ledger.devices === 0, "freeing");
+});
+
 /** Cuts the connection after each of `cuts` bytes; `ranges` is what the server makes of a Range header. */
 function dropping(cuts, asked, ranges) {
   let turn = 0;

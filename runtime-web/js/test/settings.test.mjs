@@ -45,6 +45,28 @@ test("every class goes from a picture into a text and back", () => {
   for (const wrong of ["cow", "3", "12:0.5", "12:0.5,a:b", "12:1.5,a:b:-0.5", "12:0.5,none:0.5", "12:0.5,:0.5", ""]) assert.equal(read(wrong), undefined, wrong);
 });
 
+test("several attributes are a text with + between them", () => {
+  const names = ["hat", "C++", "hat+C", "12"];
+  const read = (words) => text.parseClass(words, names);
+  assert.deepEqual(read("12 + hat"), ["hat", "12"], "in the model's order");
+  assert.deepEqual([read("C++"), read("hat+C+12"), read("1+0"), read("hat+hat")], ["C++", ["hat+C", "12"], ["hat", "C++"], "hat"]);
+  for (const wrong of ["hat+dog", "hat+", "+", "hat+none", "hat+7"]) assert.equal(read(wrong), undefined, wrong);
+  assert.deepEqual([text.classText(["smiling", "hat"]), text.classText([]), text.classText(["hat"])], ["smiling+hat", "none", "hat"]);
+  assert.deepEqual(text.attributesOfNames(["12", "hat"], names), ["hat", "12"]);
+  assert.deepEqual([text.attributesOfNames(["hat"], names), text.attributesOfNames([], names)], ["hat", null]);
+});
+
+test("attributes and numbers are checked before they reach the runtime", () => {
+  const request = (options) => JSON.parse(requestJson(options));
+  const asked = request({ classes: [["smiling", "hat"], [0]], number: [20, 40], composition: "each" });
+  assert.deepEqual(asked, { classes: [["smiling", "hat"], [0]], number: [20, 40], composition: "each" });
+  assert.deepEqual(request({ classes: [null], number: 30 }), { classes: [null], number: 30 });
+  assert.throws(() => requestJson({ classes: [["smiling", null]] }), /names or ids of attributes/);
+  assert.throws(() => requestJson({ classes: [["smiling", -1]] }), /names or ids of attributes/);
+  assert.throws(() => requestJson({ classes: [null], number: NaN }), /number must be a finite number/);
+  assert.throws(() => requestJson({ classes: [null], composition: 1 }), /one of joint, each/);
+});
+
 test("options reach the runtime as the requests that were checked natively", () => {
   for (const { request } of cases) {
     let drawing = {};

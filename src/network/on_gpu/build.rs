@@ -37,10 +37,8 @@ impl Layers {
         let up = up.collect::<Option<Vec<_>>>()?;
         let norm = build.norm(&network.output_norm)?;
         let output = build.normed(norm, &network.output, None);
-        let skip = match &network.input_skip {
-            Some(layer) => Some(build.modulation(layer)?),
-            None => None,
-        };
+        let skip = network.input_skip.as_ref();
+        let skip = skip.map(|layer| build.modulation(layer));
         let Build {
             mut layout,
             modulations,
@@ -49,12 +47,12 @@ impl Layers {
         let inputs = network.conditioning.layers();
         let [first, second] = [0, 1].map(|layer| {
             let layers = inputs.iter().map(|layers| Matrix::layer(layers[layer]));
-            layers.collect::<Option<Vec<_>>>()
+            layers.collect::<Vec<_>>()
         });
         let conditioned = Conditioned::new(
             &gpu,
             &mut layout,
-            [first?, second?],
+            [first, second],
             network.conditioning.classes(),
             &modulations,
         );
@@ -92,12 +90,12 @@ impl Build<'_> {
     }
 
     /// The place of another layer's outputs among all modulations.
-    fn modulation(&mut self, layer: &Linear) -> Option<usize> {
+    fn modulation(&mut self, layer: &Linear) -> usize {
         let begin = self.modulated;
         let [_, outputs] = layer.weight.dims();
         self.modulated += outputs;
-        self.modulations.push(Matrix::layer(layer)?);
-        Some(begin)
+        self.modulations.push(Matrix::layer(layer));
+        begin
     }
 
     fn norm(&self, norm: &GroupNorm) -> Option<Norm> {
@@ -224,7 +222,7 @@ impl Build<'_> {
         }
         let [norm_in, norm_out] = [self.norm(&block.norm_in)?, self.norm(&block.norm_out)?];
         let first = self.normed(norm_in, &block.conv_in, None);
-        let modulation = self.modulation(&block.modulation)?;
+        let modulation = self.modulation(&block.modulation);
         let second = self.normed(norm_out, &block.conv_out, block.skip.as_ref());
         Some(GpuResidual {
             first: first.resampled(block.resample),
@@ -238,8 +236,8 @@ impl Build<'_> {
             Some(norm) => Some(self.norm(norm)?),
             None => None,
         };
-        let qkv = self.plain(norm, &Matrix::layer(&attention.qkv)?, Geometry::same(1))?;
-        let output = self.plain(None, &Matrix::layer(&attention.output)?, Geometry::same(1))?;
+        let qkv = self.plain(norm, &Matrix::layer(&attention.qkv), Geometry::same(1))?;
+        let output = self.plain(None, &Matrix::layer(&attention.output), Geometry::same(1))?;
         Some(Attention {
             qkv,
             output,

@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use burn::tensor::{Int, Tensor};
 
+use super::conditioning::flags;
 use super::{Conditioning, OtherInputs, Resample, TakenInputs, UNet};
 use crate::denoiser::{Denoiser, Rows};
 use crate::kernels::unet::{
-    Attention, Classes, Conditioned, Convolution, Gpu, Image, NormedConvolution, Pass, Pictures,
-    Sinusoids,
+    Attention, Attributes, Classes, Conditioned, Convolution, Gpu, Image, NormedConvolution, Pass,
+    Pictures, Sinusoids,
 };
 
 /// The U-Net on a GPU, evaluated by kernels of its own in the type of its weights, 16 or 32 bits. A copy shares the weights.
@@ -70,20 +71,22 @@ impl Denoiser for KernelUNet {
 
     fn predict_rows(&self, rows: &Rows<'_>) -> Option<Tensor<4>> {
         let conditioning = &self.0.conditioning;
-        let of = |w| conditioning.sinusoids_of(rows.level, w, rows.next);
-        let strengths = rows
-            .guidance
-            .filter(|_| conditioning.takes().guidance)
-            .unwrap_or_default();
+        let takes = conditioning.takes();
+        let of = |w, number| conditioning.sinusoids_of(rows.level, w, rows.next, number);
+        let strengths = rows.guidance.filter(|_| takes.guidance).unwrap_or_default();
+        let joints = rows.joints.unwrap_or_default();
         let first = strengths.first().copied().unwrap_or(0.0);
-        let sinusoids = match strengths.iter().all(|&w| w == first) {
-            true => Sinusoids::All(of(first)),
-            false => Sinusoids::Rows(strengths.iter().map(|&w| of(w)).collect()),
+        let sinusoids = if takes.number && joints.iter().any(|joint| joint.number.is_some()) {
+            Sinusoids::Rows(joints.iter().map(|joint| of(first, joint.number)).collect())
+        } else if strengths.iter().all(|&w| w == first) {
+            Sinusoids::All(of(first, None))
+        } else {
+            Sinusoids::Rows(strengths.iter().map(|&w| of(w, None)).collect())
         };
-        Some(
-            self.0
-                .answer(rows.z, rows.images, Classes::Here(rows.classes), sinusoids),
-        )
+        let attributes = (takes.attributes && !joints.is_empty())
+            .then(|| Attributes::Here(flags(joints, self.0.classes), self.0.classes));
+        let labels = (Classes::Here(rows.classes), attributes);
+        Some(self.0.answer(rows.z, rows.images, labels, sinusoids))
     }
 }
 
@@ -141,21 +144,24 @@ impl Layers {
         others: OtherInputs,
     ) -> Tensor<4> {
         let [batch, ..] = z.dims();
+        let takes = self.conditioning.takes();
+        let attributes = others.attributes.clone().filter(|_| takes.attributes);
         let sinusoids = Sinusoids::Each(self.conditioning.all_sinusoids(log_snr, others));
         let images: Vec<u32> = (0..batch as u32).collect();
-        self.answer(z, &images, Classes::There(class), sinusoids)
+        let labels = (Classes::There(class), attributes.map(Attributes::There));
+        self.answer(z, &images, labels, sinusoids)
     }
 
-    /// The answer to rows that are each of an image of `z` and of a class.
+    /// The answer to rows that are each of an image of `z` and of a class, or of attributes.
     fn answer(
         &self,
         z: &Tensor<4>,
         images: &[u32],
-        classes: Classes<'_>,
+        labels: (Classes<'_>, Option<Attributes>),
         sinusoids: Sinusoids,
     ) -> Tensor<4> {
         let modulations = self.conditioned.modulations();
-        let pass = Pass::new(&self.gpu, images, classes, self.row, modulations);
+        let pass = Pass::new(&self.gpu, images, labels, self.row, modulations);
         self.conditioned.run(&pass, sinusoids);
         let folded = self.pictures.fold(&pass, z);
         let mut skips = vec![self.input.run(&pass, &folded, None)];

@@ -85,6 +85,10 @@ pub enum Applies {
     Spacing(&'static str),
     /// In a run from a picture.
     Picture,
+    /// With a model that takes a number.
+    Number,
+    /// With a model of attributes.
+    Attributes,
     /// With some solvers.
     Samplers(&'static [&'static str]),
 }

@@ -1,7 +1,9 @@
 //! The settings themselves.
 
 use super::{Applies, Group, Setting, Value};
+use crate::condition::Composition;
 use crate::guidance::Policy;
+use crate::network::MAX_NUMBER;
 use crate::noise::MAX_SEED;
 use crate::sampler::{MAX_RHO, Solver, Spacing, Symmetry};
 use crate::settings::{MAX_GUIDANCE, MAX_RESAMPLING, MAX_STEPS};
@@ -15,6 +17,9 @@ const SAMPLERS: [&str; Solver::ALL.len()] = {
     }
     names
 };
+
+const COMPOSITIONS: [&str; Composition::ALL.len()] =
+    [Composition::ALL[0].name(), Composition::ALL[1].name()];
 
 const SPACINGS: [&str; Spacing::ALL.len()] = {
     let mut names = [""; Spacing::ALL.len()];
@@ -89,7 +94,31 @@ const fn setting(path: &'static str, address: &'static str, option: &'static str
 }
 
 /// Every setting but the classes, of which each image has its own.
-pub const SETTINGS: [Setting; 28] = [
+pub const SETTINGS: [Setting; 30] = [
+    Setting {
+        value: Value::Number {
+            min: -MAX_NUMBER,
+            max: MAX_NUMBER,
+        },
+        metavar: "N",
+        applies: Applies::Number,
+        label: "Number",
+        help: "Of a model that is conditioned on a number, such as an age: the number to draw, within the model's range. Without \
+               it, images of any number are drawn.",
+        ..setting("number", "number", "number")
+    },
+    Setting {
+        value: Value::Name {
+            names: &COMPOSITIONS,
+            type_name: "Composition",
+        },
+        metavar: "NAME",
+        applies: Applies::Attributes,
+        label: "Several attributes",
+        help: "How several attributes, and a number, are guided: joint (one estimate of all together; the default) or each (the \
+               sum of what each adds to the unconditional estimate, in one evaluation for each; Liu et al. 2022).",
+        ..setting("composition", "composition", "composition")
+    },
     Setting {
         value: Value::Number {
             min: -MAX_GUIDANCE,

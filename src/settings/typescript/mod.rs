@@ -22,7 +22,7 @@ const HEAD: &str = "\
 
 const RANGE: &str = "A range of λ = log(α²/σ²), in nats.";
 
-const CLASSES: &str = "One class for each image: an id, a name, `null` for the unconditional model, or a mix such as `{ cat: 0.7, dog: 0.3 }`.";
+const CLASSES: &str = "One class for each image: an id, a name, `null` for the unconditional model, several attributes such as `[\"smiling\", \"hat\"]`, or a mix such as `{ cat: 0.7, dog: 0.3 }`.";
 
 const CLASS_TYPES: &str = "\
 /**
@@ -33,8 +33,11 @@ export interface ClassMix {
   readonly [name: string]: number;
 }
 
-/** A class: its id, its name, `null` for the unconditional model, or a mix of classes. */
-export type ClassChoice = number | string | null | ClassMix;
+/** Several attributes that hold together, by name or id, of a model whose `network.conditions` is `\"attributes\"`. */
+export type Attributes = readonly (number | string)[];
+
+/** A class: its id, its name, `null` for the unconditional model, several attributes, or a mix of classes. */
+export type ClassChoice = number | string | null | Attributes | ClassMix;
 ";
 
 /// Compares a file of the repository with what it should hold, or writes it where `FREEGUIDE_UPDATE` is set.
@@ -142,6 +145,10 @@ export interface Setting {
   readonly applies?: { readonly path: readonly string[]; readonly values: readonly string[] };
   /** Whether it has an effect only in a run from a picture. */
   readonly ofPicture?: boolean;
+  /** Whether it has an effect only with a model that takes a number. */
+  readonly ofNumber?: boolean;
+  /** Whether it has an effect only with a model of attributes. */
+  readonly ofAttributes?: boolean;
   /** For people. */
   readonly label: string;
   readonly help: string;
@@ -249,13 +256,16 @@ fn table_row(setting: &Setting) -> String {
         put("separator", separator.to_string().into());
     }
     let applies = match setting.applies {
-        Applies::Always | Applies::Picture => None,
+        Applies::Always | Applies::Picture | Applies::Number | Applies::Attributes => None,
         Applies::Policy(kind) => Some((&["guidancePolicy", "kind"][..], vec![kind])),
         Applies::Spacing(name) => Some((&["grid", "spacing"][..], vec![name])),
         Applies::Samplers(names) => Some((&["sampler"][..], names.to_vec())),
     };
-    if setting.applies == Applies::Picture {
-        put("ofPicture", true.into());
+    match setting.applies {
+        Applies::Picture => put("ofPicture", true.into()),
+        Applies::Number => put("ofNumber", true.into()),
+        Applies::Attributes => put("ofAttributes", true.into()),
+        _ => {}
     }
     if let Some((path, values)) = applies {
         put("applies", json!({ "path": path, "values": values }));

@@ -120,8 +120,8 @@ pub(super) fn draw_options() -> String {
             Err(group) => (group.help, group.type_name),
         };
         let (help, type_name) = match name {
-            // The one setting that each image may have for itself.
-            "guidance" => (
+            // What each image may have for itself.
+            "guidance" | "number" => (
                 format!("{help} One for all images, or one for each."),
                 "number | readonly number[]",
             ),
@@ -143,14 +143,15 @@ const SAID_WHERE_SO: [&str; 4] = ["tileable", "symmetry", "tolerance", "dynamic_
 /// The same settings of one image, complete, under the names that a PNG has them by.
 pub(super) fn picture_settings() -> String {
     let mut out = String::from(
-        "\n/** What a picture was drawn with, as its PNG carries it; enough to draw it again. */\nexport interface PictureSettings {\n  /** Name of the model. */\n  model: string;\n  /** Class name or id; null is the unconditional model; a mix has the weights of its classes. */\n  class: ClassChoice;\n",
+        "\n/** What a picture was drawn with, as its PNG carries it; enough to draw it again. */\nexport interface PictureSettings {\n  /** Name of the model. */\n  model: string;\n  /** Class name or id; null is the unconditional model; a list has several attributes; a mix has the weights of its classes. */\n  class: ClassChoice;\n  /** Name of the model that guided, where it was another. */\n  guide?: string;\n  /** The classifier that guided, and its strength; only natively. */\n  classifier?: { readonly name: string; readonly strength: number };\n",
     );
     for (name, field) in fields("") {
         match field {
             Ok(setting) => {
                 let help = comment(setting.help, "  ");
                 let optional = match (setting.value, setting.applies) {
-                    (Value::Class, _) | (_, Applies::Picture) => "?",
+                    (Value::Class, _)
+                    | (_, Applies::Picture | Applies::Number | Applies::Attributes) => "?",
                     _ if SAID_WHERE_SO.contains(&setting.path) => "?",
                     _ => "",
                 };

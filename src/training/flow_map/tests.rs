@@ -27,6 +27,7 @@ fn objective(method: Method) -> Objective {
         target: Target::V,
         log_snr: RANGE,
         p_uncond: 0.0,
+        p_drop: None,
         levels: Levels::Stratified,
         log_normal: LogNormal::default(),
         weighting: Weighting::Uniform,
@@ -146,6 +147,7 @@ impl Denoiser for Flow {
         TakenInputs {
             guidance: true,
             next_log_snr: true,
+            ..TakenInputs::default()
         }
     }
     fn predict_with(

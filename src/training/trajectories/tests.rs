@@ -20,6 +20,7 @@ fn objective(teacher_steps: usize) -> Objective {
         target: Target::V,
         log_snr: RANGE,
         p_uncond: 0.1,
+        p_drop: None,
         levels: Levels::Stratified,
         log_normal: LogNormal::default(),
         weighting: Weighting::Uniform,
@@ -115,6 +116,7 @@ fn the_loss_is_zero_where_jumps_land_on_their_trajectories() {
             TakenInputs {
                 guidance: true,
                 next_log_snr: true,
+                ..TakenInputs::default()
             }
         }
         fn predict_with(

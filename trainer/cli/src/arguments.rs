@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use freeguide::sampler::Solver;
+use freeguide::settings::MAX_GUIDANCE;
 
 use crate::compiled_bundle::CompiledBundle;
 use crate::distill::Distill;
@@ -99,11 +100,23 @@ pub struct Sample {
     /// The bundle, a folder such as models/emoji16.
     #[arg(long, value_name = "DIR")]
     pub model: PathBuf,
-    /// A class by name or id, `none` for the unconditional model, or a mix of classes whose weights add up to 1, such as
-    /// cat:0.7,dog:0.3: each step takes the weighted mean of their estimates. If given several times, the images
-    /// take turns; without it, they take turns through all classes.
+    /// A class by name or id, `none` for the unconditional model, several attributes such as smiling+hat, or a mix of classes
+    /// whose weights add up to 1, such as cat:0.7,dog:0.3: each step takes the weighted mean of their estimates. If given
+    /// several times, the images take turns; without it, they take turns through all classes.
     #[arg(long, value_name = "CLASS")]
     pub class: Vec<String>,
+    /// Another bundle, whose estimate takes the place of the unconditional one: guidance leads away from it. It draws
+    /// images of the same size and has the same classes, or none. An unconditional model guides one that has no null
+    /// class; a smaller or less trained model of the same classes makes this autoguidance (Karras et al. 2024).
+    #[arg(long, value_name = "DIR")]
+    pub guide: Option<PathBuf>,
+    /// A classifier of noisy images (`freeguide classifier --noisy`), whose gradient guides each image towards its class
+    /// (Dhariwal & Nichol 2021): beside --guidance or, with --guidance -1, on the unconditional model.
+    #[arg(long, value_name = "FILE")]
+    pub classifier: Option<PathBuf>,
+    /// The strength of --classifier.
+    #[arg(long, value_name = "S", default_value_t = 1.0, requires = "classifier", value_parser = strength)]
+    pub classifier_guidance: f64,
     #[command(flatten)]
     pub drawing: Drawing,
     /// A picture to start from, in the place of noise: noise is added to it and taken away again (SDEdit, Meng et al. 2022).
@@ -156,6 +169,14 @@ pub struct Device {
     /// The device to compute on: auto, cpu, vulkan or wgpu; see `freeguide devices`.
     #[arg(long, value_name = "NAME", default_value = "auto")]
     pub device: String,
+}
+
+/// Parses the strength of a classifier.
+pub fn strength(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(strength) if (0.0..=MAX_GUIDANCE).contains(&strength) => Ok(strength),
+        _ => Err(format!("a number from 0 to {MAX_GUIDANCE} is expected")),
+    }
 }
 
 /// Parses the name of a solver.

@@ -8,8 +8,9 @@ use clap::Args;
 use serde_json::json;
 
 use crate::arguments::Device;
+use freeguide::noise_level::LogSnrRange;
 use freeguide_data::{self as data, DataRecipe};
-use freeguide_eval::classifier::{Training, pretrained};
+use freeguide_eval::classifier::{GROUPS, TrainedNoisy, Training, pretrained};
 use freeguide_native::device;
 use freeguide_native::files::{create_folder, write_atomic};
 use freeguide_native::output::print_line;
@@ -25,6 +26,9 @@ use freeguide_recipe::Recipe;
 ///
 /// With --pretrained, nothing is trained. A CIFAR-10 classifier that is part of the program is written as such a file,
 /// for the folder of a bundle, and tested on all images of --data.
+///
+/// With --noisy, the classifier is for classifier guidance (Dhariwal & Nichol 2021): the encoder half of a U-Net with
+/// attention pooling, conditioned on λ, is trained on noisy images. `sample` and `eval` take its file as --classifier.
 #[derive(Debug, Args)]
 pub struct Classifier {
     /// The data set: a folder with one sub-folder of images per class, or one of the other layouts.
@@ -42,6 +46,9 @@ pub struct Classifier {
     /// Write a network that is part of the program instead of training one: resnet20 or resnet56, for CIFAR-10.
     #[arg(long, value_name = "NETWORK", conflicts_with_all = ["epochs", "blocks", "width", "batch", "learning_rate", "flip", "seed"])]
     pretrained: Option<String>,
+    /// Train a classifier of noisy images, which guides a model.
+    #[arg(long, conflicts_with_all = ["pretrained", "blocks"])]
+    noisy: bool,
     /// The split of a data set that has splits, such as test for CIFAR-10's test images.
     #[arg(long, value_name = "NAME")]
     split: Option<String>,
@@ -51,9 +58,10 @@ pub struct Classifier {
     /// The number of residual blocks in each of the three stages; 3 gives a ResNet-20.
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=50))]
     blocks: u16,
-    /// The number of channels of the first stage; there are four times as many features.
-    #[arg(long, value_name = "N", default_value_t = 14, value_parser = clap::value_parser!(u16).range(2..=512))]
-    width: u16,
+    /// The number of channels of the first stage, 14 by default; there are four times as many features. With --noisy a
+    /// multiple of 8, 32 by default.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(2..=512))]
+    width: Option<u16>,
     /// The number of images per step.
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(2..=4096))]
     batch: u16,
@@ -97,12 +105,22 @@ pub fn classifier(arguments: &Classifier) -> Result<ExitCode> {
     if let Some(split) = &arguments.split {
         preparation.split.clone_from(split);
     }
-    // The network has three input channels; a grey image is repeated in all three.
-    preparation.channels = 3;
+    let range = match &arguments.recipe {
+        Some(path) => Recipe::load(path, &[])?.diffusion.log_snr,
+        None => LogSnrRange::PAPER,
+    };
+    if !arguments.noisy {
+        // The network has three input channels; a grey image is repeated in all three.
+        preparation.channels = 3;
+    }
     let device = device::open(&arguments.device.device)?;
     let data = data::load(&arguments.data, &preparation, &mut |warning| {
         tell!("warning: {warning}");
     })?;
+    if data.beside.attributes.is_some() {
+        let what = "its images have several labels, and a classifier tells classes apart";
+        return Err(Usage(format!("{}: {what}", arguments.data.display())).into());
+    }
     if data.classes.len() < 2 {
         let what = "a classifier needs at least two classes";
         return Err(Usage(format!("{}: {what}", arguments.data.display())).into());
@@ -110,9 +128,15 @@ pub fn classifier(arguments: &Classifier) -> Result<ExitCode> {
     if let Some(parent) = arguments.out.parent().filter(|p| *p != Path::new("")) {
         create_folder(parent)?;
     }
+    if arguments.noisy {
+        let trained = arguments
+            .training()?
+            .run_noisy(name, &data, range, &device)?;
+        return finish_noisy(arguments, &trained);
+    }
     let trained = match &arguments.pretrained {
         Some(network) => pretrained(network, &data, &device)?,
-        None => arguments.training().run(name, &data, &device)?,
+        None => arguments.training()?.run(name, &data, &device)?,
     };
     write_atomic(&arguments.out, &trained.file)?;
     let (held_out, of_class) = (&trained.held_out, trained.held_out.class_accuracies());
@@ -146,17 +170,41 @@ pub fn classifier(arguments: &Classifier) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Writes a classifier of noisy images and says what it reaches.
+fn finish_noisy(arguments: &Classifier, trained: &TrainedNoisy) -> Result<ExitCode> {
+    write_atomic(&arguments.out, &trained.file)?;
+    let held_out = trained.held_out;
+    if arguments.json {
+        print_line(json!({ "file": arguments.out, "held_out": held_out }))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    tell!(
+        "{}: {:.1} % of {} held-out images are classified correctly without noise, and {:.1} % with as much noise as in training",
+        arguments.out.display(),
+        100.0 * held_out.clean_accuracy,
+        held_out.images,
+        100.0 * held_out.noisy_accuracy
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
 impl Classifier {
-    fn training(&self) -> Training {
-        Training {
+    fn training(&self) -> Result<Training> {
+        let width = self.width.unwrap_or(if self.noisy { 32 } else { 14 });
+        let width = usize::from(width);
+        if self.noisy && !width.is_multiple_of(GROUPS) {
+            let what = format!("--width {width}: with --noisy it must be a multiple of {GROUPS}");
+            return Err(Usage(what).into());
+        }
+        Ok(Training {
             epochs: self.epochs,
             batch: usize::from(self.batch),
             learning_rate: self.learning_rate,
             blocks: usize::from(self.blocks),
-            width: usize::from(self.width),
+            width,
             flip: self.flip,
             seed: self.seed,
             quiet: self.quiet,
-        }
+        })
     }
 }

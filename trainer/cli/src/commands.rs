@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use freeguide::bundle::{ClassNames, Model};
+use freeguide::bundle::{ClassNames, Model, Network};
+use freeguide::network::{Conditions, NumberInput};
 use freeguide::settings::{ClassName, MAX_IMAGES, Plan, Request};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -29,18 +30,32 @@ pub fn sample(arguments: &Sample) -> Result<ExitCode> {
 fn sample_on(ranks: &Ranks, arguments: &Sample) -> Result<ExitCode> {
     check_count(arguments.count)?;
     let device = device::open(&arguments.device.device)?;
-    let model = bundle_files::open(&arguments.model, &device)
-        .with_context(|| arguments.model.display().to_string())?;
+    let guide = arguments.guide.as_deref();
+    let model = bundle_files::open_guided(&arguments.model, guide, &device)?;
+    let model = match &arguments.classifier {
+        Some(file) => {
+            let classifier = bundle_files::open_noisy_classifier(file, &device)?;
+            let guidance = classifier.guidance(model.config(), arguments.classifier_guidance)?;
+            model.with_classifier(classifier, guidance)
+        }
+        None => model,
+    };
     let classes = classes_in_turn(&arguments.class, &model.config().classes);
     let request = request(arguments, &classes, &model)?;
     let plan = model.plan(&request)?;
     let batch = usize::from(arguments.batch);
-    memory::check_batch(
-        bundle_files::memory(&arguments.model, &device)?,
-        &device,
-        batch.min(arguments.count),
-        |images| model.rows(&sample::part(&plan, 0..images)),
-    )?;
+    // The two networks of a guided model compute one after the other.
+    for bundle in [Some(arguments.model.as_path()), guide]
+        .into_iter()
+        .flatten()
+    {
+        memory::check_batch(
+            bundle_files::memory(bundle, &device)?,
+            &device,
+            batch.min(arguments.count),
+            |images| model.rows(&sample::part(&plan, 0..images)),
+        )?;
+    }
     let evaluations = model.evaluations(&plan);
     if !arguments.json && ranks.is_first() {
         let (steps, sampler) = (plan.steps_taken(), plan.sampler.name());
@@ -169,10 +184,27 @@ pub fn inspect(arguments: &Inspect) -> Result<ExitCode> {
         "{}: {}×{} pixels, {} channels, {} parameters",
         config.name, image.size, image.size, image.channels, origin.parameters
     ))?;
+    let conditions = match &config.network {
+        Network::UNet(network) => (network.conditions, network.number.as_ref()),
+        Network::Compiled(_) => Default::default(),
+    };
     print_line(format_args!(
-        "classes: {}",
+        "{}: {}",
+        match conditions.0 {
+            Conditions::Classes => "classes",
+            Conditions::Attributes => "attributes",
+        },
         config.classes.iter().collect::<Vec<_>>().join(", ")
     ))?;
+    if let Some(number) = conditions.1 {
+        let NumberInput {
+            name,
+            min,
+            max,
+            unit,
+        } = number;
+        print_line(format_args!("number: {name} from {min} to {max} {unit}"))?;
+    }
     print_line(format_args!(
         "trained for {} steps, {} images seen, p_uncond {}, average with decay {}",
         origin.steps, origin.images_seen, origin.p_uncond, origin.ema_decay

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use freeguide::bundle::Model;
-use freeguide::settings::{ClassName, Guidance, Request};
-use freeguide_data::{Dataset, TrainingSet};
+use freeguide::settings::{ClassName, PerImage, Request};
+use freeguide_data::{Beside, Dataset, TrainingSet};
 use freeguide_native::{bundle_files, device, sample};
 use freeguide_recipe::Recipe;
 use freeguide_train::RunFolder;
@@ -108,7 +108,7 @@ fn drawn(teacher: &Model, count: usize, seed: u64) -> Result<TrainingSet> {
     for (first, labels) in (0..count).step_by(CHUNK).zip(labels.chunks(CHUNK)) {
         let classes = labels.iter().map(|&id| ClassName::Id(u64::from(id)));
         let mut request = Request::new(classes.collect());
-        request.guidance = Some(Guidance::All(0.0));
+        request.guidance = Some(PerImage::All(0.0));
         (request.seed, request.first_image) = (seed, first as u64);
         let plan = teacher.plan(&request)?;
         pixels.extend(sample::draw(teacher, &plan, BATCH, &mut |_, _| {})?.pixels);
@@ -116,6 +116,7 @@ fn drawn(teacher: &Model, count: usize, seed: u64) -> Result<TrainingSet> {
     let data = Dataset {
         images: pixels,
         labels,
+        beside: Beside::default(),
         classes: config.classes.iter().map(str::to_owned).collect(),
         size: config.image.size,
         channels: config.image.channels,

@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use freeguide::sampler::Solver;
 use freeguide::settings::{MAX_GUIDANCE, MAX_STEPS};
 
-use crate::arguments::{Device, Features, solver, unique};
+use crate::arguments::{Device, Features, solver, strength, unique};
 use freeguide_eval::{ClassBalance, Effort, Shard, Sweep, figures::Figures, report};
 use freeguide_native::device;
 use freeguide_native::output::print_line;
@@ -82,6 +82,16 @@ struct SweepArguments {
     /// A bundle, such as models/emoji16. Several become the columns of the table.
     #[arg(long, value_name = "DIR", required = true)]
     model: Vec<PathBuf>,
+    /// A bundle that guides the models (see `freeguide sample --help`), or `none`. Several are tried with each model, so that
+    /// `--guide none --guide DIR` compares classifier-free guidance with autoguidance.
+    #[arg(long, value_name = "DIR")]
+    guide: Vec<PathBuf>,
+    /// A classifier of noisy images that guides the models (see `freeguide sample --help`). With --guidance -1 it does so alone.
+    #[arg(long, value_name = "FILE")]
+    classifier: Option<PathBuf>,
+    /// The strengths of --classifier; 0 is without it.
+    #[arg(long, value_name = "S,S,…", value_delimiter = ',', requires = "classifier", value_parser = strength)]
+    classifier_guidance: Vec<f64>,
     /// The data set to compare with. Its class names must be those of the models.
     #[arg(long, value_name = "DIR", required = true)]
     data: Option<PathBuf>,
@@ -205,6 +215,9 @@ fn sweep(given: &SweepArguments) -> Result<(Sweep, PathBuf)> {
     }
     let sweep = Sweep {
         models: given.model.clone(),
+        guides: given.guide.clone(),
+        classifier: given.classifier.clone(),
+        classifier_guidance: ascending(&given.classifier_guidance),
         data: data.clone(),
         recipe: given.recipe.clone(),
         guidance: ascending(&given.guidance),

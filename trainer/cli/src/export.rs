@@ -21,7 +21,7 @@ use freeguide_native::bundle_files;
 use freeguide_native::output::print_line;
 use freeguide_native::tell;
 use freeguide_native::usage::Usage;
-use freeguide_train::{RunFolder, last_checkpoint};
+use freeguide_train::{RunFolder, checkpoint};
 
 /// Export a run or a bundle as files that other programs can load.
 ///
@@ -55,6 +55,10 @@ pub struct Export {
     /// The operator set of ONNX files.
     #[arg(long, value_enum, default_value_t = Opset::V21)]
     pub opset: Opset,
+    /// Which checkpoint of the run to export, by its number of training steps; by default the last. Early ones are kept if
+    /// the recipe names them in train.keep_steps; they can guide the final model (`sample --guide`).
+    #[arg(long, value_name = "STEPS", conflicts_with = "model")]
+    pub step: Option<u64>,
     /// Which average of the run to export, by its decay (train.ema_decay); by default the first. 0 selects
     /// the weights themselves.
     #[arg(long, value_name = "DECAY", conflicts_with = "model")]
@@ -176,7 +180,7 @@ fn check(arguments: &Export) -> Result<()> {
 
 fn source(arguments: &Export) -> Result<Model> {
     match (&arguments.run, &arguments.model) {
-        (Some(run), _) => last_checkpoint(run, arguments.ema),
+        (Some(run), _) => checkpoint(run, arguments.step, arguments.ema),
         (None, Some(model)) => {
             bundle_files::open(model, &Device::flex()).with_context(|| model.display().to_string())
         }

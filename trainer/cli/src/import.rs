@@ -9,6 +9,7 @@ use clap::Args;
 
 use freeguide_interchange::export::DType;
 use freeguide_interchange::import::{self, NullClass, Options, Source};
+use freeguide_native::files::write_atomic;
 use freeguide_native::output::print_line;
 use freeguide_native::tell;
 use freeguide_native::usage::Usage;
@@ -41,12 +42,13 @@ pub struct Import {
     /// The checkpoint, or the folder with the checkpoint and its configuration.
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
-    /// The folder of the bundle to write.
+    /// The folder of the bundle to write, or the file of a classifier.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
     /// The flags of guided-diffusion with which the model was trained, in one argument. Missing flags have
     /// the defaults of guided-diffusion. The additional flag --norm_groups N is for programs derived from
-    /// it that changed the number of normalisation groups.
+    /// it that changed the number of normalisation groups. Of EDM: --precond, --arch, and --norm_groups and
+    /// --head_channels for programs derived from it.
     #[arg(long, value_name = "FLAGS", allow_hyphen_values = true)]
     pub flags: Option<String>,
     /// The scheduler_config.json of diffusers, if it is not in the folder.
@@ -55,7 +57,8 @@ pub struct Import {
     /// Height and width of the images in pixels, if the folder does not say.
     #[arg(long, value_name = "PIXELS")]
     pub size: Option<usize>,
-    /// The null class: its id, `last`, or `none` if the model has none.
+    /// The null class: its id, `last`, `zeros` for a class vector of zeros (EDM's label_dropout), or `none` if the model has
+    /// none.
     #[arg(long, value_name = "ID", default_value = "none", value_parser = null_class)]
     pub null_class: NullClass,
     /// A text file with one class name per line, without the null class.
@@ -79,10 +82,11 @@ fn null_class(text: &str) -> Result<NullClass, String> {
     match text {
         "none" => Ok(NullClass::None),
         "last" => Ok(NullClass::Last),
+        "zeros" => Ok(NullClass::Zeros),
         id => id
             .parse()
             .map(NullClass::Id)
-            .map_err(|_| "expected a class id, `last` or `none`".to_owned()),
+            .map_err(|_| "expected a class id, `last`, `zeros` or `none`".to_owned()),
     }
 }
 
@@ -96,6 +100,32 @@ fn name_of(folder: &Path) -> Result<String> {
         ))
     };
     Ok(name.ok_or_else(what)?.to_owned())
+}
+
+/// Imports a classifier of noisy images, which is one file.
+fn classifier(arguments: &Import, options: &Options) -> Result<ExitCode> {
+    if arguments
+        .out
+        .extension()
+        .is_none_or(|name| name != "safetensors")
+    {
+        let what = "--out: a classifier is a file that ends in .safetensors";
+        return Err(Usage(what.to_owned()).into());
+    }
+    let name = arguments.out.file_stem().and_then(|name| name.to_str());
+    let name = arguments.name.as_deref().or(name).unwrap_or_default();
+    let options = Options {
+        name: name.to_owned(),
+        ..options.clone()
+    };
+    let (description, bytes) = import::import_classifier(&options)?;
+    write_atomic(&arguments.out, &bytes)?;
+    let (file, classes) = (arguments.out.display(), description.classes.len());
+    match arguments.json {
+        true => print_line(serde_json::json!({ "name": description.name, "classes": classes }))?,
+        false => tell!("{file}: {classes} classes, {} bytes", bytes.len()),
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 pub fn run(arguments: &Import) -> Result<ExitCode> {
@@ -119,6 +149,9 @@ pub fn run(arguments: &Import) -> Result<ExitCode> {
         },
         license: arguments.license.clone(),
     };
+    if arguments.from == Source::GuidedDiffusionClassifier {
+        return classifier(arguments, &options);
+    }
     let imported = import::import(arguments.from, &options, &arguments.out, arguments.dtype)?;
     if arguments.json {
         print_line(serde_json::to_string(&imported)?)?;
@@ -143,7 +176,7 @@ pub fn run(arguments: &Import) -> Result<ExitCode> {
         tell!("unconditional: the model has no classes, so guidance is not available");
     } else if !imported.null_class {
         tell!(
-            "conditional only: the model has no null class, so guidance is not available (if it has one, name it with --null-class)"
+            "conditional only: the model has no null class, so it is guided by another model (sample --guide) or not at all (if it has one, name it with --null-class)"
         );
     }
     Ok(ExitCode::SUCCESS)

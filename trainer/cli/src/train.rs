@@ -17,7 +17,7 @@ use freeguide_native::{bundle_files, device};
 use freeguide_recipe::{Precision, Recipe};
 use freeguide_train::distributed::Ranks;
 use freeguide_train::progress::Display;
-use freeguide_train::{Outcome, Training};
+use freeguide_train::{Outcome, Training, check_labels};
 
 /// Train a model on labelled images.
 ///
@@ -113,11 +113,13 @@ fn train_on(ranks: &Ranks, arguments: &Train) -> Result<ExitCode> {
 
 /// Opens a data set; the first rank reports what is wrong with its files.
 pub fn open_data(ranks: &Ranks, path: &Path, recipe: &Recipe) -> Result<TrainingSet> {
-    Ok(TrainingSet::open(path, &recipe.data, &mut |warning| {
+    let data = TrainingSet::open(path, &recipe.data, &mut |warning| {
         if ranks.is_first() {
             tell!("warning: {warning}");
         }
-    })?)
+    })?;
+    check_labels(recipe, &data)?;
+    Ok(data)
 }
 
 impl RunOptions {

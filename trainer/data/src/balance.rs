@@ -12,27 +12,63 @@ const SMALLEST_AND_LARGEST: usize = 5;
 /// smallest and the largest.
 pub fn lines(classes: &[String], counts: &[usize]) -> Vec<String> {
     let total: usize = counts.iter().sum();
+    let mut lines = vec![heading(total, classes, counts, "class", "classes")];
+    lines.extend(listed(classes, counts, total));
+    lines
+}
+
+/// The same of attributes, of which each of so many images may have several.
+pub fn of_attributes(classes: &[String], counts: &[usize], images: usize) -> Vec<String> {
+    let mut lines = vec![heading(images, classes, counts, "attribute", "attributes")];
+    lines.extend(listed(classes, counts, images));
+    lines
+}
+
+/// The range of the numbers of all images.
+pub fn of_numbers(numbers: &[Option<f64>]) -> String {
+    let given = || numbers.iter().flatten().copied();
+    let (min, max) = (
+        given().fold(f64::MAX, f64::min),
+        given().fold(f64::MIN, f64::max),
+    );
+    match given().count() {
+        0 => "no image has a number".to_owned(),
+        count => format!(
+            "{} with a number, from {min} to {max}",
+            counted(count, "image")
+        ),
+    }
+}
+
+/// The number of images and of classes, and the balance between them.
+fn heading(
+    images: usize,
+    classes: &[String],
+    counts: &[usize],
+    one: &str,
+    several: &str,
+) -> String {
+    let sizes = match (counts.iter().min(), counts.iter().max()) {
+        (Some(least), Some(most)) if least == most => format!("{most} each"),
+        (Some(least), Some(most)) => format!("{least} to {most} each"),
+        _ => String::new(),
+    };
+    let classes = match classes.len() {
+        1 => format!("1 {one}"),
+        n => format!("{n} {several}"),
+    };
+    format!("{} of {classes}, {sizes}:", counted(images, "image"))
+}
+
+/// A line a class, of very many only the smallest and the largest; shares are of `total`.
+fn listed(classes: &[String], counts: &[usize], total: usize) -> Vec<String> {
     let line = |class: usize| {
         let share = 100.0 * counts[class] as f64 / total.max(1) as f64;
         format!("  {:8}  {share:5.1} %  {}", counts[class], classes[class])
     };
     let mut by_size: Vec<usize> = (0..classes.len()).collect();
     by_size.sort_by_key(|&class| counts[class]);
-    let sizes = match (by_size.first(), by_size.last()) {
-        (Some(&least), Some(&most)) if counts[least] == counts[most] => {
-            format!("{} each", counts[most])
-        }
-        (Some(&least), Some(&most)) => format!("{} to {} each", counts[least], counts[most]),
-        _ => String::new(),
-    };
-    let classes_in_words = match classes.len() {
-        1 => "1 class".to_owned(),
-        n => format!("{n} classes"),
-    };
-    let mut lines = vec![format!(
-        "{} of {classes_in_words}, {sizes}:",
-        counted(total, "image")
-    )];
+    let mut lines = Vec::new();
     if classes.len() <= MOST_LISTED {
         lines.extend((0..classes.len()).map(line));
     } else {
@@ -69,6 +105,20 @@ mod tests {
             lines(&classes, &[2, 2])[0],
             "4 images of 2 classes, 2 each:"
         );
+    }
+
+    #[test]
+    fn shares_of_attributes_are_of_images() {
+        let attributes = ["hat".to_owned(), "smiling".to_owned()];
+        let expected = [
+            "4 images of 2 attributes, 1 to 3 each:",
+            "         1   25.0 %  hat",
+            "         3   75.0 %  smiling",
+        ];
+        assert_eq!(of_attributes(&attributes, &[1, 3], 4), expected);
+        let range = of_numbers(&[Some(3.5), None, Some(-1.0)]);
+        assert_eq!(range, "2 images with a number, from -1 to 3.5");
+        assert_eq!(of_numbers(&[None]), "no image has a number");
     }
 
     #[test]

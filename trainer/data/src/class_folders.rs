@@ -11,9 +11,9 @@ use walkdir::WalkDir;
 use super::dataset_json::{self, DATASET_JSON};
 use super::decode::is_image_extension;
 use super::error::counted;
-use super::labels::of_places;
+use super::labels::{Label, resolve};
 use super::records::{Records, Stored};
-use super::{DataError, Warning, names_file, recognise};
+use super::{Beside, DataError, Warning, names_file, recognise};
 
 /// A data set on disk: a folder with one sub-folder a class.
 ///
@@ -32,8 +32,85 @@ pub struct ClassFolders {
     classes: Vec<String>,
     /// The class of each image, in the order of class and path.
     labels: Vec<u32>,
+    /// What images have beside one class.
+    beside: Beside,
     /// The file of each image.
     files: Vec<PathBuf>,
+}
+
+/// Images in a folder, at any depth, before it is known what their labels are.
+pub struct Files {
+    dir: PathBuf,
+    files: Vec<PathBuf>,
+    /// Their paths in the folder, with slashes.
+    names: Vec<String>,
+}
+
+impl Files {
+    /// Finds the images.
+    pub fn find(dir: &Path) -> Result<Self, DataError> {
+        let found = contents(dir, usize::MAX, &mut |path, source| {
+            Err(DataError::Io { path, source })
+        })?;
+        let names = found.images.iter().map(|path| in_folder(dir, path));
+        Ok(Self {
+            dir: dir.into(),
+            names: names.collect(),
+            files: found.images,
+        })
+    }
+
+    /// Their paths in the folder, with slashes.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// Those that have a label.
+    pub fn chosen(self, labels: &[Option<Label>]) -> Self {
+        let keep = |(place, _): &(usize, PathBuf)| labels[*place].is_some();
+        let files = self.files.into_iter().enumerate().filter(keep);
+        Self {
+            files: files.map(|(_, file)| file).collect(),
+            names: Vec::new(),
+            dir: self.dir,
+        }
+    }
+
+    /// Those that have a label, with it, and with a number where images have numbers. `names` are those of the classes, if
+    /// something beside the labels gives them.
+    pub fn labelled(
+        self,
+        labels: Vec<Option<Label>>,
+        numbers: Option<Vec<Option<f64>>>,
+        names: Option<Vec<String>>,
+        report: &mut dyn FnMut(Warning),
+    ) -> Result<ClassFolders, DataError> {
+        let (mut found, mut files) = (Vec::new(), Vec::new());
+        let (mut unlabelled, mut kept) = (Vec::new(), Vec::new());
+        for (place, (path, label)) in self.files.into_iter().zip(labels).enumerate() {
+            match label {
+                Some(label) => {
+                    found.push(label);
+                    files.push(path);
+                    kept.extend(numbers.as_ref().map(|all| all[place]));
+                }
+                None => unlabelled.push(path),
+            }
+        }
+        report_unlabelled(&self.dir, files.is_empty(), &unlabelled, report)?;
+        let name_of = |index: usize| files[index].display().to_string();
+        let resolved = resolve(&found, names, &name_of, report)?;
+        recognise::report_missing(&resolved, report);
+        Ok(ClassFolders {
+            classes: resolved.classes,
+            labels: resolved.labels,
+            beside: Beside {
+                attributes: resolved.attributes,
+                numbers: numbers.is_some().then_some(kept),
+            },
+            files,
+        })
+    }
 }
 
 /// What the folder of one class holds.
@@ -102,6 +179,7 @@ impl ClassFolders {
         Ok(Self {
             classes,
             labels,
+            beside: Beside::default(),
             files,
         })
     }
@@ -132,50 +210,25 @@ impl ClassFolders {
         Ok(Self {
             classes,
             labels,
+            beside: Beside::default(),
             files,
         })
     }
 
     /// Finds images in one folder, at any depth, whose classes stand in `dataset.json` in that folder.
     pub fn listed(dir: &Path, report: &mut dyn FnMut(Warning)) -> Result<Self, DataError> {
-        let found = contents(dir, usize::MAX, &mut |path, source| {
-            Err(DataError::Io { path, source })
-        })?;
+        let files = Files::find(dir)?;
         let list = dir.join(DATASET_JSON);
         let json = fs::read(&list).map_err(|source| DataError::Io {
             path: list.clone(),
             source,
         })?;
-        let names: Vec<String> = found
-            .images
-            .iter()
-            .map(|path| in_folder(dir, path))
-            .collect();
-        let listed = dataset_json::labels(&json, names.iter().map(String::as_str));
+        let listed = dataset_json::labels(&json, files.names().iter().map(String::as_str));
         let listed = listed.map_err(|reason| DataError::Columns {
             path: list.clone(),
             reason,
         })?;
-        let (mut labels, mut files) = (Vec::new(), Vec::new());
-        let mut unlabelled = Vec::new();
-        for (path, label) in found.images.into_iter().zip(listed) {
-            match label {
-                Some(label) => {
-                    labels.push(label);
-                    files.push(path);
-                }
-                None => unlabelled.push(path),
-            }
-        }
-        report_unlabelled(dir, files.is_empty(), &unlabelled, report)?;
-        let names = names_file::beside(&list)?;
-        let classes = of_places(&labels, names, &|index| files[index].display().to_string())?;
-        recognise::report_classes_without_images(&classes, &labels, report);
-        Ok(Self {
-            classes,
-            labels,
-            files,
-        })
+        files.labelled(listed, None, names_file::beside(&list)?, report)
     }
 }
 
@@ -236,6 +289,10 @@ fn report_others(mut others: Vec<PathBuf>, report: &mut dyn FnMut(Warning)) {
 impl Records for ClassFolders {
     fn labels(&self) -> &[u32] {
         &self.labels
+    }
+
+    fn beside(&self) -> Beside {
+        self.beside.clone()
     }
 
     fn classes(&self) -> &[String] {

@@ -3,16 +3,20 @@
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
+use super::Beside;
+
 /// Labelled images of one size, in memory.
 ///
 /// `N` images of `H × W` pixels (`H = W = size`) and `C` channels. The order is that of the files' paths, class after
 /// class, and so the same on every machine.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Dataset {
     /// Pixels, `[N, H, W, C]` in row-major order, 0 … 255.
     pub images: Vec<u8>,
     /// The class of each image: an index into `classes`. `N` entries.
     pub labels: Vec<u32>,
+    /// What images have beside one class.
+    pub beside: Beside,
     /// Class names, in the order of their ids.
     pub classes: Vec<String>,
     /// Width and height of every image, in pixels.
@@ -39,11 +43,7 @@ impl Dataset {
 
     /// The number of images of each class, in the order of `classes`.
     pub fn class_counts(&self) -> Vec<usize> {
-        let mut counts = vec![0; self.classes.len()];
-        for &label in &self.labels {
-            counts[label as usize] += 1;
-        }
-        counts
+        self.beside.counts(&self.labels, self.classes.len())
     }
 
     /// The pixels of image `index`, `[H, W, C]`.
@@ -72,6 +72,7 @@ impl Dataset {
         for label in &self.labels {
             hash.update(label.to_le_bytes());
         }
+        self.beside.hash(&mut |bytes| hash.update(bytes));
         hash.update(&self.images);
         hash.finalize()
             .iter()
@@ -126,6 +127,7 @@ mod tests {
         Dataset {
             images: (0..24).collect(),
             labels: vec![0, 2],
+            beside: Beside::default(),
             classes: vec!["ab".into(), "c".into(), "d".into()],
             size: 2,
             channels: 3,
@@ -159,6 +161,7 @@ mod tests {
         let data = Dataset {
             images: vec![0, 255, 255, 0],
             labels: vec![0],
+            beside: Beside::default(),
             classes: vec!["a".into()],
             size: 2,
             channels: 1,

@@ -1,5 +1,5 @@
 //! `dataset.json`, in which the dataset tools of StyleGAN and EDM write the class of every image:
-//! `{"labels": [["00000/img00000000.png", 6], …]}`.
+//! `{"labels": [["00000/img00000000.png", 6], …]}`. A list of places in the place of one is the attributes of an image.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -8,8 +8,15 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 
 use freeguide_readers::weights::check_extent;
 
+use super::json_fields::{Read, Value};
+use super::labels::Label;
+
 /// The name of the file.
 pub const DATASET_JSON: &str = "dataset.json";
+
+/// What a label must be.
+const NO_CLASS: &str =
+    "a class is a number from 0, and attributes are a list of up to 4096 such numbers";
 
 /// The most bytes of a text in it: the path of an image.
 const MAX_TEXT_BYTES: usize = 4096;
@@ -19,7 +26,7 @@ const MAX_TEXT_BYTES: usize = 4096;
 pub fn labels<'a>(
     json: &[u8],
     names: impl Iterator<Item = &'a str> + Clone,
-) -> Result<Vec<Option<u32>>, String> {
+) -> Result<Vec<Option<Label>>, String> {
     check_extent(json, MAX_TEXT_BYTES)?;
     let places: HashMap<&str, usize> = names
         .clone()
@@ -42,7 +49,7 @@ pub fn labels<'a>(
 /// Where labels go.
 struct Labels<'a> {
     places: &'a HashMap<&'a str, usize>,
-    labels: &'a mut [Option<u32>],
+    labels: &'a mut [Option<Label>],
 }
 
 /// The object, of which `labels` is read.
@@ -110,14 +117,19 @@ impl<'de> Visitor<'de> for Pair<'_, '_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an image and one number, its class")
+        f.write_str("an image and one number, its class, or a list of them")
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut pair: A) -> Result<(), A::Error> {
         let name = pair.next_element::<String>()?;
-        let label = pair.next_element::<u32>()?;
+        let label = pair.next_element_seed(Read { lists: true })?;
         let (Some(name), Some(label)) = (name, label) else {
             return Err(A::Error::custom("an image is listed without a class"));
+        };
+        let label = match label {
+            Some(Value::Integer(id)) if id <= u64::from(u32::MAX) => Label::Id(id),
+            Some(Value::Ids(ids)) => Label::Ids(ids),
+            _ => return Err(A::Error::custom(NO_CLASS)),
         };
         if pair.next_element::<IgnoredAny>()?.is_some() {
             return Err(A::Error::custom(
@@ -141,10 +153,18 @@ mod tests {
         let names = ["0/a.png", "0/b.png", "1/c.png"];
         let read = |json: &str| labels(json.as_bytes(), names.into_iter());
         let json = r#"{"x": [{}], "labels": [["1/c.png", 2], ["0/a.png", 0], ["gone.png", 9]]}"#;
-        assert_eq!(read(json).unwrap(), [Some(0), None, Some(2)]);
-        assert_eq!(read(r#"{"labels": null}"#).unwrap(), [None; 3]);
+        let expected = [Some(Label::Id(0)), None, Some(Label::Id(2))];
+        assert_eq!(read(json).unwrap(), expected);
+        assert_eq!(read(r#"{"labels": null}"#).unwrap(), [None, None, None]);
+        let several = read(r#"{"labels": [["0/a.png", [3, 17]], ["0/b.png", []]]}"#).unwrap();
+        assert_eq!(
+            several[..2],
+            [Some(Label::Ids(vec![3, 17])), Some(Label::Ids(vec![]))]
+        );
         for bad in [
-            r#"{"labels": [["0/a.png", [0, 1]]]}"#,
+            r#"{"labels": [["0/a.png", [0.5, 1]]]}"#,
+            r#"{"labels": [["0/a.png", ["hat"]]]}"#,
+            r#"{"labels": [["0/a.png", 4294967296]]}"#,
             r#"{"labels": [["0/a.png", -1]]}"#,
             r#"{"labels": [["0/a.png"]]}"#,
             r#"{"labels": {"0/a.png": 0}}"#,

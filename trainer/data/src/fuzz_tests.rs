@@ -126,10 +126,22 @@ fn changed_data_sets() {
         "edm",
         "edm-zip",
         "mnist",
+        "attributes-celeba",
+        "attributes-edm",
     ] {
         fuzz(name, &plain, true);
     }
     fuzz("flat", &flat, true);
+    let ages = DataRecipe {
+        number_column: Some("age".into()),
+        ..plain.clone()
+    };
+    for name in ["attributes-jsonl", "attributes-npz"] {
+        fuzz(name, &ages, true);
+    }
+    for name in ["attributes-shards", "attributes-hub"] {
+        fuzz(name, &ages, false);
+    }
     for name in [
         "folders-tgz",
         "shards",
@@ -182,7 +194,14 @@ fn large_files_of_many_small_things() {
     let scratch = tempfile::tempdir().unwrap();
     fs::create_dir(scratch.path().join("0")).unwrap();
     fs::write(scratch.path().join("0/a.png"), b"x").unwrap();
-    for pair in [r#"["a",0],"#, r#"["0/a.png",1],"#, r#"[[]],"#, "0,"] {
+    let several = format!(r#"["0/a.png",[{}0]],"#, "0,".repeat(4000));
+    for pair in [
+        r#"["a",0],"#,
+        r#"["0/a.png",1],"#,
+        r#"[[]],"#,
+        "0,",
+        &several,
+    ] {
         let json = format!("{{\"labels\": [{}0]}}", pair.repeat((1 << 20) / pair.len()));
         fs::write(scratch.path().join("dataset.json"), &json).unwrap();
         read(scratch.path(), &DataRecipe::new(32), json.len(), true);

@@ -4,10 +4,10 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::DataError;
 use super::arrays::pickled::{self, Set};
 use super::arrays::{cifar, idx};
 use super::dataset_json::DATASET_JSON;
+use super::{DataError, celeba, json_lines};
 
 /// What a file is by its name.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -49,6 +49,10 @@ pub enum OnDisk {
     Npz,
     /// Images that are listed with their classes.
     DatasetJson,
+    /// CelebA's images and its list of attributes.
+    CelebA,
+    /// Images that are listed with their labels, a line each.
+    JsonLines,
     /// Tar and ZIP files.
     Archives,
     /// Parquet files.
@@ -130,6 +134,16 @@ impl Here {
             ),
             (OnDisk::Idx, "idx files", has(idx::is_images)),
             (OnDisk::DatasetJson, "a dataset.json", self.lists_labels()),
+            (
+                OnDisk::CelebA,
+                celeba::LIST,
+                has(|name| name == celeba::LIST),
+            ),
+            (
+                OnDisk::JsonLines,
+                json_lines::LIST,
+                has(|name| name == json_lines::LIST),
+            ),
             (
                 OnDisk::Archives,
                 "archives",

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{DataError, Warning};
+use super::{Attributes, DataError, Warning};
 
 /// The most classes of labels that are bare numbers, where there are few images: above it, and above twice the number of
 /// images, a number is no class but a mistake.
@@ -17,6 +17,23 @@ pub enum Label {
     Name(String),
     /// The text of a file, which may be either. All such labels of a set are read in one way.
     Text(String),
+    /// Several places in the list of classes: the attributes of an image.
+    Ids(Vec<u32>),
+    /// Several names, with [`SEPARATOR`] behind each: the attributes of an image.
+    Names(String),
+}
+
+/// What stands behind each of several names.
+pub const SEPARATOR: char = '\0';
+
+/// Labels as training takes them.
+pub struct Resolved {
+    /// Class names by id.
+    pub classes: Vec<String>,
+    /// The class of each image; 0 of all that have attributes.
+    pub labels: Vec<u32>,
+    /// The attributes of each image, where images have several labels.
+    pub attributes: Option<Attributes>,
 }
 
 impl Label {
@@ -29,7 +46,26 @@ impl Label {
         match self {
             Self::Id(id) => id.to_string(),
             Self::Name(name) | Self::Text(name) => name.clone(),
+            Self::Ids(ids) => format!("{ids:?}"),
+            Self::Names(names) => names.trim_end_matches(SEPARATOR).replace(SEPARATOR, ", "),
         }
+    }
+
+    /// Whether it is several.
+    fn is_list(&self) -> bool {
+        matches!(self, Self::Ids(_) | Self::Names(_))
+    }
+
+    /// The names of an attribute or of several; none where they are numbers.
+    fn names(&self) -> Option<impl Iterator<Item = &str>> {
+        let (text, separator) = match self {
+            Self::Id(_) | Self::Ids(_) => return None,
+            Self::Name(name) | Self::Text(name) => (name.as_str(), None),
+            Self::Names(names) => (names.as_str(), Some(SEPARATOR)),
+        };
+        let parts = text.split(move |c| Some(c) == separator);
+        // Behind the last separator there is nothing.
+        Some(parts.filter(move |part| separator.is_none() || !part.is_empty()))
     }
 
     /// The place in the list that the label can stand for: "7" is 7, and "07" is a name.
@@ -40,8 +76,85 @@ impl Label {
                 let id: u64 = text.parse().ok()?;
                 (id.to_string() == *text).then_some(id)
             }
+            Self::Ids(_) | Self::Names(_) => None,
         }
     }
+}
+
+/// What labels come to: classes, as [`of_classes`] has them, or attributes where some image has a list of labels.
+///
+/// # Errors
+/// As [`of_classes`].
+pub fn resolve(
+    labels: &[Label],
+    names: Option<Vec<String>>,
+    name_of: &dyn Fn(usize) -> String,
+    report: &mut dyn FnMut(Warning),
+) -> Result<Resolved, DataError> {
+    if labels.iter().any(Label::is_list) {
+        let (classes, attributes) = of_lists(labels, names, name_of)?;
+        return Ok(Resolved {
+            classes,
+            labels: vec![0; labels.len()],
+            attributes: Some(attributes),
+        });
+    }
+    let (classes, labels) = of_classes(labels, names, name_of, report)?;
+    Ok(Resolved {
+        classes,
+        labels,
+        attributes: None,
+    })
+}
+
+/// Names of attributes by id, and the attributes of every image. Numbers are places in the list, and texts are names.
+fn of_lists(
+    labels: &[Label],
+    names: Option<Vec<String>>,
+    name_of: &dyn Fn(usize) -> String,
+) -> Result<(Vec<String>, Attributes), DataError> {
+    let ids = |label: &Label| match label {
+        Label::Ids(ids) => ids.clone(),
+        Label::Id(id) => vec![u32::try_from(*id).unwrap_or(u32::MAX)],
+        Label::Name(_) | Label::Text(_) | Label::Names(_) => Vec::new(),
+    };
+    let listed = || labels.iter().filter_map(Label::names).flatten();
+    let classes = match names {
+        Some(names) => names,
+        None if listed().next().is_some() => {
+            let names: BTreeSet<&str> = listed().collect();
+            names.into_iter().map(str::to_owned).collect()
+        }
+        None => {
+            let most = labels.iter().flat_map(ids).max();
+            numbers(most.map(u64::from), labels.len())
+        }
+    };
+    let mut by_name: Vec<(&str, u32)> = classes.iter().map(String::as_str).zip(0..).collect();
+    by_name.sort_unstable();
+    let mut attributes = Attributes::default();
+    for (index, label) in labels.iter().enumerate() {
+        let id_of = |name: &str| {
+            let at = by_name.binary_search_by_key(&name, |(name, _)| name).ok()?;
+            Some(by_name[at].1)
+        };
+        let found: Option<Vec<u32>> = match label.names() {
+            Some(names) => names.map(id_of).collect(),
+            None => Some(ids(label)),
+        };
+        let found = found.filter(|ids| ids.iter().all(|&id| (id as usize) < classes.len()));
+        attributes.push(found.ok_or_else(|| DataError::Label {
+            name: name_of(index),
+            label: label.text(),
+            classes: classes.len(),
+        })?);
+    }
+    if classes.is_empty() {
+        return Err(DataError::Setting(
+            "no image has an attribute: every list of labels is empty".into(),
+        ));
+    }
+    Ok((classes, attributes))
 }
 
 /// Class names by id, and the id of every label.
@@ -55,7 +168,7 @@ impl Label {
 /// # Errors
 /// [`DataError::Label`] where a label is no class, with the name that `name_of` gives its image;
 /// [`DataError::SameName`] where labels are names and two classes have one.
-pub fn resolve(
+fn of_classes(
     labels: &[Label],
     names: Option<Vec<String>>,
     name_of: &dyn Fn(usize) -> String,
@@ -200,7 +313,7 @@ mod tests {
     fn resolved(labels: &[Label], names: Option<&[&str]>) -> (Resolved, Vec<Warning>) {
         let names = names.map(|names| names.iter().map(|&name| name.to_owned()).collect());
         let mut warnings = Vec::new();
-        let result = resolve(labels, names, &|index| format!("image {index}"), &mut |w| {
+        let result = of_classes(labels, names, &|index| format!("image {index}"), &mut |w| {
             warnings.push(w)
         });
         (result.map_err(|e| e.to_string()), warnings)
@@ -287,6 +400,47 @@ mod tests {
         assert!(error.contains("classes 0 and 2"), "{error}");
         let (result, _) = resolved(&[Label::Id(2), Label::Id(0)], Some(list));
         assert_eq!(result.unwrap().1, [2, 0]);
+    }
+
+    #[test]
+    fn lists_are_attributes_by_place_or_by_name() {
+        let name_of = |index: usize| format!("image {index}");
+        let all = |labels: &[Label], names: Option<&[&str]>| {
+            let names = names.map(|names| names.iter().map(|&name| name.to_owned()).collect());
+            let resolved = resolve(labels, names, &name_of, &mut |_| ());
+            let resolved = resolved.map_err(|e| e.to_string())?;
+            let attributes = resolved.attributes.unwrap();
+            let each = (0..labels.len()).map(|index| attributes.of(index).to_vec());
+            Ok::<_, String>((resolved.classes, each.collect::<Vec<_>>()))
+        };
+        let several = |names: &[&str]| {
+            let names = names.iter().map(|name| format!("{name}{SEPARATOR}"));
+            Label::Names(names.collect())
+        };
+        let named = [
+            several(&["smiling", "hat"]),
+            several(&[]),
+            Label::Name("hat".into()),
+        ];
+        let (classes, each) = all(&named, None).unwrap();
+        assert_eq!(classes, ["hat", "smiling"]);
+        assert_eq!(each, [vec![0, 1], vec![], vec![0]]);
+        let places = [Label::Ids(vec![2, 0]), Label::Id(1), Label::Ids(vec![])];
+        let (classes, each) = all(&places, Some(&["a", "b", "c"])).unwrap();
+        assert_eq!(
+            (classes.len(), each),
+            (3, vec![vec![0, 2], vec![1], vec![]])
+        );
+        assert_eq!(all(&places, None).unwrap().0, ["0", "1", "2"]);
+        let error = all(&places, Some(&["a", "b"])).unwrap_err();
+        assert!(
+            error.contains("image 0") && error.contains("[2, 0]"),
+            "{error}"
+        );
+        let error = all(&[several(&["dog"])], Some(&["a"])).unwrap_err();
+        assert!(error.contains("dog"), "{error}");
+        let error = all(&[several(&[])], None).unwrap_err();
+        assert!(error.contains("no image has an attribute"), "{error}");
     }
 
     #[test]

@@ -101,9 +101,80 @@ fn every_layout_comes_to_the_same_images_and_labels() {
     }
 }
 
+/// Layouts with several labels an image, the settings that each needs, and whether it has numbers too.
+fn with_attributes() -> Vec<(&'static str, DataRecipe, bool)> {
+    let ages = |column: &str| DataRecipe {
+        number_column: Some(column.into()),
+        ..plain()
+    };
+    vec![
+        ("attributes-celeba", plain(), false),
+        ("attributes-edm", plain(), false),
+        ("attributes-jsonl", plain(), false),
+        ("attributes-jsonl", ages("age"), true),
+        ("attributes-shards", ages("age"), true),
+        ("attributes-hub", plain(), false),
+        ("attributes-hub", ages("age"), true),
+        ("attributes-npz", plain(), false),
+        ("attributes-npz", ages("age"), true),
+    ]
+}
+
+#[test]
+fn every_layout_comes_to_the_same_attributes_and_numbers() {
+    for (name, recipe, has_numbers) in with_attributes() {
+        let set = opened(name, &recipe);
+        let print = set.fingerprint().unwrap();
+        let wanted = if has_numbers { "ages" } else { "attributes" };
+        assert_eq!(print, expected(wanted), "{name}");
+        assert_eq!(set.labels_of(6), [0, 1, 2], "{name}");
+        assert_eq!(set.labels_of(7), [0u32; 0], "{name}");
+        assert_eq!(set.number_of(3), has_numbers.then_some(2.5), "{name}");
+        assert_eq!(set.number_of(4), None, "{name}");
+        let summary = set.summary();
+        assert!(
+            summary[1].contains("12 images of 3 attributes"),
+            "{summary:?}"
+        );
+        assert_eq!(summary.len(), 5 + usize::from(has_numbers), "{summary:?}");
+    }
+}
+
+#[test]
+fn the_partition_of_celeba() {
+    let split = DataRecipe {
+        split: "test".into(),
+        ..plain()
+    };
+    let set = opened("attributes-celeba", &split);
+    assert_eq!(
+        (set.len(), set.labels_of(0), set.labels_of(1)),
+        (2, &[2][..], &[0][..])
+    );
+}
+
+#[test]
+fn a_column_of_numbers_that_is_not_there_is_named() {
+    for name in ["attributes-hub", "attributes-npz"] {
+        let recipe = DataRecipe {
+            number_column: Some("weight".into()),
+            ..plain()
+        };
+        let error = TrainingSet::open(&fixture(name), &recipe, &mut |_| ());
+        let error = error.err().unwrap().to_string();
+        assert!(
+            error.contains("data.number_column is \"weight\""),
+            "{error}"
+        );
+        assert!(error.contains("age"), "{error}");
+    }
+}
+
 #[test]
 fn streamed_and_in_memory_are_the_same() {
-    for (name, recipe, _) in layouts() {
+    let several = with_attributes().into_iter();
+    let several = several.map(|(name, recipe, _)| (name, recipe, ""));
+    for (name, recipe, _) in layouts().into_iter().chain(several) {
         let memory = opened(name, &recipe);
         let streaming = DataRecipe {
             memory: 0,
@@ -114,6 +185,7 @@ fn streamed_and_in_memory_are_the_same() {
         let (order, flips) = ([11, 3, 0, 7], [false, true, false, false]);
         let one = memory.batch(&order, &flips).unwrap();
         assert_eq!(streamed.batch(&order, &flips).unwrap(), one, "{name}");
+        assert_eq!(streamed.beside, memory.beside, "{name}");
         let print = streamed.fingerprint().unwrap();
         assert_eq!(print, opened(name, &streaming).fingerprint().unwrap());
     }
@@ -222,7 +294,7 @@ fn a_pickle_that_would_run_code_is_refused() {
 #[test]
 fn labels_of_many_columns_are_named() {
     let folder = tempfile::tempdir().unwrap();
-    let mut archive = zip_of_arrays(&[("images", "|u1", &[2, 4, 4]), ("labels", "|u1", &[2, 3])]);
+    let mut archive = zip_of_arrays(&[("images", "|u1", &[2, 4, 4]), ("labels", "<f4", &[2, 3])]);
     std::fs::write(folder.path().join("a.npz"), &archive).unwrap();
     let refused = || {
         load(folder.path(), &plain(), &mut |_| ())
@@ -231,7 +303,7 @@ fn labels_of_many_columns_are_named() {
     };
     let error = refused();
     assert!(error.contains("no array of labels, but"), "{error}");
-    assert!(error.contains("labels (|u1, 2×3)"), "{error}");
+    assert!(error.contains("labels (<f4, 2×3)"), "{error}");
     archive = zip_of_arrays(&[("images", "<f4", &[2, 4, 4]), ("labels", "|u1", &[2])]);
     std::fs::write(folder.path().join("a.npz"), &archive).unwrap();
     let error = refused();

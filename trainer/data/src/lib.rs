@@ -6,7 +6,7 @@
 //! ```
 //!
 //! docs/DATA.md lists the layouts that are read. Each is a `Records`: labelled images that can be
-//! read by index from any thread. Pickles and ZIP directories are read by the crate of readers, as data. What fits into
+//! read by index from any thread, with one class each, or with several attributes and a number ([`Beside`]). Pickles and ZIP directories are read by the crate of readers, as data. What fits into
 //! `data.memory` is decoded once and stays in memory as 8-bit pixels: four thousand pictures of 64×64 in colour take 50 MB.
 //! Larger sets are read again every epoch, ahead of the device. Either way a batch is a function of the seed and the step.
 
@@ -14,6 +14,8 @@ mod ahead;
 mod archives;
 mod arrays;
 mod balance;
+mod beside;
+mod celeba;
 mod class_folders;
 mod dataset;
 mod dataset_json;
@@ -22,6 +24,8 @@ mod error;
 mod fingerprint;
 mod here;
 mod jpeg;
+mod json_fields;
+mod json_lines;
 mod labels;
 mod memory;
 mod names_file;
@@ -48,6 +52,7 @@ mod fuzz_tests;
 mod layouts_tests;
 
 pub use ahead::Ahead;
+pub use beside::{Attributes, Beside};
 pub use dataset::Dataset;
 pub use error::{DataError, Warning};
 pub use memory::load;

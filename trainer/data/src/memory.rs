@@ -65,6 +65,9 @@ pub fn decode_all(
     check(records, &failures)?;
 
     let mut labels = Vec::with_capacity(total);
+    let failed: Vec<usize> = failures.iter().map(|(index, _)| *index).collect();
+    let readable = |index: usize| failed.binary_search(&index).is_err();
+    let beside = records.beside().retained(readable);
     let mut failures = failures.into_iter().peekable();
     for (index, &label) in records.labels().iter().enumerate() {
         match failures.next_if(|(failed, _)| *failed == index) {
@@ -83,6 +86,7 @@ pub fn decode_all(
     Ok(Dataset {
         images,
         labels,
+        beside,
         classes: records.classes().to_vec(),
         size: transform.size as usize,
         channels: transform.channels as usize,

@@ -49,6 +49,10 @@ pub struct DataRecipe {
     /// shard, `"fine"` or `"coarse"` in CIFAR-100. Left out, it is found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label_column: Option<String>,
+    /// Where the number of an image lies, such as its age: the column of a Parquet file, the key in the `.json` of a tar shard
+    /// or in `metadata.jsonl`, or an array of a NumPy archive. Left out, images have no number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number_column: Option<String>,
     /// The most memory that decoded images may take, in MiB (default 2048). A larger set is streamed: read and decoded
     /// again every epoch, ahead of the device. 0 streams any set.
     #[serde(default = "default_memory")]
@@ -109,6 +113,7 @@ impl DataRecipe {
             layout: Layout::default(),
             image_column: None,
             label_column: None,
+            number_column: None,
             memory: default_memory(),
             workers: 0,
             class_names: BTreeMap::new(),

@@ -10,12 +10,13 @@ use super::arrays::{Arrays, cifar, idx, npz, pickled, table};
 use super::class_folders::ClassFolders;
 use super::error::counted;
 use super::here::{Here, Kind, OnDisk, io_error};
+use super::labels::Resolved;
 use super::parquet::ParquetFiles;
 use super::parts::{Part, of_split};
 use super::recipe::Layout;
 use super::records::Found;
 use super::renamed::Renamed;
-use super::{DataError, DataRecipe, Warning, parts};
+use super::{DataError, DataRecipe, Warning, celeba, json_lines, parts};
 
 /// Finds out what lies in `path` and lists its images, without decoding any.
 ///
@@ -89,6 +90,17 @@ fn by_layout(
             Ok(Found {
                 description: "images with their classes in dataset.json".into(),
                 records: Box::new(ClassFolders::listed(path, report)?),
+            })
+        }
+        OnDisk::CelebA => Ok(Found {
+            description: format!("images with their attributes in {}", celeba::LIST),
+            records: Box::new(celeba::open(path, &here.names, recipe, report)?),
+        }),
+        OnDisk::JsonLines => {
+            only_part(path, recipe)?;
+            Ok(Found {
+                description: format!("images with their labels in {}", json_lines::LIST),
+                records: Box::new(json_lines::open(path, recipe, report)?),
             })
         }
         OnDisk::Archives => {
@@ -206,6 +218,15 @@ fn numbered_shards(path: &Path) -> Option<Vec<PathBuf>> {
     let width = first.len();
     let shard = |k| path.with_file_name(format!("{before}{k:0width$}{after}"));
     (!numbers.is_empty()).then(|| numbers.map(shard).collect())
+}
+
+/// Warns of classes, or of attributes, that are named and never shown.
+pub fn report_missing(resolved: &Resolved, report: &mut dyn FnMut(Warning)) {
+    let labels = match &resolved.attributes {
+        Some(attributes) => attributes.all(),
+        None => &resolved.labels,
+    };
+    report_classes_without_images(&resolved.classes, labels, report);
 }
 
 /// Warns of classes that are named and never shown.

@@ -4,10 +4,17 @@ use std::ops::Range;
 
 use image::DynamicImage;
 
+use super::Beside;
+
 /// Labelled images on disk that can be read by index, in any order and from many threads at once.
 pub trait Records: Send + Sync {
     /// The class of each image, an index into [`classes`](Self::classes). At least one.
     fn labels(&self) -> &[u32];
+
+    /// What images have beside one class, where they have anything.
+    fn beside(&self) -> Beside {
+        Beside::default()
+    }
 
     /// Class names by id.
     fn classes(&self) -> &[String];

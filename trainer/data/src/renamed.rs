@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::DataError;
 use super::labels::same_name;
 use super::records::{Records, Stored};
+use super::{Beside, DataError};
 
 /// Records whose classes have the names that a recipe gives them. Ids, and so what training sees, stay.
 pub struct Renamed {
@@ -52,6 +52,10 @@ impl Renamed {
 impl Records for Renamed {
     fn labels(&self) -> &[u32] {
         self.records.labels()
+    }
+
+    fn beside(&self) -> Beside {
+        self.records.beside()
     }
 
     fn classes(&self) -> &[String] {

@@ -9,12 +9,14 @@ use super::dataset::fill_image;
 use super::memory::decode_all;
 use super::recognise::recognise;
 use super::streamed::Streamed;
-use super::{DataError, DataRecipe, Dataset, Warning, balance, fingerprint};
+use super::{Beside, DataError, DataRecipe, Dataset, Warning, balance, fingerprint};
 
 /// Labelled images that batches are drawn from, decoded once where they fit into memory and streamed where they don't.
 pub struct TrainingSet {
     /// The class of each image.
     pub labels: Vec<u32>,
+    /// What images have beside one class.
+    pub beside: Beside,
     /// Class names, in the order of their ids.
     pub classes: Vec<String>,
     /// Width and height of every image, in pixels.
@@ -37,6 +39,8 @@ pub struct Images {
     pub values: Vec<f32>,
     /// The class of each.
     pub labels: Vec<u32>,
+    /// Their places in the set.
+    pub places: Vec<usize>,
 }
 
 impl TrainingSet {
@@ -59,15 +63,21 @@ impl TrainingSet {
             let decoded = decode_all(&*found.records, &recipe.transform(), report)?;
             (Source::Memory(decoded), "decoded in memory")
         };
-        let (labels, classes) = match &source {
-            Source::Memory(data) => (data.labels.clone(), data.classes.clone()),
+        let (labels, beside, classes) = match &source {
+            Source::Memory(data) => (
+                data.labels.clone(),
+                data.beside.clone(),
+                data.classes.clone(),
+            ),
             Source::Streamed(data) => (
                 data.records().labels().to_vec(),
+                data.records().beside(),
                 data.records().classes().to_vec(),
             ),
         };
         Ok(Self {
             labels,
+            beside,
             classes,
             size: recipe.size as usize,
             channels: recipe.channels as usize,
@@ -85,6 +95,7 @@ impl TrainingSet {
     pub fn made(data: Dataset, description: String) -> Self {
         Self {
             labels: data.labels.clone(),
+            beside: data.beside.clone(),
             classes: data.classes.clone(),
             size: data.size,
             channels: data.channels,
@@ -96,7 +107,17 @@ impl TrainingSet {
     /// What training is about to see, in lines: what was found, and how its images are spread over the classes.
     pub fn summary(&self) -> Vec<String> {
         let mut lines = vec![self.description.clone()];
-        lines.extend(balance::lines(&self.classes, &self.class_counts()));
+        let counts = self.class_counts();
+        lines.extend(match &self.beside.attributes {
+            None => balance::lines(&self.classes, &counts),
+            Some(_) => balance::of_attributes(&self.classes, &counts, self.len()),
+        });
+        lines.extend(
+            self.beside
+                .numbers
+                .as_ref()
+                .map(|all| balance::of_numbers(all)),
+        );
         lines
     }
 
@@ -117,11 +138,20 @@ impl TrainingSet {
 
     /// The number of images of each class, in the order of `classes`.
     pub fn class_counts(&self) -> Vec<usize> {
-        let mut counts = vec![0; self.classes.len()];
-        for &label in &self.labels {
-            counts[label as usize] += 1;
+        self.beside.counts(&self.labels, self.classes.len())
+    }
+
+    /// The labels of an image: its attributes, or its class.
+    pub fn labels_of(&self, index: usize) -> &[u32] {
+        match &self.beside.attributes {
+            Some(attributes) => attributes.of(index),
+            None => &self.labels[index..=index],
         }
-        counts
+    }
+
+    /// The number of an image, if it has one.
+    pub fn number_of(&self, index: usize) -> Option<f64> {
+        self.beside.numbers.as_ref().and_then(|all| all[index])
     }
 
     /// What the data set is known by: of one in memory, SHA-256 over everything that training sees; of a streamed one,
@@ -154,7 +184,11 @@ impl TrainingSet {
                 let mut values = Vec::new();
                 data.fill_batch(indices, flips, &mut values);
                 let labels = indices.iter().map(|&index| self.labels[index]).collect();
-                Ok(Images { values, labels })
+                Ok(Images {
+                    values,
+                    labels,
+                    places: indices.to_vec(),
+                })
             }
             Source::Streamed(data) => {
                 let images = data.images(indices)?;
@@ -168,6 +202,7 @@ impl TrainingSet {
                 let labels = images.iter().map(|(taken, _)| self.labels[*taken]);
                 Ok(Images {
                     labels: labels.collect(),
+                    places: images.iter().map(|(taken, _)| *taken).collect(),
                     values,
                 })
             }

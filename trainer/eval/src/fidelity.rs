@@ -68,6 +68,9 @@ pub fn fidelity<D: Denoiser + Clone>(
     let config = before.config();
     let sweep = Sweep {
         models: vec![PathBuf::from(&config.name)],
+        guides: Vec::new(),
+        classifier: None,
+        classifier_guidance: Vec::new(),
         data: against.data.clone(),
         recipe: against.recipe.clone(),
         guidance: vec![config.sampling.guidance],

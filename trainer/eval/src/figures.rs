@@ -37,6 +37,12 @@ pub struct ModelInfo {
     pub images_seen: u64,
     /// The number of its parameters.
     pub parameters: u64,
+    /// The name of the model that guided it, where it was another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guide: Option<String>,
+    /// The strength of the classifier that guided it, where there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classifier_guidance: Option<f64>,
 }
 
 /// The figures of one feature network.
@@ -108,6 +114,9 @@ pub struct CellFigures {
     pub guidance: f64,
     /// The number of network evaluations per image.
     pub evaluations: usize,
+    /// The number of evaluations of the classifier's gradient per image.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub gradient_evaluations: usize,
     /// The number of images drawn per second.
     pub images_per_second: f64,
     /// The metrics.
@@ -145,4 +154,8 @@ pub struct Metrics {
     pub authenticity: f64,
     /// The median distance to the nearest real image.
     pub nearest_distance: f64,
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }

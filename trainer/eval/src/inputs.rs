@@ -2,8 +2,9 @@
 
 use anyhow::{Context, Result, anyhow, bail};
 use burn::tensor::Device;
-use freeguide::bundle::{ClassNames, Model};
+use freeguide::bundle::{ClassNames, Model, Network, hex};
 use freeguide::noise::{NoiseStream, Purpose};
+use sha2::{Digest, Sha256};
 
 use super::classes;
 use super::damage::Damage;
@@ -51,10 +52,20 @@ impl Inputs {
     ///
     /// If something cannot be opened or is inconsistent.
     pub fn open(sweep: &Sweep, device: &Device) -> Result<Self> {
+        let classifier = sweep.classifier.as_deref();
+        let classifier = classifier
+            .map(|file| bundle_files::open_noisy_classifier(file, device))
+            .transpose()?;
         let mut models = Vec::new();
-        for path in &sweep.models {
-            let model = bundle_files::open(path, device);
-            models.push(model.with_context(|| path.display().to_string())?);
+        for column in sweep.columns() {
+            let model = bundle_files::open_guided(column.model, column.guide, device)?;
+            models.push(match (&classifier, column.classifier) {
+                (Some(classifier), Some((_, strength))) => {
+                    let guidance = classifier.guidance(model.config(), strength)?;
+                    model.with_classifier(classifier.clone(), guidance)
+                }
+                _ => model,
+            });
         }
         Self::of(models, sweep, device)
     }
@@ -69,24 +80,40 @@ impl Inputs {
             .first()
             .ok_or_else(|| anyhow!("no model was given"))?;
         let image = first.config().image;
+        let columns = sweep.columns();
         let other = models.iter().position(|m| m.config().image != image);
         if let Some(other) = other {
             bail!(
                 "{} and {} draw images of different sizes: evaluate them separately",
-                sweep.models[0].display(),
-                sweep.models[other].display()
+                columns[0].model.display(),
+                columns[other].model.display()
             );
         }
         let preparation = preparation(sweep, image.size, image.channels)?;
         let data = data::load(&sweep.data, &preparation, &mut |warning| {
             tell!("warning: {warning}");
         })?;
+        for (model, path) in models.iter().zip(&sweep.models) {
+            if matches!(&model.config().network, Network::UNet(n) if n.takes_more_than_a_class()) {
+                bail!(
+                    "{} has attributes or a number, and an evaluation compares what a model draws of one class each: it is not made for such models",
+                    path.display()
+                );
+            }
+        }
+        if data.beside.attributes.is_some() {
+            bail!(
+                "images of {} have several labels, and an evaluation compares classes",
+                sweep.data.display()
+            );
+        }
         let class_ids = models
             .iter()
-            .zip(&sweep.models)
-            .map(|(model, path)| {
+            .zip(&columns)
+            .map(|(model, column)| {
+                let (model_path, data_path) = (column.model.display(), sweep.data.display());
                 class_ids(&data.classes, &model.config().classes)
-                    .with_context(|| format!("{} and {}", path.display(), sweep.data.display()))
+                    .with_context(|| format!("{model_path} and {data_path}"))
             })
             .collect::<Result<Vec<_>>>()?;
 
@@ -123,9 +150,19 @@ impl Inputs {
             .zip(weights.iter().copied())
             .collect();
         let cells = sweep.cells(&models);
+        let classifier = match &sweep.classifier {
+            Some(file) => {
+                let bytes = std::fs::read(file).with_context(|| file.display().to_string())?;
+                Some(hex(&Sha256::digest(bytes)))
+            }
+            None => None,
+        };
         let keys = cells
             .iter()
-            .map(|cell| Ok(cell.key(&models[cell.model], sweep.seed, &frequencies)?))
+            .map(|cell| {
+                let model = &models[cell.model];
+                Ok(cell.key(model, sweep.seed, &frequencies, classifier.as_deref())?)
+            })
             .collect::<Result<Vec<_>>>()?;
         Ok(Self {
             labels: labels(&models),
@@ -263,13 +300,23 @@ fn missing<S: AsRef<str>>(
 
 /// Names of models for tables: those of the bundles, with a number if two are the same.
 fn labels(models: &[Model]) -> Vec<String> {
-    let names: Vec<&str> = models.iter().map(|m| m.config().name.as_str()).collect();
+    let name = |model: &Model| {
+        let mut name = model.config().name.clone();
+        if let Some(guide) = model.guide() {
+            name += &format!(" guided by {}", guide.name);
+        }
+        if let Some(classifier) = model.classifier() {
+            name += &format!(" with {} at s = {}", classifier.name, classifier.strength);
+        }
+        name
+    };
+    let names: Vec<String> = models.iter().map(name).collect();
     (0..names.len())
         .map(|k| {
-            let before = names[..k].iter().filter(|&&n| n == names[k]).count();
-            let alone = names.iter().filter(|&&n| n == names[k]).count() == 1;
+            let before = names[..k].iter().filter(|&n| *n == names[k]).count();
+            let alone = names.iter().filter(|&n| *n == names[k]).count() == 1;
             match alone {
-                true => names[k].to_owned(),
+                true => names[k].clone(),
                 false => format!("{} ({})", names[k], before + 1),
             }
         })

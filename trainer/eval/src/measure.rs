@@ -75,6 +75,8 @@ pub fn measure(work: &Work, command: String) -> Result<Measured> {
                         p_uncond: origin.p_uncond,
                         images_seen: origin.images_seen,
                         parameters: origin.parameters,
+                        guide: model.guide().map(|guide| guide.name.clone()),
+                        classifier_guidance: model.classifier().map(|of| of.strength),
                     }
                 })
                 .collect(),
@@ -118,13 +120,14 @@ fn of_network(
                 .context("--samples")?;
         nearest.push(pairs(&comparison));
         let model = &inputs.models[cell.model];
-        let one = cell.plan(model, sweep.seed, 0, &[0])?;
+        let run = model.run(cell.plan(model, sweep.seed, 0, &[0])?);
         cells.push(CellFigures {
             model: cell.model,
             sampler: cell.sampler,
             steps: cell.steps,
             guidance: cell.guidance,
-            evaluations: model.run(one).evaluations(0),
+            evaluations: run.evaluations(0),
+            gradient_evaluations: run.gradient_evaluations(0),
             images_per_second: work.drawn_per_second(index),
             metrics,
         });

@@ -1,10 +1,10 @@
 //! The settings of an evaluation, and its cells.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use freeguide::bundle::{Model, WRITTEN_BY, hex};
+use freeguide::bundle::{Config, Model, WRITTEN_BY, hex};
 use freeguide::sampler::Solver;
-use freeguide::settings::{ClassName, Guidance, Plan, Request, RequestError};
+use freeguide::settings::{ClassName, PerImage, Plan, Request, RequestError};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -43,6 +43,16 @@ pub enum OnnxInput {
 pub struct Sweep {
     /// The bundles.
     pub models: Vec<PathBuf>,
+    /// The bundles that guide each of them, of which `none` is the model's own unconditional estimate; empty for that
+    /// alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub guides: Vec<PathBuf>,
+    /// A classifier of noisy images that guides them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classifier: Option<PathBuf>,
+    /// Its strengths, of which 0 is without it; empty for 1.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub classifier_guidance: Vec<f64>,
     /// The data set to compare with.
     pub data: PathBuf,
     /// The recipe whose `[data]` says how images are prepared.
@@ -86,6 +96,17 @@ pub struct Cell {
     pub guidance: f64,
 }
 
+/// A model and what guides it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Column<'a> {
+    /// The bundle.
+    pub model: &'a Path,
+    /// Another bundle that guides it.
+    pub guide: Option<&'a Path>,
+    /// A classifier that guides it, with its strength.
+    pub classifier: Option<(&'a Path, f64)>,
+}
+
 impl Sweep {
     /// How real images are made worse, for scale.
     pub fn damages(&self) -> Vec<Damage> {
@@ -93,6 +114,37 @@ impl Sweep {
         noise
             .chain(self.blur.iter().copied().map(Damage::Blur))
             .collect()
+    }
+
+    /// Each model with each guide and each strength of the classifier, in the order of
+    /// [`Inputs::models`](super::inputs::Inputs::models).
+    pub fn columns(&self) -> Vec<Column<'_>> {
+        let guides: Vec<Option<&Path>> = match self.guides.as_slice() {
+            [] => vec![None],
+            guides => guides
+                .iter()
+                .map(|path| (path.as_os_str() != "none").then_some(path.as_path()))
+                .collect(),
+        };
+        let strengths = or(&self.classifier_guidance, 1.0);
+        let classifiers: Vec<_> = match &self.classifier {
+            None => vec![None],
+            Some(file) => strengths
+                .iter()
+                .map(|&strength| (strength > 0.0).then_some((file.as_path(), strength)))
+                .collect(),
+        };
+        let mut columns = Vec::new();
+        for model in &self.models {
+            for &guide in &guides {
+                columns.extend(classifiers.iter().map(|&classifier| Column {
+                    model,
+                    guide,
+                    classifier,
+                }));
+            }
+        }
+        columns
     }
 
     /// All cells; w varies fastest.
@@ -129,7 +181,12 @@ fn or<T: Copy>(given: &[T], own: T) -> Vec<T> {
 #[derive(Serialize)]
 struct Key<'a> {
     written_by: &'a str,
-    weights: Vec<&'a str>,
+    weights: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    guide: Option<(Vec<String>, &'a freeguide::bundle::Network)>,
+    /// The SHA-256 of the classifier that guides, whose strength is part of the plan.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    classifier: Option<&'a str>,
     network: &'a freeguide::bundle::Network,
     diffusion: &'a freeguide::bundle::Diffusion,
     plan: String,
@@ -151,7 +208,7 @@ impl Cell {
     ) -> Result<Plan, RequestError> {
         let classes = classes.iter().map(|&id| ClassName::Id(u64::from(id)));
         let mut request = Request::new(classes.collect());
-        request.guidance = Some(Guidance::All(self.guidance));
+        request.guidance = Some(PerImage::All(self.guidance));
         request.steps = Some(self.steps);
         request.sampler = Some(self.sampler);
         request.seed = seed;
@@ -161,7 +218,7 @@ impl Cell {
 
     /// The key of the cell's images in the store. It changes exactly if an image changes.
     ///
-    /// `frequencies` gives how often each class is drawn, by name.
+    /// `frequencies` gives how often each class is drawn, by name, and `classifier` is the SHA-256 of the sweep's.
     ///
     /// # Errors
     ///
@@ -171,11 +228,17 @@ impl Cell {
         model: &Model,
         seed: u64,
         frequencies: &[(&str, usize)],
+        classifier: Option<&str>,
     ) -> Result<String, RequestError> {
         let config = model.config();
+        let weights = |config: &Config| -> Vec<String> {
+            config.weights.iter().map(|w| w.sha256.clone()).collect()
+        };
         let key = Key {
             written_by: WRITTEN_BY,
-            weights: config.weights.iter().map(|w| w.sha256.as_str()).collect(),
+            weights: weights(config),
+            guide: model.guide().map(|guide| (weights(guide), &guide.network)),
+            classifier: classifier.filter(|_| model.classifier().is_some()),
             network: &config.network,
             diffusion: &config.diffusion,
             // All settings, including those that are added to the program later.

@@ -3,9 +3,10 @@
 use anyhow::{Context, Result};
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Int, Tensor, TensorData};
-use freeguide::bundle::Model;
+use freeguide::bundle::{Model, Network};
+use freeguide::condition::Joint;
 use freeguide::denoiser::Denoiser;
-use freeguide::network::{GuidanceInput, OtherInputs, UNet};
+use freeguide::network::{Conditions, GuidanceInput, NumberInput, OtherInputs, UNet, UNetConfig};
 use freeguide::noise::sampling_noise;
 use freeguide::sampler::Run;
 use freeguide::settings::{ClassName, Request};
@@ -88,6 +89,14 @@ pub fn verify<D: Denoiser>(before: &Model, after: D) -> Result<Verified> {
         .take(rounds * images)
         .collect();
     let ids = Tensor::<1, Int>::from_data(TensorData::new(ids, [rounds * images]), &device);
+    // Attributes and numbers of all kinds, where the network takes them; the last row has none.
+    let joints = match &config.network {
+        Network::UNet(network) if network.takes_more_than_a_class() => {
+            let joints = varied(network, classes as usize, rounds * images);
+            OtherInputs::of_joints(&joints, classes as usize, &device)
+        }
+        _ => OtherInputs::default(),
+    };
     // Spread over the range of a network that takes w.
     let guidance = config
         .guidance_input()
@@ -111,6 +120,7 @@ pub fn verify<D: Denoiser>(before: &Model, after: D) -> Result<Verified> {
             let others = OtherInputs {
                 guidance: guidance.clone(),
                 next_log_snr: next,
+                ..joints.clone()
             };
             let predicted = |denoiser: &dyn Denoiser| {
                 let (z, log_snr) = (z.clone(), log_snr.clone());
@@ -136,6 +146,37 @@ pub fn verify<D: Denoiser>(before: &Model, after: D) -> Result<Verified> {
         psnr: decibels(mean(each.iter().copied())),
         worst_psnr: decibels(worst),
     })
+}
+
+/// Rows of one attribute, of two and of all, each with and without a number; the last of nothing.
+fn varied(network: &UNetConfig, classes: usize, rows: usize) -> Vec<Joint> {
+    let attributes = network.conditions == Conditions::Attributes;
+    let row = |row: usize| {
+        let most = match row % 3 {
+            _ if !attributes => 1,
+            0 => 1,
+            1 => 2,
+            _ => classes,
+        };
+        let mut labels: Vec<u32> = (0..most.min(classes))
+            .map(|k| ((row + k) % classes) as u32)
+            .collect();
+        labels.sort_unstable();
+        let of_range = |n: &NumberInput| n.min + (n.max - n.min) * row as f64 / rows as f64;
+        let number = network.number.as_ref().filter(|_| row % 2 == 0);
+        Joint {
+            labels,
+            number: number.map(of_range),
+        }
+    };
+    let all = (0..rows).map(|k| {
+        if k + 1 == rows {
+            Joint::default()
+        } else {
+            row(k)
+        }
+    });
+    all.collect()
 }
 
 fn finished<D: Denoiser>(mut run: Run<D>) -> Tensor<4> {

@@ -3,11 +3,14 @@
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::Path;
+use std::sync::Arc;
 
+use anyhow::{Context, Result};
 use burn::tensor::Device;
 use freeguide::bundle::{
     BundleError, CONFIG_FILE, Loader, MAX_CONFIG_BYTES, MemoryEstimate, Model,
 };
+use freeguide::classifier::NoisyClassifier;
 
 /// The number of bytes read at a time.
 const CHUNK: usize = 1 << 20;
@@ -33,6 +36,36 @@ pub fn open(folder: &Path, device: &Device) -> Result<Model, BundleError> {
         loader.end()?;
     }
     loader.finish()
+}
+
+/// Opens the bundle in `folder` with the one in `guide`, where that is given, to guide it.
+///
+/// # Errors
+///
+/// If one of the bundles is damaged, or the two do not fit.
+pub fn open_guided(folder: &Path, guide: Option<&Path>, device: &Device) -> Result<Model> {
+    let named = |folder: &Path| open(folder, device).with_context(|| folder.display().to_string());
+    let model = named(folder)?;
+    Ok(match guide {
+        Some(guide) => model.guided_by(named(guide)?)?,
+        None => model,
+    })
+}
+
+/// Opens the classifier of noisy images in `file`.
+///
+/// # Errors
+///
+/// If the file cannot be read or is not of such a classifier.
+pub fn open_noisy_classifier(file: &Path, device: &Device) -> Result<Arc<NoisyClassifier>> {
+    let read = || {
+        let bytes = std::fs::read(file)?;
+        Ok(NoisyClassifier::read(&bytes, device)?)
+    };
+    let classifier: Result<_> = read();
+    Ok(Arc::new(
+        classifier.with_context(|| file.display().to_string())?,
+    ))
 }
 
 /// An estimate of the memory that the bundle in `folder` needs.

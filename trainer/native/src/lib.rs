@@ -33,6 +33,7 @@ pub mod grid;
 pub mod image_set;
 pub mod machine;
 pub mod memory;
+pub mod noisy_classifier;
 pub mod output;
 pub mod png_text;
 pub mod sample;

@@ -70,6 +70,10 @@ pub struct DiffusionRecipe {
     pub log_snr: LogSnrRange,
     /// The probability of replacing the class by ∅ in training: 0.1, 0.2 or 0.5 in the paper.
     pub p_uncond: f64,
+    /// For networks with attributes or a number: the probability of leaving out each of them on its own. Left out, it is drawn
+    /// anew for every image, from 0 to 1, so that subsets of every size are equally frequent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p_drop: Option<f64>,
     /// `"stratified"` (Kingma et al. 2021), `"uniform"` (the paper's) or `"log-normal"` (Karras et
     /// al. 2022).
     #[serde(default)]
@@ -127,6 +131,10 @@ pub struct TrainRecipe {
     pub ema_decay: Decays,
     /// The number of steps between checkpoints.
     pub checkpoint_every: u64,
+    /// Steps whose checkpoints are saved and kept beside the last two, for `export --step`: an early model is what
+    /// autoguidance leads away from (Karras et al. 2024).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keep_steps: Vec<u64>,
     /// The number of steps between sample grids and loss curves.
     pub sample_every: u64,
     /// The seed of all random numbers.
@@ -267,6 +275,7 @@ impl Recipe {
             target: d.target,
             log_snr: d.log_snr,
             p_uncond: d.p_uncond,
+            p_drop: d.p_drop,
             levels: d.levels,
             log_normal: d.log_normal,
             weighting: d.weighting,

@@ -61,6 +61,7 @@ impl Recipe {
                 target: teacher.diffusion.target,
                 log_snr: teacher.diffusion.log_snr,
                 p_uncond: P_UNCOND,
+                p_drop: None,
                 levels: Levels::default(),
                 log_normal: LogNormal::default(),
                 weighting: Weighting::default(),
@@ -101,6 +102,11 @@ fn student_of(teacher: &Config, max_steps: Option<usize>) -> Result<UNetConfig> 
             "{name} was compiled from an ONNX file and cannot be distilled: distil the model that the file was made from"
         );
     };
+    if network.takes_more_than_a_class() {
+        bail!(
+            "{name} has attributes or a number, and models with one class an image are what can be distilled"
+        );
+    }
     if network.flow_map.is_some() {
         bail!(
             "{name} is a student of few steps already: distil the model that it was distilled from"
@@ -147,6 +153,7 @@ fn schedule() -> TrainRecipe {
         clip_norm: 1.0,
         ema_decay: Decays::Several(vec![0.99, 0.999]),
         checkpoint_every: 100,
+        keep_steps: Vec::new(),
         sample_every: 200,
         seed: 0,
     }

@@ -21,6 +21,10 @@ impl Recipe {
         self.data.validate()?;
         self.network.validate(self.data.size as usize)?;
         self.diffusion.validate()?;
+        ensure!(
+            self.diffusion.p_drop.is_none() || self.network.takes_more_than_a_class(),
+            "diffusion.p_drop is for networks with attributes or a number: set network.conditions = \"attributes\", or leave it out"
+        );
         self.train.validate()?;
         if let Some(distill) = &self.distill {
             distill.validate(&self.network)?;
@@ -57,6 +61,10 @@ impl DiffusionRecipe {
             "diffusion.p_uncond must be a probability from 0 to 1"
         );
         ensure!(
+            self.p_drop.is_none_or(|p| (0.0..=1.0).contains(&p)),
+            "diffusion.p_drop must be a probability from 0 to 1"
+        );
+        ensure!(
             self.log_normal.is_valid(),
             "diffusion.log_normal needs finite numbers with std > 0"
         );
@@ -86,6 +94,14 @@ impl TrainRecipe {
         ensure!(
             self.checkpoint_every > 0 && self.sample_every > 0,
             "train.checkpoint_every and train.sample_every must be at least 1"
+        );
+        ensure!(
+            self.keep_steps.len() <= 100
+                && self
+                    .keep_steps
+                    .iter()
+                    .all(|step| (1..=self.steps).contains(step)),
+            "train.keep_steps must be up to 100 steps from 1 to train.steps"
         );
         ensure!(self.seed <= MAX_SEED, "train.seed must be at most 2^53 - 1");
         self.validate_optimiser()

@@ -3,7 +3,8 @@
 //! A checkpoint is a folder `step-00001000` with the weights, their averages, the optimiser's
 //! state and `state.json`, which holds the length and SHA-256 of each. It is written under
 //! another name, flushed to the disk and then renamed: it is there whole or not at all. The last
-//! [`KEEP`] are kept; one whose hashes do not agree is passed over for the one before it.
+//! [`KEEP`] are kept, and those of the recipe's `train.keep_steps`; one whose hashes do not agree is passed over for the one
+//! before it.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -86,8 +87,8 @@ struct FileState {
 }
 
 impl Checkpoint {
-    /// Writes the checkpoint into `folder` (that of all checkpoints) and drops the oldest.
-    pub fn save(&self, folder: &Path) -> Result<()> {
+    /// Writes the checkpoint into `folder` (that of all checkpoints) and drops the oldest that is not of a step in `kept`.
+    pub fn save(&self, folder: &Path, kept: &[u64]) -> Result<()> {
         let name = format!("step-{:08}", self.step);
         let (part, whole) = (folder.join(format!(".{name}.part")), folder.join(&name));
         remove(&part)?;
@@ -123,8 +124,10 @@ impl Checkpoint {
         if let Ok(folder) = File::open(folder) {
             let _ = folder.sync_all();
         }
-        for old in list(folder)?.iter().rev().skip(KEEP) {
-            remove(&old.1)?;
+        let all = list(folder)?;
+        let passing = all.iter().filter(|(step, _)| !kept.contains(step));
+        for (_, old) in passing.rev().skip(KEEP) {
+            remove(old)?;
         }
         Ok(())
     }
@@ -141,7 +144,7 @@ impl Checkpoint {
         recipe: &Recipe,
         report: &mut dyn FnMut(String),
     ) -> Result<Option<Self>> {
-        latest(folder, report, |saved| {
+        latest(folder, list(folder)?, report, |saved| {
             Ok(Self {
                 step: saved.state.step,
                 network: like
@@ -164,20 +167,35 @@ impl Checkpoint {
 }
 
 impl Average {
-    /// The average of this decay, or the recipe's first, of the newest checkpoint that is whole. A
-    /// decay of 0 is the weights themselves.
+    /// The average of this decay, or the recipe's first, of the newest checkpoint that is whole, or of the one of step
+    /// `step`. A decay of 0 is the weights themselves.
     ///
     /// # Errors
     ///
-    /// As [`last_checkpoint`](crate::last_checkpoint), and if no such average was kept.
-    pub fn load_latest(
+    /// As [`checkpoint`](crate::checkpoint()), and if no such average was kept.
+    pub fn load(
         folder: &Path,
         like: &UNet,
         recipe: &Recipe,
-        decay: Option<f64>,
+        (step, decay): (Option<u64>, Option<f64>),
         report: &mut dyn FnMut(String),
     ) -> Result<Option<Self>> {
-        let found = latest(folder, report, |saved| {
+        let all = list(folder)?;
+        let wanted: Vec<_> = match step {
+            None => all,
+            Some(step) => {
+                let kept: Vec<_> = all.iter().map(|(step, _)| step.to_string()).collect();
+                let found: Vec<_> = all.into_iter().filter(|(of, _)| *of == step).collect();
+                if found.is_empty() {
+                    bail!(
+                        "there is no checkpoint of step {step}; there are those of {}: train.keep_steps says which are kept",
+                        kept.join(", ")
+                    );
+                }
+                found
+            }
+        };
+        let found = latest(folder, wanted, report, |saved| {
             let averages = saved.averages(recipe);
             let decay = decay.unwrap_or(recipe.train.ema_decay.first());
             let file = averages.iter().find(|average| average.decay == decay);
@@ -240,13 +258,13 @@ pub fn summaries(folder: &Path, recipe: &Recipe) -> Result<Vec<Summary>> {
     Ok(list(folder)?.into_iter().map(summary).collect())
 }
 
-/// The result of `read` for the newest checkpoint in `folder` for which it succeeds.
+/// The result of `read` for the newest of these checkpoints in `folder` for which it succeeds.
 fn latest<T>(
     folder: &Path,
+    all: Vec<(u64, PathBuf)>,
     report: &mut dyn FnMut(String),
     read: impl Fn(&Saved) -> Result<T>,
 ) -> Result<Option<T>> {
-    let all = list(folder)?;
     for (_, path) in all.iter().rev() {
         match Saved::open(path).and_then(|saved| read(&saved)) {
             Ok(found) => return Ok(Some(found)),

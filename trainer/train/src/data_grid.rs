@@ -7,14 +7,14 @@ use freeguide_native::png_text::encode_png;
 use freeguide_native::sample::MAX_COLUMNS;
 
 /// Images of the data set as the network sees them, laid out as [`class_grid`](freeguide_native::sample::class_grid):
-/// `rows` of each class, spread evenly over its files.
+/// `rows` of each class or attribute, spread evenly over its files.
 pub fn data_grid(data: &TrainingSet, rows: usize) -> Result<Vec<u8>> {
     let columns = data.classes.len().min(MAX_COLUMNS);
     let blank = vec![255; data.image_len()];
     let of_class: Vec<Vec<usize>> = (0..columns as u32)
         .map(|class| {
             (0..data.len())
-                .filter(|&i| data.labels[i] == class)
+                .filter(|&i| data.labels_of(i).contains(&class))
                 .collect()
         })
         .collect();

@@ -12,19 +12,26 @@ use freeguide_native::tell;
 const REST: u64 = 32 << 20;
 
 /// Refuses to train if the disk has no room for the checkpoints of a network with this number of parameters and
-/// averages. `checkpoints` is the folder of the checkpoints, below `out`.
-pub fn check(out: &Path, checkpoints: &Path, parameters: u64, averages: usize) -> Result<()> {
+/// averages, of which `kept` stay beside the last. `checkpoints` is the folder of the checkpoints, below `out`.
+pub fn check(
+    out: &Path,
+    checkpoints: &Path,
+    parameters: u64,
+    averages: usize,
+    kept: usize,
+) -> Result<()> {
     let size = checkpoint_bytes(parameters, averages);
     // A new checkpoint is written before the oldest is removed.
-    let there = checkpoint::list(checkpoints)?.len().min(KEEP + 1);
-    let needed = size.saturating_mul((KEEP + 1 - there) as u64) + REST;
+    let most = KEEP + 1 + kept;
+    let there = checkpoint::list(checkpoints)?.len().min(most);
+    let needed = size.saturating_mul((most - there) as u64) + REST;
     match fs4::available_space(out) {
         Ok(free) if free < needed => bail!(
             "the disk of {} has {} free, but the checkpoints take {} (up to {} of {} each): free some space, or choose another --out",
             out.display(),
             DecimalBytes(free),
             DecimalBytes(needed),
-            KEEP + 1,
+            most,
             DecimalBytes(size),
         ),
         Ok(_) => Ok(()),
@@ -39,8 +46,8 @@ pub fn check(out: &Path, checkpoints: &Path, parameters: u64, averages: usize) -
 }
 
 /// What a whole run takes on the disk at most, in bytes.
-pub fn run_bytes(parameters: u64, averages: usize) -> u64 {
-    checkpoint_bytes(parameters, averages).saturating_mul((KEEP + 1) as u64) + REST
+pub fn run_bytes(parameters: u64, averages: usize, kept: usize) -> u64 {
+    checkpoint_bytes(parameters, averages).saturating_mul((KEEP + 1 + kept) as u64) + REST
 }
 
 /// The weights, their averages and AdamW's two moments, in f32.
@@ -56,8 +63,8 @@ mod tests {
     fn a_network_that_fills_any_disk_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let place = folder.path();
-        check(place, &place.join("checkpoints"), 53_000, 2).unwrap();
-        let error = check(place, &place.join("checkpoints"), u64::MAX / 100, 2).unwrap_err();
+        check(place, &place.join("checkpoints"), 53_000, 2, 1).unwrap();
+        let error = check(place, &place.join("checkpoints"), u64::MAX / 100, 2, 0).unwrap_err();
         let error = error.to_string();
         for word in ["free", "the checkpoints take", "another --out"] {
             assert!(error.contains(word), "{error}");

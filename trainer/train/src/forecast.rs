@@ -88,7 +88,11 @@ impl Forecast {
             step_seconds,
             grid_seconds,
             memory,
-            disk: disk::run_bytes(parameters, recipe.train.ema_decay.all().len()),
+            disk: disk::run_bytes(
+                parameters,
+                recipe.train.ema_decay.all().len(),
+                recipe.train.keep_steps.len(),
+            ),
             bundle: 2 * parameters,
         })
     }

@@ -8,7 +8,8 @@
 //! A network may **grow**. If the recipe's patch is k times the model's, and everything else is the same, the network
 //! starts as the model applied to the image reduced by k, with its prediction enlarged by k. Training then adds the
 //! details (after the progressive growing of Karras et al. 2018, which adds a layer). The network may also get an input
-//! skip that the model lacks; it starts at 0. So does the embedding of w that makes a student of its teacher.
+//! skip that the model lacks; it starts at 0. So does the embedding of a number, and that of w, which makes a student of its
+//! teacher. The embedding of a class becomes that of the attribute of its name.
 
 use std::collections::HashMap;
 
@@ -16,7 +17,7 @@ use anyhow::{Result, bail};
 use burn::module::Param;
 use burn::tensor::{Tensor, TensorData};
 use freeguide::bundle::{Model, Network};
-use freeguide::network::{UNet, UNetConfig};
+use freeguide::network::{Conditions, UNet, UNetConfig};
 use freeguide::parameters::{ParameterMapper, ParameterVisitor, map_parameters, visit_parameters};
 
 use freeguide_recipe::Recipe;
@@ -34,6 +35,9 @@ const INPUT_SKIP: &str = "input_skip.";
 /// The layers of `network.guidance` and `network.flow_map`.
 const GUIDANCE: &str = "conditioning.guidance.";
 const NEXT_LEVEL: &str = "conditioning.next_log_snr.";
+
+/// The layers of `network.number`.
+const NUMBER: &str = "conditioning.number.";
 
 /// What was reused from the model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,6 +107,9 @@ fn check(model: &Model, recipe: &Recipe) -> Result<usize> {
             input_skip: false,
             guidance: None,
             flow_map: None,
+            // The embedding of a class is that of an attribute.
+            conditions: Conditions::default(),
+            number: theirs.number.as_ref().and(network.number.clone()),
             ..network.clone()
         };
         Ok::<_, anyhow::Error>(serde_json::to_value(neutral)?)
@@ -302,7 +309,7 @@ impl ParameterMapper for Installer {
                 param
             }
             // Their output is 0 at first, so they may be added.
-            None if [INPUT_SKIP, GUIDANCE, NEXT_LEVEL]
+            None if [INPUT_SKIP, GUIDANCE, NEXT_LEVEL, NUMBER]
                 .iter()
                 .any(|layer| name.starts_with(layer)) =>
             {

@@ -5,7 +5,7 @@
 //! | [`Training`] | a training from its first step, or from a checkpoint, to its last |
 //! | [`Forecast`], [`advice`] | what a training will take, and what to expect of its data |
 //! | [`RunFolder`] | the files of a training, from which it can be resumed |
-//! | [`last_checkpoint`] | the current model of a run |
+//! | [`checkpoint()`] | the current model of a run, or an earlier one |
 //! | [`distributed`] | training and sampling in several processes |
 //! | [`progress`], [`loss_curve`] | the display of a training in a terminal and in its run folder |
 //!
@@ -22,6 +22,7 @@ mod events;
 mod finite;
 mod forecast;
 mod init;
+mod labels;
 mod lock;
 pub mod loss_curve;
 mod metric;
@@ -42,8 +43,9 @@ mod window;
 pub use advice::{Facts, advice, epochs};
 pub use checkpoint::{Average, summaries};
 pub use forecast::Forecast;
+pub use labels::check_labels;
 pub use metric::Metric;
-pub use model::{config, last_checkpoint};
+pub use model::{checkpoint, config};
 pub use run_folder::RunFolder;
 pub use run_info::{Init, RunInfo, Start};
 pub use training::{Outcome, Training};

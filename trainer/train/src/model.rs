@@ -56,9 +56,9 @@ pub fn config(recipe: &Recipe, info: &RunInfo, steps: u64, ema_decay: f64) -> Co
     config
 }
 
-/// The model from the last checkpoint of a run: the average with decay `ema`, or by default the recipe's first. Its
-/// configuration does not list weights files yet.
-pub fn last_checkpoint(run: &Path, ema: Option<f64>) -> Result<Model> {
+/// The model from the last checkpoint of a run, or from that of step `step`: the average with decay `ema`, or by default
+/// the recipe's first. Its configuration does not list weights files yet.
+pub fn checkpoint(run: &Path, step: Option<u64>, ema: Option<f64>) -> Result<Model> {
     let folder = RunFolder::new(run);
     let (info, recipe) = (folder.info()?, folder.recipe()?);
     let device = Device::flex();
@@ -69,13 +69,17 @@ pub fn last_checkpoint(run: &Path, ema: Option<f64>) -> Result<Model> {
         &device,
     );
     let mut report = |line: String| tell!("warning: {line}");
-    let found = Average::load_latest(&folder.checkpoints(), &like, &recipe, ema, &mut report)?;
+    let wanted = (step, ema);
+    let found = Average::load(&folder.checkpoints(), &like, &recipe, wanted, &mut report)?;
     let Some(average) = found else {
         bail!(
             "{} contains no checkpoint yet: train longer, or with a smaller train.checkpoint_every",
             run.display()
         );
     };
-    let config = config(&recipe, &info, average.step, average.decay);
+    let mut config = config(&recipe, &info, average.step, average.decay);
+    if let Some(step) = step {
+        config.name = format!("{}-step{step}", config.name);
+    }
     Ok(Model::new(config, average.network, device))
 }

@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use freeguide::condition::Joint;
 use freeguide::training::{Draw, Objective, Order, Part, flips};
 
 use crate::distributed::Ranks;
@@ -32,6 +33,8 @@ struct Preparer {
     order: Order,
     seed: u64,
     flip: bool,
+    /// Whether images have attributes or a number, and not a class alone.
+    joint: bool,
     batch: usize,
     /// The images of every batch that this process computes.
     share: Range<usize>,
@@ -57,6 +60,7 @@ pub fn prepare(
         order: Order::new(train.seed, dataset.len()),
         seed: train.seed,
         flip: recipe.data.flip,
+        joint: recipe.network.takes_more_than_a_class(),
         batch: train.batch,
         at_a_time: share.len().div_ceil(train.accumulate).max(1),
         share,
@@ -101,13 +105,26 @@ impl Preparer {
             images: images.clone(),
         };
         let null = self.dataset.classes.len() as u32;
-        let draw = self
-            .objective
-            .draw(&part, &loaded.labels, null, self.dataset.image_len());
+        let values = self.dataset.image_len();
+        let draw = match self.joint {
+            false => self.objective.draw(&part, &loaded.labels, null, values),
+            true => {
+                let joints: Vec<Joint> = loaded.places.iter().map(|&i| self.joint(i)).collect();
+                self.objective.draw_joints(&part, &joints, null, values)
+            }
+        };
         Ok(Prepared {
             images,
             values: loaded.values,
             draw,
         })
+    }
+
+    /// All that an image of the data set is conditioned on.
+    fn joint(&self, image: usize) -> Joint {
+        Joint {
+            labels: self.dataset.labels_of(image).to_vec(),
+            number: self.dataset.number_of(image),
+        }
     }
 }

@@ -20,7 +20,7 @@ use freeguide_recipe::Recipe;
 /// tensorboard/    the same metrics and the grids as event files, one per start
 /// loss.png        the loss curve
 /// samples/        data.png, images as the network sees them; grids of samples at intervals
-/// checkpoints/    the last two checkpoints
+/// checkpoints/    the last two checkpoints, and those of train.keep_steps
 /// ```
 #[derive(Debug, Clone)]
 pub struct RunFolder(PathBuf);

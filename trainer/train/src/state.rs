@@ -100,7 +100,7 @@ impl State {
     }
 
     /// Writes a checkpoint.
-    pub fn save(&self, folder: &RunFolder) -> Result<()> {
+    pub fn save(&self, folder: &RunFolder, train: &TrainRecipe) -> Result<()> {
         let mut networks = self.averages.iter().map(|average| &average.network);
         if !is_finite(&self.network) || !networks.all(is_finite) {
             bail!(diverged(self.step));
@@ -113,7 +113,7 @@ impl State {
             loss_scale: self.loss_scale,
         };
         checkpoint
-            .save(&folder.checkpoints())
+            .save(&folder.checkpoints(), &train.keep_steps)
             .context("cannot save a checkpoint; the previous one is unchanged")
     }
 }

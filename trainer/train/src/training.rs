@@ -116,7 +116,8 @@ impl Training<'_> {
             records.step(state.step, stepped, self.dataset.take_warnings());
 
             let last = state.step == train.steps;
-            let saving = last || stopping || state.step % train.checkpoint_every == 0;
+            let due = state.step % train.checkpoint_every == 0;
+            let saving = last || stopping || due || train.keep_steps.contains(&state.step);
             // Also before a checkpoint: a diverged network must not replace an intact checkpoint.
             if saving || state.step % METRIC_EVERY == 0 {
                 records.measure(state.step, rate, stepper.waits())?;
@@ -125,7 +126,7 @@ impl Training<'_> {
             if saving {
                 state.agree(self.ranks)?;
                 if first {
-                    state.save(&folder)?;
+                    state.save(&folder, train)?;
                 }
             }
             if first && (last || state.step % train.sample_every == 0) {
@@ -177,7 +178,8 @@ impl Training<'_> {
             .sum();
         if self.ranks.is_first() {
             let averages = recipe.train.ema_decay.all().len();
-            disk::check(&self.out, &folder.checkpoints(), parameters, averages)?;
+            let kept = recipe.train.keep_steps.len();
+            disk::check(&self.out, &folder.checkpoints(), parameters, averages, kept)?;
         }
         Ok((network.materialize(), parameters))
     }

@@ -1,5 +1,6 @@
 import { loadModel, type BundleFiles, type DeviceOption, type Model } from "freeguide";
 import { byId, make } from "./dom.js";
+import { Guides } from "./guides.js";
 import { Loading } from "./loading.js";
 import { modelUrl, openedModel, shippedModels, type ShippedModel } from "./models.js";
 import { hideProblem, showProblem } from "./problem.js";
@@ -30,6 +31,7 @@ export class ModelHost {
   readonly #loading = new Loading();
   readonly #onModel: (model: Model | undefined) => void;
   readonly #added: Source[] = [];
+  readonly #guides: Guides;
   #source: Source | undefined;
   #control: AbortController | undefined;
   #model: Model | undefined;
@@ -43,6 +45,13 @@ export class ModelHost {
     deviceOption.addEventListener("change", () => {
       const next = query();
       next.set("device", deviceOption.value);
+      setQuery(next);
+      void this.reopen();
+    });
+    this.#guides = new Guides((folder) => {
+      const next = query();
+      if (folder === undefined) next.delete("guide");
+      else next.set("guide", folder);
       setQuery(next);
       void this.reopen();
     });
@@ -98,9 +107,11 @@ export class ModelHost {
     hideProblem();
     this.#loading.begin();
     void this.#offer(source);
+    const guide = query().get("guide") ?? undefined;
     try {
       const model = await loadModel(source.bundle, {
         device: deviceOption.value as DeviceOption,
+        guide: guide === undefined ? undefined : modelUrl(guide),
         signal: control.signal,
         onProgress: (progress) => {
           // A GPU may be prepared beside a model that is there already; its device says so.
@@ -116,6 +127,7 @@ export class ModelHost {
       this.#model = model;
       this.#loading.end();
       this.#describe(model);
+      void this.#guides.offer(model.config, source.asked, guide);
       this.#onModel(model);
       return true;
     } catch (error) {

@@ -8,6 +8,8 @@ export interface ShippedModel {
   readonly classes: number;
   /** Pixels of an image's side. */
   readonly size: number;
+  /** Whether it was distilled, and so has the guided estimate alone. */
+  readonly distilled?: boolean;
   /** A grid of its samples in its folder images/; null if there is none. */
   readonly picture?: string | null;
   /** Whether it has figures.json, the results of `freeguide eval`. */

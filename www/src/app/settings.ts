@@ -1,11 +1,11 @@
 import type { ModelConfig, PictureOptions, Sampler } from "freeguide";
-import { classText, parseClass, readQuery, SETTINGS, settingAt, settingOf, withSetting, writeQuery, type ClassMix, type Drawing, type Setting, type SettingValue } from "freeguide/settings";
+import { attributesOfNames, classText, isAttributes, parseClass, readQuery, SETTINGS, settingAt, settingOf, withSetting, writeQuery, type ClassChoice, type ClassMix, type Drawing, type Setting, type SettingValue } from "freeguide/settings";
 
 /** What pictures are drawn with. Settings that it leaves out are the model's own. */
 export type PageDrawing = Drawing & Required<Pick<Drawing, "guidance" | "steps" | "sampler" | "seed">>;
 
-/** What a picture is drawn of: a class by its name, the unconditional model (null), or a mix of classes. */
-export type Chosen = string | null | ClassMix;
+/** What a picture is drawn of: a class by its name, the unconditional model (null), several attributes, or a mix of classes. */
+export type Chosen = string | null | readonly string[] | ClassMix;
 
 /** What a sheet of pictures is drawn with. Lives in the address, so that a link reproduces it. */
 export interface Settings {
@@ -68,12 +68,23 @@ export interface Drawable {
   readonly sampling: Pick<ModelConfig["sampling"], "sampler" | "steps" | "guidance" | "guidance_policy" | "guidance_interval" | "grid">;
   readonly image: { readonly size: number };
   readonly null_class?: boolean;
-  readonly network?: Pick<ModelConfig["network"], "guidance" | "flow_map">;
+  readonly network?: Pick<ModelConfig["network"], "guidance" | "flow_map" | "conditions" | "number">;
 }
 
 /** The strengths of a distilled model, which takes w as an input; undefined if guidance mixes two estimates. */
 export function strengthsOf({ network }: Pick<Drawable, "network">): { readonly min: number; readonly max: number } | undefined {
   return network?.guidance;
+}
+
+/** Whether a picture may have several of a model's classes, which are attributes then. */
+export function hasAttributes({ network }: Pick<Drawable, "network">): boolean {
+  return network?.conditions === "attributes";
+}
+
+/** Whether a setting has an effect with a model: those of attributes and of a number are not for every model. */
+export function isOfConditions({ ofNumber, ofAttributes }: Setting, model: Pick<Drawable, "network">): boolean {
+  const number = model.network?.number !== undefined;
+  return ofNumber ? number : !ofAttributes || number || hasAttributes(model);
 }
 
 /** At most `steps` steps that a model can take: one that was distilled to few steps takes powers of two only. */
@@ -166,13 +177,18 @@ export function randomSeed(): number {
 /** The class that a text names, by its name or id; undefined if the model has no such class. */
 export function findClass(text: string, config: Drawable): string | null | undefined {
   const found = chosenOf(text, config);
-  return typeof found === "object" && found !== null ? undefined : found;
+  return isAttributes(found) || typeof found === "object" && found !== null ? undefined : found;
 }
 
 /** What a text, or what a picture's file says of its class, is of this model; undefined if the model has no such class. */
 export function chosenOf(class_: unknown, config: Drawable): Chosen | undefined {
-  const text = typeof class_ === "object" ? classText(class_ as ClassMix | null) : String(class_ ?? classText(null));
+  if (isAttributes(class_)) {
+    const known = class_.every((name) => typeof name === "string" && config.classes.includes(name));
+    return known && hasAttributes(config) ? attributesOfNames(class_.map(String), config.classes) : undefined;
+  }
+  const text = typeof class_ === "object" ? classText(class_ as ClassChoice) : String(class_ ?? classText(null));
   const found = parseClass(text, config.classes);
+  if (isAttributes(found) && !hasAttributes(config)) return undefined;
   return found === null && config.null_class === false ? undefined : found;
 }
 
@@ -242,6 +258,19 @@ function ofStudent(drawing: Drawing, config: Drawable, unknown: string[]): Drawi
   return fitting;
 }
 
+/** Removes what is of attributes or of a number with a model that has none, or of a number beyond the model's, and adds it to `unknown`. */
+function ofConditions(drawing: Drawing, config: Drawable, unknown: string[]): Drawing {
+  let fitting = drawing;
+  for (const setting of SETTINGS) {
+    const value = settingOf(drawing, setting);
+    const { min = -Infinity, max = Infinity } = (setting.ofNumber && config.network?.number) || {};
+    if (value === undefined || (isOfConditions(setting, config) && !(Number(value) < min || Number(value) > max))) continue;
+    unknown.push(`${setting.address} “${value}” with this model`);
+    fitting = withSetting(fitting, setting, undefined);
+  }
+  return fitting;
+}
+
 /** The classes that an address names, each once, and those that the model does not know. */
 function readClasses(query: URLSearchParams, config: Drawable): { classes: Chosen[]; unknown: string[] } {
   const classes: Chosen[] = [];
@@ -270,7 +299,7 @@ export function readSettings(query: URLSearchParams, config: Drawable): { settin
   let { drawing } = asked;
   // Links of earlier versions leave the policy out if it is the paper's.
   if (query.has("rescale") && !query.has("policy") && policyOf({}, config) !== "cfg") drawing = withSetting(drawing, POLICY, "cfg");
-  drawing = ofOnePolicy(ofStudent(drawing, config, unknown), config, unknown);
+  drawing = ofConditions(ofOnePolicy(ofStudent(drawing, config, unknown), config, unknown), config, unknown);
   if (settings.view === "between" || settings.view === "variations") {
     const { toward, ...others } = drawing;
     settings.otherSeed = toward?.seed ?? settings.otherSeed;

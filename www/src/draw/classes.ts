@@ -1,7 +1,8 @@
 import { byId, make } from "../app/dom.js";
-import { canSpell, spelling, type Chosen } from "../app/settings.js";
+import { attributesOfNames, isAttributes } from "freeguide/settings";
+import { canSpell, hasAttributes, spelling, type Chosen, type Drawable } from "../app/settings.js";
 
-/** The class chips: one, several that take turns over the sheet, or two that are mixed. */
+/** The class chips: one, several that take turns over the sheet, or two that are mixed; or attributes, which hold together. */
 export class ClassChips {
   readonly #box = byId("classes");
   readonly #mix = byId<HTMLInputElement>("mix");
@@ -15,6 +16,8 @@ export class ClassChips {
   /** What an address or a file asks for that the controls cannot say: mixes of more classes, or several mixes. */
   #given: Chosen[] | undefined;
   #names: readonly string[] = [];
+  /** Whether the classes are attributes: what is chosen then holds together in each picture. */
+  #together = false;
 
   /** `onChange` hears of every change; `settled` is false while the slider moves. */
   constructor(onChange: (settled: boolean) => void) {
@@ -49,6 +52,7 @@ export class ClassChips {
 
   get value(): Chosen[] {
     if (this.#given) return [...this.#given];
+    if (this.#together) return [attributesOfNames(this.#chosen.filter((name) => name !== null), this.#names)];
     const [from, to] = this.#blended() ?? [];
     if (from === undefined || to === undefined || !this.#blend.checked) return [...this.#chosen];
     const weight = Number(this.#weight.value);
@@ -56,6 +60,16 @@ export class ClassChips {
   }
 
   set value(classes: Chosen[]) {
+    if (this.#together) {
+      const [only, other] = classes;
+      const named = isAttributes(only) ? only.map(String) : [only ?? null].filter((name) => typeof name === "string");
+      const isPlain = other === undefined && (isAttributes(only) || typeof only !== "object" || only === null);
+      // Pictures of different attributes can be looked at, but not chosen by the chips.
+      this.#given = isPlain ? undefined : [...classes];
+      this.#chosen = isPlain ? named : [];
+      this.#show();
+      return;
+    }
     const [first, second] = classes;
     const parts = typeof first === "object" && first !== null && second === undefined ? Object.entries(first) : [];
     this.#chosen = [...new Set(classes.flatMap((choice) => (typeof choice === "object" && choice !== null ? Object.keys(choice) : [choice])))];
@@ -85,19 +99,25 @@ export class ClassChips {
   /** The two classes that can be mixed. */
   #blended(): [string, string] | undefined {
     const [from, to, third] = this.#chosen;
+    if (this.#together) return undefined;
     return typeof from === "string" && typeof to === "string" && third === undefined && !this.#given && this.word === "" ? [from, to] : undefined;
   }
 
   /** Shows a chip for each class of a model, and one for the null class if it has one. */
-  offer(names: readonly string[], nullClass: boolean): void {
+  offer(config: Pick<Drawable, "classes" | "null_class" | "network">): void {
+    const { classes: names } = config;
+    const nullClass = config.null_class !== false;
+    this.#together = hasAttributes(config);
     this.#chips = new Map(
       [...names, ...(nullClass ? [null] : [])].map((name) => {
-        const label = name === null ? [make("span", { className: "null" }, "∅"), " no class"] : [name];
+        const label = name === null ? [make("span", { className: "null" }, "∅"), this.#together ? " none" : " no class"] : [name];
         const chip = make("button", { type: "button", className: "chip" }, ...label);
+        if (this.#together) chip.setAttribute("role", "checkbox");
         chip.addEventListener("click", () => this.#toggle(name));
         return [name, chip];
       }),
     );
+    byId("classes-title").textContent = this.#together ? "Attributes" : "Class";
     this.#names = names;
     this.#word.hidden = !canSpell({ classes: names });
     this.#word.value = "";
@@ -111,7 +131,10 @@ export class ClassChips {
   #toggle(name: string | null): void {
     this.#given = undefined;
     this.#word.value = "";
-    if (!this.#mix.checked) this.#chosen = [name];
+    if (this.#together) {
+      const others = this.#chosen.filter((other) => other !== name);
+      this.#chosen = name === null ? [] : others.length < this.#chosen.length ? others : [...others, name];
+    } else if (!this.#mix.checked) this.#chosen = [name];
     else if (!this.#chosen.includes(name)) this.#chosen.push(name);
     else if (this.#chosen.length > 1) this.#chosen = this.#chosen.filter((other) => other !== name);
     this.#show();
@@ -125,6 +148,10 @@ export class ClassChips {
     byId("blend-from").textContent = both?.[0] ?? "";
     byId("blend-to").textContent = both?.[1] ?? "";
     this.#weight.setAttribute("aria-valuetext", both ? `${Math.round(100 * Number(this.#weight.value))} % ${both[1]}` : "");
-    for (const [name, chip] of this.#chips) chip.setAttribute("aria-pressed", String(this.#chosen.includes(name)));
+    this.#mix.closest<HTMLElement>("label")?.toggleAttribute("hidden", this.#together);
+    for (const [name, chip] of this.#chips) {
+      const chosen = name === null && this.#together ? this.#chosen.length === 0 && !this.#given : this.#chosen.includes(name);
+      chip.setAttribute(this.#together ? "aria-checked" : "aria-pressed", String(chosen));
+    }
   }
 }

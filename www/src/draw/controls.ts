@@ -4,6 +4,7 @@ import { byId, choose, chosen, make } from "../app/dom.js";
 import type { Rail } from "../app/rail.js";
 import { FIRST_SHEET, parseSeed, SAMPLERS, spelled, stepsNear, viewOf, type Settings, type View } from "../app/settings.js";
 import type { ClassChips } from "./classes.js";
+import { NumberField } from "./number.js";
 import { SteeringFields } from "./steering.js";
 
 const form = byId<HTMLFormElement>("console");
@@ -19,11 +20,13 @@ export class Controls {
   readonly #chips: ClassChips;
   readonly #rail: Rail;
   readonly #steering: SteeringFields;
+  readonly #number: NumberField;
   #config: Pick<ModelConfig, "network"> = { network: { kind: "unet" } };
 
   constructor(chips: ClassChips, rail: Rail, onChange: () => void) {
     this.#chips = chips;
     this.#rail = rail;
+    this.#number = new NumberField(onChange);
     this.#steering = new SteeringFields(onChange, (policy) => {
       // CFG++ interpolates between the two estimates; its paper uses λ = 0.6, which is w = −0.4.
       if (policy === "cfg++" && rail.value > 0) rail.value = -0.4;
@@ -48,13 +51,14 @@ export class Controls {
     const steps = stepsNear(this.#config, Number(parseSetting(settingAt("steps"), stepsField.value) ?? 1));
     seedField.value = String(seed);
     stepsField.value = String(steps);
+    const number = this.#number.value;
     const settings: Settings = {
       classes: this.#chips.value,
       count: Number(chosen(form, "count")) || FIRST_SHEET,
       view: viewOf(viewField.value),
       otherSeed: parseSeed(otherSeedField.value) ?? 0,
       variation: Number(variationField.value),
-      drawing: { ...this.#steering.read(), guidance: this.#rail.value, steps, sampler: samplerField.value as Sampler, seed },
+      drawing: { ...this.#steering.read(), ...(number !== undefined && { number }), guidance: this.#rail.value, steps, sampler: samplerField.value as Sampler, seed },
     };
     return spelled(settings, this.#chips.word);
   }
@@ -62,6 +66,7 @@ export class Controls {
   write({ classes, count, word, view, otherSeed, variation, drawing }: Settings): void {
     this.#chips.value = classes;
     this.#chips.word = word ?? "";
+    this.#number.value = drawing.number;
     this.#rail.value = drawing.guidance;
     stepsField.value = String(drawing.steps);
     seedField.value = String(drawing.seed);
@@ -80,6 +85,7 @@ export class Controls {
   offer(config: ModelConfig): void {
     this.#config = config;
     samplerField.disabled = config.network.flow_map !== undefined;
+    this.#number.offer(config);
     this.#steering.offer(config);
   }
 

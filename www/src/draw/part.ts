@@ -94,7 +94,7 @@ export class DrawPart implements Part {
     byId("sheet").hidden = model === undefined;
     byId("time").hidden = model === undefined;
     if (!model) return;
-    this.#chips.offer(model.config.classes, model.config.null_class !== false);
+    this.#chips.offer(model.config);
     this.#rail.strengths = strengthsOf(model.config);
     this.#rail.enabled = canBeGuided(model.config);
     const { settings, unknown } = readSettings(query(), model.config);
@@ -139,7 +139,7 @@ export class DrawPart implements Part {
       toast("No model is loaded yet. Drop the picture again when one is.");
       return;
     }
-    const { settings, unknown } = sheetOf(pictures, this.#model.config);
+    const { settings, unknown } = sheetOf(pictures, this.#model.config, query().has("guide"));
     const started = pictures[0]?.strength !== undefined ? " It was started from a picture, which is not in its file." : "";
     toast((unknown.length > 0 ? `This model does not know ${unknown.join(", ")}.` : "Restored the settings of the picture.") + started);
     this.#controls.write(settings);

@@ -41,11 +41,13 @@ function hasAll(settings: Settings, pictures: Pictures, config: ModelConfig): bo
 /** The smallest sheet that has so many pictures. */
 const countFor = (wanted: number): number => COUNTS.find((count) => count >= wanted) ?? 16;
 
-/** The sheet that shows the pictures of a saved file again, and what of it this model does not know. */
-export function sheetOf(pictures: Pictures, config: ModelConfig): { settings: Settings; unknown: string[] } {
+/** The sheet that shows the pictures of a saved file again, and what of it this model does not know. `guided`: whether another guides it. */
+export function sheetOf(pictures: Pictures, config: ModelConfig, guided = false): { settings: Settings; unknown: string[] } {
   const [first = {}] = pictures;
   const settings = defaultSettings(config);
   const { drawing, unknown } = drawingOfPicture(first, config.sampling);
+  // Which models guide is part of what is loaded, not of a drawing.
+  if (first.guide !== undefined && !guided) unknown.push(`guided by “${first.guide}”`);
   settings.view = viewOf(pictures);
   settings.drawing = { ...settings.drawing, ...drawing };
   const classes = pictures.map((picture) => chosenOf(picture.class, config));

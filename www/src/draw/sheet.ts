@@ -1,4 +1,5 @@
 import type { ModelConfig, Picture, PictureSettings } from "freeguide";
+import { isAttributes } from "freeguide/settings";
 import { byId, make } from "../app/dom.js";
 import { isSameClass, runsOf, showNumber, SWEEP, type Chosen, type PageDrawing, type Settings, type ViewRun } from "../app/settings.js";
 
@@ -29,6 +30,7 @@ export interface Run {
 
 /** A class for people. */
 export function className(name: Chosen): string {
+  if (isAttributes(name)) return name.join(" + ");
   if (typeof name !== "object" || name === null) return name ?? "no class";
   return Object.entries(name)
     .map(([part, weight]) => `${Math.round(100 * weight)} % ${part}`)

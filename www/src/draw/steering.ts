@@ -1,11 +1,11 @@
 import type { ModelConfig, Sampler } from "freeguide";
 import { parseSetting, SETTINGS, settingAt, settingOf, SPACING_OF, withSetting, type Drawing, type Setting } from "freeguide/settings";
 import { byId, make } from "../app/dom.js";
-import { findClass, isOfTheMix, modelsOwn, POLICIES, policyOf, strengthsOf } from "../app/settings.js";
+import { findClass, isOfConditions, isOfTheMix, modelsOwn, POLICIES, policyOf, strengthsOf } from "../app/settings.js";
 import { className } from "./sheet.js";
 
 /** Settings that have a place of their own among the controls. */
-const ELSEWHERE: readonly string[] = ["guidance", "steps", "sampler", "seed", "strength", "resampling"];
+const ELSEWHERE: readonly string[] = ["guidance", "steps", "sampler", "seed", "strength", "resampling", "number"];
 
 interface Field {
   readonly setting: Setting;
@@ -132,7 +132,8 @@ export class SteeringFields {
     for (const { setting, element, input } of this.#fields) {
       const { applies } = setting;
       const idle = applies !== undefined && !applies.values.includes(this.#effective(applies.path.join("."))) && input.value === "";
-      element.hidden = idle || (distilled && (isOfTheMix(setting) || setting.kind === "class")) || (setting.path[0] === "grid" && this.#config?.network.flow_map !== undefined);
+      const foreign = this.#config !== undefined && !isOfConditions(setting, this.#config);
+      element.hidden = idle || foreign || (distilled && (isOfTheMix(setting) || setting.kind === "class")) || (setting.path[0] === "grid" && this.#config?.network.flow_map !== undefined);
     }
     this.#words.hidden = distilled;
     this.#words.textContent = `${POLICIES.get(this.#policy)?.words ?? ""} λ is the logarithm of the signal-to-noise ratio: low at the first step, high at the last. Outside the guided range the conditional model draws alone, in one evaluation a step (Kynkäänniemi et al. 2024). An empty field leaves the setting to the model.`;

@@ -90,9 +90,11 @@ export class EmbedPart implements Part {
   get #embedding(): Embedding {
     const { model } = this.#host;
     const folder = (text: string): string => (text.endsWith("/") ? text : `${text}/`);
+    const guide = query().get("guide");
     return {
       packageFolder: folder(this.#packageFolder.value || "./freeguide"),
       model: folder(this.#modelFolder.value || "./models/mine"),
+      ...(guide !== null && { guide: modelUrl(guide) }),
       settings: withoutPicture(model ? readSettings(query(), model.config).settings : settingsOfAddress()),
     };
   }
@@ -132,14 +134,14 @@ export class EmbedPart implements Part {
   /** The element itself, with the attributes of the snippet. */
   async #show(): Promise<void> {
     await import("freeguide/element");
-    const { settings } = this.#embedding;
+    const embedding = this.#embedding;
     const element = document.createElement("freeguide-sampler");
     const asked = await this.#host.named();
     if (asked === undefined) {
       toast("A dropped model has no address for the element. Open it by its address instead.");
       return;
     }
-    const attributes = [["model", modelUrl(asked)], ...elementAttributes({ settings }), ["device", this.#host.model?.device.kind ?? "auto"]] as const;
+    const attributes = [["model", modelUrl(asked)], ...elementAttributes(embedding), ["device", this.#host.model?.device.kind ?? "auto"]] as const;
     for (const [name, value] of attributes) element.setAttribute(name, value);
     this.#preview.replaceChildren(element);
   }

@@ -7,6 +7,8 @@ export interface Embedding {
   readonly packageFolder: string;
   /** The folder of the bundle. */
   readonly model: string;
+  /** The folder of the bundle that guides it, if another does. */
+  readonly guide?: string | undefined;
   readonly settings: Settings;
 }
 
@@ -64,10 +66,11 @@ function classesOf(settings: Settings): readonly Chosen[] {
 }
 
 /** The attributes of the custom element, which draws the first run of a view. */
-export function elementAttributes({ settings }: Pick<Embedding, "settings">): [name: string, text: string][] {
+export function elementAttributes({ settings, guide }: Pick<Embedding, "settings" | "guide">): [name: string, text: string][] {
   const [first] = runsOf(settings);
   if (!first) return [];
-  return [["class-name", classText(first.classes[0] ?? null)], ...attributesOf(first.drawing), ["count", String(first.classes.length)]];
+  const guided: [string, string][] = guide === undefined ? [] : [["guide", guide]];
+  return [...guided, ["class-name", classText(first.classes[0] ?? null)], ...attributesOf(first.drawing), ["count", String(first.classes.length)]];
 }
 
 /** The element as HTML. */
@@ -126,19 +129,19 @@ for await (const { images } of model.sample(${options(embedding)})) {
   const runs = loop ? `for (const ${loop.variable} of ${literal(loop.values)}) {\n${run.replace(/^(?=.)/gm, "  ")}}\n` : run;
   return `import { loadModel } from ${literal(from)};
 
-const model = await loadModel(${literal(embedding.model)});
+const model = await loadModel(${[embedding.model, ...(embedding.guide === undefined ? [] : [{ guide: embedding.guide }])].map(literal).join(", ")});
 ${runs}`;
 }
 
 /** The command line that draws the same pictures. */
-export function commandSnippet({ settings }: Embedding, model: string): string {
+export function commandSnippet({ settings, guide }: Embedding, model: string): string {
   const loop = loopOf(settings);
   const names = settings.view === "sheet" || settings.view === "sweep" ? settings.classes : settings.classes.slice(0, 1);
   const classes = names.map((name) => `--class ${shellWord(classText(name))}`).join(" ");
   const words = commandArguments(loop?.rest ?? settings.drawing).map(shellWord);
   if (loop) words.push(loop.option, loop.text);
   const out = loop ? `pictures/${loop.variable}$${loop.variable}/` : "pictures/";
-  const command = `freeguide sample --model ${shellWord(model)} ${classes} \\
+  const command = `freeguide sample --model ${shellWord(model)}${guide === undefined ? "" : ` --guide ${shellWord(guide.replace(/^\.\//, "").replace(/\/$/, ""))}`} ${classes} \\
   ${words.join(" ")} --count ${classesOf(settings).length} --out ${out}
 `;
   return loop ? `for ${loop.variable} in ${loop.values.join(" ")}; do\n${command.replace(/^(?=.)/gm, "  ")}done\n` : command;

@@ -14,7 +14,7 @@ export interface FreeguideSamplerEvents {
   /** A step is done; `images` are the estimates after it. */
   "freeguide-step": CustomEvent<{ step: number; steps: number; images: readonly Picture[] }>;
   /** The pictures are finished. */
-  "freeguide-draw": CustomEvent<{ images: readonly Picture[]; className: string | null | ClassMix; guidance: number; seed: number }>;
+  "freeguide-draw": CustomEvent<{ images: readonly Picture[]; className: string | null | readonly string[] | ClassMix; number: number | undefined; guidance: number; seed: number }>;
   /** Something went wrong; the element says what. */
   "freeguide-error": CustomEvent<{ error: unknown }>;
 }
@@ -42,14 +42,14 @@ const Base = (globalThis.HTMLElement ?? class {}) as typeof HTMLElement;
 /**
  * `<freeguide-sampler model="./models/emoji16/">`: a picker for the class, guidance, seed, and pictures as they emerge.
  *
- * Attributes: `model` (address of a bundle's folder), `class-name` (a class, `none`, or a mix: `cat:0.7,dog:0.3`), `count` (pictures, 1 to 64),
+ * Attributes: `model` (address of a bundle's folder), `guide` (of another that guides it, see `LoadOptions.guide`), `class-name` (a class, `none`, several attributes: `smiling+hat`, or a mix: `cat:0.7,dog:0.3`), `count` (pictures, 1 to 64),
  * `device` (`auto`, `cpu`, `webgpu`), `worker` (see `LoadOptions.worker`), `loading` (`lazy`, the default: when it comes
  * into view; `eager`), `autodraw` (draws without a click), `canvas` (a canvas to paint on, or to put a photo on: drawing
  * starts from it, `strength` says how far from it, and what is marked is drawn anew), and every setting of a drawing under the name of its option of
  * `freeguide sample`: `guidance`, `steps`, `sampler`, `seed`, `guidance-policy`, `grid` …; `clip="false"` for `--no-clip`.
  */
 export class FreeguideSampler extends Base {
-  static readonly observedAttributes = ["model", "device", "class-name", "guidance", "seed", "count", "canvas"];
+  static readonly observedAttributes = ["model", "guide", "device", "class-name", "number", "guidance", "seed", "count", "canvas"];
 
   #view: View | undefined;
   #observer: IntersectionObserver | undefined;
@@ -97,7 +97,7 @@ export class FreeguideSampler extends Base {
     if (!this.#view || before === after) return;
     if (name === "canvas") {
       this.#view.hasCanvas = after !== null;
-    } else if (name === "model" || name === "device") {
+    } else if (name === "model" || name === "guide" || name === "device") {
       this.#close();
       if (this.isConnected) this.#await();
     } else {
@@ -117,6 +117,7 @@ export class FreeguideSampler extends Base {
       if (!address) throw new InputError("the element needs an attribute model with the address of a bundle's folder");
       const model = await loadModel(address, {
         device: (this.getAttribute("device") ?? "auto") as DeviceOption,
+        guide: this.getAttribute("guide") ?? undefined,
         worker: this.getAttribute("worker") ?? true,
         signal: control.signal,
         onProgress: (progress) => this.#showLoad(progress),
@@ -184,6 +185,7 @@ export class FreeguideSampler extends Base {
       ...this.#settings(source),
       ...source,
       classes: Array.from({ length: this.#count }, () => choice.className),
+      ...(choice.number !== undefined && { number: choice.number }),
       guidance: choice.guidance,
       seed: choice.seed,
       signal,
@@ -198,7 +200,7 @@ export class FreeguideSampler extends Base {
 
   /** What the attributes set beside what the controls do. */
   #settings(source: PictureOptions): Drawing {
-    const ofControls = ["guidance", "seed"];
+    const ofControls = ["number", "guidance", "seed"];
     const { drawing, unknown } = drawingOfAttributes((name) => (ofControls.includes(name) ? null : this.getAttribute(name)));
     if (unknown.length > 0) throw new InputError(`the element's attributes are not understood: ${unknown.join(", ")}`);
     const { strength, resampling, ...others } = drawing;
@@ -251,7 +253,7 @@ export class FreeguideSampler extends Base {
     view.seed = 7;
     view.layOut(this.#count, model.config.image.size);
     view.progress = 0;
-    for (const name of ["class-name", "guidance", "seed"]) this.#takeAttribute(name);
+    for (const name of ["class-name", "number", "guidance", "seed"]) this.#takeAttribute(name);
     view.say(`${model.config.name} is ready on ${model.device.name}`);
     this.#send("freeguide-load", { model });
   }
@@ -262,6 +264,7 @@ export class FreeguideSampler extends Base {
     if (!view || value === null || !this.#model) return;
     const number = Number(value);
     if (name === "class-name") view.className = parseClass(value, this.#model.config.classes) ?? null;
+    else if (name === "number" && Number.isFinite(number)) view.number = number;
     else if (name === "guidance" && Number.isFinite(number)) view.guidance = number;
     else if (name === "seed" && Number.isSafeInteger(number) && number >= 0) view.seed = number;
     else if (name === "count") view.layOut(this.#count, this.#model.config.image.size);

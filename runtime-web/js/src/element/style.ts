@@ -61,6 +61,10 @@ export const STYLE = `
 [part="controls"] { display: grid; grid-template-columns: 1fr 1fr; gap: var(--_gap); margin: 0; }
 [part="controls"] > .wide { grid-column: 1 / -1; }
 label { display: block; margin-bottom: 4px; font-size: 13px; color: var(--_soft); }
+fieldset { margin: 0; padding: 0; border: 0; min-inline-size: 0; }
+legend { padding: 0; margin-bottom: 4px; font-size: 13px; color: var(--_soft); }
+.boxes { display: flex; flex-wrap: wrap; gap: 4px 12px; max-block-size: 10em; overflow: auto; }
+.box { display: inline-flex; align-items: center; gap: 4px; margin: 0; color: var(--_ink); }
 label .value { float: right; color: var(--_ink); font-variant-numeric: tabular-nums; }
 select, input[type="text"], button {
   width: 100%;

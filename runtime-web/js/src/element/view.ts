@@ -1,5 +1,6 @@
 import type { ModelConfig } from "../config.js";
-import { classText, type ClassMix } from "../settings.js";
+import { attributesOfNames, classText, isAttributes, type ClassMix } from "../settings.js";
+import { ConditionFields } from "./condition-fields.js";
 import type { Picture } from "../types.js";
 import { make } from "./make.js";
 import { PaintCanvas } from "./paint-canvas.js";
@@ -7,8 +8,10 @@ import { STYLE } from "./style.js";
 
 /** What the controls say. */
 export interface Choice {
-  /** Class name, `null` for the unconditional model, or the mix that the attribute names. */
-  className: string | null | ClassMix;
+  /** Class name, `null` for the unconditional model, several attributes, or the mix that the attribute names. */
+  className: string | null | readonly string[] | ClassMix;
+  /** The number, of a model that takes one; undefined for any. */
+  number: number | undefined;
   guidance: number;
   seed: number;
 }
@@ -63,10 +66,13 @@ export class View {
   });
   readonly #roll = make("button", { type: "button", part: "roll", "aria-label": "New random seed", title: "New random seed" }, "⚄");
   readonly #draw = make("button", { type: "submit", part: "draw" }, "Draw");
+  readonly #classField = make("div", {}, make("label", { for: "class" }, "Class"), this.#class);
+  readonly #conditions = new ConditionFields();
   readonly #controls = make(
     "form",
     { part: "controls" },
-    make("div", {}, make("label", { for: "class" }, "Class"), this.#class),
+    this.#classField,
+    ...this.#conditions.elements,
     make("div", {}, make("label", { for: "seed" }, "Seed"), make("div", { class: "joined" }, this.#seed, this.#roll)),
     make("div", { class: "wide" }, make("label", { for: "guidance" }, "Guidance w ", this.#strength), this.#guidance),
     make("div", { class: "wide" }, this.#draw),
@@ -107,13 +113,15 @@ export class View {
   }
 
   /** Shows the classes of a model; without a model the controls are disabled. */
-  offer(model: Pick<ModelConfig, "classes" | "null_class" | "image"> | undefined): void {
+  offer(model: Pick<ModelConfig, "classes" | "null_class" | "image" | "network"> | undefined): void {
     this.#imageSize = model?.image.size;
     if (model) this.#canvas?.offer(model.image.size);
     this.#names = model?.classes ?? [];
     const options = this.#names.map((name, id) => make("option", { value: String(id) }, name));
     if (model?.null_class !== false) options.push(make("option", { value: NO_CLASS }, "no class"));
     this.#class.replaceChildren(...options);
+    this.#conditions.offer(model);
+    this.#classField.hidden = this.#conditions.hasAttributes;
     this.enabled = model !== undefined;
     // Guidance needs a conditional and an unconditional estimate.
     this.#canGuide = this.#names.length > 0 && model?.null_class !== false;
@@ -122,6 +130,7 @@ export class View {
 
   set enabled(enabled: boolean) {
     for (const control of [this.#class, this.#guidance, this.#seed, this.#roll, this.#draw]) control.disabled = !enabled;
+    this.#conditions.enabled = enabled;
   }
 
   /** What the controls say. An invalid seed is corrected. */
@@ -129,13 +138,21 @@ export class View {
     const seed = Number(this.#seed.value);
     if (!Number.isSafeInteger(seed) || seed < 0) this.#seed.value = "0";
     return {
-      className: (this.#class.value === MIX ? this.#mix : this.#names[Number(this.#class.value)]) ?? null,
+      className: this.#conditions.hasAttributes
+        ? attributesOfNames(this.#conditions.attributes, this.#names)
+        : ((this.#class.value === MIX ? this.#mix : this.#names[Number(this.#class.value)]) ?? null),
+      number: this.#conditions.number,
       guidance: this.#canGuide ? Number(this.#guidance.value) : 0,
       seed: Math.min(LARGEST_SEED, Number(this.#seed.value)),
     };
   }
 
-  set className(name: string | null | ClassMix) {
+  set className(name: string | null | readonly string[] | ClassMix) {
+    if (isAttributes(name) || (this.#conditions.hasAttributes && typeof name !== "object")) {
+      this.#conditions.attributes = isAttributes(name) ? name.map(String) : [name].flatMap((one) => one ?? []);
+      return;
+    }
+    if (this.#conditions.hasAttributes) return;
     if (typeof name === "object" && name !== null) {
       this.#mix = name;
       this.#class.querySelector(`[value="${MIX}"]`)?.remove();
@@ -145,6 +162,11 @@ export class View {
     }
     const id = name === null ? -1 : this.#names.indexOf(name);
     this.#class.value = String(id);
+  }
+
+  /** The number that the slider shows; undefined for any. */
+  set number(number: number | undefined) {
+    this.#conditions.number = number;
   }
 
   /** The canvas to paint on, where the element has one. */
@@ -188,8 +210,8 @@ export class View {
     this.#pictures.style.setProperty("--_columns", String(Math.ceil(Math.sqrt(count))));
   }
 
-  paint(pictures: readonly Picture[], { className, guidance, seed }: Choice): void {
-    const of = className === null ? "no class" : classText(className);
+  paint(pictures: readonly Picture[], { className, number, guidance, seed }: Choice): void {
+    const of = `${className === null ? "no class" : classText(className)}${number === undefined ? "" : `, ${number}`}`;
     pictures.forEach((picture, at) => {
       const canvas = this.#canvases[at];
       canvas?.getContext("2d")?.putImageData(picture as ImageData, 0, 0);

@@ -9,7 +9,7 @@ use super::convolution::{MovesLaunch, normalized_convolution, plain_convolution}
 use super::packed::Packed;
 use super::statistics::{ADD, NormedLaunch, PER_TILE, SCALE_SHIFT, UNMODULATED, tile_side, tiles};
 use super::tile::{DOUBLED, HALVED, NOTHING, OUTPUTS, PLAIN, PROJECTED, SizesLaunch, THREADS};
-use super::{Gpu, Layout, Matrix, buffer, integers, launch};
+use super::{Gpu, Layout, Matrix, buffer, handle, integers, launch};
 use crate::network::{Modulation, Resample};
 
 /// Channels that kernels have room for in a cube's memory: most networks need the first, and none may have more than the
@@ -41,8 +41,18 @@ pub(crate) struct Pass<'a> {
     pub images: Handle,
     /// The class of each row.
     pub classes: Handle,
+    /// Which attributes each row has, 1 or 0 for each, and how many there are, where rows have attributes.
+    pub attributes: Option<(Handle, usize)>,
     /// Where the modulations begin in a row.
     pub modulations: usize,
+}
+
+/// Which attributes each row has, `[rows, attributes]`, 1 or 0.
+pub(crate) enum Attributes {
+    /// In this memory, with their count.
+    Here(Vec<f32>, usize),
+    /// On the device.
+    There(Tensor<2>),
 }
 
 /// The class of each row.
@@ -59,7 +69,7 @@ impl<'a> Pass<'a> {
     pub(crate) fn new(
         gpu: &'a Gpu,
         images: &[u32],
-        classes: Classes<'_>,
+        (classes, attributes): (Classes<'_>, Option<Attributes>),
         row: usize,
         modulations: usize,
     ) -> Self {
@@ -70,6 +80,16 @@ impl<'a> Pass<'a> {
                 Classes::Here(classes) => given(classes),
                 Classes::There(classes) => integers(classes),
             },
+            attributes: attributes.map(|attributes| match attributes {
+                Attributes::Here(flags, count) => {
+                    let flags = flags.iter().map(|flag| flag.to_le_bytes());
+                    (gpu.given(flags), count)
+                }
+                Attributes::There(flags) => {
+                    let [_, count] = flags.dims();
+                    (handle(flags), count)
+                }
+            }),
             scratch: gpu.numbers(images.len() * row),
             rows: images.len(),
             gpu,

@@ -25,7 +25,7 @@ mod tests;
 
 pub(crate) use guided_step::{Factors, GuidedImages, GuidedStep};
 pub(crate) use layers::{
-    Attention, Classes, Convolution, Geometry, Image, Norm, NormedConvolution, Pass,
+    Attention, Attributes, Classes, Convolution, Geometry, Image, Norm, NormedConvolution, Pass,
 };
 pub(crate) use packed::Matrix;
 pub(crate) use picture_layers::Pictures;

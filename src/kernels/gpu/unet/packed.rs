@@ -49,10 +49,14 @@ impl Matrix {
         Self::linear(values.reshape([1, columns]))
     }
 
-    /// The weight of a linear layer and its bias.
-    pub(crate) fn layer(layer: &Linear) -> Option<[Self; 2]> {
-        let bias = layer.bias.as_ref()?;
-        Some([Self::linear(layer.weight.val()), Self::row(bias.val())])
+    /// The weight of a linear layer and its bias, 0 where it has none.
+    pub(crate) fn layer(layer: &Linear) -> [Self; 2] {
+        let weight = layer.weight.val();
+        let bias = match &layer.bias {
+            Some(bias) => Self::row(bias.val()),
+            None => Self::linear(weight.clone().narrow(0, 0, 1).zeros_like()),
+        };
+        [Self::linear(weight), bias]
     }
 }
 

@@ -26,6 +26,7 @@ fn difference(config: &UNetConfig, size: usize, dtype: DType, w: [f64; 3]) -> Op
         images: &images,
         level,
         classes: &classes,
+        joints: None,
         guidance: Some(&w),
         next: Some(LogSnr(2.0)),
     };
@@ -37,6 +38,7 @@ fn difference(config: &UNetConfig, size: usize, dtype: DType, w: [f64; 3]) -> Op
         z: Tensor::cat(rows.to_vec(), 0),
         level,
         classes: classes.to_vec(),
+        joints: None,
         guidance: config.guidance.map(|_| w.to_vec()),
         next: config.flow_map.map(|_| LogSnr(2.0)),
     };
@@ -135,6 +137,7 @@ fn a_student_on_a_gpu_is_the_cpus() {
             images: &[0],
             level: LogSnr(-1.0),
             classes: &[1],
+            joints: None,
             guidance: Some(&[w]),
             next: Some(LogSnr(next)),
         };
@@ -187,6 +190,7 @@ fn rows_of_different_levels_are_those_of_each_alone() {
             images: &[image as u32],
             level: LogSnr(level),
             classes: &[1 + image as u32],
+            joints: None,
             guidance: None,
             next: None,
         };

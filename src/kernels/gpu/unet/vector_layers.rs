@@ -86,6 +86,10 @@ impl VectorLayer {
     /// `table`: of the classes, whose rows are added.
     fn run(&self, pass: &Pass<'_>, input: Input<'_>, table: Option<&Handle>, activated: bool) {
         let gpu = pass.gpu;
+        let (attributes, count) = match &pass.attributes {
+            Some((flags, count)) => (flags, *count),
+            None => (&pass.classes, 0),
+        };
         let (given, is_given, stride, begin) = match input {
             Input::Given(given, stride) => (given, 1, stride, 0),
             // Another buffer in its place: none is bound for reading and for writing at once.
@@ -99,6 +103,7 @@ impl VectorLayer {
             buffer(given),
             buffer(&self.weights),
             buffer(&pass.classes),
+            buffer(attributes),
             buffer(table.unwrap_or(&self.weights)),
             buffer(&pass.scratch),
             VectorSizesLaunch::new(
@@ -111,6 +116,7 @@ impl VectorLayer {
                 begin,
                 self.slot,
                 usize::from(table.is_some()),
+                count,
                 usize::from(activated),
             ),
         );

@@ -25,16 +25,20 @@ pub(super) struct VectorSizes {
     pub output: usize,
     /// Whether a row of the table is added, chosen by the row's class.
     pub has_class: usize,
+    /// How many attributes there are, of which the rows of all that a row has are added instead; 0 where it has a class.
+    pub attributes: usize,
     /// Whether SiLU is applied to the result.
     pub is_activated: usize,
 }
 
-/// `weights`: `[inputs, outputs]` and the bias; `classes`: of each row; `table`: `[classes, outputs]`.
+/// `weights`: `[inputs, outputs]` and the bias; `classes`: of each row; `attributes`: of each row, `[rows, attributes]`, 1 or
+/// 0; `table`: `[classes, outputs]`, or `[attributes + 1, outputs]`, of which the last row is that of no attribute.
 #[cube(launch_unchecked)]
 pub(super) fn vector_layer<E: Float>(
     given: &[f32],
     weights: &[E],
     classes: &[u32],
+    attributes: &[f32],
     table: &[E],
     scratch: &mut [f32],
     sizes: VectorSizes,
@@ -58,8 +62,20 @@ pub(super) fn vector_layer<E: Float>(
             }
         }
         if sizes.has_class == 1 {
-            let class = classes[row] as usize;
-            sum += f32::cast_from(table[class * sizes.outputs + at]);
+            if sizes.attributes == 0 {
+                let class = classes[row] as usize;
+                sum += f32::cast_from(table[class * sizes.outputs + at]);
+            } else {
+                let mut none = 1.0f32;
+                for i in 0..sizes.attributes {
+                    let has = attributes[row * sizes.attributes + i];
+                    sum += has * f32::cast_from(table[i * sizes.outputs + at]);
+                    none -= has;
+                }
+                if none > 0.0 {
+                    sum += none * f32::cast_from(table[sizes.attributes * sizes.outputs + at]);
+                }
+            }
         }
         if sizes.is_activated == 1 {
             sum /= 1.0 + (-sum).exp();

@@ -4,6 +4,7 @@
 mod process;
 
 mod bundles;
+mod guides;
 mod help;
 mod interruption;
 mod planning;

@@ -97,6 +97,29 @@ fn a_sweep_writes_its_report_and_continues_itself() {
 }
 
 #[test]
+fn each_model_is_measured_with_each_guide() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("report");
+    let guide = tiny_model();
+    let guides = format!("--guide none --guide {guide}");
+    eval(
+        &out,
+        &format!("{guides} --guidance 1 --steps 2 --samples 70"),
+    )
+    .ok();
+    let figures = measured(&out);
+    let labels: Vec<_> = figures["models"].as_array().unwrap().iter().collect();
+    assert_eq!(labels[0]["label"], "tiny");
+    assert_eq!(labels[1]["label"], "tiny guided by tiny");
+    assert_eq!(
+        (&labels[0]["guide"], &labels[1]["guide"]),
+        (&Value::Null, &"tiny".into())
+    );
+    let cells = figures["networks"][0]["cells"].as_array().unwrap();
+    assert_ne!(cells[0]["metrics"], cells[1]["metrics"]);
+}
+
+#[test]
 fn parts_make_the_whole() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use freeguide::settings::{ClassName, Guidance, Request, RequestError};
+use freeguide::settings::{ClassName, PerImage, Request, RequestError};
 
 use crate::support::{Expected, TOLERANCE, fixture, freeguide, imported};
 
@@ -38,7 +38,7 @@ fn any_class_can_be_the_null_class() {
     let error = expected.error(&model, &expected.log_snr(config), &moved);
     assert!(error <= TOLERANCE, "{error}");
     let request = Request {
-        guidance: Some(Guidance::All(2.0)),
+        guidance: Some(PerImage::All(2.0)),
         ..Request::new(vec![ClassName::Name("owl".to_owned())])
     };
     model.plan(&request).unwrap();
@@ -51,7 +51,7 @@ fn a_model_without_a_null_class_refuses_guidance() {
     let model = imported("diffusers", &fixture("diffusers_class"), &out, &[]);
     let mut request = Request::new(vec![ClassName::Id(1)]);
     model.plan(&request).unwrap();
-    request.guidance = Some(Guidance::All(1.0));
+    request.guidance = Some(PerImage::All(1.0));
     let refused = model.plan(&request).unwrap_err();
     assert!(
         matches!(refused, RequestError::NoNullClass { .. }),

@@ -3,7 +3,9 @@
 
 mod classes;
 mod diffusers;
+mod edm;
 mod freeguide_torch;
+mod guided_classifier;
 mod guided_diffusion;
 mod refusals;
 mod support;

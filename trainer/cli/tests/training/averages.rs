@@ -57,6 +57,43 @@ fn any_average_that_was_kept_is_exported() {
 }
 
 #[test]
+fn checkpoints_that_the_recipe_names_are_kept_and_exported() {
+    let place = tempfile::tempdir().unwrap();
+    let out = place.path().join("run");
+    let kept = [
+        "--set",
+        "train.keep_steps=[3,5]",
+        "--set",
+        "train.checkpoint_every=4",
+    ];
+    train(&out, &[&ALL[..], &kept].concat()).ok();
+    let mut folders: Vec<_> = fs::read_dir(out.join("checkpoints"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    folders.sort();
+    let steps = [3, 5, 8, 12].map(|step| format!("step-{step:08}"));
+    assert_eq!(folders, steps);
+    let (early, last) = (exported(&out, &["--step", "3"]), exported(&out, &[]));
+    assert!(early != last && early != exported(&out, &["--step", "3", "--ema", "0.5"]));
+    assert!(last == exported(&out, &["--step", "12"]));
+    let bundle = place.path().join("bundle");
+    let export = |step: &str| {
+        let (from, to) = (text(&out), text(&bundle));
+        run(&["export", "--run", from, "--out", to, "--step", step])
+    };
+    export("4").refused(1, &["no checkpoint of step 4", "3, 5, 8, 12"]);
+    export("5").ok();
+    let config = json(&bundle.join("config.json"));
+    assert_eq!(config["provenance"]["steps"], 5);
+    assert!(config["name"].as_str().unwrap().ends_with("-step5"));
+
+    let beyond = ["--set", "train.keep_steps=[13]"];
+    train(&place.path().join("other"), &[&ALL[..], &beyond].concat())
+        .refused(2, &["train.keep_steps must be up to 100 steps"]);
+}
+
+#[test]
 fn an_average_may_be_added_when_a_run_goes_on() {
     let place = tempfile::tempdir().unwrap();
     let out = unfinished_run(&place);

@@ -3,6 +3,7 @@
 #[path = "../common/process.rs"]
 mod process;
 
+mod attributes;
 mod averages;
 mod distillation;
 mod events;

@@ -69,6 +69,7 @@ pub fn arrange(
         description: format!("class folders in {}{description}", all.count()),
         images: Vec::new(),
         labels: Vec::new(),
+        numbers: None,
         names: Some(by_class.keys().map(|&class| class.to_owned()).collect()),
     };
     for (id, (_, mut images)) in by_class.into_iter().enumerate() {

@@ -5,7 +5,6 @@ use std::path::Path;
 use super::{Arranged, Listed};
 use crate::dataset_json::{self, DATASET_JSON};
 use crate::decode::is_image_extension;
-use crate::labels::Label;
 use crate::{DataError, Warning};
 
 /// The images of archives that each have a `dataset.json`; none where the first has none.
@@ -25,6 +24,7 @@ pub fn arrange(
         description: format!("{} with classes in {DATASET_JSON}", all.count()),
         images: Vec::new(),
         labels: Vec::new(),
+        numbers: None,
         names: None,
     };
     let mut unlabelled = Vec::new();
@@ -44,7 +44,7 @@ pub fn arrange(
             match label {
                 Some(label) => {
                     arranged.images.push((archive, place));
-                    arranged.labels.push(Label::Id(label.into()));
+                    arranged.labels.push(label);
                 }
                 None if extension.is_some_and(is_image_extension) => {
                     unlabelled.push((archive, place));

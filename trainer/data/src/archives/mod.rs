@@ -1,7 +1,6 @@
 //! Archives of images: tar shards as WebDataset lays them out, and class folders in tar, compressed tar and ZIP files.
 
 mod folders;
-mod json_label;
 mod listed;
 mod members;
 mod samples;
@@ -15,7 +14,7 @@ use rayon::prelude::*;
 use super::error::counted;
 use super::labels::{Label, resolve};
 use super::records::{Records, Stored};
-use super::{DataError, DataRecipe, Warning, names_file, recognise};
+use super::{Beside, DataError, DataRecipe, Warning, names_file, recognise};
 use members::{Archive, Member};
 
 /// Labelled images in archives, read by position.
@@ -31,6 +30,7 @@ pub struct Archives {
     description: String,
     classes: Vec<String>,
     labels: Vec<u32>,
+    beside: Beside,
     archives: Vec<Archive>,
     images: Vec<Image>,
 }
@@ -54,6 +54,8 @@ struct Arranged {
     /// The archive and the place of the member in it.
     images: Vec<(usize, usize)>,
     labels: Vec<Label>,
+    /// Their numbers, where they have any.
+    numbers: Option<Vec<Option<f64>>>,
     /// Class names by id, where something other than the labels gives them.
     names: Option<Vec<String>>,
 }
@@ -120,8 +122,8 @@ impl Listed {
         report: &mut dyn FnMut(Warning),
     ) -> Result<Archives, DataError> {
         let name_of = |index: usize| self.name(arranged.images[index]);
-        let (classes, labels) = resolve(&arranged.labels, arranged.names, &name_of, report)?;
-        recognise::report_classes_without_images(&classes, &labels, report);
+        let resolved = resolve(&arranged.labels, arranged.names, &name_of, report)?;
+        recognise::report_missing(&resolved, report);
         let images = arranged.images.iter();
         let images = images.map(|&(archive, member)| Image {
             archive,
@@ -129,8 +131,12 @@ impl Listed {
         });
         Ok(Archives {
             description: arranged.description,
-            classes,
-            labels,
+            classes: resolved.classes,
+            labels: resolved.labels,
+            beside: Beside {
+                attributes: resolved.attributes,
+                numbers: arranged.numbers,
+            },
             images: images.collect(),
             archives: self.archives,
         })
@@ -140,6 +146,10 @@ impl Listed {
 impl Records for Archives {
     fn labels(&self) -> &[u32] {
         &self.labels
+    }
+
+    fn beside(&self) -> Beside {
+        self.beside.clone()
     }
 
     fn classes(&self) -> &[String] {

@@ -5,11 +5,11 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
-use super::json_label::json_label;
 use super::members::{Archive, Member};
 use super::{Arranged, Listed, folders};
 use crate::decode::{is_image_extension, is_unread_image_extension};
 use crate::error::counted;
+use crate::json_fields::Keys;
 use crate::labels::Label;
 use crate::{DataError, DataRecipe, Warning};
 
@@ -24,6 +24,15 @@ struct Sample {
     count: usize,
     /// What its members say of its label.
     labels: Vec<(String, Label)>,
+    /// Its number.
+    number: Option<f64>,
+}
+
+/// What a member says of its sample.
+#[derive(Default)]
+struct Said {
+    label: Option<Label>,
+    number: Option<f64>,
 }
 
 /// How images and labels are called in a set.
@@ -56,6 +65,7 @@ pub fn arrange(
         description: counted(all.archives.len(), "tar shard"),
         images: Vec::new(),
         labels: Vec::new(),
+        numbers: recipe.number_column.as_ref().map(|_| Vec::new()),
         names: None,
     };
     let mut unlabelled = Vec::new();
@@ -66,9 +76,13 @@ pub fn arrange(
             continue;
         };
         let image = (sample.archive, image);
+        let number = sample.number;
         match choice.label(sample.labels) {
             Some(label) => {
                 arranged.images.push(image);
+                if let Some(numbers) = &mut arranged.numbers {
+                    numbers.push(number);
+                }
                 arranged.labels.push(label);
             }
             None => unlabelled.push(image),
@@ -97,7 +111,6 @@ pub fn arrange(
 
 /// The samples of one archive, with the texts that may be labels.
 fn samples(all: &Listed, archive: usize, recipe: &DataRecipe) -> Result<Vec<Sample>, DataError> {
-    let wanted = recipe.label_column.as_deref();
     let mut samples: Vec<Sample> = Vec::new();
     let mut before = None;
     for (place, member) in all.members[archive].iter().enumerate() {
@@ -110,6 +123,7 @@ fn samples(all: &Listed, archive: usize, recipe: &DataRecipe) -> Result<Vec<Samp
                 first: place,
                 count: 0,
                 labels: Vec::new(),
+                number: None,
             });
         }
         before = Some(key);
@@ -117,25 +131,30 @@ fn samples(all: &Listed, archive: usize, recipe: &DataRecipe) -> Result<Vec<Samp
             continue;
         };
         sample.count = place + 1 - sample.first;
-        if let Some(label) = label(&all.archives[archive], member, extension, wanted)? {
+        let said = said(&all.archives[archive], member, extension, recipe)?;
+        if let Some(label) = said.label {
             sample.labels.push((extension.to_ascii_lowercase(), label));
         }
+        sample.number = said.number.or(sample.number);
     }
     Ok(samples)
 }
 
-/// What a member says of the label of its sample.
-fn label(
+/// What a member says of its sample: the text of a label or of a number, or JSON with both.
+fn said(
     archive: &Archive,
     member: &Member,
     extension: &str,
-    wanted: Option<&str>,
-) -> Result<Option<Label>, DataError> {
+    recipe: &DataRecipe,
+) -> Result<Said, DataError> {
+    let wanted = recipe.label_column.as_deref();
+    let number = recipe.number_column.as_deref();
+    let is_number = number.is_some_and(|wanted| is_called(extension, wanted));
     let asked = wanted.is_some_and(|wanted| is_called(extension, wanted));
     let text = asked || wanted.is_none() && last(extension).eq_ignore_ascii_case("cls");
     let json = !asked && last(extension).eq_ignore_ascii_case("json");
-    if !text && !json {
-        return Ok(None);
+    if !text && !json && !is_number {
+        return Ok(Said::default());
     }
     if member.len > MAX_LABEL_BYTES {
         return Err(DataError::Torn {
@@ -150,9 +169,18 @@ fn label(
         path: archive.path.clone(),
         source,
     })?;
-    Ok(match text {
-        true => Some(Label::of_file(&String::from_utf8_lossy(&bytes))),
-        false => json_label(&bytes, wanted),
+    if json {
+        let fields = Keys::of(recipe).read(&bytes).unwrap_or_default();
+        return Ok(Said {
+            label: fields.label,
+            number: fields.number,
+        });
+    }
+    let content = String::from_utf8_lossy(&bytes);
+    let value = content.trim().parse().ok().filter(|v: &f64| v.is_finite());
+    Ok(Said {
+        label: text.then(|| Label::of_file(&content)),
+        number: value.filter(|_| is_number),
     })
 }
 

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 
 use image::{DynamicImage, GrayImage, RgbImage};
 
+use super::Beside;
 use super::positioned::Positioned;
 use super::records::{Records, Stored};
 
@@ -50,6 +51,7 @@ pub struct Arrays {
     description: String,
     classes: Vec<String>,
     labels: Vec<u32>,
+    beside: Beside,
     blocks: Vec<Block>,
     /// The index of the first image of each block.
     first: Vec<usize>,
@@ -102,9 +104,15 @@ impl Arrays {
             description,
             classes,
             labels,
+            beside: Beside::default(),
             first: first.collect(),
             blocks,
         }
+    }
+
+    /// The same set, whose images have more than a class.
+    pub fn beside(self, beside: Beside) -> Self {
+        Self { beside, ..self }
     }
 
     /// One line on what was found.
@@ -122,6 +130,10 @@ impl Arrays {
 impl Records for Arrays {
     fn labels(&self) -> &[u32] {
         &self.labels
+    }
+
+    fn beside(&self) -> Beside {
+        self.beside.clone()
     }
 
     fn classes(&self) -> &[String] {

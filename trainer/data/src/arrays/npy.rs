@@ -96,6 +96,31 @@ impl Integer {
         })
     }
 
+    /// One number of these bytes.
+    pub fn value(&self, bytes: &[u8]) -> Option<f64> {
+        let fill = if self.is_negative(bytes) { 0xff } else { 0 };
+        let number = i128::from_le_bytes(std::array::from_fn(|at| {
+            let place = match self.big_endian {
+                true => bytes.len().checked_sub(1 + at),
+                false => Some(at),
+            };
+            place
+                .and_then(|place| bytes.get(place))
+                .copied()
+                .unwrap_or(fill)
+        }));
+        Some(number as f64)
+    }
+
+    fn is_negative(&self, bytes: &[u8]) -> bool {
+        let first = if self.big_endian {
+            bytes.first()
+        } else {
+            bytes.last()
+        };
+        self.signed && first.is_some_and(|byte| byte & 0x80 != 0)
+    }
+
     /// One number of these bytes; none where it is below 0 or no id.
     pub fn id(&self, bytes: &[u8]) -> Option<u32> {
         let mut wide = [0; 8];
@@ -158,6 +183,11 @@ mod tests {
         assert_eq!(id(">i4", &[0, 0, 1, 7]), Some(263));
         assert_eq!(id("<i2", &[0xff, 0xff]), None);
         assert_eq!(id("<u8", &[0, 0, 0, 0, 1, 0, 0, 0]), None);
+        let value = |descr: &str, bytes: &[u8]| Integer::of(descr).unwrap().value(bytes);
+        assert_eq!(value("|i1", &[0xff]), Some(-1.0));
+        assert_eq!(value("<i4", &[7, 1, 0, 0]), Some(263.0));
+        assert_eq!(value(">i2", &[0xff, 0xfe]), Some(-2.0));
+        assert_eq!(value("|u1", &[200]), Some(200.0));
         for no in ["<f4", "|b1", "<U5", "|O", "u1", ""] {
             assert_eq!(Integer::of(no), None, "{no}");
         }

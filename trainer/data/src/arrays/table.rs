@@ -8,7 +8,7 @@ use crate::error::counted;
 use crate::labels::of_places;
 use crate::parts::{self, Part};
 use crate::positioned::Positioned;
-use crate::{DataError, DataRecipe, Warning, names_file, recognise};
+use crate::{Attributes, Beside, DataError, DataRecipe, Warning, names_file, recognise};
 
 /// An array somewhere in a file.
 pub struct Array {
@@ -44,6 +44,10 @@ pub struct Table {
 struct Labelled {
     block: Block,
     labels: Vec<u32>,
+    /// How many attributes there are and which each image has, where it has a row of flags.
+    attributes: Option<(usize, Vec<Vec<u32>>)>,
+    /// The number of each image.
+    numbers: Vec<Option<f64>>,
     /// Whether it is downsampled ImageNet, whose labels begin at 1.
     imagenet: bool,
 }
@@ -65,12 +69,30 @@ pub fn open(
     let count = tables.len();
     let (mut blocks, mut labels) = (Vec::new(), Vec::new());
     let mut imagenet = true;
+    let mut attributes: Option<Attributes> = None;
+    let mut count_of = 0;
+    let mut numbers = recipe.number_column.as_ref().map(|_| Vec::new());
     let mut note = String::new();
     for table in tables {
         let (table, part) = table.of_split(&recipe.split)?;
         note = part;
         let labelled = table.labelled(recipe)?;
         imagenet &= labelled.imagenet;
+        if let Some((flags, of_file)) = labelled.attributes {
+            if !blocks.is_empty() && count_of != flags {
+                return Err(DataError::Mixed {
+                    one: dir.into(),
+                    other: labelled.block.path,
+                    reason: "their images have other attributes".into(),
+                });
+            }
+            count_of = flags;
+            let all = attributes.get_or_insert_default();
+            of_file.into_iter().for_each(|ids| all.push(ids));
+        }
+        if let Some(numbers) = &mut numbers {
+            numbers.extend(labelled.numbers);
+        }
         blocks.push(labelled.block);
         match labels.is_empty() {
             true => labels = labelled.labels,
@@ -81,14 +103,38 @@ pub fn open(
         labels.iter_mut().for_each(|label| *label -= 1);
     }
     let name_of = |index: usize| format!("image {index} of {}", dir.display());
-    let classes = of_places(&labels, names, &name_of)?;
-    recognise::report_classes_without_images(&classes, &labels, report);
+    let mixed = attributes
+        .as_ref()
+        .is_some_and(|all| all.len() != labels.len());
+    let names = match names {
+        None if attributes.is_some() => Some((0..count_of).map(|id| id.to_string()).collect()),
+        names => names,
+    };
+    let shown = match &attributes {
+        _ if mixed => return Err(mixed_labels(dir)),
+        Some(attributes) => attributes.all(),
+        None => &labels,
+    };
+    let classes = of_places(shown, names, &name_of)?;
+    recognise::report_classes_without_images(&classes, shown, report);
     let files = match noun.split_once(" of ") {
         Some((noun, of)) if count > 1 => format!("{count} {noun}es of {of}"),
         _ => counted(count, noun),
     };
     let description = format!("{files}{}{note}", part.note());
-    Ok(Arrays::new(description, blocks, classes, labels))
+    let beside = Beside {
+        attributes,
+        numbers,
+    };
+    Ok(Arrays::new(description, blocks, classes, labels).beside(beside))
+}
+
+/// Files of which some have classes and some rows of flags.
+fn mixed_labels(dir: &Path) -> DataError {
+    DataError::Columns {
+        path: dir.into(),
+        reason: "some of its files have one label for each image, and others have several".into(),
+    }
 }
 
 impl Table {
@@ -124,7 +170,21 @@ impl Table {
         let label = self.pick_labels(recipe, image.dims[0]).map_err(columns)?;
         let label = self.arrays.swap_remove(label);
         let imagenet = planes && image.name == "data" && label.name == "labels";
-        let labels = label.labels(&path)?;
+        let count = usize::try_from(image.dims[0]).unwrap_or(usize::MAX);
+        let (labels, attributes) = match label.dims[..] {
+            [_, flags] if flags > 1 => {
+                let attributes = label.flags(&path)?;
+                (
+                    vec![0; attributes.len()],
+                    Some((flags as usize, attributes)),
+                )
+            }
+            _ => (label.labels(&path)?, None),
+        };
+        let numbers = match &recipe.number_column {
+            Some(wanted) => self.numbers(wanted, count)?,
+            None => Vec::new(),
+        };
         let (file, offset) = image.numbers.open(&path)?;
         let block = Block {
             path,
@@ -141,6 +201,8 @@ impl Table {
             Some(end) if end <= block.file.len() && block.count > 0 => Ok(Labelled {
                 block,
                 labels,
+                attributes,
+                numbers,
                 imagenet,
             }),
             _ => Err(DataError::Torn {
@@ -162,12 +224,34 @@ impl Table {
         )
     }
 
-    /// The one array of a label for each of `count` images, or the one that was asked for.
+    /// The one array of a label for each of `count` images, or the one that was asked for. A row of flags for each image
+    /// counts by its name, or where nothing else could be the labels.
     fn pick_labels(&self, recipe: &DataRecipe, count: u64) -> Result<usize, String> {
-        let fits = |array: &Array| array.is_labels(count);
+        let one = |array: &Array| array.is_labels(count);
+        let any = |array: &Array| array.is_labels(count) || array.is_flags(count);
         let usual = ["fine_labels", "labels", "label", "targets", "y", "arr_1"];
         let wanted = recipe.label_column.as_deref();
-        self.pick("labels", "data.label_column", wanted, &fits, &usual)
+        let named = |array: &&Array| any(array) && usual.contains(&plain(&array.name));
+        let only_flags = !self.arrays.iter().any(|array| one(array));
+        let all = wanted.is_some() || only_flags || self.arrays.iter().any(|a| named(&a));
+        let fits: &dyn Fn(&Array) -> bool = if all { &any } else { &one };
+        self.pick("labels", "data.label_column", wanted, fits, &usual)
+    }
+
+    /// The numbers of `count` images in the array of this name.
+    fn numbers(&mut self, wanted: &str, count: usize) -> Result<Vec<Option<f64>>, DataError> {
+        let path = self.path.clone();
+        let fits = |array: &Array| {
+            let one = matches!(array.dims[..], [n] | [n, 1] if n == count as u64);
+            one && (Integer::of(&array.descr).is_some() || float(&array.descr).is_some())
+        };
+        let option = "data.number_column";
+        let picked = self.pick("numbers", option, Some(wanted), &fits, &[]);
+        let picked = picked.map_err(|reason| DataError::Columns {
+            path: path.clone(),
+            reason,
+        })?;
+        self.arrays.swap_remove(picked).numbers_of(&path, count)
     }
 
     fn pick(
@@ -268,6 +352,59 @@ impl Array {
         one && (matches!(self.numbers, Numbers::Listed(_)) || Integer::of(&self.descr).is_some())
     }
 
+    /// Whether it has a row of flags for each of so many images.
+    fn is_flags(&self, count: u64) -> bool {
+        let rows = matches!(self.dims[..], [n, flags] if n == count && (2..=4096).contains(&flags));
+        rows && matches!(&*self.descr, "|u1" | "|i1" | "|b1")
+    }
+
+    /// Which flags of each row are set.
+    fn flags(self, path: &Path) -> Result<Vec<Vec<u32>>, DataError> {
+        let (rows, flags) = (self.dims[0], self.dims[1] as usize);
+        let (name, count) = (self.name, usize::try_from(rows).unwrap_or(usize::MAX));
+        let (file, mut at) = self.numbers.open(path)?;
+        let mut all = Vec::new();
+        for row in 0..count {
+            let read = file.read_at(at, flags).map_err(|source| DataError::Io {
+                path: path.into(),
+                source,
+            })?;
+            if let Some(other) = read.iter().find(|&&flag| flag > 1) {
+                return Err(DataError::Columns {
+                    path: path.into(),
+                    reason: format!(
+                        "{name} has {other} for image {row}, where 0 or 1 says whether it has an attribute"
+                    ),
+                });
+            }
+            let set = (0..).zip(&read).filter(|(_, flag)| **flag == 1);
+            all.push(set.map(|(id, _)| id).collect());
+            at += flags as u64;
+        }
+        Ok(all)
+    }
+
+    /// Its numbers; none of what is not finite.
+    fn numbers_of(self, path: &Path, count: usize) -> Result<Vec<Option<f64>>, DataError> {
+        let descr = self.descr.clone();
+        let bytes = match (Integer::of(&descr), float(&descr)) {
+            (Some(integer), _) => integer.bytes,
+            (None, Some(bytes)) => bytes,
+            (None, None) => return Ok(vec![None; count]),
+        };
+        let (file, at) = self.numbers.open(path)?;
+        let mut numbers = Vec::new();
+        for image in 0..count as u64 {
+            let read = file.read_at(at + image * bytes as u64, bytes);
+            let read = read.map_err(|source| DataError::Io {
+                path: path.into(),
+                source,
+            })?;
+            numbers.push(number(&descr, &read).filter(|number| number.is_finite()));
+        }
+        Ok(numbers)
+    }
+
     /// Its numbers as ids.
     fn labels(self, path: &Path) -> Result<Vec<u32>, DataError> {
         let integer = Integer::of(&self.descr);
@@ -312,6 +449,24 @@ impl Array {
             at += read.len() as u64;
         }
         Ok(labels)
+    }
+}
+
+/// Bytes of one float of a kind, if it is one.
+fn float(descr: &str) -> Option<usize> {
+    match descr {
+        "<f4" => Some(4),
+        "<f8" => Some(8),
+        _ => None,
+    }
+}
+
+/// A number of a kind.
+fn number(descr: &str, bytes: &[u8]) -> Option<f64> {
+    match descr {
+        "<f4" => Some(f32::from_le_bytes(bytes.try_into().ok()?).into()),
+        "<f8" => Some(f64::from_le_bytes(bytes.try_into().ok()?)),
+        _ => Integer::of(descr)?.value(bytes),
     }
 }
 

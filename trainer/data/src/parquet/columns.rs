@@ -8,7 +8,15 @@ use super::file::ParquetFile;
 use crate::{DataError, DataRecipe};
 
 /// Names of a column of labels, where nothing else tells.
-const USUAL_LABELS: [&str; 5] = ["label", "labels", "class", "cls", "target"];
+const USUAL_LABELS: [&str; 7] = [
+    "label",
+    "labels",
+    "class",
+    "cls",
+    "target",
+    "attributes",
+    "tags",
+];
 
 /// The columns that are read, as numbers of leaves of the schema.
 #[derive(Debug, Clone)]
@@ -19,10 +27,12 @@ pub struct Columns {
     pub image_name: String,
     /// Texts beside the bytes: the files that images came from.
     pub path: Option<usize>,
-    /// Integers or names.
+    /// Integers or names, or lists of them.
     pub label: usize,
     /// Its name.
     pub label_name: String,
+    /// Numbers, where the recipe names their column.
+    pub number: Option<usize>,
 }
 
 /// A leaf of the schema that could serve.
@@ -40,7 +50,7 @@ impl Columns {
         recipe: &DataRecipe,
     ) -> Result<Self, DataError> {
         let images = leaves(file, is_image);
-        let labels = leaves(file, is_label);
+        let labels = labels(file, features, recipe);
         let image = pick(
             file,
             "images",
@@ -63,7 +73,20 @@ impl Columns {
             matches!(column.path().parts(), [_, inner] if inner == "path") && is_text(column)
         });
         let path = path.into_iter().find(|leaf| leaf.name == image.name);
+        let number = match &recipe.number_column {
+            Some(wanted) => Some(pick(
+                file,
+                "numbers",
+                "data.number_column",
+                leaves(file, is_number),
+                Some(wanted),
+                &[],
+                &[],
+            )?),
+            None => None,
+        };
         Ok(Self {
+            number: number.map(|leaf| leaf.number),
             image: image.number,
             path: path.map(|leaf| leaf.number),
             image_name: image.name,
@@ -74,7 +97,8 @@ impl Columns {
 
     /// Whether another file of the set has the same columns in the same places.
     pub fn check(&self, first: &ParquetFile, file: &ParquetFile) -> Result<(), DataError> {
-        for number in [self.image, self.label].into_iter().chain(self.path) {
+        let others = self.path.into_iter().chain(self.number);
+        for number in [self.image, self.label].into_iter().chain(others) {
             let (one, other) = (first.column(number), file.column(number));
             let same = one.zip(other).is_some_and(|(one, other)| {
                 one.path() == other.path() && one.physical_type() == other.physical_type()
@@ -89,6 +113,48 @@ impl Columns {
         }
         Ok(())
     }
+}
+
+/// The columns that could hold labels. Lists are among them only where they are asked for, or where one has the type or
+/// a name of labels and no other column has: many a list says where something is in an image.
+fn labels(file: &ParquetFile, features: &Features, recipe: &DataRecipe) -> Vec<Leaf> {
+    let (plain, lists) = (leaves(file, is_label), lists(file));
+    let typed = features.of_type("ClassLabel");
+    let has = |leaves: &[Leaf]| {
+        leaves.iter().any(|leaf| match &recipe.label_column {
+            Some(wanted) => leaf.name == *wanted,
+            None => typed.contains(&&*leaf.name) || USUAL_LABELS.contains(&&*leaf.name),
+        })
+    };
+    match !has(&plain) && has(&lists) {
+        true => lists,
+        false => plain,
+    }
+}
+
+/// Lists of integers or of texts.
+fn lists(file: &ParquetFile) -> Vec<Leaf> {
+    let columns = file.columns().iter().enumerate();
+    columns
+        .filter(|(_, column)| {
+            let kind = column.physical_type();
+            let parts = column.path().parts();
+            // The levels of a list: its name, `list` and `element`, or the name alone.
+            column.max_rep_level() == 1
+                && (parts.len() == 1 || parts.len() == 3)
+                && (matches!(kind, Type::INT32 | Type::INT64)
+                    || kind == Type::BYTE_ARRAY && is_text(column))
+        })
+        .map(|(number, column)| Leaf {
+            number,
+            name: column.path().parts()[0].clone(),
+        })
+        .collect()
+}
+
+fn is_number(column: &ColumnDescriptor) -> bool {
+    let kinds = [Type::INT32, Type::INT64, Type::FLOAT, Type::DOUBLE];
+    column.path().parts().len() == 1 && kinds.contains(&column.physical_type())
 }
 
 fn leaves(file: &ParquetFile, fits: fn(&ColumnDescriptor) -> bool) -> Vec<Leaf> {

@@ -23,15 +23,18 @@ impl Features {
         Self(features.unwrap_or_default())
     }
 
-    /// The columns of a type, `Image` or `ClassLabel`.
+    /// The columns of a type, `Image` or `ClassLabel`, or of lists of that type.
     pub fn of_type(&self, kind: &str) -> Vec<&str> {
-        let of_kind = self.0.iter().filter(|(_, value)| value["_type"] == kind);
+        let is_kind = |value: &Value| value["_type"] == kind || value["feature"]["_type"] == kind;
+        let of_kind = self.0.iter().filter(|(_, value)| is_kind(value));
         of_kind.map(|(name, _)| name.as_str()).collect()
     }
 
-    /// The classes of a column of class labels.
+    /// The classes of a column of class labels, or of lists of them.
     pub fn class_names(&self, column: &str) -> Option<Vec<String>> {
-        let names = self.0.get(column)?.get("names")?.as_array()?;
+        let feature = self.0.get(column)?;
+        let of_items = || feature.get("feature")?.get("names");
+        let names = feature.get("names").or_else(of_items)?.as_array()?;
         let names = names.iter().map(|name| name.as_str().map(str::to_owned));
         names.collect()
     }

@@ -13,7 +13,7 @@ use parquet::file::reader::{ChunkReader, FileReader, Length, SerializedFileReade
 use parquet::schema::types::{ColumnDescPtr, ColumnDescriptor};
 
 use crate::DataError;
-use crate::labels::Label;
+use crate::labels::{Label, SEPARATOR};
 use crate::positioned::{Positioned, Reader};
 
 impl Length for Positioned {
@@ -111,8 +111,11 @@ impl ParquetFile {
 
     /// The labels of a row group: none where there is no value, or a negative one, which on the hub means unlabelled.
     pub fn labels(&self, group: usize, column: usize) -> Result<Vec<Option<Label>>, DataError> {
+        if self.column(column).is_some_and(|c| c.max_rep_level() > 0) {
+            return self.lists(group, column);
+        }
         let read = || {
-            let rows = self.reader.metadata().row_group(group).num_rows().max(0) as usize;
+            let rows = self.rows(group);
             let id = |value: i64| u64::try_from(value).ok().map(Label::Id);
             Ok(match self.column_reader(group, column)? {
                 ColumnReader::Int32ColumnReader(mut reader) => values(&mut reader, rows)?
@@ -125,15 +128,71 @@ impl ParquetFile {
                     .collect(),
                 ColumnReader::ByteArrayColumnReader(mut reader) => values(&mut reader, rows)?
                     .into_iter()
-                    .map(|value| {
-                        let text = String::from_utf8_lossy(value?.data()).trim().to_owned();
-                        Some(Label::Name(text))
+                    .map(|value| Some(Label::Name(text(&value?))))
+                    .collect(),
+                _ => Vec::new(),
+            })
+        };
+        read().map_err(|error: ParquetError| torn(&self.path, &error))
+    }
+
+    /// The lists of a row group: none where there is no list, or where one of its integers is negative.
+    fn lists(&self, group: usize, column: usize) -> Result<Vec<Option<Label>>, DataError> {
+        let most = self.column(column).map_or(0, |c| c.max_def_level());
+        let ids = |list: Vec<i64>| {
+            let ids = list.into_iter().map(|id| u32::try_from(id).ok());
+            ids.collect::<Option<Vec<u32>>>().map(Label::Ids)
+        };
+        let read = || {
+            let rows = self.rows(group);
+            Ok(match self.column_reader(group, column)? {
+                ColumnReader::Int32ColumnReader(mut reader) => lists(&mut reader, rows, most)?
+                    .into_iter()
+                    .map(|list| ids(list?.into_iter().map(i64::from).collect()))
+                    .collect(),
+                ColumnReader::Int64ColumnReader(mut reader) => lists(&mut reader, rows, most)?
+                    .into_iter()
+                    .map(|list| ids(list?))
+                    .collect(),
+                ColumnReader::ByteArrayColumnReader(mut reader) => lists(&mut reader, rows, most)?
+                    .into_iter()
+                    .map(|list| {
+                        let names = list?;
+                        let names = names.iter().map(text).filter(|name| !name.is_empty());
+                        Some(Label::Names(
+                            names.map(|name| format!("{name}{SEPARATOR}")).collect(),
+                        ))
                     })
                     .collect(),
                 _ => Vec::new(),
             })
         };
         read().map_err(|error: ParquetError| torn(&self.path, &error))
+    }
+
+    /// The numbers of a row group: none where there is no value, or no finite one.
+    pub fn numbers(&self, group: usize, column: usize) -> Result<Vec<Option<f64>>, DataError> {
+        let read = || {
+            let rows = self.rows(group);
+            let numbers: Vec<Option<f64>> = match self.column_reader(group, column)? {
+                ColumnReader::Int32ColumnReader(mut reader) => widened(values(&mut reader, rows)?),
+                ColumnReader::Int64ColumnReader(mut reader) => values(&mut reader, rows)?
+                    .into_iter()
+                    .map(|value| value.map(|value| value as f64))
+                    .collect(),
+                ColumnReader::FloatColumnReader(mut reader) => widened(values(&mut reader, rows)?),
+                ColumnReader::DoubleColumnReader(mut reader) => values(&mut reader, rows)?,
+                _ => Vec::new(),
+            };
+            let finite = |number: Option<f64>| number.filter(|number| number.is_finite());
+            Ok(numbers.into_iter().map(finite).collect())
+        };
+        read().map_err(|error: ParquetError| torn(&self.path, &error))
+    }
+
+    /// The rows of a row group.
+    fn rows(&self, group: usize) -> usize {
+        self.reader.metadata().row_group(group).num_rows().max(0) as usize
     }
 
     /// A reader at the beginning of a row group of images, or of their paths.
@@ -207,6 +266,46 @@ fn values<T: DataType>(
         .into_iter()
         .map(|level| (level > 0).then(|| values.next()).flatten())
         .collect())
+}
+
+/// All `rows` lists of a column whose values are there at the definition level `most`; none where a list is null.
+fn lists<T: DataType>(
+    reader: &mut ColumnReaderImpl<T>,
+    rows: usize,
+    most: i16,
+) -> ParquetResult<Vec<Option<Vec<T::T>>>> {
+    let (mut defined, mut repeated, mut values) = (Vec::new(), Vec::new(), Vec::new());
+    let (records, _, _) =
+        reader.read_records(rows, Some(&mut defined), Some(&mut repeated), &mut values)?;
+    if records != rows || defined.len() != repeated.len() {
+        return Err(ParquetError::EOF(format!(
+            "{records} of {rows} lists are there"
+        )));
+    }
+    let mut values = values.into_iter();
+    let mut all: Vec<Option<Vec<T::T>>> = Vec::new();
+    for (level, repeated) in defined.into_iter().zip(repeated) {
+        if repeated == 0 {
+            // A list that may be null is so at level 0, and empty at the level above.
+            all.push((level > 0 || most < 2).then(Vec::new));
+        }
+        if level == most
+            && let (Some(Some(list)), Some(value)) = (all.last_mut(), values.next())
+        {
+            list.push(value);
+        }
+    }
+    Ok(all)
+}
+
+/// The text of a value.
+fn text(value: &ByteArray) -> String {
+    String::from_utf8_lossy(value.data()).trim().to_owned()
+}
+
+fn widened<T: Into<f64>>(values: Vec<Option<T>>) -> Vec<Option<f64>> {
+    let values = values.into_iter();
+    values.map(|value| value.map(Into::into)).collect()
 }
 
 /// A reader within one row group.

@@ -14,16 +14,17 @@ use file::{Cursor, ParquetFile};
 
 use super::labels::resolve;
 use super::records::{Records, Stored};
-use super::{DataError, DataRecipe, Warning, decode, recognise};
+use super::{Beside, DataError, DataRecipe, Warning, decode, recognise};
 
 /// A data set in Parquet files: a column of encoded images, each a struct of `bytes` and `path` or the bytes alone, and
-/// one of labels, integers or names. Class names come from the metadata that the `datasets` library leaves in the file.
+/// one of labels, integers or names or lists of them, and perhaps one of numbers. Class names come from the metadata that the `datasets` library leaves in the file.
 ///
 /// Labels are read at once. An image is read by skipping to its row: pages before it are passed over unread, and the one
 /// that holds it is decompressed.
 pub struct ParquetFiles {
     classes: Vec<String>,
     labels: Vec<u32>,
+    beside: Beside,
     files: Vec<ParquetFile>,
     columns: Columns,
     rows: Vec<Row>,
@@ -78,6 +79,7 @@ impl ParquetFiles {
         let names = features.class_names(&columns.label_name);
 
         let (mut rows, mut labels) = (Vec::new(), Vec::new());
+        let mut numbers = columns.number.map(|_| Vec::new());
         let mut unlabelled = Vec::new();
         for (number, file) in files.iter().enumerate() {
             columns.check(first, file)?;
@@ -89,7 +91,12 @@ impl ParquetFiles {
                 });
             }
             for group in 0..file.groups() {
+                let of_group = match columns.number {
+                    Some(column) => file.numbers(group, column)?,
+                    None => Vec::new(),
+                };
                 for (row, label) in file.labels(group, columns.label)?.into_iter().enumerate() {
+                    let of_row = of_group.get(row).copied().flatten();
                     let row = Row {
                         file: number as u32,
                         group: group as u32,
@@ -99,6 +106,7 @@ impl ParquetFiles {
                         Some(label) => {
                             labels.push(label);
                             rows.push(row);
+                            numbers.iter_mut().for_each(|all| all.push(of_row));
                         }
                         None => unlabelled.push(row),
                     }
@@ -119,11 +127,15 @@ impl ParquetFiles {
                 example: name_of(example),
             });
         }
-        let (classes, labels) = resolve(&labels, names, &|index| name_of(&rows[index]), report)?;
-        recognise::report_classes_without_images(&classes, &labels, report);
+        let resolved = resolve(&labels, names, &|index| name_of(&rows[index]), report)?;
+        recognise::report_missing(&resolved, report);
         Ok(Self {
-            classes,
-            labels,
+            classes: resolved.classes,
+            labels: resolved.labels,
+            beside: Beside {
+                attributes: resolved.attributes,
+                numbers,
+            },
             files,
             columns,
             rows,
@@ -178,6 +190,10 @@ fn file_and_row(files: &[ParquetFile], row: &Row) -> String {
 impl Records for ParquetFiles {
     fn labels(&self) -> &[u32] {
         &self.labels
+    }
+
+    fn beside(&self) -> Beside {
+        self.beside.clone()
     }
 
     fn classes(&self) -> &[String] {

@@ -3,6 +3,7 @@
 mod augment;
 mod average;
 mod network;
+mod noisy;
 mod pretrained;
 mod split;
 
@@ -23,6 +24,7 @@ use safetensors::tensor::TensorView;
 
 use freeguide_data::Dataset;
 use freeguide_native::tell;
+pub use noisy::{GROUPS, TrainedNoisy};
 pub use pretrained::pretrained;
 
 use augment::Change;

@@ -185,6 +185,7 @@ fn a_network_within_the_program_becomes_a_classifiers_file() {
     let labels = logits.values().chunks(logits.width()).map(label);
     let network = open("resnet20", Normalisation::IMAGENET, &Device::flex()).unwrap();
     let mut data = Dataset {
+        beside: freeguide_data::Beside::default(),
         images: images.clone(),
         labels: labels.map(|l| l.unwrap() as u32).collect(),
         classes: network.classes().iter().map(str::to_owned).collect(),

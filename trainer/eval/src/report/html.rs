@@ -4,7 +4,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::layout::{Group, PaperTable, distance, figure, model_label, sampling, worse_floors};
+use super::layout::{
+    Group, PaperTable, distance, evaluations, figure, model_label, sampling, worse_floors,
+};
 use super::markdown::{METRICS, about, fields, introduction};
 use super::pictures::Picture;
 use super::plots::Plot;
@@ -180,7 +182,7 @@ fn all_metrics(figures: &Figures, network: &NetworkFigures) -> Markup {
                                 }
                                 td { (cell.guidance) }
                                 (row(&cell.metrics))
-                                td { (cell.evaluations) }
+                                td { (evaluations(cell)) }
                                 td { (format!("{:.1}", cell.images_per_second)) }
                             }
                         }

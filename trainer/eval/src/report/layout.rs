@@ -26,6 +26,14 @@ pub fn distance(metrics: &Metrics) -> String {
     }
 }
 
+/// Evaluations of networks for an image, and of a classifier's gradient where there are any.
+pub fn evaluations(cell: &CellFigures) -> String {
+    match cell.gradient_evaluations {
+        0 => cell.evaluations.to_string(),
+        gradients => format!("{} + {gradients} gradients", cell.evaluations),
+    }
+}
+
 /// Cells that differ only in w.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Group {

@@ -2,7 +2,9 @@
 
 use std::fmt::Write;
 
-use super::layout::{Group, PaperTable, distance, figure, model_label, sampling, worse_floors};
+use super::layout::{
+    Group, PaperTable, distance, evaluations, figure, model_label, sampling, worse_floors,
+};
 use super::pictures::Picture;
 use super::plots::Plot;
 use crate::figures::{Figures, Metrics, NetworkFigures};
@@ -184,7 +186,7 @@ fn all_metrics(figures: &Figures, network: &NetworkFigures) -> String {
                 sampling(cell.sampler, cell.steps),
                 cell.guidance,
                 row(&cell.metrics),
-                cell.evaluations,
+                evaluations(cell),
                 cell.images_per_second,
             );
         }

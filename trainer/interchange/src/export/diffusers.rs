@@ -103,6 +103,12 @@ fn unet_config(config: &Config, network: &UNetConfig) -> Result<Value, Diffusers
                 .to_owned(),
         );
     }
+    if network.takes_more_than_a_class() {
+        return no_such(
+            "it is conditioned on one class; this network has attributes or a number (network.conditions, network.number)"
+                .to_owned(),
+        );
+    }
     let head_channels = match network.heads {
         None => Some(network.head_channels),
         Some(1) => None,

@@ -3,7 +3,7 @@
 
 use anyhow::{Result, bail};
 use freeguide::bundle::{CONFIG_FILE, Config, Network, WEIGHTS_FILE, WeightKind, WeightsFile, hex};
-use freeguide::network::{UNet, UNetConfig};
+use freeguide::network::{Conditions, UNet, UNetConfig};
 use freeguide::prediction::Target;
 use sha2::{Digest, Sha256};
 
@@ -31,6 +31,8 @@ pub fn files(network: &UNet, dtype: DType, config: &Config) -> Result<Vec<File>>
                 input_skip: false,
                 guidance: None,
                 flow_map: None,
+                conditions: Conditions::default(),
+                number: None,
                 ..network.clone()
             };
             whole.least_version() == 1

@@ -4,6 +4,7 @@ use std::ops::Deref;
 
 use anyhow::{Context, Result, bail};
 use freeguide::network::{Downsample, MiddleKind, Modulation, UNetConfig, Upsample};
+use freeguide::settings::SamplingDefaults;
 
 use super::diffusers_folder::Folder;
 use super::names::{ClassRows, Places, ResidualNames};
@@ -279,7 +280,11 @@ pub fn read(options: &Options) -> Result<Foreign> {
         rows: rows.unwrap_or(0),
         target: schedule.target,
         range,
-        clip: schedule.clip,
+        sampling: SamplingDefaults {
+            clip: schedule.clip,
+            ..SamplingDefaults::default()
+        },
+        ignored: Vec::new(),
         weights,
     })
 }

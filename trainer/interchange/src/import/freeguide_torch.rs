@@ -63,7 +63,7 @@ pub fn read(options: &Options) -> Result<(Config, UNet, String)> {
     let places = Places(places.collect());
     let weights = super::open(&file)?;
     let prefix = weights.prefix().to_owned();
-    let network = super::fill(network, places, weights, device)
+    let network = super::fill(network, places, &[], weights, device)
         .with_context(|| file.display().to_string())?;
     Ok((config, network, prefix))
 }
@@ -78,6 +78,8 @@ fn source(ours: String) -> Place {
         "guidance.output",
         "next_log_snr.input",
         "next_log_snr.output",
+        "conditioning.number.input",
+        "conditioning.number.output",
         "modulation",
         "qkv",
         "attention.output",

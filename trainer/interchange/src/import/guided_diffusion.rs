@@ -4,6 +4,7 @@
 use anyhow::{Result, bail};
 use freeguide::network::{Downsample, Modulation, UNetConfig, Upsample};
 use freeguide::prediction::Target;
+use freeguide::settings::SamplingDefaults;
 use freeguide::timesteps::{Betas, Timesteps};
 
 use super::names::{ClassRows, Places, ResidualNames};
@@ -105,6 +106,11 @@ const WITH_EFFECT: [&str; 18] = [
 ];
 
 impl Flags {
+    /// Height and width of the images.
+    pub(super) fn image_size(&self) -> usize {
+        self.image_size
+    }
+
     /// Reads flags as they are published: `--image_size 64 --class_cond True …`.
     pub fn parse(text: &str) -> Result<Self> {
         let mut flags = Self::default();
@@ -254,22 +260,14 @@ impl Flags {
         })
     }
 
-    /// The source of every tensor.
-    fn places(&self, network: &UNetConfig, rows: ClassRows) -> Places {
-        let mut places = Places::default();
+    /// The source of every tensor of the encoder and of the middle, which its classifiers have as well.
+    pub(super) fn encoder(&self, places: &mut Places, network: &UNetConfig) {
         places.linear("conditioning.log_snr_in", "time_embed.0", &[]);
         places.linear("conditioning.log_snr_out", "time_embed.2", &[]);
-        places.class("label_emb.weight", rows, network.embedding());
         places.same("input", "input_blocks.0.0");
         let widths = network.widths();
-        let attends = |stage: usize| {
-            let size = self.image_size >> stage;
-            network.attention_resolutions.contains(&size)
-        };
-        let heads = |stage: usize| match self.use_new_attention_order {
-            true => None,
-            false => Some(network.attention_heads(widths[stage])),
-        };
+        let attends = |stage: usize| network.attends(stage, self.image_size);
+        let heads = |stage: usize| self.legacy_heads(network, stage);
         let mut n = 1;
         for stage in 0..widths.len() {
             for block in 0..self.num_res_blocks {
@@ -303,7 +301,23 @@ impl Flags {
             heads(widths.len() - 1),
         );
         places.residual("middle.second", "middle_block.2", &RESIDUAL);
-        n = 0;
+    }
+
+    /// The heads of a stage's attention, where they come before query, key and value.
+    fn legacy_heads(&self, network: &UNetConfig, stage: usize) -> Option<usize> {
+        let legacy = !self.use_new_attention_order;
+        legacy.then(|| network.attention_heads(network.widths()[stage]))
+    }
+
+    /// The source of every tensor.
+    fn places(&self, network: &UNetConfig, rows: ClassRows) -> Places {
+        let mut places = Places::default();
+        places.class("label_emb.weight", rows, network.embedding());
+        self.encoder(&mut places, network);
+        let widths = network.widths();
+        let attends = |stage: usize| network.attends(stage, self.image_size);
+        let heads = |stage: usize| self.legacy_heads(network, stage);
+        let mut n = 0;
         for (up, stage) in (0..widths.len()).rev().enumerate() {
             for block in 0..=self.num_res_blocks {
                 let ours = format!("up.{up}.blocks.{block}");
@@ -358,7 +372,11 @@ pub fn read(options: &Options) -> Result<Foreign> {
         rows: rows.unwrap_or(0),
         target: Target::Epsilon,
         range: None,
-        clip: true,
+        sampling: SamplingDefaults {
+            clip: true,
+            ..SamplingDefaults::default()
+        },
+        ignored: Vec::new(),
         weights,
     })
 }

@@ -2,7 +2,9 @@
 
 mod diffusers;
 mod diffusers_folder;
+mod edm;
 mod freeguide_torch;
+mod guided_classifier;
 mod guided_diffusion;
 mod names;
 mod place;
@@ -14,7 +16,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
-use burn::module::Param;
+use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use clap::ValueEnum;
 use freeguide::bundle::{
@@ -28,6 +30,8 @@ use freeguide::prediction::Target;
 use freeguide::settings::SamplingDefaults;
 use serde::de::DeserializeOwned;
 
+pub use guided_classifier::import_classifier;
+
 use crate::export::{DType, install, write_weights};
 use freeguide_native::usage::Usage;
 use freeguide_readers::diffusers as descriptions;
@@ -40,8 +44,12 @@ use place::Place;
 pub enum Source {
     /// openai/guided-diffusion: a checkpoint, such as 64x64_diffusion.pt, and its --flags.
     GuidedDiffusion,
+    /// A classifier of noisy images of openai/guided-diffusion, such as 64x64_classifier.pt, and its --flags.
+    GuidedDiffusionClassifier,
     /// diffusers: the folder of a UNet2DModel with its scheduler_config.json, or of a pipeline.
     Diffusers,
+    /// NVlabs/edm: a state dictionary of EDMPrecond with DhariwalUNet, such as that of edm-imagenet-64x64-cond-adm.
+    Edm,
     /// What `export --format safetensors` writes: weights with PyTorch's names and layout.
     FreeguideTorch,
 }
@@ -53,6 +61,8 @@ pub enum NullClass {
     None,
     /// The last class.
     Last,
+    /// No class's embedding, zeros: what networks see of a class vector of zeros.
+    Zeros,
     /// The class with this id.
     Id(usize),
 }
@@ -88,6 +98,7 @@ impl Options {
                 return Err(Usage(what.to_owned()).into());
             }
             (Some(_), NullClass::None) => return Ok(ClassRows::Conditional),
+            (Some(_), NullClass::Zeros) => return Ok(ClassRows::Zeros),
             (Some(rows), NullClass::Last) => rows.saturating_sub(1),
             (Some(_), NullClass::Id(id)) => id,
         };
@@ -116,7 +127,10 @@ struct Foreign {
     target: Target,
     /// The range of λ, if it is not that of the network's timesteps.
     range: Option<LogSnrRange>,
-    clip: bool,
+    /// How it is sampled, except for its guidance.
+    sampling: SamplingDefaults,
+    /// Tensors of the file that no prediction needs.
+    ignored: Vec<String>,
 }
 
 /// What was imported.
@@ -149,6 +163,8 @@ pub fn import(source: Source, options: &Options, out: &Path, dtype: DType) -> Re
         Source::FreeguideTorch => freeguide_torch::read(options)?,
         Source::GuidedDiffusion => assemble(guided_diffusion::read(options)?, options)?,
         Source::Diffusers => assemble(diffusers::read(options)?, options)?,
+        Source::GuidedDiffusionClassifier => bail!("a classifier is imported as a file"),
+        Source::Edm => assemble(edm::read(options)?, options)?,
     };
     let counts = parameters(&network);
     let counts = counts
@@ -182,6 +198,7 @@ fn assemble(foreign: Foreign, options: &Options) -> Result<(Config, UNet, String
     let (classes, null_class) = match foreign.classes {
         ClassRows::None => (0, true),
         ClassRows::Conditional => (foreign.rows, false),
+        ClassRows::Zeros => (foreign.rows, true),
         ClassRows::Null(_) => (foreign.rows - 1, true),
     };
     let image = ImageShape {
@@ -211,8 +228,7 @@ fn assemble(foreign: Foreign, options: &Options) -> Result<(Config, UNet, String
                 true => SamplingDefaults::default().guidance,
                 false => 0.0,
             },
-            clip: foreign.clip,
-            ..SamplingDefaults::default()
+            ..foreign.sampling
         },
         weights: Vec::new(),
         provenance: Provenance {
@@ -223,8 +239,14 @@ fn assemble(foreign: Foreign, options: &Options) -> Result<(Config, UNet, String
     };
     let device = Device::flex();
     let network = UNet::from_config(&config, &device)?;
-    let network =
-        fill(network, foreign.places, foreign.weights, device).with_context(|| file.to_string())?;
+    let network = fill(
+        network,
+        foreign.places,
+        &foreign.ignored,
+        foreign.weights,
+        device,
+    )
+    .with_context(|| file.to_string())?;
     Ok((config, network, prefix))
 }
 
@@ -243,7 +265,13 @@ fn class_names(options: &Options, classes: usize) -> Result<ClassNames> {
 }
 
 /// Assigns all tensors. A surplus or a missing tensor is an error.
-fn fill(network: UNet, places: Places, weights: Weights, device: Device) -> Result<UNet> {
+fn fill<N: Module>(
+    network: N,
+    places: Places,
+    ignored: &[String],
+    weights: Weights,
+    device: Device,
+) -> Result<N> {
     let wanted: BTreeSet<String> = parameters(&network).into_iter().map(|p| p.name).collect();
     let places: HashMap<String, Place> = places
         .0
@@ -254,6 +282,9 @@ fn fill(network: UNet, places: Places, weights: Weights, device: Device) -> Resu
     let mut unused: BTreeSet<&str> = weights.names().collect();
     for used in places.values().flat_map(|place| place.used(&weights)) {
         unused.remove(used);
+    }
+    for name in ignored {
+        unused.remove(name.as_str());
     }
     if let Some(first) = unused.first() {
         bail!(

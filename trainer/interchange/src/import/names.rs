@@ -86,11 +86,24 @@ impl Places {
         self.layer(&format!("{ours}.output"), &output, &[Step::Transpose], &[]);
     }
 
+    /// Attention pooling, whose layers are convolutions of one number.
+    pub fn pool(&mut self, ours: &str, theirs: &str) {
+        self.0.push(Place {
+            ours: format!("{ours}.position"),
+            theirs: vec![vec![format!("{theirs}.positional_embedding")]],
+            steps: Vec::new(),
+        });
+        for (our, their) in [("qkv", "qkv_proj"), ("output", "c_proj")] {
+            let (ours, theirs) = (format!("{ours}.{our}"), format!("{theirs}.{their}"));
+            self.linear(&ours, &theirs, &[Step::Flatten]);
+        }
+    }
+
     /// The embedding of the class.
     pub fn class(&mut self, theirs: &str, classes: ClassRows, width: usize) {
         let (theirs, steps) = match classes {
             ClassRows::None => (Vec::new(), vec![Step::Zeros(width)]),
-            ClassRows::Conditional => (vec![theirs], vec![Step::ZeroRow]),
+            ClassRows::Conditional | ClassRows::Zeros => (vec![theirs], vec![Step::ZeroRow]),
             ClassRows::Null(row) => (vec![theirs], vec![Step::RowToEnd(row)]),
         };
         self.0.push(Place {
@@ -108,6 +121,8 @@ pub enum ClassRows {
     None,
     /// Only classes.
     Conditional,
+    /// Only classes, beside which zeros are ∅.
+    Zeros,
     /// Classes, of which this one is ∅.
     Null(usize),
 }

@@ -28,6 +28,8 @@ pub enum Step {
     /// Reorders rows from (head, part, channel) to (part, head, channel) for this number of heads, where the parts are
     /// query, key and value.
     PartsFirst(usize),
+    /// Reorders rows from (head, channel, part) to (part, head, channel), where the three parts are query, key and value.
+    EveryThird,
     /// Swaps the halves of the columns, so that sines come before cosines.
     SwapColumns,
     /// Moves the row of this class to the end, where ∅ is.
@@ -143,6 +145,13 @@ impl Step {
                     .copied()
                     .collect();
             }
+            Self::EveryThird => {
+                if height % 3 != 0 {
+                    bail!("its {height} rows cannot be divided into query, key and value");
+                }
+                let of_part = |part: usize| rows(&values, width).skip(part).step_by(3);
+                values = (0..3).flat_map(of_part).flatten().copied().collect();
+            }
             Self::SwapColumns => {
                 let swapped = rows(&values, width).flat_map(|row| {
                     let (first, second) = row.split_at(width / 2);
@@ -192,6 +201,8 @@ mod tests {
         let parts = [0., 10., 20., 1., 11., 21.];
         let sorted = vec![0., 1., 10., 11., 20., 21.];
         assert_eq!(apply(Step::PartsFirst(2), &[6], &parts), (vec![6], sorted));
+        let every_third = vec![0., 3., 1., 4., 2., 5.];
+        assert_eq!(apply(Step::EveryThird, &[6], &six), (vec![6], every_third));
         let swapped = vec![2., 3., 0., 1.];
         assert_eq!(
             apply(Step::SwapColumns, &[1, 4], &six[..4]),

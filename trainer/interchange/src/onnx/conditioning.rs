@@ -1,8 +1,8 @@
 //! The embedding of (λ, class) as operators. It always uses 32-bit floats, because the angles of its sinusoids reach
 //! 1000.
 
-use freeguide::bundle::Config;
-use freeguide::network::UNetConfig;
+use freeguide::bundle::{Config, Network};
+use freeguide::network::{Conditions, UNetConfig};
 use freeguide::timesteps::Timesteps;
 
 use super::OnnxError;
@@ -18,6 +18,17 @@ pub(super) struct OtherInputs {
     pub next_log_snr: Option<Value>,
 }
 
+/// What images are conditioned on.
+#[derive(Clone)]
+pub(super) struct Labels {
+    /// Class ids, `[batch]`, of a network with classes.
+    pub class: Option<Value>,
+    /// 1 or 0 for each attribute, `[batch, attributes]`, of a network with attributes.
+    pub attributes: Option<Value>,
+    /// A number and whether there is one, 1 or 0, `[batch]` both, of a network with a number.
+    pub number: Option<[Value; 2]>,
+}
+
 impl OtherInputs {
     /// Those that a network of this configuration takes.
     pub fn of(config: &Config) -> Self {
@@ -28,14 +39,30 @@ impl OtherInputs {
     }
 }
 
+impl Labels {
+    /// The inputs of a network of this configuration.
+    pub fn of(config: &Config) -> Self {
+        let (conditions, number) = match &config.network {
+            Network::UNet(network) => (network.conditions, network.number.is_some()),
+            Network::Compiled(_) => Default::default(),
+        };
+        let attributes = conditions == Conditions::Attributes;
+        let named = |name: &str| name.to_owned();
+        Self {
+            class: (!attributes).then(|| named("class")),
+            attributes: attributes.then(|| named("attributes")),
+            number: number.then(|| [named("number"), named("has_number")]),
+        }
+    }
+}
+
 impl Graph<'_> {
-    /// silu(MLP(sinusoids of λ) + embedding of the class), `[batch, channels]`, from λ `[batch]` and the class ids
-    /// `[batch]`. A student adds an MLP of the sinusoids of each of its other inputs.
+    /// silu(MLP(sinusoids of λ) + embedding of the labels), `[batch, channels]`, from λ `[batch]` and the labels. A student adds an MLP of the sinusoids of each of its other inputs.
     pub(super) fn conditioning(
         &mut self,
         config: &UNetConfig,
         log_snr: &Value,
-        class: &Value,
+        labels: &Labels,
         others: &OtherInputs,
     ) -> Result<Value, OnnxError> {
         self.set_scope("conditioning");
@@ -43,8 +70,23 @@ impl Graph<'_> {
         let layers = ["conditioning.log_snr_in", "conditioning.log_snr_out"];
         let time = self.embedding(&time, config.frequency_shift, layers)?;
         let table = self.precise_weight("conditioning.class.weight")?;
-        let class = self.node("Gather", &[&table, class], vec![integer("axis", 0)]);
+        let class = match (&labels.class, &labels.attributes) {
+            (Some(class), _) => self.node("Gather", &[&table, class], vec![integer("axis", 0)]),
+            (None, Some(attributes)) => self.sum_of_attributes(&table, attributes),
+            (None, None) => return Err(OnnxError::MissingTensor("class".to_owned())),
+        };
         let mut sum = self.node("Add", &[&time, &class], vec![]);
+        if let (Some(input), Some([number, given])) = (&config.number, &labels.number) {
+            let (slope, offset) = input.argument();
+            let [slope, offset] = [slope, offset].map(|v| self.floats(&[v as f32], &[1]));
+            let column = self.reshape(number, &[-1, 1]);
+            let scaled = self.node("Mul", &[&column, &slope], vec![]);
+            let argument = self.node("Add", &[&scaled, &offset], vec![]);
+            let layers = ["conditioning.number.input", "conditioning.number.output"];
+            let given = self.reshape(given, &[-1, 1]);
+            let embedding = self.embedding_of(&argument, Some(&given), 0.0, layers)?;
+            sum = self.node("Add", &[&sum, &embedding], vec![]);
+        }
         if let (Some(input), Some(w)) = (config.guidance, &others.guidance) {
             let (slope, offset) = input.argument();
             let [slope, offset] = [slope, offset].map(|v| self.floats(&[v as f32], &[1]));
@@ -78,10 +120,36 @@ impl Graph<'_> {
         })
     }
 
+    /// The sum of the embeddings of the attributes that each row has, or that of ∅, the last of the table, where it has none.
+    fn sum_of_attributes(&mut self, table: &Value, attributes: &Value) -> Value {
+        let axis = self.integers(&[1]);
+        let count = self.node(
+            "ReduceSum",
+            &[attributes, &axis],
+            vec![integer("keepdims", 1)],
+        );
+        let one = self.floats(&[1.0], &[1]);
+        let missing = self.node("Sub", &[&one, &count], vec![]);
+        let none = self.node("Relu", &[&missing], vec![]);
+        let all = self.node("Concat", &[attributes, &none], vec![integer("axis", 1)]);
+        self.node("MatMul", &[&all, table], vec![])
+    }
+
     /// An MLP of the sinusoids of `argument`, `[batch, 1]`.
     fn embedding(
         &mut self,
         argument: &Value,
+        shift: f64,
+        layers: [&str; 2],
+    ) -> Result<Value, OnnxError> {
+        self.embedding_of(argument, None, shift, layers)
+    }
+
+    /// The same where the argument is given, 1, and of zeros where it is not, 0, `[batch, 1]`.
+    fn embedding_of(
+        &mut self,
+        argument: &Value,
+        given: Option<&Value>,
         shift: f64,
         [input, output]: [&str; 2],
     ) -> Result<Value, OnnxError> {
@@ -89,7 +157,10 @@ impl Graph<'_> {
             [channels, ..] => *channels,
             [] => 0,
         };
-        let sinusoids = self.sinusoids(argument, channels / 2, shift);
+        let mut sinusoids = self.sinusoids(argument, channels / 2, shift);
+        if let Some(given) = given {
+            sinusoids = self.node("Mul", &[&sinusoids, given], vec![]);
+        }
         let hidden = self.precise_linear(input, &sinusoids)?;
         let hidden = self.silu(&hidden);
         self.precise_linear(output, &hidden)

@@ -5,7 +5,7 @@ use freeguide::network::GuidanceInput;
 use freeguide::prediction::Target;
 use prost::Message;
 
-use super::conditioning::OtherInputs;
+use super::conditioning::{Labels, OtherInputs};
 use super::graph::{Graph, Value};
 use super::guided_step::Step;
 use super::proto::tensor_proto::DataType;
@@ -59,7 +59,17 @@ impl Form {
     }
 
     fn description(self, config: &Config) -> String {
+        let network = match &config.network {
+            Network::UNet(network) => Some(network),
+            Network::Compiled(_) => None,
+        };
+        let number = network.and_then(|network| network.number.as_ref());
         let class = match null_class(config) {
+            _ if Labels::of(config).attributes.is_some() => {
+                "attributes is 1 for each of the metadata's classes that an image has, else 0; with none it is \
+                 unconditional, the null class"
+                    .to_owned()
+            }
             Some(null) => {
                 format!("class is an id from the metadata's classes, {null} the null class")
             }
@@ -68,6 +78,13 @@ impl Form {
                      guidance"
                     .to_owned()
             }
+        };
+        let class = match number {
+            None => class,
+            Some(number) => format!(
+                "{class}; number is the {} from {} to {} {} where has_number is 1, and none where it is 0",
+                number.name, number.min, number.max, number.unit
+            ),
         };
         let [channels, size, _] = config.image.dims();
         let divisor = match (self, config.diffusion.target) {
@@ -159,25 +176,26 @@ fn named<const N: usize>(names: [&str; N]) -> [Value; N] {
 }
 
 fn denoiser(graph: &mut Graph, config: &Config) -> Result<(), OnnxError> {
-    let [z, log_snr, class] = named(["z", "log_snr", "class"]);
-    let prediction = network(graph, config, [&z, &log_snr, &class])?;
+    let [z, log_snr] = named(["z", "log_snr"]);
+    let prediction = network(graph, config, [&z, &log_snr], &Labels::of(config))?;
     graph.output("Identity", &[&prediction], "prediction");
     Ok(())
 }
 
 fn guided_step(graph: &mut Graph, config: &Config) -> Result<(), OnnxError> {
-    let [z, log_snr, class] = named(["z", "log_snr", "class"]);
+    let [z, log_snr] = named(["z", "log_snr"]);
+    let labels = Labels::of(config);
     let [next_log_snr, guidance] = named(["next_log_snr", "guidance"]);
     let target = config.diffusion.target;
     let guided = match config.guidance_input() {
         Some(_) => {
             let input = graph.network_input(&z, &log_snr, target);
-            network(graph, config, [&input, &log_snr, &class])?
+            network(graph, config, [&input, &log_snr], &labels)?
         }
         None => {
-            let rows = graph.guided_rows([&z, &log_snr, &class], config.classes.len());
+            let (rows, labels) = graph.guided_rows([&z, &log_snr], &labels, config.classes.len());
             let input = graph.network_input(&rows[0], &rows[1], target);
-            let both = network(graph, config, [&input, &rows[1], &rows[2]])?;
+            let both = network(graph, config, [&input, &rows[1]], &labels)?;
             graph.mixed(&both, &guidance)
         }
     };
@@ -195,7 +213,8 @@ fn guided_step(graph: &mut Graph, config: &Config) -> Result<(), OnnxError> {
 fn network(
     graph: &mut Graph,
     config: &Config,
-    [z, log_snr, class]: [&Value; 3],
+    [z, log_snr]: [&Value; 2],
+    labels: &Labels,
 ) -> Result<Value, OnnxError> {
     let others = OtherInputs::of(config);
     let Network::UNet(architecture) = &config.network else {
@@ -203,23 +222,29 @@ fn network(
     };
     let kind = graph.computes_in();
     if kind == DataType::Float {
-        let inputs = [z, log_snr, class];
-        return unet(graph, architecture, config.image, inputs, &others);
+        let inputs = [z, log_snr];
+        return unet(graph, architecture, config.image, inputs, labels, &others);
     }
     let z = graph.cast(z, kind);
-    let inputs = [&z, log_snr, class];
-    let prediction = unet(graph, architecture, config.image, inputs, &others)?;
+    let inputs = [&z, log_snr];
+    let prediction = unet(graph, architecture, config.image, inputs, labels, &others)?;
     Ok(graph.cast(&prediction, DataType::Float))
 }
 
 fn inputs(form: Form, config: &Config) -> Vec<ValueInfoProto> {
-    let mut inputs = vec![
-        images("z", config),
-        rows("log_snr", DataType::Float),
-        rows("class", DataType::Int64),
-    ];
+    let mut inputs = vec![images("z", config), rows("log_snr", DataType::Float)];
     if form == Form::GuidedStep {
-        inputs.insert(2, rows("next_log_snr", DataType::Float));
+        inputs.push(rows("next_log_snr", DataType::Float));
+    }
+    let labels = Labels::of(config);
+    if let Some(name) = labels.class {
+        inputs.push(rows(&name, DataType::Int64));
+    }
+    if let Some(name) = labels.attributes {
+        inputs.push(value(&name, DataType::Float, &[config.classes.len()]));
+    }
+    for name in labels.number.into_iter().flatten() {
+        inputs.push(rows(&name, DataType::Float));
     }
     if form == Form::GuidedStep || config.guidance_input().is_some() {
         inputs.push(rows("guidance", DataType::Float));

@@ -7,12 +7,9 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use burn::tensor::{Int, Tensor, TensorData};
 use freeguide::denoiser::Denoiser;
-use freeguide::network::{OtherInputs, TakenInputs};
+use freeguide::network::{GivenNumbers, OtherInputs, TakenInputs};
 use tract_onnx::prelude::Tensor as Values;
 use tract_onnx::prelude::*;
-
-/// The number of inputs of a denoiser that does not take w.
-const INPUTS: usize = 3;
 
 /// A denoiser in an ONNX file, run by tract, which is independent of the code that wrote it.
 pub struct OnnxDenoiser {
@@ -20,8 +17,8 @@ pub struct OnnxDenoiser {
     /// The network optimised by tract, for each shape of z.
     optimised: RefCell<HashMap<[usize; 4], Arc<TypedRunnableModel>>>,
     classes: usize,
-    /// How many inputs it has beside z, λ and the class: w, and λ that the step leads to.
-    others: usize,
+    /// The names of its inputs, in their order.
+    inputs: Vec<String>,
     failure: RefCell<Option<TractError>>,
 }
 
@@ -29,8 +26,10 @@ impl OnnxDenoiser {
     /// Reads the bytes of a file.
     pub fn read(bytes: &[u8], classes: usize) -> Result<Self> {
         let model = tract_onnx::onnx().model_for_read(&mut &bytes[..])?;
+        let names = model.inputs.iter();
+        let names = names.map(|input| model.nodes[input.node].name.clone());
         Ok(Self {
-            others: model.inputs.len().saturating_sub(INPUTS),
+            inputs: names.collect(),
             model,
             optimised: RefCell::default(),
             classes,
@@ -52,38 +51,37 @@ impl OnnxDenoiser {
             return Ok(model.clone());
         }
         let rows = shape[0];
-        let mut model = self
-            .model
-            .clone()
-            .with_input_fact(0, f32::fact(shape).into())?
-            .with_input_fact(1, f32::fact([rows]).into())?
-            .with_input_fact(2, i64::fact([rows]).into())?;
-        for input in 0..self.others {
-            model = model.with_input_fact(INPUTS + input, f32::fact([rows]).into())?;
+        let mut model = self.model.clone();
+        for (place, name) in self.inputs.iter().enumerate() {
+            let fact = match name.as_str() {
+                "z" => f32::fact(shape),
+                "class" => i64::fact([rows]),
+                "attributes" => f32::fact([rows, self.classes]),
+                _ => f32::fact([rows]),
+            };
+            model = model.with_input_fact(place, fact.into())?;
         }
         let model = model.into_optimized()?.into_runnable()?;
         self.optimised.borrow_mut().insert(shape, model.clone());
         Ok(model)
     }
 
-    fn run(
-        &self,
-        z: &[f32],
-        shape: [usize; 4],
-        log_snr: &[f32],
-        class: &[i64],
-        others: &[Vec<f32>],
-    ) -> TractResult<Vec<f32>> {
-        let rows = shape[0];
+    /// The answer to inputs by name, of so many rows.
+    fn run(&self, shape: [usize; 4], inputs: &Inputs) -> TractResult<Vec<f32>> {
         let model = self.optimised(shape)?;
-        let mut inputs = tvec!(
-            Values::from_shape(&shape, z)?.into(),
-            Values::from_shape(&[rows], log_snr)?.into(),
-            Values::from_shape(&[rows], class)?.into(),
-        );
-        for values in &others[..self.others] {
-            inputs.push(Values::from_shape(&[rows], values)?.into());
+        let rows = shape[0];
+        let mut values = tvec!();
+        for name in &self.inputs {
+            let floats = inputs.floats.get(name.as_str());
+            let floats = floats.map_or_else(|| vec![0.0; rows], Clone::clone);
+            values.push(match name.as_str() {
+                "z" => Values::from_shape(&shape, &inputs.z)?.into(),
+                "class" => Values::from_shape(&[rows], &inputs.class)?.into(),
+                "attributes" => Values::from_shape(&[rows, self.classes], &floats)?.into(),
+                _ => Values::from_shape(&[rows], &floats)?.into(),
+            });
         }
+        let inputs = values;
         let outputs = model.run(inputs)?;
         Ok(outputs[0]
             .to_plain_array_view::<f32>()?
@@ -99,9 +97,12 @@ impl Denoiser for OnnxDenoiser {
     }
 
     fn takes(&self) -> TakenInputs {
+        let has = |name: &str| self.inputs.iter().any(|input| input == name);
         TakenInputs {
-            guidance: self.others > 0,
-            next_log_snr: self.others > 1,
+            guidance: has("guidance"),
+            next_log_snr: has("next_log_snr"),
+            attributes: has("attributes"),
+            number: has("number"),
         }
     }
 
@@ -113,18 +114,49 @@ impl Denoiser for OnnxDenoiser {
         others: OtherInputs,
     ) -> Tensor<4> {
         let (device, shape) = (z.device(), z.dims());
-        let numbers = |values: Tensor<1>| values.into_data().iter::<f32>().collect::<Vec<f32>>();
-        let z: Vec<f32> = z.into_data().iter::<f32>().collect();
-        let class: Vec<i64> = class.into_data().iter::<i64>().collect();
         let guidance = others.guidance.unwrap_or_else(|| log_snr.zeros_like());
         let next = others.next_log_snr.unwrap_or_else(|| log_snr.clone());
-        let [log_snr, guidance, next] = [log_snr, guidance, next].map(numbers);
-        let output = self
-            .run(&z, shape, &log_snr, &class, &[guidance, next])
-            .unwrap_or_else(|error| {
-                self.failure.borrow_mut().get_or_insert(error);
-                vec![f32::NAN; z.len()]
-            });
+        let class: Vec<i64> = class.into_data().iter::<i64>().collect();
+        let attributes = match others.attributes {
+            Some(attributes) => numbers(attributes),
+            // The class of each row alone.
+            None => {
+                let ids = class.iter();
+                let flag = |id: &i64, k: usize| f32::from(u8::from(*id == k as i64));
+                ids.flat_map(|id| (0..self.classes).map(move |k| flag(id, k)))
+                    .collect()
+            }
+        };
+        let mut floats = HashMap::from([
+            ("log_snr", numbers(log_snr)),
+            ("guidance", numbers(guidance)),
+            ("next_log_snr", numbers(next)),
+            ("attributes", attributes),
+        ]);
+        if let Some(GivenNumbers { value, given }) = others.number {
+            floats.insert("number", numbers(value));
+            floats.insert("has_number", numbers(given));
+        }
+        let inputs = Inputs {
+            z: numbers(z),
+            class,
+            floats,
+        };
+        let output = self.run(shape, &inputs).unwrap_or_else(|error| {
+            self.failure.borrow_mut().get_or_insert(error);
+            vec![f32::NAN; inputs.z.len()]
+        });
         Tensor::from_data(TensorData::new(output, shape), &device)
     }
+}
+
+/// Inputs of a run; those that are not here are 0.
+struct Inputs {
+    z: Vec<f32>,
+    class: Vec<i64>,
+    floats: HashMap<&'static str, Vec<f32>>,
+}
+
+fn numbers<const D: usize>(values: Tensor<D>) -> Vec<f32> {
+    values.into_data().iter::<f32>().collect()
 }

@@ -4,6 +4,7 @@
 use freeguide::prediction::Target;
 
 use super::Opset;
+use super::conditioning::Labels;
 use super::graph::{Graph, Value, integer};
 
 /// The inputs of a step besides the network's own.
@@ -15,19 +16,44 @@ pub(super) struct Step<'a> {
 }
 
 impl Graph<'_> {
-    /// The rows of the network: every image with its class, then every image with ∅.
+    /// The rows of the network: every image with its labels, then every image with ∅, whose id `null` is.
     pub(super) fn guided_rows(
         &mut self,
-        [z, log_snr, class]: [&Value; 3],
+        [z, log_snr]: [&Value; 2],
+        labels: &Labels,
         null: usize,
-    ) -> [Value; 3] {
+    ) -> ([Value; 2], Labels) {
         self.set_scope("rows");
-        let zero = self.integers(&[0]);
-        let id = self.integers(&[null as i64]);
-        let nothing = self.node("Mul", &[class, &zero], vec![]);
-        let nulls = self.node("Add", &[&nothing, &id], vec![]);
-        [(z, z), (log_snr, log_snr), (class, &nulls)]
-            .map(|(first, second)| self.node("Concat", &[first, second], vec![integer("axis", 0)]))
+        let class = labels.class.as_ref().map(|class| {
+            let zero = self.integers(&[0]);
+            let id = self.integers(&[null as i64]);
+            let nothing = self.node("Mul", &[class, &zero], vec![]);
+            let nulls = self.node("Add", &[&nothing, &id], vec![]);
+            self.one_after_the_other(class, &nulls)
+        });
+        let rows = [z, log_snr].map(|rows| self.one_after_the_other(rows, rows));
+        let attributes = labels.attributes.as_ref();
+        let attributes = attributes.map(|flags| self.followed_by_zeros(flags));
+        let number = labels.number.as_ref().map(|[number, given]| {
+            let twice = self.one_after_the_other(number, number);
+            [twice, self.followed_by_zeros(given)]
+        });
+        let labels = Labels {
+            class,
+            attributes,
+            number,
+        };
+        (rows, labels)
+    }
+
+    fn one_after_the_other(&mut self, first: &Value, second: &Value) -> Value {
+        self.node("Concat", &[first, second], vec![integer("axis", 0)])
+    }
+
+    fn followed_by_zeros(&mut self, values: &Value) -> Value {
+        let zero = self.floats(&[0.0], &[1]);
+        let zeros = self.node("Mul", &[values, &zero], vec![]);
+        self.one_after_the_other(values, &zeros)
     }
 
     /// What the network is shown of z, by its target.

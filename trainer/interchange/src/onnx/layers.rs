@@ -30,7 +30,12 @@ impl Graph<'_> {
     /// A linear layer on rows in 32-bit floats, `[batch, in]` → `[batch, out]`.
     pub(super) fn precise_linear(&mut self, layer: &str, x: &Value) -> Result<Value, OnnxError> {
         let weight = self.precise_weight(&format!("{layer}.weight"))?;
-        let bias = self.precise_weight(&format!("{layer}.bias"))?;
+        // The layers of the embedding of a number have no bias.
+        let bias = format!("{layer}.bias");
+        if !self.tensors.has(&bias) {
+            return Ok(self.node("MatMul", &[x, &weight], vec![]));
+        }
+        let bias = self.precise_weight(&bias)?;
         Ok(self.node("Gemm", &[x, &weight, &bias], vec![]))
     }
 

@@ -4,7 +4,7 @@ use freeguide::bundle::ImageShape;
 use freeguide::network::{Downsample, Modulation, UNetConfig};
 
 use super::OnnxError;
-use super::conditioning::OtherInputs;
+use super::conditioning::{Labels, OtherInputs};
 use super::graph::{Graph, Value, integer};
 use super::layers::Style;
 
@@ -23,15 +23,16 @@ struct UNet<'a> {
     embedding: Value,
 }
 
-/// Adds the network, from noisy images, λ, class ids and the inputs of students to the prediction.
+/// Adds the network, from noisy images, λ, labels and the inputs of students to the prediction.
 pub(super) fn unet(
     graph: &mut Graph,
     config: &UNetConfig,
     image: ImageShape,
-    [z, log_snr, class]: [&Value; 3],
+    [z, log_snr]: [&Value; 2],
+    labels: &Labels,
     others: &OtherInputs,
 ) -> Result<Value, OnnxError> {
-    let embedding = graph.conditioning(config, log_snr, class, others)?;
+    let embedding = graph.conditioning(config, log_snr, labels, others)?;
     let network = UNet {
         config,
         style: Style {

@@ -1,0 +1,186 @@
+//! Whether one model can guide another.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use super::{ClassNames, Config, ImageShape, Model};
+use crate::denoiser::Denoiser;
+use crate::guidance::{ClassGradient, ClassifierGuidance, GuideModel};
+
+/// Why a model cannot guide another.
+#[derive(Debug, Clone, PartialEq, Error)]
+pub enum GuideError {
+    /// The two draw images of different shapes.
+    #[error(
+        "{guide} cannot guide {model}: its images have {guide_image}, and those of {model} have {model_image}"
+    )]
+    OtherImages {
+        /// The name of the model.
+        model: String,
+        /// The shape of its images, in words.
+        model_image: String,
+        /// The name of the guide.
+        guide: String,
+        /// The shape of its images, in words.
+        guide_image: String,
+    },
+    /// The guide has classes, but not those of the model.
+    #[error(
+        "{guide} cannot guide {model}: the classes must be the same, or the guide's none at all; {difference}"
+    )]
+    OtherClasses {
+        /// The name of the model.
+        model: String,
+        /// The name of the guide.
+        guide: String,
+        /// The first class that only one of them has, in words.
+        difference: String,
+    },
+    /// A network that takes w as an input, or the level that a step leads to, has only the guided estimate.
+    #[error(
+        "{distilled} was distilled and answers with the guided estimate alone, so that there are no two estimates of {guide} and {model} to combine: take the model that it was distilled from"
+    )]
+    Distilled {
+        /// The name of the model.
+        model: String,
+        /// The name of the guide.
+        guide: String,
+        /// Which of them it is.
+        distilled: String,
+    },
+}
+
+impl Config {
+    /// What a run of this model has to know of `guide`.
+    ///
+    /// # Errors
+    ///
+    /// [`GuideError`], where `guide` cannot guide this model.
+    pub fn guide(&self, guide: &Self) -> Result<GuideModel, GuideError> {
+        let name = guide.name.clone();
+        let distilled =
+            |config: &Self| config.guidance_input().is_some() || config.flow_map().is_some();
+        if let Some(distilled) = [self, guide].into_iter().find(|config| distilled(config)) {
+            return Err(GuideError::Distilled {
+                model: self.name.clone(),
+                guide: name,
+                distilled: distilled.name.clone(),
+            });
+        }
+        // A guide without classes is asked of none.
+        let classes = match guide.classes.is_empty() {
+            true => self.same_images(&name, guide.image).map(|()| Vec::new())?,
+            false => self.ids_in(&name, guide.image, &guide.classes)?,
+        };
+        Ok(GuideModel {
+            classes,
+            name,
+            null_class: guide.null_class,
+            range: guide.diffusion.log_snr,
+        })
+    }
+
+    /// The ids of this model's classes in a model or classifier `guide` of these images and classes.
+    ///
+    /// # Errors
+    ///
+    /// [`GuideError`], where they are others.
+    pub(crate) fn ids_in(
+        &self,
+        guide: &str,
+        image: ImageShape,
+        classes: &ClassNames,
+    ) -> Result<Vec<u32>, GuideError> {
+        self.same_images(guide, image)?;
+        let by_name = |classes: &ClassNames| -> HashMap<String, u32> {
+            classes.iter().map(str::to_owned).zip(0..).collect()
+        };
+        let (own, others) = (by_name(&self.classes), by_name(classes));
+        let error = |only: &str, name: &str| GuideError::OtherClasses {
+            model: self.name.clone(),
+            guide: guide.to_owned(),
+            difference: format!("only {only} has {name:?}"),
+        };
+        if let Some(name) = classes.iter().find(|&name| !own.contains_key(name)) {
+            return Err(error(guide, name));
+        }
+        let ids = self.classes.iter().map(|name| match others.get(name) {
+            Some(&id) => Ok(id),
+            None => Err(error(&self.name, name)),
+        });
+        ids.collect()
+    }
+
+    fn same_images(&self, guide: &str, image: ImageShape) -> Result<(), GuideError> {
+        if self.image == image {
+            return Ok(());
+        }
+        Err(GuideError::OtherImages {
+            model: self.name.clone(),
+            model_image: in_words(self.image),
+            guide: guide.to_owned(),
+            guide_image: in_words(image),
+        })
+    }
+}
+
+/// A classifier that guides a model.
+#[derive(Debug, Clone)]
+pub(super) struct Classifying {
+    pub(super) classifier: Arc<dyn ClassGradient + Send + Sync>,
+    pub(super) guidance: ClassifierGuidance,
+}
+
+/// A model that guides another.
+#[derive(Debug, Clone)]
+pub(super) struct Guiding<N> {
+    pub(super) model: GuideModel,
+    pub(super) config: Config,
+    pub(super) network: N,
+}
+
+impl<N: Denoiser + Clone> Model<N> {
+    /// The model with `guide` to give the other estimate: its runs follow ε̃ = ε(c) + w (ε(c) − ε_guide). See
+    /// [`GuideModel`].
+    ///
+    /// # Errors
+    ///
+    /// [`GuideError`], where the two do not fit.
+    pub fn guided_by(self, guide: Self) -> Result<Self, GuideError> {
+        let guiding = Guiding {
+            model: self.config().guide(guide.config())?,
+            config: guide.config().clone(),
+            network: guide.network().clone(),
+        };
+        Ok(Self {
+            guide: Some(Box::new(guiding)),
+            ..self
+        })
+    }
+
+    /// The model with a classifier that guides its runs beside its other guidance. [`NoisyClassifier::guidance`] says whether
+    /// the two fit.
+    ///
+    /// [`NoisyClassifier::guidance`]: crate::classifier::NoisyClassifier::guidance
+    pub fn with_classifier(
+        self,
+        classifier: Arc<dyn ClassGradient + Send + Sync>,
+        guidance: ClassifierGuidance,
+    ) -> Self {
+        let classifying = Classifying {
+            classifier,
+            guidance,
+        };
+        Self {
+            classifier: Some(classifying),
+            ..self
+        }
+    }
+}
+
+fn in_words(image: ImageShape) -> String {
+    let (size, channels) = (image.size, image.channels);
+    format!("{size}×{size} pixels in {channels} channels")
+}
