@@ -59,6 +59,22 @@ test("from another origin it draws on the calling thread, and in a worker with o
   assert.equal(new Set(found.map(([, pixels]) => pixels)).size, 1, "the same picture each time");
 });
 
+test("a page takes the element from a CDN's folder by one script tag, and its model too", async (t) => {
+  const cdn = await serve({ "/freeguide@0.1.0/": packageFolder, "/tiny/": tiny.folder }, {}, anywhere);
+  t.after(() => cdn.close());
+  const page = await open(t, await serve({}, {
+    "/": text("text/html", `<!doctype html><html lang="en"><title>t</title><link rel="icon" href="data:,">
+      <script type="module" src="${cdn.url}/freeguide@0.1.0/dist/element.js"></script>
+      <freeguide-sampler model="${cdn.url}/tiny/" device="cpu" steps="2" seed="7" autodraw></freeguide-sampler></html>`),
+  }));
+  await page.waitForFunction(() => document.querySelector("freeguide-sampler").pictures?.length > 0, undefined, { timeout: 60_000 });
+  const [thread, drawn] = await page.evaluate(() => {
+    const { loaded, pictures } = document.querySelector("freeguide-sampler");
+    return [loaded.device.thread, [...pictures[0].data].length];
+  });
+  assert.deepEqual([thread, drawn], ["caller", 8 * 8 * 4]);
+});
+
 test("a bundler's output without the runtime says what is wrong, and draws with a copy that the option runtime names", async (t) => {
   // What a server of a one-page site answers where there is no file.
   const page404 = text("text/html", "<!doctype html><title>app</title>");
