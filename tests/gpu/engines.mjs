@@ -34,7 +34,7 @@ const commands = {
 export const isHere = (engine) => commands[engine][0] !== undefined && existsSync(commands[engine][0]);
 
 /**
- * What `draw.mjs` prints in that engine, a line for each model, how it ended, and what it wrote to standard error. It is
+ * What `draw.mjs` prints in that engine, a line for each run of each model, how it ended, and what it wrote to standard error. It is
  * ended after `seconds`, with the signal that says so.
  */
 export function drawIn(engine, told, seconds = 600) {
