@@ -8,8 +8,8 @@ use burn_cubecl::cubecl::{self, prelude::*};
 use super::super::grid::cube_index;
 use super::statistics::{Normed, fill_table};
 use super::tile::{
-    DOUBLED, HALVED, OUTPUTS, Place, Sizes, THREADS, VECTOR, add_product, finish, output_vectors,
-    place, zeros,
+    DOUBLED, HALVED, OUTPUTS, Place, STRIP, Sizes, Strip, THREADS, VECTOR, add_products, finish,
+    output_vectors, place, strip, zeros,
 };
 
 /// Input channels that are in shared memory at a time.
@@ -20,6 +20,8 @@ const TAPS: usize = 3;
 const AREA: usize = 100;
 /// Pixels that a thread reads of a tile with its border.
 const PASSES: usize = 2;
+/// Pixels of a row that a strip of the result sees.
+const SEEN: usize = STRIP + TAPS - 1;
 
 /// conv3×3(resample(silu(norm(x)))), and what is added. `first`, `other`: x, in two parts where it has two; with a rest,
 /// `other` and `third` are that of it. `affine`: scales, shifts and the bias; `resample`: PLAIN, HALVED or DOUBLED, with
@@ -54,8 +56,10 @@ pub(super) fn normalized_convolution<E: Float>(
         let normed_channels = normed.first + normed.second;
         let channels = normed_channels + sizes.rest_first + sizes.rest_second;
         let edge = sizes.side + 2;
-        let corner = place.down.min(sizes.side - 1) * edge + place.across;
-        let mut at = place.output / VECTOR;
+        let strip = strip(sizes.side);
+        let corner = strip.down * edge + strip.across;
+        let mut at = place.output / VECTOR + strip.vector;
+        let mut seen = Array::<f32>::new(SEEN);
         let mut chunk = 0usize;
         while chunk < channels {
             let depth = (channels - chunk).min(DEPTH);
@@ -79,15 +83,27 @@ pub(super) fn normalized_convolution<E: Float>(
             }
             sync_cube();
             for input in 0..depth {
-                let is_normed = chunk + input < normed_channels;
-                let taps = select(is_normed, TAPS, 1usize);
-                let mut seen = input * AREA + corner + select(is_normed, 0usize, edge + 1);
-                for _row in 0..taps {
-                    for column in 0..taps {
-                        add_product::<E>(&mut sums, weights, at, patch[seen + column]);
-                        at += vectors;
+                let mut start = input * AREA + corner;
+                if chunk + input < normed_channels {
+                    for _row in 0..TAPS {
+                        #[unroll]
+                        for column in 0..SEEN {
+                            seen[column] = patch[start + column];
+                        }
+                        #[unroll]
+                        for column in 0..TAPS {
+                            add_products::<E>(&mut sums, weights[at], &seen, comptime!(column));
+                            at += vectors;
+                        }
+                        start += edge;
                     }
-                    seen += edge;
+                } else {
+                    #[unroll]
+                    for column in 0..STRIP {
+                        seen[column] = patch[start + edge + 1 + column];
+                    }
+                    add_products::<E>(&mut sums, weights[at], &seen, 0usize);
+                    at += vectors;
                 }
             }
             chunk += DEPTH;
@@ -211,6 +227,35 @@ pub(super) struct Moves {
     pub resample: usize,
 }
 
+/// The places in a plane of the pixels that a strip of the result sees through one tap, and how much of each counts: all or,
+/// beyond the image, nothing.
+#[cube]
+fn tapped_pixels(
+    from: &mut Array<usize>,
+    share: &mut Array<f32>,
+    normed: &Normed,
+    sizes: &Sizes,
+    moves: &Moves,
+    place: &Place,
+    strip: &Strip,
+    tap_y: usize,
+    tap_x: usize,
+) {
+    let times = select(moves.resample == DOUBLED, 2usize, 1usize);
+    let y = (place.top + strip.down).min(sizes.height - 1);
+    // Above and left of the image, these wrap around to more than any size.
+    let seen_y = y * moves.stride + tap_y - moves.border;
+    #[unroll]
+    for pixel in 0..STRIP {
+        let x = (place.left + strip.across + pixel).min(sizes.width - 1);
+        let seen_x = x * moves.stride + tap_x - moves.border;
+        let inside = seen_y < normed.height * times && seen_x < normed.width * times;
+        let at = seen_y / times * normed.width + seen_x / times;
+        from[pixel] = select(inside, at, 0usize);
+        share[pixel] = select(inside, 1.0f32, 0.0f32);
+    }
+}
+
 /// The convolution of an image, normalised where `normed` has groups, and what is added, which is nothing or an image.
 /// `affine`: scales and shifts where it is normalised, and the bias.
 #[cube(launch_unchecked)]
@@ -245,23 +290,28 @@ pub(super) fn plain_convolution<E: Float>(
         let vectors = output_vectors(sizes.outputs);
         let taps = moves.taps * moves.taps;
         let step = normed.height * normed.width;
-        let times = select(moves.resample == DOUBLED, 2usize, 1usize);
+        let strip = strip(sizes.side);
+        let mut from = Array::<usize>::new(STRIP);
+        let mut share = Array::<f32>::new(STRIP);
+        let mut values = Array::<f32>::new(STRIP);
         for tap_y in 0..moves.taps {
             for tap_x in 0..moves.taps {
-                // Above and left of the image, these wrap around to more than any size.
-                let seen_y = place.y * moves.stride + tap_y - moves.border;
-                let seen_x = place.x * moves.stride + tap_x - moves.border;
-                if seen_y < normed.height * times && seen_x < normed.width * times {
-                    let within = seen_y / times * normed.width + seen_x / times;
-                    let mut pixel = place.row * normed.first * step + within;
-                    let mut at = (tap_y * moves.taps + tap_x) * vectors + place.output / VECTOR;
-                    for input in 0..normed.first {
-                        let value =
-                            f32::cast_from(x[pixel]) * table[2 * input] + table[2 * input + 1];
-                        add_product::<E>(&mut sums, weights, at, value);
-                        pixel += step;
-                        at += taps * vectors;
+                tapped_pixels(
+                    &mut from, &mut share, &normed, &sizes, &moves, &place, &strip, tap_y, tap_x,
+                );
+                let tap = tap_y * moves.taps + tap_x;
+                let mut at = tap * vectors + place.output / VECTOR + strip.vector;
+                let mut plane = place.row * normed.first * step;
+                for input in 0..normed.first {
+                    #[unroll]
+                    for pixel in 0..STRIP {
+                        let value = f32::cast_from(x[plane + from[pixel]]);
+                        let value = value * table[2 * input] + table[2 * input + 1];
+                        values[pixel] = value * share[pixel];
                     }
+                    add_products::<E>(&mut sums, weights[at], &values, 0usize);
+                    plane += step;
+                    at += taps * vectors;
                 }
             }
         }

@@ -1,7 +1,7 @@
-//! What a cube of a convolution computes, and what it does with it: 16 output channels of a square tile of at most 64 pixels,
-//! a thread for each pixel.
+//! What a cube of a convolution computes, and what it does with it: 16 output channels of a square tile of at most 64 pixels.
 //!
-//! All threads of a cube read the same weights at the same time, which GPUs read once for all of them.
+//! A thread sums up 4 output channels of 4 pixels in a row, and so uses each value and each weight that it reads four times. Then
+//! the sums go through the cube's shared memory, and a thread writes all channels of one pixel, beside those of its neighbours.
 
 use burn_cubecl::cubecl::{self, prelude::*};
 
@@ -9,9 +9,11 @@ use super::statistics::PER_TILE;
 
 /// Threads of a cube.
 pub(super) const THREADS: usize = 64;
-/// Output channels of a vector.
+/// Output channels of a vector, which a thread computes.
 pub(super) const VECTOR: usize = 4;
-/// Vectors of output channels that a thread computes.
+/// Pixels of a row that a thread computes.
+pub(super) const STRIP: usize = 4;
+/// Vectors of output channels that a cube computes.
 pub(super) const VECTORS: usize = 4;
 /// Output channels of a cube.
 pub(super) const OUTPUTS: usize = VECTOR * VECTORS;
@@ -104,30 +106,76 @@ pub(super) fn place(sizes: &Sizes, index: usize) -> Place {
     }
 }
 
-/// The sums of a thread before anything is added.
+/// What a thread sums up of a cube's tile.
+#[derive(CubeType, Clone, Copy)]
+pub(super) struct Strip {
+    /// Which of the cube's vectors of output channels.
+    pub vector: usize,
+    /// The row and the first column in the tile.
+    pub down: usize,
+    pub across: usize,
+    /// Whether the thread has a strip; small tiles have fewer strips than a cube has threads.
+    pub inside: bool,
+}
+
+#[cube]
+pub(super) fn strip(side: usize) -> Strip {
+    let unit = UNIT_POS as usize;
+    // Quicker than divisions by a number that the compiler does not know.
+    let is_large = side == 8;
+    let vector = select(is_large, unit / 16, unit / 4);
+    let within = select(is_large, unit % 16, unit % 4);
+    Strip {
+        vector: vector.min(VECTORS - 1),
+        down: select(is_large, within / 2, within),
+        across: select(is_large, within % 2 * STRIP, 0usize),
+        inside: vector < VECTORS,
+    }
+}
+
+/// The sums of a thread, a vector for each pixel, before anything is added.
 #[cube]
 pub(super) fn zeros() -> Array<Vector<f32, Const<4>>> {
-    let mut sums = Array::<Vector<f32, Const<4>>>::new(VECTORS);
+    let mut sums = Array::<Vector<f32, Const<4>>>::new(STRIP);
     #[unroll]
-    for vector in 0..VECTORS {
-        sums[vector] = Vector::new(0.0);
+    for pixel in 0..STRIP {
+        sums[pixel] = Vector::new(0.0);
     }
     sums
 }
 
-/// Adds a value times the weights from `at` on.
+/// Adds the pixels' values, from `first` on, times the weights of a vector.
 #[cube]
-pub(super) fn add_product<E: Float>(
+pub(super) fn add_products<E: Float>(
     sums: &mut Array<Vector<f32, Const<4>>>,
-    weights: &[Vector<E, Const<4>>],
-    at: usize,
-    value: f32,
+    weights: Vector<E, Const<4>>,
+    values: &Array<f32>,
+    #[comptime] first: usize,
 ) {
+    let factors = Vector::<f32, Const<4>>::cast_from(weights);
     #[unroll]
-    for vector in 0..VECTORS {
-        let factors = Vector::<f32, Const<4>>::cast_from(weights[at + vector]);
-        sums[vector] += factors * Vector::new(value);
+    for pixel in 0..STRIP {
+        sums[pixel] += factors * Vector::new(values[comptime!(first + pixel)]);
     }
+}
+
+/// Hands a thread's sums over to those that write them. `shared` has room for all values of the cube, channel after channel.
+#[cube]
+fn hand_over(sums: &Array<Vector<f32, Const<4>>>, shared: &mut Shared<[f32]>, side: usize) {
+    let strip = strip(side);
+    // Other threads may still read what is there.
+    sync_cube();
+    if strip.inside {
+        let first = strip.vector * VECTOR * THREADS + strip.down * side + strip.across;
+        #[unroll]
+        for i in 0..VECTOR {
+            #[unroll]
+            for pixel in 0..STRIP {
+                shared[first + comptime!(i * THREADS + pixel)] = sums[pixel].extract(i);
+            }
+        }
+    }
+    sync_cube();
 }
 
 /// The value that a rest has at the thread's pixel, in a plane counted over all images.
@@ -168,15 +216,7 @@ pub(super) fn finish<E: Float>(
 ) {
     let image = sizes.height * sizes.width;
     let unit = UNIT_POS as usize;
-    // Other threads may still read what is there.
-    sync_cube();
-    #[unroll]
-    for vector in 0..VECTORS {
-        #[unroll]
-        for i in 0..VECTOR {
-            shared[comptime!(vector * VECTOR + i) * THREADS + unit] = sums[vector].extract(i);
-        }
-    }
+    hand_over(sums, shared, sizes.side);
     if place.inside {
         let mut slot = unit;
         for output in place.output..(place.output + OUTPUTS).min(sizes.outputs) {
