@@ -292,6 +292,24 @@ fn models_that_do_not_fit_are_refused_by_name() {
         json["network"]["guidance"] = json!({ "kind": "input", "min": 0.0, "max": 4.0 });
     }));
     assert!(distilled.contains("student was distilled"), "{distilled}");
+    let attributes = refused(&config("attributes", |json| {
+        json["format_version"] = 4.into();
+        json["network"]["conditions"] = "attributes".into();
+    }));
+    assert!(
+        attributes.contains(
+            "attributes cannot guide model: it is conditioned on attributes, and model on one class"
+        ),
+        "{attributes}"
+    );
+    let number = refused(&config("number", |json| {
+        json["format_version"] = 4.into();
+        json["network"]["number"] = json!({ "name": "age", "min": 0.0, "max": 90.0 });
+    }));
+    assert!(
+        number.contains(r#"it is conditioned on one class and the number "age" from 0 to 90, and model on one class"#),
+        "{number}"
+    );
 
     let reversed: Vec<&str> = names.iter().rev().copied().collect();
     let reversed = model

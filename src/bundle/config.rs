@@ -9,7 +9,7 @@ use super::json_extent::check_extent;
 use super::{BundleError, ClassNames, Network, WEIGHTS_FILE};
 use crate::bounded;
 use crate::guidance::GuideModel;
-use crate::network::{FlowMap, GuidanceInput};
+use crate::network::{Conditions, FlowMap, GuidanceInput, NumberInput};
 use crate::noise_level::LogSnrRange;
 use crate::prediction::Target;
 use crate::settings::{ClassName, Plan, Request, RequestError, SamplingDefaults};
@@ -264,10 +264,7 @@ impl Config {
             Network::UNet(network) => network.timesteps.as_ref(),
             Network::Compiled(_) => None,
         })?;
-        let (conditions, number) = match &self.network {
-            Network::UNet(network) => (network.conditions, network.number.as_ref()),
-            Network::Compiled(_) => Default::default(),
-        };
+        let (conditions, number) = self.conditions();
         let plan = plan.with_conditions(conditions, number)?;
         let plan = plan.from_source(request.source.as_ref(), self.image.dims())?;
         let plan = match guide {
@@ -282,6 +279,14 @@ impl Config {
         match self.flow_map() {
             Some(map) => plan.with_flow_map(&map, self.diffusion.log_snr),
             None => Ok(plan),
+        }
+    }
+
+    /// What the network is conditioned on beside λ.
+    pub(crate) fn conditions(&self) -> (Conditions, Option<&NumberInput>) {
+        match &self.network {
+            Network::UNet(network) => (network.conditions, network.number.as_ref()),
+            Network::Compiled(_) => Default::default(),
         }
     }
 

@@ -8,6 +8,7 @@ use thiserror::Error;
 use super::{ClassNames, Config, ImageShape, Model};
 use crate::denoiser::Denoiser;
 use crate::guidance::{ClassGradient, ClassifierGuidance, GuideModel};
+use crate::network::{Conditions, NumberInput};
 
 /// Why a model cannot guide another.
 #[derive(Debug, Clone, PartialEq, Error)]
@@ -37,6 +38,20 @@ pub enum GuideError {
         guide: String,
         /// The first class that only one of them has, in words.
         difference: String,
+    },
+    /// The two are conditioned on different things: on one class or on attributes, on a number or on none.
+    #[error(
+        "{guide} cannot guide {model}: it is conditioned on {guide_takes}, and {model} on {model_takes}"
+    )]
+    OtherConditions {
+        /// The name of the model.
+        model: String,
+        /// What the model is conditioned on, in words.
+        model_takes: String,
+        /// The name of the guide.
+        guide: String,
+        /// What the guide is conditioned on, in words.
+        guide_takes: String,
     },
     /// A network that takes w as an input, or the level that a step leads to, has only the guided estimate.
     #[error(
@@ -72,7 +87,12 @@ impl Config {
         // A guide without classes is asked of none.
         let classes = match guide.classes.is_empty() {
             true => self.same_images(&name, guide.image).map(|()| Vec::new())?,
-            false => self.ids_in(&name, guide.image, &guide.classes)?,
+            false => {
+                let ids = self.ids_in(&name, guide.image, &guide.classes)?;
+                let (conditions, number) = guide.conditions();
+                self.same_conditions(&name, conditions, number)?;
+                ids
+            }
         };
         Ok(GuideModel {
             classes,
@@ -111,6 +131,25 @@ impl Config {
             None => Err(error(&self.name, name)),
         });
         ids.collect()
+    }
+
+    /// Whether a guide that is conditioned on `conditions` and `number` can be asked what this model is asked.
+    pub(crate) fn same_conditions(
+        &self,
+        guide: &str,
+        conditions: Conditions,
+        number: Option<&NumberInput>,
+    ) -> Result<(), GuideError> {
+        let own = self.conditions();
+        if own == (conditions, number) {
+            return Ok(());
+        }
+        Err(GuideError::OtherConditions {
+            model: self.name.clone(),
+            model_takes: conditions_in_words(own),
+            guide: guide.to_owned(),
+            guide_takes: conditions_in_words((conditions, number)),
+        })
     }
 
     fn same_images(&self, guide: &str, image: ImageShape) -> Result<(), GuideError> {
@@ -183,4 +222,17 @@ impl<N: Denoiser + Clone> Model<N> {
 fn in_words(image: ImageShape) -> String {
     let (size, channels) = (image.size, image.channels);
     format!("{size}×{size} pixels in {channels} channels")
+}
+
+fn conditions_in_words((conditions, number): (Conditions, Option<&NumberInput>)) -> String {
+    let labels = match conditions {
+        Conditions::Classes => "one class",
+        Conditions::Attributes => "attributes",
+    };
+    match number {
+        None => labels.to_owned(),
+        Some(NumberInput { name, min, max, .. }) => {
+            format!("{labels} and the number {name:?} from {min} to {max}")
+        }
+    }
 }

@@ -12,7 +12,7 @@ use super::ClassifierError;
 use crate::bundle::{Config, GuideError, ImageShape, View, view};
 use crate::class_names::ClassNames;
 use crate::guidance::ClassifierGuidance;
-use crate::network::{Encoder, UNetConfig};
+use crate::network::{Conditions, Encoder, UNetConfig};
 use crate::noise_level::LogSnrRange;
 use crate::parameters::{ParameterMapper, map_parameters, parameters};
 
@@ -140,7 +140,7 @@ impl NoisyClassifier {
     ///
     /// # Errors
     ///
-    /// [`GuideError`], where its images or its classes are others than the model's.
+    /// [`GuideError`], where its images or its classes are others than the model's, or the model draws of attributes.
     pub fn guidance(
         &self,
         config: &Config,
@@ -153,10 +153,13 @@ impl NoisyClassifier {
             log_snr,
             ..
         } = &self.description;
+        let ids = config.ids_in(name, *image, classes)?;
+        // A number does not change which class an image has.
+        config.same_conditions(name, Conditions::Classes, config.conditions().1)?;
         Ok(ClassifierGuidance {
             name: name.clone(),
             strength,
-            classes: config.ids_in(name, *image, classes)?,
+            classes: ids,
             range: *log_snr,
         })
     }

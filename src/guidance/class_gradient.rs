@@ -49,6 +49,12 @@ impl ClassifierGuidance {
                 let each = parts.filter_map(|&(class, weight)| Some((id(class)?, weight)));
                 each.collect()
             }
+            // A class beside a number, of which the classifier knows nothing: models with several labels have no classifier.
+            Condition::Joint(_) | Condition::Each(_) => {
+                let labels = condition.labels().unwrap_or_default().labels;
+                let ids = labels.into_iter().filter_map(id);
+                ids.map(|id| (id, 1.0)).collect()
+            }
         }
     }
 
