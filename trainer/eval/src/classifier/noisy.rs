@@ -182,6 +182,7 @@ fn objective(range: LogSnrRange) -> Objective {
         target: Target::V,
         log_snr: range,
         p_uncond: 0.0,
+        p_drop: None,
         levels: Levels::Stratified,
         log_normal: LogNormal::default(),
         weighting: Weighting::Uniform,
