@@ -13,7 +13,7 @@ use freeguide::network::OtherInputs;
 use freeguide::noise_level::{LogSnr, LogSnrRange};
 use freeguide::prediction::Target;
 use freeguide::sampler::Run;
-use freeguide::settings::{ClassName, Plan, Request};
+use freeguide::settings::{ClassName, PerImage, Plan, Request};
 use serde_json::{Value, json};
 
 const RANGE: LogSnrRange = LogSnrRange {
@@ -334,7 +334,7 @@ fn a_model_without_a_null_class_can_be_guided_by_another() {
         json["sampling"]["guidance"] = 0.0.into();
     });
     let mut request = Request::new(vec![ClassName::Id(0)]);
-    request.guidance = Some(freeguide::settings::Guidance::All(1.5));
+    request.guidance = Some(PerImage::All(1.5));
     assert!(conditional.plan(&request).is_err());
     let guide = conditional.guide(&config("guide", |_| {})).unwrap();
     let plan = Plan::new(vec![Some(0)], 4).with_guidance(1.5);
