@@ -45,9 +45,14 @@ CASES = {
 
 
 def narrow(networks) -> None:
-    block, norm = networks.UNetBlock, networks.GroupNorm
-    networks.UNetBlock = type("UNetBlock", (block,), {})
-    networks.UNetBlock.__init__ = functools.partialmethod(block.__init__, channels_per_head=HEAD)
+    norm = networks.GroupNorm
+    init = networks.UNetBlock.__init__
+
+    # DhariwalUNet passes 64 channels a head itself, and layers narrower than that would have no attention.
+    def narrow_init(self, *arguments, **keywords):
+        init(self, *arguments, **{**keywords, "channels_per_head": HEAD})
+
+    networks.UNetBlock.__init__ = narrow_init
     networks.GroupNorm = functools.partial(norm, num_groups=GROUPS)
 
 
@@ -57,6 +62,8 @@ def main() -> None:
     arguments = parser.parse_args()
     sys.path.insert(0, str(arguments.checkout))
     from training import networks
+
+    narrow(networks)
 
     for seed, (name, (keywords, sigmas, labels)) in enumerate(CASES.items()):
         generator = torch.Generator().manual_seed(seed)
