@@ -75,8 +75,9 @@ fn checkpoints_that_the_recipe_names_are_kept_and_exported() {
     let steps = [3, 5, 8, 12].map(|step| format!("step-{step:08}"));
     assert_eq!(folders, steps);
     let (early, last) = (exported(&out, &["--step", "3"]), exported(&out, &[]));
-    assert!(early != last && early != exported(&out, &["--step", "3", "--ema", "0.5"]));
-    assert!(last == exported(&out, &["--step", "12"]));
+    assert!(early != last && last == exported(&out, &["--step", "12"]));
+    // In the first steps, both averages follow the weights equally fast.
+    assert!(last != exported(&out, &["--step", "12", "--ema", "0.5"]));
     let bundle = place.path().join("bundle");
     let export = |step: &str| {
         let (from, to) = (text(&out), text(&bundle));
