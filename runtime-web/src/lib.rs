@@ -25,7 +25,7 @@ pub use device::Device;
 pub use loader::{Loader, Model};
 #[cfg(feature = "cpu")]
 pub use mixture::{Mixture, MixtureRun};
-pub use panic::on_panic;
+pub use panic::{on_panic, panic_for_tests};
 pub use run::{Part, Run};
 
 #[cfg(all(feature = "cpu", feature = "webgpu"))]

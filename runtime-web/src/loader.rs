@@ -213,6 +213,9 @@ impl Model {
         joints: Option<String>,
     ) -> Result<Vec<f32>, Failure> {
         let config = self.inner.config();
+        if classes.is_empty() {
+            return Err(Failure::input("there are no rows to evaluate"));
+        }
         let joints = match joints {
             Some(json) => Some(self.joints(&json, classes.len())?),
             None => None,

@@ -17,6 +17,12 @@ pub fn on_panic(listener: Function) {
     LISTENER.set(Some(listener));
 }
 
+/// Panics, so that tests can see what a page is told then. No call with valid or invalid arguments is known to panic.
+#[wasm_bindgen(js_name = panicForTests)]
+pub fn panic_for_tests() {
+    panic!("a test asked for it");
+}
+
 /// Has panics told to the console and to the listener.
 pub(crate) fn watch() {
     std::panic::set_hook(Box::new(|panic| {
