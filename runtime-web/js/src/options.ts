@@ -77,7 +77,7 @@ function checked(setting: Setting, value: unknown): unknown {
     case "integer":
       return integer(name, value, min);
     case "name":
-      if (typeof value !== "string") refuse(name, value, `one of ${names?.join(", ")}`, option);
+      if (typeof value !== "string" || !names?.includes(value)) refuse(name, value, `one of ${names?.join(", ")}`, option);
       return value;
     case "class":
       if (typeof value !== "string") refuse(name, value, "the name of a class", option);

@@ -15,7 +15,7 @@ use super::labels::{Label, resolve};
 use super::records::{Records, Stored};
 use super::{Beside, DataError, Warning, names_file, recognise};
 
-/// A data set on disk: a folder with one sub-folder a class.
+/// A data set on disk: a folder with one sub-folder for each class.
 ///
 /// ```text
 /// DIR/cats/tabby.png

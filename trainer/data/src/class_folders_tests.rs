@@ -193,7 +193,7 @@ fn a_folder_without_classes_says_what_it_found_and_what_is_wanted() {
         folder
             .error()
             .to_string()
-            .contains("it holds nothing; expected one sub-folder a class")
+            .contains("it holds nothing; expected one sub-folder for each class")
     );
     folder.image("1.png", [1, 1, 1]);
     folder.image("2.jpg", [1, 1, 1]);

@@ -5,7 +5,7 @@ use std::{fmt, io, path::PathBuf};
 use thiserror::Error;
 
 /// How a data set must lie on disk, for error messages.
-const LAYOUT: &str = "expected one sub-folder a class, such as DIR/cats/1.png and DIR/dogs/1.jpg, or .zip, .tar or .parquet files, CIFAR's batches, MNIST's idx files or .npz files";
+const LAYOUT: &str = "expected one sub-folder for each class, such as DIR/cats/1.png and DIR/dogs/1.jpg, or .zip, .tar or .parquet files, CIFAR's batches, MNIST's idx files or .npz files";
 
 /// Why a data set was not loaded.
 #[derive(Debug, Error)]

@@ -55,7 +55,7 @@ fn small_classes(facts: &Facts) -> Option<String> {
     let which = match rest.len() {
         0 => format!("the class {first} has"),
         1 => format!("the classes {first} and {} have", rest[0]),
-        more => format!("the class {first} and {more} others have"),
+        more => format!("{first} and {more} other classes have"),
     };
     Some(format!(
         "{which} fewer than {FEW_IN_A_CLASS} images: expect their samples to look like single images; add images, or fine-tune a model with --init"
@@ -141,7 +141,7 @@ mod tests {
         };
         assert!(only.starts_with("the class bees has fewer than 50 images"));
         let few = &about(&[5, 6, 7, 500], (16, 16), 300_000)[0];
-        assert!(few.starts_with("the class ants and 2 others have"), "{few}");
+        assert!(few.starts_with("ants and 2 other classes have"), "{few}");
         let uneven = &about(&[500, 50], (16, 16), 300_000)[0];
         assert!(uneven.starts_with("the largest class has 500 images and the smallest 50"));
         // 2,500 steps of 64 images.

@@ -1,7 +1,8 @@
 import { loadModel } from "/js/dist/index.js";
 
 const { first, onnxFile: _, settle, ...options } = JSON.parse(decodeURIComponent(location.hash.slice(1)));
-const request = { guidance: 2, sampler: "ddim", preview: "none" };
+const drawn = { guidance: 2, sampler: "ddim" };
+const request = { ...drawn, preview: "none" };
 let model;
 
 globalThis.firstImage = (async () => {
@@ -15,7 +16,7 @@ globalThis.guidedSteps = async (batch, steps) => {
   await globalThis.firstImage;
   const classes = Array.from({ length: batch }, (_, at) => at % model.config.classes.length);
   // In time for the helper to start, and for both ways to be tried.
-  if (settle) await model.generate({ ...request, classes, steps: 4 * steps });
+  if (settle) await model.generate({ ...drawn, classes, steps: 4 * steps });
   let begun;
   for await (const { step } of model.sample({ ...request, classes, steps: steps + 1 })) if (step === 1) begun = performance.now();
   return (performance.now() - begun) / steps;

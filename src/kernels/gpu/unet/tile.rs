@@ -62,9 +62,6 @@ pub(super) struct Place {
     /// The tile's first row and column of pixels.
     pub top: usize,
     pub left: usize,
-    /// The thread's row and column in the tile.
-    pub down: usize,
-    pub across: usize,
     /// Whether the thread has a pixel.
     pub inside: bool,
     /// That pixel, or one of the image where the thread has none.
@@ -98,8 +95,6 @@ pub(super) fn place(sizes: &Sizes, index: usize) -> Place {
         output: index % blocks * OUTPUTS,
         top,
         left,
-        down,
-        across,
         inside: down < sizes.side && y < sizes.height && x < sizes.width,
         y: y.min(sizes.height - 1),
         x: x.min(sizes.width - 1),
