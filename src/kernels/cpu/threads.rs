@@ -92,7 +92,8 @@ pub(crate) fn map<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync + Send
 }
 
 /// `work(scratch, i)` for every i below `count`, on all threads, and `take(i, result)` of the results in order. A thread keeps
-/// its `scratch`, and has no other result before the last one was taken.
+/// its `scratch`, and has no other result before the last one was taken. If one panics, so does this, and no thread waits
+/// for it.
 #[cfg(feature = "autodiff")]
 pub(crate) fn in_order<Scratch, T>(
     count: usize,
@@ -104,8 +105,14 @@ pub(crate) fn in_order<Scratch, T>(
     use std::sync::{Condvar, Mutex, PoisonError};
 
     let next = AtomicUsize::new(0);
-    let (turn, taken) = (Mutex::new(0), Condvar::new());
+    // The part whose result is taken next; none after a panic.
+    let (turn, taken) = (Mutex::new(Some(0)), Condvar::new());
+    let give_up = || {
+        *turn.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        taken.notify_all();
+    };
     let worker = || {
+        let _watch = OnPanic(&give_up);
         let mut scratch = scratch();
         loop {
             let i = next.fetch_add(1, Ordering::Relaxed);
@@ -115,11 +122,14 @@ pub(crate) fn in_order<Scratch, T>(
             let result = work(&mut scratch, i);
             // Whoever has the part before this one is at work on it: parts are given out in order.
             let mut turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
-            while *turn < i {
+            while turn.is_some_and(|turn| turn < i) {
                 turn = taken.wait(turn).unwrap_or_else(PoisonError::into_inner);
             }
+            if turn.is_none() {
+                return;
+            }
             take(&mut scratch, i, result);
-            *turn = i + 1;
+            *turn = Some(i + 1);
             taken.notify_all();
         }
     };
@@ -132,6 +142,19 @@ pub(crate) fn in_order<Scratch, T>(
     });
     #[cfg(not(feature = "rayon"))]
     worker();
+}
+
+/// Calls what it has when a panic passes it.
+#[cfg(feature = "autodiff")]
+struct OnPanic<F: Fn()>(F);
+
+#[cfg(feature = "autodiff")]
+impl<F: Fn()> Drop for OnPanic<F> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            (self.0)();
+        }
+    }
 }
 
 /// `work(i, chunk i of a, chunk i of b)` for two slices that have as many chunks, each of its own size.
@@ -149,5 +172,49 @@ fn for_each_chunk_pair<A: Send, B: Send>(
     #[cfg(not(feature = "rayon"))]
     for (i, (a, b)) in a.chunks_mut(a_size).zip(b.chunks_mut(b_size)).enumerate() {
         work(i, a, b);
+    }
+}
+
+#[cfg(all(test, feature = "autodiff"))]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::Mutex;
+
+    use super::*;
+
+    #[test]
+    fn results_are_taken_in_order() {
+        let all = Mutex::new(Vec::new());
+        in_order(
+            20,
+            || 0,
+            |_, i| i * i,
+            |_, i, square| all.lock().unwrap().push((i, square)),
+        );
+        let expected: Vec<_> = (0..20).map(|i| (i, i * i)).collect();
+        assert_eq!(all.into_inner().unwrap(), expected);
+    }
+
+    #[test]
+    fn a_panic_comes_through_and_leaves_nobody_waiting() {
+        let at = |bad: usize, late: usize| {
+            let all = Mutex::new(Vec::new());
+            let ended = catch_unwind(AssertUnwindSafe(|| {
+                in_order(
+                    20,
+                    || (),
+                    |(), i| assert_ne!(i, bad, "work"),
+                    |(), i, ()| {
+                        assert_ne!(i, late, "take");
+                        all.lock().unwrap().push(i);
+                    },
+                );
+            }));
+            assert!(ended.is_err());
+            all.into_inner().unwrap_or_else(|e| e.into_inner())
+        };
+        // The parts before it may be lost too.
+        assert!([0, 1, 2].starts_with(&at(3, 99)));
+        assert_eq!(at(99, 5), [0, 1, 2, 3, 4]);
     }
 }
