@@ -89,7 +89,7 @@ fn progress_goes_to_standard_error_and_quiet_is_quiet() {
         "step 1/1",
         "images/s",
         "freeguide export",
-        "note: the class disc and 2 others have fewer than 50 images",
+        "note: disc and 2 other classes have fewer than 50 images",
     ] {
         assert!(loud.err.contains(word), "{word} is not in: {}", loud.err);
     }
