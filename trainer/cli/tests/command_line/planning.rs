@@ -31,8 +31,10 @@ fn a_plan_says_what_the_training_takes() {
     );
     let warnings = &lines[starts.len()..];
     assert!(
-        warnings.iter().any(|line| line
-            .starts_with("warning: disc and 2 other classes have fewer than 50 images")),
+        warnings
+            .iter()
+            .any(|line| line
+                .starts_with("warning: disc and 2 other classes have fewer than 50 images")),
         "{text}"
     );
 }
