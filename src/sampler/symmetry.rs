@@ -21,6 +21,9 @@ pub enum Symmetry {
     QuarterTurn,
 }
 
+/// Where the pixel at `[row, column]` of a square of a size comes from.
+type Move = fn([usize; 2], usize) -> [usize; 2];
+
 impl Symmetry {
     /// Every symmetry, in the order in which they are offered.
     pub const ALL: [Self; 4] = [
@@ -43,7 +46,7 @@ impl Symmetry {
     /// Where the pixel at `[row, column]` of a square of `size` comes from, by each of the moves whose averages, one after
     /// another, make a picture symmetric. Each is of order two on what the moves before it leave, so that one more pair is
     /// added at a time and the sums of exchanged pixels have the same bits.
-    fn moves(self) -> &'static [fn([usize; 2], usize) -> [usize; 2]] {
+    fn moves(self) -> &'static [Move] {
         match self {
             Self::LeftRight => &[mirrored],
             Self::TopBottom => &[overturned],

@@ -104,7 +104,7 @@ impl Beside {
     }
 
     /// Hands all of it to a hash, and nothing where there is nothing: what was known by its hash before is known still.
-    pub fn hash(&self, update: &mut dyn FnMut(&[u8])) {
+    pub fn feed_hash(&self, update: &mut dyn FnMut(&[u8])) {
         if let Some(attributes) = &self.attributes {
             update(b"attributes\n");
             for index in 0..attributes.len() {
@@ -154,7 +154,7 @@ mod tests {
     fn a_hash_tells_all_apart() {
         let bytes = |beside: &Beside| {
             let mut all = Vec::new();
-            beside.hash(&mut |bytes| all.extend_from_slice(bytes));
+            beside.feed_hash(&mut |bytes| all.extend_from_slice(bytes));
             all
         };
         assert!(bytes(&Beside::default()).is_empty());

@@ -72,7 +72,7 @@ impl Dataset {
         for label in &self.labels {
             hash.update(label.to_le_bytes());
         }
-        self.beside.hash(&mut |bytes| hash.update(bytes));
+        self.beside.feed_hash(&mut |bytes| hash.update(bytes));
         hash.update(&self.images);
         hash.finalize()
             .iter()

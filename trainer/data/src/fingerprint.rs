@@ -28,7 +28,7 @@ pub fn sampled(records: &dyn Records, transform: &Transform) -> Result<String, D
         hash.update(label.to_le_bytes());
         hash.update(records.stored_len(index).unwrap_or(u64::MAX).to_le_bytes());
     }
-    records.beside().hash(&mut |bytes| hash.update(bytes));
+    records.beside().feed_hash(&mut |bytes| hash.update(bytes));
     let samples = SAMPLES.min(labels.len());
     for sample in 0..samples {
         let index = (sample as u128 * labels.len() as u128 / samples as u128) as usize;

@@ -117,7 +117,7 @@ impl Sweep {
     }
 
     /// Each model with each guide and each strength of the classifier, in the order of
-    /// [`Inputs::models`](super::inputs::Inputs::models).
+    /// `Inputs::models`.
     pub fn columns(&self) -> Vec<Column<'_>> {
         let guides: Vec<Option<&Path>> = match self.guides.as_slice() {
             [] => vec![None],

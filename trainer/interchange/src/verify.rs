@@ -163,7 +163,7 @@ fn varied(network: &UNetConfig, classes: usize, rows: usize) -> Vec<Joint> {
             .collect();
         labels.sort_unstable();
         let of_range = |n: &NumberInput| n.min + (n.max - n.min) * row as f64 / rows as f64;
-        let number = network.number.as_ref().filter(|_| row % 2 == 0);
+        let number = network.number.as_ref().filter(|_| row.is_multiple_of(2));
         Joint {
             labels,
             number: number.map(of_range),

@@ -232,7 +232,7 @@ impl Table {
         let usual = ["fine_labels", "labels", "label", "targets", "y", "arr_1"];
         let wanted = recipe.label_column.as_deref();
         let named = |array: &&Array| any(array) && usual.contains(&plain(&array.name));
-        let only_flags = !self.arrays.iter().any(|array| one(array));
+        let only_flags = !self.arrays.iter().any(one);
         let all = wanted.is_some() || only_flags || self.arrays.iter().any(|a| named(&a));
         let fits: &dyn Fn(&Array) -> bool = if all { &any } else { &one };
         self.pick("labels", "data.label_column", wanted, fits, &usual)
