@@ -56,6 +56,7 @@ pub mod gaussian_mixture;
 pub mod guidance;
 mod initial;
 mod kernels;
+pub mod low_resolution;
 pub mod network;
 pub mod noise;
 pub mod noise_level;

@@ -18,6 +18,8 @@ pub enum Purpose {
     Sampling,
     /// By how much tileable images are shifted at a step.
     Tiling,
+    /// Conditioning augmentation of the small picture that super-resolution enlarges.
+    Augmentation,
     /// Everything that training draws at random; the trainer numbers its streams itself.
     Training,
     /// Which images a metric takes, where it does not take all.
@@ -30,6 +32,7 @@ impl Purpose {
         match self {
             Self::Sampling => b"freeguide sample",
             Self::Tiling => b"freeguide tiling",
+            Self::Augmentation => b"freeguide augmen",
             Self::Training => b"freeguide train.",
             Self::Evaluation => b"freeguide eval..",
         }

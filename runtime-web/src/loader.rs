@@ -32,6 +32,7 @@ impl Loader {
     #[wasm_bindgen(constructor)]
     pub fn new(config_json: &str, device: &Device, half: bool) -> Result<Loader, Failure> {
         let loader = bundle::NetworkLoader::new(config_json, device.burn())?;
+        loader.config().draws_alone()?;
         // The constants of a network that was compiled in are in f32.
         let half = half && device.has_half() && !cfg!(feature = "compiled-network");
         Ok(Self {

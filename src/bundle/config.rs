@@ -22,7 +22,8 @@ use crate::settings::{ClassName, Plan, Request, RequestError, SamplingDefaults};
 ///   models without classes, 8-bit weights, and the targets of flow matching and EDM.
 /// - 3: networks that take the guidance strength, or the level that a step leads to, as an input.
 /// - 4: networks that are conditioned on several attributes, or on a number.
-pub const FORMAT_VERSION: u64 = 4;
+/// - 5: networks of super-resolution, which also see a smaller picture.
+pub const FORMAT_VERSION: u64 = 5;
 /// The most bytes of a `config.json`.
 pub const MAX_CONFIG_BYTES: usize = 16 << 20;
 /// The most bytes of a string in it. An attribution may be long.
@@ -241,6 +242,27 @@ impl Config {
         match &self.network {
             Network::UNet(network) => network.flow_map,
             Network::Compiled(_) => None,
+        }
+    }
+
+    /// The side of the small picture that the network enlarges, and the highest level of its augmentation; `None` of models
+    /// that draw alone.
+    pub fn low_resolution(&self) -> Option<(usize, f64)> {
+        match &self.network {
+            Network::UNet(network) => Some((network.low_resolution?, network.augmentation)),
+            Network::Compiled(_) => None,
+        }
+    }
+
+    /// Refuses a model that enlarges small pictures, for what only serves models that draw alone.
+    ///
+    /// # Errors
+    ///
+    /// [`BundleError::NeedsPicture`].
+    pub fn draws_alone(&self) -> Result<(), BundleError> {
+        match self.low_resolution() {
+            Some((side, _)) => Err(BundleError::NeedsPicture { side }),
+            None => Ok(()),
         }
     }
 

@@ -55,6 +55,14 @@ pub enum BundleError {
         /// Entries of the class embedding, without ∅.
         trained: usize,
     },
+    /// The model enlarges small pictures, which is not possible here.
+    #[error(
+        "this model enlarges pictures of {side}×{side} pixels, which so far only the command freeguide upscale does"
+    )]
+    NeedsPicture {
+        /// The side of the pictures.
+        side: usize,
+    },
     /// The network cannot be built.
     #[error("config.json describes a network that cannot be built: {0}")]
     Network(NetworkError),
@@ -178,6 +186,7 @@ impl BundleError {
             Self::NewerVersion { .. } => "newer-version",
             Self::ClassCount { .. } => "class-count",
             Self::Network(_) => "network",
+            Self::NeedsPicture { .. } => "needs-picture",
             Self::OtherNetwork { .. } => "other-network",
             Self::Length { .. } => "length",
             Self::Hash { .. } => "hash",

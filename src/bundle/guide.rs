@@ -27,6 +27,18 @@ pub enum GuideError {
         /// The shape of its images, in words.
         guide_image: String,
     },
+    /// One of the two enlarges small pictures.
+    #[error(
+        "{guide} cannot guide {model}: {enlarges} enlarges small pictures and draws none alone"
+    )]
+    Enlarges {
+        /// The name of the model.
+        model: String,
+        /// The name of the guide.
+        guide: String,
+        /// The name of the one that enlarges.
+        enlarges: String,
+    },
     /// The guide has classes, but not those of the model.
     #[error(
         "{guide} cannot guide {model}: the classes must be the same, or the guide's none at all; {difference}"
@@ -82,6 +94,14 @@ impl Config {
                 model: self.name.clone(),
                 guide: name,
                 distilled: distilled.name.clone(),
+            });
+        }
+        let enlarges = |config: &&Self| config.low_resolution().is_some();
+        if let Some(enlarges) = [self, guide].into_iter().find(enlarges) {
+            return Err(GuideError::Enlarges {
+                model: self.name.clone(),
+                guide: name,
+                enlarges: enlarges.name.clone(),
             });
         }
         // A guide without classes is asked of none.

@@ -6,6 +6,7 @@ use super::Config;
 use super::guide::{Classifying, Guiding};
 use crate::denoiser::Denoiser;
 use crate::guidance::ClassifierGuidance;
+use crate::low_resolution::Enlarging;
 use crate::network::UNet;
 use crate::noise_level::LogSnr;
 use crate::sampler::{Run, evaluations, rows};
@@ -66,6 +67,11 @@ impl<N: Denoiser + Clone> Model<N> {
     ///
     /// [`RequestError`], naming what is wrong.
     pub fn plan(&self, request: &Request) -> Result<Plan, RequestError> {
+        if let Some((side, _)) = self.config.low_resolution()
+            && self.network.takes().low_resolution
+        {
+            return Err(RequestError::NeedsPicture { side });
+        }
         let guide = self.guide.as_ref().map(|guide| &guide.model);
         let plan = self.config.plan_with(request, guide)?;
         Ok(Plan {
@@ -92,6 +98,48 @@ impl<N: Denoiser + Clone> Model<N> {
             network: make(self.network, &self.config)?,
             config: self.config,
             device: self.device,
+            half: self.half,
+            guide: None,
+            classifier: None,
+        })
+    }
+
+    /// The model that enlarges one small picture: `small`, `[channels, side, side]` in [−1, 1], with conditioning augmentation of
+    /// this level and seed.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError`], where the model draws alone, the picture has another size, or the model was not trained with the level.
+    pub fn enlarging(
+        self,
+        small: &[f32],
+        (seed, level): (u64, f64),
+    ) -> Result<Model<Enlarging<N>>, RequestError> {
+        let Some((side, highest)) = self.config.low_resolution() else {
+            return Err(RequestError::DrawsAlone);
+        };
+        let shape = self.config.image.dims();
+        if small.len() != shape[0] * side * side {
+            return Err(RequestError::OutOfRange {
+                field: "the small picture",
+                value: format!("{} values", small.len()),
+                expected: format!("{side}×{side} pixels of {} channels", shape[0]),
+            });
+        }
+        if !(0.0..=highest).contains(&level) {
+            return Err(RequestError::OutOfRange {
+                field: "augmentation",
+                value: level.to_string(),
+                expected: format!(
+                    "from 0 to {highest}, the levels that the model was trained with"
+                ),
+            });
+        }
+        let device = self.device;
+        Ok(Model {
+            network: Enlarging::new(self.network, (small, side), shape, (seed, level), &device),
+            config: self.config,
+            device,
             half: self.half,
             guide: None,
             classifier: None,

@@ -26,6 +26,17 @@ pub struct OtherInputs {
     pub attributes: Option<Tensor<2>>,
     /// The number of each row; none where it is not given.
     pub number: Option<GivenNumbers>,
+    /// The small picture of each row; zeros, which are grey, where it is not given.
+    pub low_resolution: Option<LowResolution>,
+}
+
+/// The small pictures that a super-resolution network enlarges; see [`low_resolution`](crate::low_resolution).
+#[derive(Debug, Clone)]
+pub struct LowResolution {
+    /// With conditioning augmentation and enlarged, `[batch, channels, height, width]`.
+    pub picture: Tensor<4>,
+    /// The level of conditioning augmentation of each, `[batch]`, from 0 to 1.
+    pub level: Tensor<1>,
 }
 
 /// A number for some rows.
@@ -81,6 +92,8 @@ pub struct TakenInputs {
     pub attributes: bool,
     /// A number.
     pub number: bool,
+    /// A small picture.
+    pub low_resolution: bool,
 }
 
 /// How the network sees λ.
@@ -101,6 +114,7 @@ pub struct Conditioning {
     guidance: Option<InputEmbedding>,
     next_log_snr: Option<InputEmbedding>,
     number: Option<InputEmbedding>,
+    augmentation: Option<InputEmbedding>,
     attributes: bool,
     /// The argument of the embedding of w is `slope` · w + `offset`.
     slope: f64,
@@ -128,6 +142,9 @@ impl Conditioning {
             guidance: config.guidance.map(|_| InputEmbedding::new(config, device)),
             next_log_snr: config.flow_map.map(|_| InputEmbedding::new(config, device)),
             number: of_number.map(|_| InputEmbedding::optional(config, device)),
+            augmentation: config
+                .low_resolution
+                .map(|_| InputEmbedding::new(config, device)),
             attributes: config.conditions == Conditions::Attributes,
             slope,
             offset,
@@ -247,6 +264,7 @@ impl Conditioning {
             next_log_snr: self.next_log_snr.is_some(),
             attributes: self.attributes,
             number: self.number.is_some(),
+            low_resolution: self.augmentation.is_some(),
         }
     }
 
@@ -276,6 +294,7 @@ impl Conditioning {
         let guidance = rows(others.guidance.unwrap_or_else(|| log_snr.zeros_like()));
         let next = rows(others.next_log_snr.unwrap_or_else(|| log_snr.clone()));
         let log_snr = rows(log_snr);
+        let zeros = log_snr.zeros_like();
         // λ and its embedding need more digits than 16 bits have; the layers have their own type.
         let time = self.sinusoids(log_snr);
         let time = time.cast(self.log_snr_in.weight.dtype());
@@ -305,6 +324,13 @@ impl Conditioning {
         {
             let argument = rows(value) * self.number_slope + self.number_offset;
             sum = sum + embedding.forward_given(argument, rows(given));
+        }
+        if let Some(embedding) = &self.augmentation {
+            let level = match others.low_resolution {
+                Some(LowResolution { level, .. }) => rows(level),
+                None => zeros,
+            };
+            sum = sum + embedding.forward(level * SCALE);
         }
         silu(sum)
     }

@@ -107,6 +107,22 @@ with_preset! {
         #[serde(skip_serializing_if = "Option::is_none")]
         number: Option<NumberInput> = None;
     }
+    format 5 {
+        /// The side in pixels of a smaller picture that the network also sees, enlarged: a super-resolution model of a cascade
+        /// (Ho et al. 2021). It divides the image's size; see [`low_resolution`](crate::low_resolution).
+        #[serde(skip_serializing_if = "Option::is_none")]
+        low_resolution: Option<usize> = None;
+        /// The highest level of conditioning augmentation that the network is trained with, from 0 to 1.
+        #[serde(skip_serializing_if = "is_default_augmentation")]
+        augmentation: f64 = DEFAULT_AUGMENTATION;
+    }
+}
+
+/// The highest level of conditioning augmentation.
+pub(super) const DEFAULT_AUGMENTATION: f64 = 0.5;
+
+fn is_default_augmentation(value: &f64) -> bool {
+    *value == DEFAULT_AUGMENTATION
 }
 
 /// ε of ADM's group normalisations.

@@ -13,7 +13,8 @@ impl UNetConfig {
         let base = self.base_channels as u64;
         let first = self.side(0, size) as u64;
         let mut waiting = base * first * first;
-        let image = image_values(size);
+        // In super-resolution, with the small picture beside it.
+        let image = image_values(size) * (1 + u64::from(self.low_resolution.is_some()));
         // The image is there as it is, folded into patches, and on its way from one to the other; or it waits to be added
         // to the answer: both, and the image scaled.
         let mut widest = 3 * image;
@@ -60,7 +61,7 @@ impl UNetConfig {
         };
         let largest = (0..multipliers.len()).map(of_stage).max().unwrap_or(0);
         // Of narrow networks with patches the image itself is the largest.
-        largest.max(image_values(size)) * F32
+        largest.max(image_values(size) * (1 + u64::from(self.low_resolution.is_some()))) * F32
     }
 
     /// Values of the attention's scores at a stage, where there is attention.

@@ -32,7 +32,7 @@ pub use crate::kernels::SameConv2d;
 pub use architecture::{Downsample, MiddleKind, Modulation, Upsample};
 pub use attention::SelfAttention;
 pub use attention_pool::AttentionPool;
-pub use conditioning::{Conditioning, GivenNumbers, OtherInputs, TakenInputs};
+pub use conditioning::{Conditioning, GivenNumbers, LowResolution, OtherInputs, TakenInputs};
 pub use conditions::{Conditions, MAX_NUMBER, NumberInput};
 pub(crate) use config::Fields;
 pub use config::UNetConfig;

@@ -21,7 +21,7 @@ struct Pass<'a> {
 }
 
 impl UNet {
-    /// The network's answer where (λ, class) have this embedding; `None` where the tensors are not of 32-bit floats on
+    /// The network's answer to what its first layer sees, where (λ, class) have this embedding; `None` where the tensors are not of 32-bit floats on
     /// burn's CPU backend or belong to a graph of gradients.
     pub(super) fn answer_rows(&self, z: &Tensor<4>, embedding: &Tensor<2>) -> Option<Tensor<4>> {
         if !self.input.has_rows() {
@@ -29,24 +29,26 @@ impl UNet {
         }
         let shape = z.dims();
         let device = z.device();
-        let [_, colors, height, width] = shape;
+        let [count, inputs, height, width] = shape;
+        let colors = self.colors();
+        let shape = [count, colors, height, width];
         let z = Parameter::of(z.clone())?;
         let [_, features] = embedding.dims();
         let embedding = Parameter::of(embedding.clone())?;
-        let mut answer = vec![0.0; z.get().len()];
-        let size = colors * height * width;
+        let (of_z, size) = (inputs * height * width, colors * height * width);
+        let mut answer = vec![0.0; count * size];
         if answer.is_empty() {
             return Some(Tensor::from_data(TensorData::new(answer, shape), &device));
         }
         let together = together(shape[0], height * width / (self.patch * self.patch));
         for_each_chunk(&mut answer, together * size, |(): &mut (), i, answer| {
             let (first, rows) = (i * together, answer.len() / size);
-            let z = &z.get()[first * size..][..rows * size];
+            let z = &z.get()[first * of_z..][..rows * of_z];
             let embedding = &embedding.get()[first * features..][..rows * features];
             self.arenas.with(|arena| {
                 let embedding = from_planes(arena, embedding, [rows, features, 1, 1], 1, 0);
                 let mut pass = Pass { arena, embedding };
-                self.answer_some(&mut pass, z, [rows, colors, height, width], answer);
+                self.answer_some(&mut pass, z, [rows, inputs, height, width], answer);
                 pass.embedding.free(pass.arena);
             });
         });
@@ -79,9 +81,10 @@ impl UNet {
         if let Some(skip) = &self.input_skip {
             let scales = linear(pass, skip, &self.input_skip_cache);
             let pixels = shape[2] * shape[3];
-            let planes = answer.chunks_exact_mut(pixels).zip(z.chunks_exact(pixels));
-            for (plane, (answer, z)) in planes.enumerate() {
-                let (row, color) = (plane / shape[1], plane % shape[1]);
+            let (inputs, colors) = (shape[1], self.colors());
+            for (plane, answer) in answer.chunks_exact_mut(pixels).enumerate() {
+                let (row, color) = (plane / colors, plane % colors);
+                let z = &z[(row * inputs + color) * pixels..][..pixels];
                 let scale = scales.values[scales.at(row, 0, 0) + color];
                 for (answer, z) in answer.iter_mut().zip(z) {
                     *answer += z * scale;

@@ -68,6 +68,8 @@ impl UNet {
         let attends = |stage: usize| config.attends(stage, size);
         let colors = channels;
         let channels = colors * config.patch * config.patch;
+        // z and, in super-resolution, the small picture.
+        let inputs = 1 + usize::from(config.low_resolution.is_some());
         // Widths of the activations that the way up will see, the latest last.
         let mut skips = vec![widths[0]];
         let mut width = widths[0];
@@ -99,7 +101,7 @@ impl UNet {
         }
         Self {
             conditioning: Conditioning::new(config, classes, device),
-            input: SameConv2d::new([channels, widths[0]], 3, device),
+            input: SameConv2d::new([inputs * channels, widths[0]], 3, device),
             down,
             middle,
             up,
@@ -129,6 +131,25 @@ impl UNet {
         }
     }
 
+    /// Colours of the image.
+    pub(super) fn colors(&self) -> usize {
+        let [channels, ..] = self.output.weight_parameter().dims();
+        channels / (self.patch * self.patch)
+    }
+
+    /// What the first layer sees, `[batch, channels, height, width]`: z and, in super-resolution, the enlarged small picture.
+    pub(super) fn joined(&self, z: Tensor<4>, others: &OtherInputs) -> Tensor<4> {
+        if !self.takes().low_resolution {
+            return z;
+        }
+        let picture = match &others.low_resolution {
+            Some(low) => low.picture.clone().cast(z.dtype()),
+            None => z.zeros_like(),
+        };
+        Tensor::cat(vec![z, picture], 1)
+    }
+
+    /// `z` as [`joined`](Self::joined) answers it.
     fn pass(&self, z: Tensor<4>, embedding: Tensor<2>, masks: Option<&DropoutMasks>) -> Tensor<4> {
         #[cfg(feature = "flex")]
         self.arenas.clear();
@@ -165,7 +186,9 @@ impl UNet {
         let output = patches::pixel_shuffle(output, self.patch);
         match &self.input_skip {
             Some(skip) => {
-                let [batch, colors, ..] = z.dims();
+                let colors = self.colors();
+                let z = z.narrow(1, 0, colors);
+                let [batch, ..] = z.dims();
                 let scales = skip.forward(embedding).narrow(0, 0, batch);
                 output + z * scales.reshape([batch, colors, 1, 1])
             }
@@ -201,6 +224,7 @@ impl Denoiser for WithDropout<'_> {
     ) -> Tensor<4> {
         let masks = DropoutMasks::new(self.seed, self.step, self.first_image);
         let conditioning = &self.network.conditioning;
+        let z = self.network.joined(z, &others);
         let embedding = conditioning.forward(log_snr, class, others);
         #[cfg(all(feature = "flex", feature = "autodiff"))]
         if let Some(answer) = self.network.train_rows(&z, &embedding, Some(&masks)) {
@@ -226,6 +250,7 @@ impl Denoiser for UNet {
         class: Tensor<1, Int>,
         others: OtherInputs,
     ) -> Tensor<4> {
+        let z = self.joined(z, &others);
         let embedding = self.conditioning.forward(log_snr, class, others);
         #[cfg(feature = "flex")]
         if let Some(answer) = self.answer_rows(&z, &embedding) {

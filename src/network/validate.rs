@@ -2,6 +2,7 @@
 
 use std::ops::RangeInclusive;
 
+use super::config::DEFAULT_AUGMENTATION;
 use super::{MiddleKind, NetworkError, UNetConfig};
 
 fn refuse(field: &'static str, value: impl ToString, expected: &str) -> Result<(), NetworkError> {
@@ -34,7 +35,7 @@ impl UNetConfig {
         self.validate_stages(size)?;
         self.validate_norms()?;
         self.validate_attention(size)?;
-        self.validate_embedding()
+        self.validate_embedding(size)
     }
 
     fn validate_stages(&self, size: usize) -> Result<(), NetworkError> {
@@ -124,7 +125,37 @@ impl UNetConfig {
         }
     }
 
-    fn validate_embedding(&self) -> Result<(), NetworkError> {
+    fn validate_low_resolution(&self, size: usize) -> Result<(), NetworkError> {
+        if !(0.0..=1.0).contains(&self.augmentation) {
+            return refuse("augmentation", self.augmentation, "it must be from 0 to 1");
+        }
+        let Some(small) = self.low_resolution else {
+            return match self.augmentation == DEFAULT_AUGMENTATION {
+                true => Ok(()),
+                false => refuse(
+                    "augmentation",
+                    self.augmentation,
+                    "it is for super-resolution: set network.low_resolution, or leave it out",
+                ),
+            };
+        };
+        if small == 0 || small >= size || !size.is_multiple_of(small) {
+            let expected = format!(
+                "it must be smaller than the images of {size} pixels and divide their size"
+            );
+            return refuse("low_resolution", small, &expected);
+        }
+        match self.guidance.is_some() || self.flow_map.is_some() {
+            true => refuse(
+                "low_resolution",
+                small,
+                "a student is of a model that draws alone: leave out network.guidance and network.flow_map",
+            ),
+            false => Ok(()),
+        }
+    }
+
+    fn validate_embedding(&self, size: usize) -> Result<(), NetworkError> {
         let sinusoids = self.sinusoids();
         let field = match self.sinusoid_channels {
             Some(_) => "sinusoid_channels",
@@ -161,6 +192,7 @@ impl UNetConfig {
         if let Some(number) = &self.number {
             number.validate()?;
         }
+        self.validate_low_resolution(size)?;
         if self.takes_more_than_a_class() && self.guidance.is_some() {
             return refuse(
                 "guidance",

@@ -27,6 +27,9 @@ macro_rules! with_preset {
         format 4 { $(
             $(#[$meta4:meta])* $name4:ident: $type4:ty = $default4:expr;
         )* }
+        format 5 { $(
+            $(#[$meta5:meta])* $name5:ident: $type5:ty = $default5:expr;
+        )* }
     ) => {
         $(#[$about])*
         #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -37,6 +40,7 @@ macro_rules! with_preset {
             $($(#[$meta2])* pub $name2: $type2,)*
             $($(#[$meta3])* pub $name3: $type3,)*
             $($(#[$meta4])* pub $name4: $type4,)*
+            $($(#[$meta5])* pub $name5: $type5,)*
         }
 
         /// The fields that a file gives, and the preset that it names.
@@ -49,6 +53,7 @@ macro_rules! with_preset {
             $($name2: Option<$type2>,)*
             $($name3: Option<$type3>,)*
             $($name4: Option<$type4>,)*
+            $($name5: Option<$type5>,)*
         }
 
         impl $fields {
@@ -60,6 +65,7 @@ macro_rules! with_preset {
                     $($name2: self.$name2.unwrap_or(preset.$name2),)*
                     $($name3: self.$name3.unwrap_or(preset.$name3),)*
                     $($name4: self.$name4.unwrap_or(preset.$name4),)*
+                    $($name5: self.$name5.unwrap_or(preset.$name5),)*
                 }
             }
 
@@ -71,6 +77,7 @@ macro_rules! with_preset {
                     $($name2: self.$name2.unwrap_or($default2),)*
                     $($name3: self.$name3.unwrap_or($default3),)*
                     $($name4: self.$name4.unwrap_or($default4),)*
+                    $($name5: self.$name5.unwrap_or($default5),)*
                 })
             }
         }
@@ -84,13 +91,16 @@ macro_rules! with_preset {
                     $($name2: $default2,)*
                     $($name3: $default3,)*
                     $($name4: $default4,)*
+                    $($name5: $default5,)*
                 }
             }
 
             /// The oldest version of the bundle format that can describe the configuration: fields of later versions have
             /// their defaults.
             pub fn least_version(&self) -> u64 {
-                if false $(|| self.$name4 != $default4)* {
+                if false $(|| self.$name5 != $default5)* {
+                    5
+                } else if false $(|| self.$name4 != $default4)* {
                     4
                 } else if false $(|| self.$name3 != $default3)* {
                     3

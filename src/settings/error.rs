@@ -13,6 +13,17 @@ pub enum RequestError {
         /// Ids and names of the model's classes.
         known: String,
     },
+    /// The model enlarges small pictures and draws none without one.
+    #[error(
+        "this model enlarges pictures of {side}×{side} pixels and draws nothing without one: use freeguide upscale"
+    )]
+    NeedsPicture {
+        /// The side of the pictures.
+        side: usize,
+    },
+    /// A small picture was given to a model that draws alone.
+    #[error("this model draws pictures and does not enlarge them: use freeguide sample")]
+    DrawsAlone,
     /// A mix of classes makes no sense. One sentence says why.
     #[error("{0}")]
     Mix(String),

@@ -5,12 +5,14 @@ mod distillation;
 mod flow_map;
 mod levels;
 mod order;
+mod small_pictures;
 mod trajectories;
 mod weighting;
 
 pub use flow_map::{Jump, Jumps, Method};
 pub use levels::{Levels, LogNormal};
 pub use order::{Order, flips};
+pub use small_pictures::{Enlarged, SmallPictures};
 pub use trajectories::{Trajectories, Ways};
 pub use weighting::Weighting;
 
@@ -20,7 +22,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::condition::Joint;
 use crate::denoiser::Denoiser;
-use crate::network::{GuidanceInput, OtherInputs};
+use crate::network::{GuidanceInput, LowResolution, OtherInputs};
 use crate::noise::{NoiseStream, Purpose};
 use crate::noise_level::{LogSnr, LogSnrRange};
 use crate::prediction::Target;
@@ -95,6 +97,8 @@ pub struct Draw {
     pub guidance: Vec<f64>,
     /// The jump of each image, which starts at its λ; empty without [`Objective::jumps`].
     pub jumps: Vec<Jump>,
+    /// The small picture of each image, for a network of super-resolution.
+    pub low_resolution: Option<Enlarged>,
 }
 
 impl Draw {
@@ -119,6 +123,8 @@ mod stream {
     pub const PATH_DROP: u64 = 8;
     pub const PATH_GUIDANCE: u64 = 9;
     pub const ATTRIBUTES: u64 = 10;
+    pub const AUGMENTATION: u64 = 11;
+    pub const AUGMENTATION_NOISE: u64 = 12;
 }
 
 impl Objective {
@@ -156,6 +162,7 @@ impl Objective {
             noise,
             guidance: self.strengths(part),
             jumps,
+            low_resolution: None,
         }
     }
 
@@ -170,10 +177,18 @@ impl Objective {
             Some(divisors) => noisy.z / divisors,
             None => noisy.z,
         };
-        let others = match draw.joints.is_empty() {
+        let mut others = match draw.joints.is_empty() {
             true => OtherInputs::default(),
             false => OtherInputs::of_joints(&draw.joints, denoiser.classes(), &input.device()),
         };
+        others.low_resolution = draw.low_resolution.as_ref().map(|small| {
+            let (device, shape) = (input.device(), input.dims());
+            let levels: Vec<f32> = small.levels.iter().map(|&level| level as f32).collect();
+            LowResolution {
+                picture: Tensor::from_data(TensorData::new(small.values.clone(), shape), &device),
+                level: Tensor::from_data(TensorData::new(levels, [shape[0]]), &device),
+            }
+        });
         let prediction = denoiser.predict_with(input, noisy.log_snr, noisy.classes, others);
         let target = self.target.of(x, noisy.epsilon, noisy.alpha, noisy.sigma);
         self.error(prediction, target, &draw)

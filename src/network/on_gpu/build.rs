@@ -3,6 +3,7 @@
 use burn::nn::{Linear, conv::Conv2d};
 
 use super::{BetweenStages, Doubling, Down, GpuBlock, GpuResidual, Halving, Layers, Up};
+use crate::denoiser::Denoiser;
 use crate::kernels::SameConv2d;
 use crate::kernels::unet::{
     Attention, Conditioned, Convolution, Geometry, Gpu, Layout, Matrix, Norm, NormedConvolution,
@@ -16,6 +17,9 @@ use crate::network::{
 impl Layers {
     /// The layers of a network for square images of `size` pixels; `None` as [`super::KernelUNet::new`].
     pub(super) fn new(network: &UNet, size: usize) -> Option<Self> {
+        if network.takes().low_resolution {
+            return None;
+        }
         let gpu = Gpu::of(&network.input.weight())?;
         let [_, channels, ..] = network.input.weight().dims();
         let colors = channels / (network.patch * network.patch);

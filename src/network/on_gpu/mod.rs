@@ -39,7 +39,7 @@ struct Layers {
 
 impl KernelUNet {
     /// The network of these weights, for square images of `size` pixels; `None` where the weights are not on a GPU in 16 or 32
-    /// bits, or a layer has more than 1536 channels.
+    /// bits, a layer has more than 1536 channels, or it is one of super-resolution.
     pub fn new(network: &UNet, size: usize) -> Option<Self> {
         Layers::new(network, size).map(|layers| Self(Arc::new(layers)))
     }

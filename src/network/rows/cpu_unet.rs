@@ -48,6 +48,7 @@ impl Denoiser for CpuUNet {
         class: Tensor<1, Int>,
         others: OtherInputs,
     ) -> Tensor<4> {
+        let z = self.0.joined(z, &others);
         let embedding = self.0.conditioning.forward(log_snr, class, others);
         self.0
             .answer_rows(&z, &embedding)

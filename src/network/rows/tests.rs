@@ -5,7 +5,8 @@ use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
 use crate::denoiser::Denoiser;
 use crate::network::{
-    CpuUNet, Downsample, MiddleKind, Modulation, OtherInputs, UNet, UNetConfig, Upsample,
+    CpuUNet, Downsample, LowResolution, MiddleKind, Modulation, OtherInputs, UNet, UNetConfig,
+    Upsample,
 };
 
 /// Gives every parameter numbers that look random, so that no layer answers zero.
@@ -69,6 +70,8 @@ struct Question {
     z: Tensor<4>,
     log_snr: Tensor<1>,
     class: Tensor<1, Int>,
+    /// For networks of super-resolution; others ignore it.
+    low: LowResolution,
 }
 
 impl Question {
@@ -79,6 +82,10 @@ impl Question {
             z: numbers([rows, 3, size, size], 9, &device),
             log_snr: numbers([rows], 10, &device) * 5.0,
             class: Tensor::from_data(TensorData::new(class, [rows]), &device),
+            low: LowResolution {
+                picture: numbers([rows, 3, size, size], 11, &device),
+                level: (numbers([rows], 12, &device) + 1.0) * 0.5,
+            },
         }
     }
 
@@ -87,15 +94,25 @@ impl Question {
             z: self.z.clone().narrow(0, first, count),
             log_snr: self.log_snr.clone().narrow(0, first, count),
             class: self.class.clone().narrow(0, first, count),
+            low: LowResolution {
+                picture: self.low.picture.clone().narrow(0, first, count),
+                level: self.low.level.clone().narrow(0, first, count),
+            },
         }
     }
 
     fn rows(&self, network: &UNet) -> Option<Tensor<4>> {
         let (log_snr, class) = (self.log_snr.clone(), self.class.clone());
-        let embedding = network
-            .conditioning
-            .forward(log_snr, class, OtherInputs::default());
-        network.answer_rows(&self.z, &embedding)
+        let z = network.joined(self.z.clone(), &self.others());
+        let embedding = network.conditioning.forward(log_snr, class, self.others());
+        network.answer_rows(&z, &embedding)
+    }
+
+    fn others(&self) -> OtherInputs {
+        OtherInputs {
+            low_resolution: Some(self.low.clone()),
+            ..OtherInputs::default()
+        }
     }
 }
 
@@ -153,14 +170,33 @@ fn rows_are_answered_as_burn_does_in_64_bits() {
             16,
         ),
         (odd, 20),
+        (
+            UNetConfig {
+                low_resolution: Some(4),
+                ..config()
+            },
+            16,
+        ),
+        (
+            UNetConfig {
+                low_resolution: Some(8),
+                patch: 2,
+                input_skip: true,
+                ..config()
+            },
+            32,
+        ),
     ];
     for (i, (config, size)) in cases.into_iter().enumerate() {
         let network = network(&config, size);
         let question = Question::new(3, size);
         let found = question.rows(&network).expect("an answer by rows");
         let wide = network.map(&mut Widen);
-        let Question { z, log_snr, class } = question;
-        let expected = wide.predict(z.cast(DType::F64), log_snr, class);
+        let others = question.others();
+        let Question {
+            z, log_snr, class, ..
+        } = question;
+        let expected = wide.predict_with(z.cast(DType::F64), log_snr, class, others);
         let found: Vec<f64> = found.into_data().iter::<f64>().collect();
         let expected: Vec<f64> = expected.into_data().iter::<f64>().collect();
         let largest = expected.iter().fold(0.1f64, |worst, e| worst.max(e.abs()));
@@ -176,13 +212,23 @@ fn rows_are_answered_as_burn_does_in_64_bits() {
 
 #[test]
 fn an_answer_depends_on_neither_its_batch_nor_the_number_of_threads() {
-    let network = network(&config(), 16);
+    let enlarges = UNetConfig {
+        low_resolution: Some(8),
+        input_skip: true,
+        ..config()
+    };
+    for config in [config(), enlarges] {
+        depends_on_itself_alone(&network(&config, 16));
+    }
+}
+
+fn depends_on_itself_alone(network: &UNet) {
     let question = Question::new(11, 16);
-    let whole = question.rows(&network).expect("an answer");
+    let whole = question.rows(network).expect("an answer");
     for (first, count) in [(0, 1), (4, 1), (10, 1), (3, 2), (2, 5), (1, 9)] {
         let part = question
             .part(first, count)
-            .rows(&network)
+            .rows(network)
             .expect("an answer");
         let expected = whole.clone().narrow(0, first, count).into_data();
         part.into_data().assert_eq(&expected, true);
@@ -192,7 +238,7 @@ fn an_answer_depends_on_neither_its_batch_nor_the_number_of_threads() {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
         let answer = pool
             .expect("a pool of threads")
-            .install(|| question.rows(&network));
+            .install(|| question.rows(network));
         let answer = answer.expect("an answer").into_data();
         answer.assert_eq(&whole.clone().into_data(), true);
     }
@@ -217,7 +263,9 @@ fn a_network_by_rows_alone_is_the_network() {
     assert!(CpuUNet::new(training).is_none());
     assert!(CpuUNet::new(network.clone().map(&mut Widen)).is_none());
     let alone = CpuUNet::new(network).expect("a network in 32-bit floats on the CPU");
-    let Question { z, log_snr, class } = question;
+    let Question {
+        z, log_snr, class, ..
+    } = question;
     let answer = alone.predict(z, log_snr, class).into_data();
     answer.assert_eq(&expected, true);
 }

@@ -42,6 +42,7 @@ pub enum Command {
     Train(Train),
     Distill(Distill),
     Sample(Sample),
+    Upscale(super::upscale::Upscale),
     Export(Export),
     Card(super::card::Card),
     #[command(hide = true)]

@@ -191,6 +191,9 @@ fn source(arguments: &Export) -> Result<Model> {
 fn files(model: &Model, arguments: &Export) -> Result<Vec<File>> {
     let (network, config) = (model.network(), model.config());
     let dtype = arguments.dtype;
+    if arguments.format != Format::Bundle {
+        config.draws_alone()?;
+    }
     match arguments.format {
         Format::Bundle => export::bundle::files(network, dtype, config.clone()),
         Format::Safetensors => export::torch::files(network, dtype, config),

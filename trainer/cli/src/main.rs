@@ -21,6 +21,7 @@ mod serve;
 mod source_image;
 mod toy;
 mod train;
+mod upscale;
 
 use std::process::ExitCode;
 
@@ -53,6 +54,7 @@ fn run() -> ExitCode {
         Ok(Command::Serve(arguments)) => serve::serve(&arguments),
         Ok(Command::Eval(arguments)) => eval::eval(&arguments),
         Ok(Command::Classifier(arguments)) => classifier::classifier(&arguments),
+        Ok(Command::Upscale(arguments)) => upscale::upscale(&arguments),
         Ok(Command::Toy(arguments)) => toy::toy(&arguments),
         Err(usage) => Err(usage.into()),
     };

@@ -57,7 +57,7 @@ pub use dataset::Dataset;
 pub use error::{DataError, Warning};
 pub use memory::load;
 pub use original_size::original_size;
-pub use picture::read_square;
+pub use picture::{read_square, read_square_of};
 pub use recipe::DataRecipe;
 #[cfg(test)]
 use records::Stored;

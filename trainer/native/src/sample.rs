@@ -27,6 +27,17 @@ pub struct Images {
 }
 
 impl Images {
+    /// The first image as a PNG.
+    pub fn png(&self) -> Result<Vec<u8>> {
+        Ok(encode_png(
+            self.image(0),
+            self.size,
+            self.size,
+            self.channels,
+            None,
+        )?)
+    }
+
     fn image(&self, index: usize) -> &[u8] {
         let len = self.size * self.size * self.channels;
         &self.pixels[index * len..(index + 1) * len]

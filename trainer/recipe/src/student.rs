@@ -102,6 +102,7 @@ fn student_of(teacher: &Config, max_steps: Option<usize>) -> Result<UNetConfig> 
             "{name} was compiled from an ONNX file and cannot be distilled: distil the model that the file was made from"
         );
     };
+    teacher.draws_alone()?;
     if network.takes_more_than_a_class() {
         bail!(
             "{name} has attributes or a number, and models with one class an image are what can be distilled"

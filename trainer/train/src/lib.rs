@@ -38,6 +38,7 @@ mod state;
 mod step;
 mod teacher;
 mod training;
+mod upscaled_grid;
 mod window;
 
 pub use advice::{Facts, advice, epochs};

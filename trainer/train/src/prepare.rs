@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use freeguide::condition::Joint;
-use freeguide::training::{Draw, Objective, Order, Part, flips};
+use freeguide::training::{Draw, Objective, Order, Part, SmallPictures, flips};
 
 use crate::distributed::Ranks;
 use freeguide_data::{Ahead, DataError, TrainingSet};
@@ -35,6 +35,8 @@ struct Preparer {
     flip: bool,
     /// Whether images have attributes or a number, and not a class alone.
     joint: bool,
+    /// The small pictures that a network of super-resolution enlarges.
+    small: Option<SmallPictures>,
     batch: usize,
     /// The images of every batch that this process computes.
     share: Range<usize>,
@@ -61,6 +63,7 @@ pub fn prepare(
         seed: train.seed,
         flip: recipe.data.flip,
         joint: recipe.network.takes_more_than_a_class(),
+        small: SmallPictures::of(&recipe.network),
         batch: train.batch,
         at_a_time: share.len().div_ceil(train.accumulate).max(1),
         share,
@@ -106,13 +109,16 @@ impl Preparer {
         };
         let null = self.dataset.classes.len() as u32;
         let values = self.dataset.image_len();
-        let draw = match self.joint {
+        let mut draw = match self.joint {
             false => self.objective.draw(&part, &loaded.labels, null, values),
             true => {
                 let joints: Vec<Joint> = loaded.places.iter().map(|&i| self.joint(i)).collect();
                 self.objective.draw_joints(&part, &joints, null, values)
             }
         };
+        let small = self.small.as_ref();
+        draw.low_resolution =
+            small.map(|small| small.draw(&part, &loaded.values, self.dataset.size));
         Ok(Prepared {
             images,
             values: loaded.values,

@@ -29,6 +29,7 @@ use crate::run_info::{Init, RunInfo, Start};
 use crate::state::State;
 use crate::step::Stepper;
 use crate::teacher::Teacher;
+use crate::upscaled_grid::upscaled_grid;
 use crate::{disk, init, model, precision, prepare, schedule};
 
 /// A training that is about to begin or to go on.
@@ -336,6 +337,9 @@ impl Training<'_> {
         let decay = recipe.train.ema_decay.first();
         let config = model::config(recipe, &folder.info()?, state.step, decay);
         let model = Model::new(config, state.average(), self.device.clone());
+        if let Some((side, _)) = model.config().low_resolution() {
+            return upscaled_grid(&model, &self.dataset, side, recipe.train.seed);
+        }
         match self.teacher() {
             Some(teacher) => sample::grid_beside(teacher, &model, 8, recipe.train.seed),
             None => sample::class_grid(&model, 8, recipe.train.seed),

@@ -75,11 +75,12 @@ impl Pass<'_> {
     ) {
         let plan = self.plan;
         let shape = [self.rows, colors, height, width];
+        let inputs = z.len() / (self.rows * height * width);
         if let Some(column) = plan.input_skip {
             let pixels = height * width;
-            let planes = grad.chunks_exact(pixels).zip(z.chunks_exact(pixels));
-            for (plane, (grad, z)) in planes.enumerate() {
+            for (plane, grad) in grad.chunks_exact(pixels).enumerate() {
                 let (row, color) = (plane / colors, plane % colors);
+                let z = &z[(row * inputs + color) * pixels..][..pixels];
                 let sum: f32 = grad.iter().zip(z).map(|(grad, z)| grad * z).sum();
                 to.values[row * plan.columns + column + color] += sum;
             }
@@ -137,6 +138,7 @@ impl Pass<'_> {
                 _ => (),
             }
         }
+        let shape = [self.rows, inputs, height, width];
         let input = from_planes(self.arena, z, shape, plan.patch, 1);
         match &mut to.z {
             None => self.sum(&plan.input, &input, &of_x, to.sums),
@@ -148,9 +150,9 @@ impl Pass<'_> {
                 of_input.free(self.arena);
                 if let Some(column) = plan.input_skip {
                     let pixels = height * width;
-                    let planes = of_z.chunks_exact_mut(pixels).zip(grad.chunks_exact(pixels));
-                    for (plane, (of_z, grad)) in planes.enumerate() {
+                    for (plane, grad) in grad.chunks_exact(pixels).enumerate() {
                         let (row, color) = (plane / colors, plane % colors);
+                        let of_z = &mut of_z[(row * inputs + color) * pixels..][..pixels];
                         let scale = self.values[row * plan.columns + column + color];
                         of_z.iter_mut()
                             .zip(grad)

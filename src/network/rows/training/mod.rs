@@ -99,7 +99,7 @@ impl UNet {
     where
         DispatchTensor: DispatchKindConversion<OnCpu<C>>,
     {
-        let [rows, colors, height, width] = z.dims();
+        let [rows, inputs, height, width] = z.dims();
         let z = z.clone().try_into_primitive::<OnCpu<C>>().ok()?;
         let Planned {
             plan,
@@ -118,7 +118,8 @@ impl UNet {
             values,
             parameters,
             rows,
-            image: [colors, height, width],
+            inputs,
+            image: [self.colors(), height, width],
             masks: masks.map(DropoutMasks::key),
         };
         let prepared = Rows.prepare::<C>(nodes).compute_bound();
@@ -141,12 +142,15 @@ impl UNet {
 struct Evaluation {
     plan: Plan,
     memory: Arc<TrainingMemory>,
-    /// `[rows, colors, height, width]`
+    /// `[rows, inputs, height, width]`
     z: Parameter,
     /// `[rows, columns]`
     values: Parameter,
     parameters: Parameter,
     rows: usize,
+    /// Channels that the first layer sees, before patches.
+    inputs: usize,
+    /// Of the answer.
     image: [usize; 3],
     masks: Option<MaskKey>,
 }
@@ -154,6 +158,11 @@ struct Evaluation {
 impl Evaluation {
     fn size(&self) -> usize {
         self.image.iter().product()
+    }
+
+    /// Values of what the first layer sees of a row.
+    fn of_input(&self) -> usize {
+        self.inputs * self.image[1] * self.image[2]
     }
 
     /// The rows of a chunk.
@@ -229,7 +238,7 @@ impl Evaluation {
             first: rows.start,
             values: &self.values.get()[rows.start * columns..rows.end * columns],
         };
-        let size = self.size();
+        let size = self.of_input();
         (pass, &self.z.get()[rows.start * size..rows.end * size])
     }
 
@@ -239,7 +248,7 @@ impl Evaluation {
         // Where nothing was kept, the same rows go forwards again.
         let forward = tapes.iter().any(Option::is_none);
         let forward = forward.then(|| self.pack(Direction::Forward));
-        let (size, columns) = (self.size(), self.plan.columns);
+        let (size, of_input, columns) = (self.size(), self.of_input(), self.plan.columns);
         let pixels = self.image[1] * self.image[2] / (self.plan.patch * self.plan.patch);
         let parts = (self.rows * pixels / PART_PIXELS)
             .max(PARTS)
@@ -248,7 +257,7 @@ impl Evaluation {
         let parts = self.chunks().div_ceil(of_part);
         let tapes = Mutex::new(tapes);
         let of_values = Mutex::new(vec![0.0; self.rows * columns]);
-        let of_z = Mutex::new(vec![0.0; if asks_for_z { self.rows * size } else { 0 }]);
+        let of_z = Mutex::new(vec![0.0; if asks_for_z { self.rows * of_input } else { 0 }]);
         let total: Mutex<Option<Sums>> = Mutex::new(None);
         let part = |kept: &mut Option<Sums>, part: usize| {
             let mut sums = kept.take().unwrap_or_else(|| self.memory.sums(&self.plan));
@@ -257,7 +266,7 @@ impl Evaluation {
                 let rows = self.chunk(chunk);
                 let tape = lock(&tapes)[chunk].take();
                 let mut own = vec![0.0; rows.len() * columns];
-                let mut own_z = vec![0.0; if asks_for_z { rows.len() * size } else { 0 }];
+                let mut own_z = vec![0.0; if asks_for_z { rows.len() * of_input } else { 0 }];
                 self.memory.arenas.with(|arena| {
                     let tape = tape.or_else(|| {
                         let weights = forward.as_deref()?;
@@ -278,7 +287,7 @@ impl Evaluation {
                 });
                 lock(&of_values)[rows.start * columns..rows.end * columns].copy_from_slice(&own);
                 if asks_for_z {
-                    lock(&of_z)[rows.start * size..rows.end * size].copy_from_slice(&own_z);
+                    lock(&of_z)[rows.start * of_input..rows.end * of_input].copy_from_slice(&own_z);
                 }
             }
             sums
@@ -386,7 +395,8 @@ impl Backward<Flex, 3> for Rows {
     fn backward(self, ops: Ops<Saved, 3>, grads: &mut Graph, _: &mut Checkpointer) {
         let grad = grads.consume::<Flex>(&ops.node);
         let Saved { evaluation, tapes } = ops.state;
-        let shape: [usize; 4] = grad.shape().dims();
+        let [rows, _, height, width] = grad.shape().dims();
+        let shape = [rows, evaluation.inputs, height, width];
         let grad = Parameter::of_primitive(grad);
         let tapes = std::mem::take(&mut *lock(&tapes));
         let [z, values, parameters] = ops.parents;

@@ -54,7 +54,8 @@ pub(super) struct Tape {
 }
 
 impl Pass<'_> {
-    /// The network's answer of these rows, `[rows, colors, height, width]`.
+    /// The network's answer of these rows, `[rows, colors, height, width]`. The first layer sees `z`, which begins with the
+    /// colours and may have more channels.
     pub(super) fn forward(
         &mut self,
         z: &[f32],
@@ -62,7 +63,8 @@ impl Pass<'_> {
         answer: &mut [f32],
     ) -> Tape {
         let plan = self.plan;
-        let shape = [self.rows, colors, height, width];
+        let inputs = z.len() / (self.rows * height * width);
+        let shape = [self.rows, inputs, height, width];
         let input = from_planes(self.arena, z, shape, plan.patch, 1);
         let mut x = Arc::new(self.apply(&plan.input, &input, None));
         input.free(self.arena);
@@ -109,9 +111,9 @@ impl Pass<'_> {
         output.free(self.arena);
         if let Some(column) = plan.input_skip {
             let pixels = height * width;
-            let planes = answer.chunks_exact_mut(pixels).zip(z.chunks_exact(pixels));
-            for (plane, (answer, z)) in planes.enumerate() {
+            for (plane, answer) in answer.chunks_exact_mut(pixels).enumerate() {
                 let (row, color) = (plane / colors, plane % colors);
+                let z = &z[(row * inputs + color) * pixels..][..pixels];
                 let scale = self.values[row * plan.columns + column + color];
                 for (answer, z) in answer.iter_mut().zip(z) {
                     *answer += z * scale;

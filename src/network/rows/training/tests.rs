@@ -5,7 +5,9 @@ use burn::tensor::{DType, Device, Gradients, Int, Tensor, TensorData};
 
 use crate::denoiser::Denoiser;
 use crate::network::rows::tests::{Randomize, config, numbers};
-use crate::network::{MiddleKind, Modulation, UNet, UNetConfig, Upsample};
+use crate::network::{
+    LowResolution, MiddleKind, Modulation, OtherInputs, UNet, UNetConfig, Upsample,
+};
 
 /// Makes every parameter a leaf of 64-bit floats.
 struct Widen;
@@ -61,9 +63,16 @@ fn answer(network: &UNet, size: usize, dtype: DType, of_z: bool) -> Answer {
     let log_snr = numbers([ROWS], 10, &device) * 5.0;
     let class: Vec<i32> = (0..ROWS as i32).map(|i| i % 5).collect();
     let class = Tensor::<1, Int>::from_data(TensorData::new(class, [ROWS]), &device);
+    let others = OtherInputs {
+        low_resolution: Some(LowResolution {
+            picture: numbers([ROWS, 3, size, size], 12, &device),
+            level: (numbers([ROWS], 13, &device) + 1.0) * 0.5,
+        }),
+        ..OtherInputs::default()
+    };
     let output = network
         .with_dropout(3, 7, 2)
-        .predict(z.clone(), log_snr, class);
+        .predict_with(z.clone(), log_snr, class, others);
     let weights = numbers([ROWS, 3, size, size], 11, &device).cast(dtype);
     let gradients = (output.clone() * weights).sum().backward();
     let mut collect = Collect {
@@ -91,6 +100,7 @@ fn assert_near(found: &[f64], expected: &[f64], what: &str) {
 fn by_rows(network: &UNet, size: usize) -> bool {
     let device = Device::flex().autodiff();
     let z = numbers([2, 3, size, size], 9, &device);
+    let z = network.joined(z, &OtherInputs::default());
     let embedding = network.conditioning.forward(
         numbers([2], 10, &device),
         Tensor::<1, Int>::from_data(TensorData::new(vec![0, 1], [2]), &device),
@@ -146,6 +156,25 @@ fn gradients_are_burns_in_64_bits() {
             false,
         ),
         (odd, 20, false),
+        (
+            UNetConfig {
+                low_resolution: Some(4),
+                dropout: 0.1,
+                ..config()
+            },
+            16,
+            false,
+        ),
+        (
+            UNetConfig {
+                low_resolution: Some(8),
+                patch: 2,
+                input_skip: true,
+                ..config()
+            },
+            32,
+            true,
+        ),
     ];
     for (i, (config, size, of_z)) in cases.into_iter().enumerate() {
         let network = network(&config, size);

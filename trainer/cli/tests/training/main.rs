@@ -10,6 +10,7 @@ mod events;
 mod fine_tuning;
 mod method;
 mod running;
+mod super_resolution;
 
 use std::fs;
 use std::path::Path;

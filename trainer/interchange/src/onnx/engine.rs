@@ -103,6 +103,7 @@ impl Denoiser for OnnxDenoiser {
             next_log_snr: has("next_log_snr"),
             attributes: has("attributes"),
             number: has("number"),
+            low_resolution: false,
         }
     }
 
