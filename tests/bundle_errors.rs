@@ -2,7 +2,7 @@
 //! There is a model or there is an error that names what is wrong; nothing is half-loaded.
 
 use burn::tensor::Device;
-use freeguide::bundle::{BundleError, Loader, Model, hex};
+use freeguide::bundle::{BundleError, Config, Loader, Model, hex};
 use freeguide::settings::Plan;
 use half::f16;
 use serde_json::{Value, json};
@@ -508,6 +508,34 @@ fn a_network_that_cannot_be_built_is_refused() {
         })
         .refused("network", &[word]);
     }
+}
+
+#[test]
+fn a_model_that_enlarges_is_refused_where_it_cannot() {
+    let with = |version: u64, side: u64| {
+        let bundle = Bundle::with(|c| {
+            c["format_version"] = json!(version);
+            c["network"]["low_resolution"] = json!(side);
+        });
+        Config::parse(&bundle.config.to_string())
+    };
+    let config = with(5, 4).unwrap();
+    assert_eq!(config.low_resolution(), Some((4, 0.5)));
+    let refused = config.draws_alone().unwrap_err();
+    assert_eq!(refused, BundleError::NeedsPicture { side: 4 });
+    assert_eq!(refused.kind(), "needs-picture");
+    let words = refused.to_string();
+    assert!(
+        words.contains("4×4") && words.contains("freeguide upscale"),
+        "{words}"
+    );
+    // Older programs read up to version 4.
+    let old = with(4, 4).unwrap_err().to_string();
+    assert!(old.contains("needs version 5"), "{old}");
+    let odd = with(5, 3).unwrap_err().to_string();
+    assert!(odd.contains("network.low_resolution is 3"), "{odd}");
+    let alone = Config::parse(&Bundle::whole().config.to_string()).unwrap();
+    assert_eq!(alone.draws_alone(), Ok(()));
 }
 
 #[test]

@@ -3,7 +3,7 @@ import type { PictureSettings, Sampler } from "./settings-table.js";
 /** A bundle's `config.json`, as the runtime normalised it. */
 export interface ModelConfig {
   /**
-   * Version of the bundle format: 4 for networks with attributes or a number, 3 for networks that take the guidance strength as an input, 2 for other networks than the
+   * Version of the bundle format: 5 for networks of super-resolution, which the package refuses, 4 for networks with attributes or a number, 3 for networks that take the guidance strength as an input, 2 for other networks than the
    * default and for models without a null class, else 1.
    */
   readonly format_version: number;

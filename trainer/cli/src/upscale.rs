@@ -32,7 +32,7 @@ pub struct Upscale {
     #[arg(long, value_name = "CLASS", default_value = "none")]
     class: String,
     /// The guidance strength w; the model's own, unless given.
-    #[arg(long, value_name = "W", allow_negative_numbers = true)]
+    #[arg(long, value_name = "W", allow_negative_numbers = true, value_parser = finite)]
     guidance: Option<f64>,
     /// The number of sampling steps; the model's own, unless given.
     #[arg(long, value_name = "T")]
@@ -51,6 +51,14 @@ pub struct Upscale {
     augmentation: f64,
     #[command(flatten)]
     device: Device,
+}
+
+/// Parses a finite number.
+fn finite(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(number) if number.is_finite() => Ok(number),
+        _ => Err("a finite number is expected".to_owned()),
+    }
 }
 
 /// Runs the command.

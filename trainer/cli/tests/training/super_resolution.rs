@@ -213,6 +213,7 @@ fn what_cannot_be_enlarged_is_refused() {
             .refused(2, &["augmentation", level, "from 0 to 0.5"]);
     }
     upscale(&small, model, &out, &["--class", "spirals"]).refused(2, &["spirals", "columns"]);
+    upscale(&small, model, &out, &["--guidance", "nan"]).refused(2, &["finite"]);
     upscale(&small, &tiny_model(), &out, &[]).refused(1, &["freeguide sample"]);
     let run_folder = trained.at("run");
     for format in ["onnx", "diffusers", "safetensors"] {
