@@ -11,11 +11,12 @@ mod fixture;
 use std::collections::BTreeMap;
 
 use burn::module::{Module, ModuleMapper, Param};
-use burn::tensor::{Device, Gradients, Int, Tensor};
+use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
 use fixture::Fixture;
 use freeguide::condition::Joint;
 use freeguide::denoiser::Denoiser;
-use freeguide::network::{GivenNumbers, OtherInputs, UNet};
+use freeguide::low_resolution::enlarge;
+use freeguide::network::{GivenNumbers, LowResolution, OtherInputs, UNet};
 use freeguide::noise_level::{LogSnr, LogSnrRange};
 use freeguide::parameters::{ParameterVisitor, visit_parameters};
 use freeguide::prediction::Target;
@@ -265,6 +266,59 @@ fn attributes_and_a_number_are_pytorchs() {
             .parameters
             .contains_key("conditioning.number.output.weight")
     );
+    check_gradients(&fixture, &found);
+}
+
+/// The small picture and its level are inputs as any others, the enlargement included; others give another output.
+#[test]
+fn super_resolution_is_pytorchs() {
+    let fixture = Fixture::open("super_resolution");
+    let small = fixture.values("small");
+    let others = |small: &[f32], level: f64, device: &Device| OtherInputs {
+        low_resolution: Some(LowResolution {
+            picture: Tensor::from_data(TensorData::new(enlarge(small, 4, 8), [3, 3, 8, 8]), device),
+            level: fixture.tensor::<1>("level", device) + level,
+        }),
+        ..OtherInputs::default()
+    };
+    let ask = |network: &UNet, (z, log_snr, class): Input, others: OtherInputs| {
+        network.predict_with(z, log_snr, class, others)
+    };
+    let device = device();
+    let network = fixture.network(&device, |_| {});
+    let off = |others: OtherInputs| {
+        let output = ask(&network, fixture.input(&device), others);
+        difference(&values(output), &fixture.values("output"))
+    };
+    let error = off(others(&small, 0.0, &device));
+    println!("super-resolution: output off by {error:.1e}");
+    assert!(error <= forward_tolerance(), "{error}");
+    let mut other = small.clone();
+    other[5] += 0.5;
+    for others in [
+        others(&other, 0.0, &device),
+        others(&small, 0.01, &device),
+        OtherInputs::default(),
+    ] {
+        let other = off(others);
+        assert!(other > 20.0 * forward_tolerance(), "{other}");
+    }
+
+    let device = device.autodiff();
+    let network = fixture.network(&device, |_| {}).map(&mut Track);
+    let (z, log_snr, class) = fixture.input(&device);
+    let z = z.require_grad();
+    let input = (z.clone(), log_snr, class);
+    let output = ask(&network, input, others(&small, 0.0, &device));
+    let gradients = (output * fixture.tensor("cotangent", &device))
+        .sum()
+        .backward();
+    let found = Gradient {
+        parameters: of_parameters(&network, &gradients),
+        z: values(z.grad(&gradients).expect("z has no gradient")),
+    };
+    let embedding = "conditioning.augmentation.output.weight";
+    assert!(found.parameters.contains_key(embedding));
     check_gradients(&fixture, &found);
 }
 

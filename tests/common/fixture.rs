@@ -99,6 +99,7 @@ impl Fixture {
         let classes: Vec<String> = (0..classes).map(|i| format!("class {i}")).collect();
         let config = json!({
             "format_version": match () {
+                () if network.get("low_resolution").is_some() => 5,
                 () if network.get("conditions").is_some() => 4,
                 () if network.get("guidance").is_some() => 3,
                 () if network.get("patch").is_some() => 2,

@@ -11,6 +11,7 @@ measure is the error of the network under test alone. A fixture holds:
     guidance, next_log_snr  f32   of students: w of each image, and the level that its step leads to
     attributes              f32   of a network of attributes: 1 or 0 for each
     number, has_number      f32   of a network of a number
+    small, level            f32   of a network of super-resolution: the small picture of each image, and the level of its noise
     output                  f32   the network's
     cotangent               f32   what the loss weights the output with: loss = sum(cotangent * output)
     loss                    f32
@@ -40,10 +41,11 @@ GAMMA = 5.0
 
 
 def case(
-    size: int, channels: int, classes: int, log_snr: list[float], labels: list, w=None, to=None, numbers=None, **network
+    size: int, channels: int, classes: int, log_snr: list[float], labels: list, w=None, to=None, numbers=None, levels=None,
+    **network,
 ) -> dict:
     config = {"image": {"size": size, "channels": channels}, "classes": classes, "network": {"kind": "unet", **network}}
-    return {"config": config, "log_snr": log_snr, "labels": labels, "w": w, "to": to, "numbers": numbers}
+    return {"config": config, "log_snr": log_snr, "labels": labels, "w": w, "to": to, "numbers": numbers, "levels": levels}
 
 
 CASES = {
@@ -98,6 +100,12 @@ CASES = {
         dropout=0.0, norm_groups=3, conditions="attributes",
         number={"name": "age", "min": -10.0, "max": 60.0, "unit": "years"},
     ),
+    # Super-resolution from 4x4 pixels, in squares of 2x2: no noise, some and the most.
+    "super_resolution": case(
+        8, 3, 2, [-2.5, 1.75, 8.0], [1, 2, 0], levels=[0.0, 0.2, 0.5],
+        base_channels=6, channel_multipliers=[1, 2], residual_blocks=1, attention_resolutions=[4], head_channels=6,
+        dropout=0.0, norm_groups=3, patch=2, input_skip=True, low_resolution=4,
+    ),
 }
 
 
@@ -137,7 +145,8 @@ def training_loss(network: UNet, target: str, weighting: str, x: Tensor, noise: 
 
 
 def fixture(
-    config: dict, log_snr: list[float], labels: list, w: list | None, to: list | None, numbers: list | None, seed: int
+    config: dict, log_snr: list[float], labels: list, w: list | None, to: list | None, numbers: list | None,
+    levels: list | None, seed: int,
 ) -> dict[str, Tensor]:
     generator = torch.Generator().manual_seed(seed)
     network = build(config)
@@ -157,7 +166,12 @@ def fixture(
         number = torch.tensor([0.0 if given is None else given for given in numbers], dtype=torch.float64)
         has_number = torch.tensor([float(given is not None) for given in numbers], dtype=torch.float64)
     w, to = (None if given is None else torch.tensor(given, dtype=torch.float64) for given in [w, to])
-    output = network(z, log_snr, labels, w, to, number, has_number)
+    small = level = None
+    if levels is not None:
+        side = config["network"]["low_resolution"]
+        small = torch.randn((*shape[:2], side, side), generator=generator).double()
+        level = torch.tensor(levels, dtype=torch.float64)
+    output = network(z, log_snr, labels, w, to, number, has_number, small, level)
     loss = (cotangent * output).sum()
     names, parameters = zip(*network.named_parameters())
     of_z, *of_parameters = torch.autograd.grad(loss, [z, *parameters])
@@ -171,6 +185,8 @@ def fixture(
         tensors["attributes"] = labels
     if number is not None:
         tensors |= {"number": number, "has_number": has_number}
+    if small is not None:
+        tensors |= {"small": small, "level": level}
     weights = {}
     for name, parameter, gradient in zip(names, parameters, of_parameters):
         key = f"weight.{bundle_name(name)}"

@@ -7,6 +7,7 @@ signal-to-noise ratio and on the class, with the null class as the last entry of
     prediction = network(z, log_snr, classes, w, next_log_snr)   # one of few steps, and the level that the step leads to
     prediction = network(z, log_snr, flags)         # one of attributes: 1 or 0 for each, [batch, len(config["classes"])]
     prediction = network(z, log_snr, labels, number=age, has_number=given)   # one of a number: given is 1, or 0 without it
+    prediction = network(z, log_snr, classes, small=y, level=s)   # one of super-resolution; y has the noise of level s, 0 to 1
 
 z = alpha x + sigma epsilon, alpha^2 = sigmoid(log_snr), sigma^2 = sigmoid(-log_snr), x in [-1, 1]. The prediction is
 epsilon, or v = alpha epsilon - sigma x, as config["diffusion"]["target"] says.
@@ -61,6 +62,8 @@ class UNetConfig:
     flow_map: dict | None = None
     conditions: str = "classes"
     number: dict | None = None
+    low_resolution: int | None = None
+    augmentation: float = 0.5
 
     @classmethod
     def from_json(cls, section: dict) -> "UNetConfig":
@@ -125,6 +128,7 @@ class Conditioning(nn.Module):
         self.next_log_snr = InputEmbedding(config) if config.flow_map else None
         self.number_range = config.number
         self.number = InputEmbedding(config, bias=False) if config.number else None
+        self.augmentation = InputEmbedding(config) if config.low_resolution else None
         self.attributes = config.conditions == "attributes"
 
     def forward(
@@ -135,6 +139,7 @@ class Conditioning(nn.Module):
         next_log_snr: Tensor | None,
         number: Tensor | None,
         has_number: Tensor | None,
+        level: Tensor | None,
     ) -> Tensor:
         scaling = self.scaling
         t = (scaling.max - log_snr.float()) * (scaling.scale / (scaling.max - scaling.min))
@@ -155,6 +160,9 @@ class Conditioning(nn.Module):
         if self.next_log_snr is not None:
             next_log_snr = log_snr if next_log_snr is None else next_log_snr
             embedding = embedding + self.next_log_snr(100.0 * torch.sigmoid(-next_log_snr.float()))
+        if self.augmentation is not None:
+            level = torch.zeros_like(log_snr) if level is None else level
+            embedding = embedding + self.augmentation(100.0 * level.float())
         return F.silu(embedding)
 
 
@@ -237,7 +245,8 @@ class UNet(nn.Module):
 
     Only students use w, which is 0 where it is left out: their conditional model. Only those of few steps use next_log_snr,
     the level that the step leads to. Networks of attributes take flags of them, [batch, attributes], as classes. Only those of
-    a number use number and has_number, which is 1 for each image where it is left out."""
+    a number use number and has_number, which is 1 for each image where it is left out. Only those of super-resolution use
+    small, [batch, channels, low_resolution, low_resolution], and level, [batch]."""
 
     def __init__(self, config: UNetConfig, size: int, channels: int, classes: int):
         super().__init__()
@@ -248,7 +257,8 @@ class UNet(nn.Module):
         self.unshuffle, self.shuffle = nn.PixelUnshuffle(config.patch), nn.PixelShuffle(config.patch)
         channels *= config.patch**2
         size //= config.patch
-        self.input = nn.Conv2d(channels, widths[0], 3, padding=1)
+        self.enlarges = config.low_resolution is not None
+        self.input = nn.Conv2d((1 + self.enlarges) * channels, widths[0], 3, padding=1)
 
         width, kept = widths[0], [widths[0]]  # `kept`: channels of what the way up concatenates
         self.down = nn.ModuleList()
@@ -289,9 +299,15 @@ class UNet(nn.Module):
         next_log_snr: Tensor | None = None,
         number: Tensor | None = None,
         has_number: Tensor | None = None,
+        small: Tensor | None = None,
+        level: Tensor | None = None,
     ) -> Tensor:
-        embedding = self.conditioning(log_snr, classes, w, next_log_snr, number, has_number)
-        x = self.input(self.unshuffle(z))
+        embedding = self.conditioning(log_snr, classes, w, next_log_snr, number, has_number, level)
+        x = z
+        if self.enlarges:
+            large = torch.zeros_like(z) if small is None else F.interpolate(small, z.shape[2:], mode="bilinear")
+            x = torch.cat([z, large], dim=1)
+        x = self.input(self.unshuffle(x))
         kept = [x]
         for stage in self.down:
             for block in stage.blocks:

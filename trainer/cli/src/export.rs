@@ -191,7 +191,7 @@ fn source(arguments: &Export) -> Result<Model> {
 fn files(model: &Model, arguments: &Export) -> Result<Vec<File>> {
     let (network, config) = (model.network(), model.config());
     let dtype = arguments.dtype;
-    if arguments.format != Format::Bundle {
+    if matches!(arguments.format, Format::Diffusers | Format::Onnx) {
         config.draws_alone()?;
     }
     match arguments.format {

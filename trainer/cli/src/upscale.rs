@@ -9,7 +9,6 @@ use freeguide::pixels::from_interleaved;
 use freeguide::settings::{ClassName, Request, RequestError};
 use freeguide_data::read_square_of;
 use freeguide_native::files::write_atomic;
-use freeguide_native::usage::Usage;
 use freeguide_native::{bundle_files, device, sample, tell};
 
 use crate::arguments::Device;
@@ -74,8 +73,7 @@ pub fn upscale(arguments: &Upscale) -> Result<ExitCode> {
         .map_err(|reason| anyhow!("{}: {reason}", arguments.image.display()))?;
     let small = from_interleaved(&small, [channels, side, side]);
     let noise = (arguments.seed, arguments.augmentation);
-    let usage = |error: RequestError| Usage(error.to_string());
-    let model = model.enlarging(&small, noise).map_err(usage)?;
+    let model = model.enlarging(&small, noise)?;
     let class = ClassName::of_text(&arguments.class, &config.classes);
     let mut fields = serde_json::json!({ "classes": [class], "seed": arguments.seed });
     if let Some(w) = arguments.guidance {
@@ -85,7 +83,7 @@ pub fn upscale(arguments: &Upscale) -> Result<ExitCode> {
         fields["steps"] = steps.into();
     }
     let request: Request = serde_json::from_value(fields)?;
-    let plan = model.plan(&request).map_err(usage)?;
+    let plan = model.plan(&request)?;
     let shape = config.image.dims();
     let images = sample::draw_by(shape, &plan, 1, |part| model.run(part), &mut |_, _| ())?;
     write_atomic(&arguments.out, &images.png()?)?;
