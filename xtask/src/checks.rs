@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use crate::sh::{Sh, cargo, freeguide, root, say, sh};
+use crate::sh::{Sh, cargo, freeguide, root, say, sh, vulkan_target};
 use crate::tools::{self, npm, npm_ci};
 use crate::wasm::{self, Build};
 use crate::{Checks, compile_onnx, python, site};
@@ -23,6 +23,7 @@ pub fn run(mut wanted: Checks) -> Result<ExitCode> {
         wanted.browser,
         wanted.bundlers,
         wanted.gpu,
+        wanted.vulkan,
         wanted.compiled,
         wanted.python,
         wanted.lint,
@@ -75,6 +76,9 @@ pub fn run(mut wanted: Checks) -> Result<ExitCode> {
     }
     if wanted.gpu {
         report.check("GPU tests", &["wasm cpu", "wasm webgpu"], gpu);
+    }
+    if wanted.vulkan {
+        report.check("Vulkan tests", &[], vulkan);
     }
     if wanted.browser {
         let site = root().join("target/test-site");
@@ -209,6 +213,25 @@ fn gpu() -> Result<()> {
     let tests = tools::gpu_tests();
     npm_ci(&tests)?;
     driver.for_command(npm(&tests).arg("test")).run()
+}
+
+/// Tests the command on Vulkan: on a driver that needs no GPU where there is one, else on the system's.
+fn vulkan() -> Result<()> {
+    let tests = || {
+        cargo()
+            .args("test --release -p freeguide-trainer --features vulkan --test vulkan --target-dir")
+            .arg(vulkan_target())
+    };
+    // Compiled without the driver's libraries on the path.
+    tests().arg("--no-run").run()?;
+    let run = tests().args("-- --nocapture --test-threads=1");
+    match tools::has_lavapipe() {
+        true => tools::lavapipe()?
+            .for_command(run)
+            .env("FREEGUIDE_SOFTWARE_VULKAN", "1")
+            .run(),
+        false => run.run(),
+    }
 }
 
 /// The packages that the tests of ONNX files import, some 60 MB.

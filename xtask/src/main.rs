@@ -48,7 +48,7 @@ enum Command {
     },
     /// Run the tests: format, native code, onnxruntime, JavaScript, WebGPU, and the page in a browser
     ///
-    /// Without an option, everything runs except --bundlers, --compiled, --python and --lint, which
+    /// Without an option, everything runs except --bundlers, --vulkan, --compiled, --python and --lint, which
     /// take the longest. With options, only the named parts run. The exit code is 0 only if every part passed.
     Test(Checks),
     /// Compile the runtime and the TypeScript package around it, and print the runtime's sizes
@@ -247,6 +247,10 @@ struct Checks {
     /// x86-64 only; the first time, apt fetches some 50 MB into target/tools
     #[arg(long)]
     gpu: bool,
+    /// The command's self-test and training steps through Vulkan, against the CPU's, on a driver that needs no GPU on
+    /// Debian 12 on x86-64 and on the system's elsewhere; compiles the dependencies once more
+    #[arg(long)]
+    vulkan: bool,
     /// Runtimes compiled from ONNX files, in Node, against onnxruntime and the command; the first
     /// time, burn-onnx is compiled
     #[arg(long)]

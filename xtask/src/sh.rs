@@ -23,6 +23,11 @@ pub fn target() -> PathBuf {
     }
 }
 
+/// Cargo's target folder for builds with kernels for Vulkan: with these features, burn is another program.
+pub fn vulkan_target() -> PathBuf {
+    target().join("vulkan")
+}
+
 /// The path of the native `freeguide` command after `cargo build --release`.
 pub fn freeguide() -> PathBuf {
     target()

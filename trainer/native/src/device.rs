@@ -135,16 +135,19 @@ mod gpu {
         }
     }
 
-    /// Software drivers report support for buffer addresses, which SPIR-V kernels use, but compute wrong results:
+    /// An environment variable that, set to 1, allows a software driver to a build with SPIR-V kernels: for tests.
+    const SOFTWARE_ALLOWED: &str = "FREEGUIDE_SOFTWARE_VULKAN";
+
+    /// Software drivers report support for buffer addresses, which SPIR-V kernels use, but some compute wrong results:
     /// SwiftShader passes one self-test and fails the next.
     fn unfit(adapter: &wgpu::AdapterInfo) -> Option<String> {
-        (cfg!(feature = "vulkan")
-            && is_software(adapter)
-            && adapter.backend == wgpu::Backend::Vulkan)
-            .then(|| {
-                "software drivers need a build with `--features wgpu` instead of `vulkan`"
-                    .to_owned()
-            })
+        let software = is_software(adapter) && adapter.backend == wgpu::Backend::Vulkan;
+        let allowed = std::env::var_os(SOFTWARE_ALLOWED).is_some_and(|value| value == "1");
+        (cfg!(feature = "vulkan") && software && !allowed).then(|| {
+            format!(
+                "software drivers need a build with `--features wgpu` instead of `vulkan`; to test one all the same, set {SOFTWARE_ALLOWED}=1"
+            )
+        })
     }
 
     /// Whether there is a real GPU. A software driver is slower than burn's own CPU backend.

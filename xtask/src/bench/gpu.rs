@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use crate::sh::{cargo, copy_dir, freeguide, root, say, sh, target, which};
+use crate::sh::{cargo, copy_dir, freeguide, root, say, sh, target, vulkan_target, which};
 use crate::tools::{self, npm_ci};
 use crate::wasm::{self, Build};
 use crate::{checks, site};
@@ -65,8 +65,7 @@ pub fn run(measured: &Measured) -> Result<()> {
 
 /// The command `freeguide` with kernels for Vulkan. It links nothing but the C library, so that it runs elsewhere.
 fn trainer() -> Result<PathBuf> {
-    // In a folder of its own: with these features, burn is another program.
-    let place = target().join("native-gpu");
+    let place = vulkan_target();
     cargo()
         .args("build --release -p freeguide-trainer --features vulkan --target-dir")
         .arg(&place)
