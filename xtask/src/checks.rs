@@ -219,7 +219,9 @@ fn gpu() -> Result<()> {
 fn vulkan() -> Result<()> {
     let tests = || {
         cargo()
-            .args("test --release -p freeguide-trainer --features vulkan --test vulkan --target-dir")
+            .args(
+                "test --release -p freeguide-trainer --features vulkan --test vulkan --target-dir",
+            )
             .arg(vulkan_target())
     };
     // Compiled without the driver's libraries on the path.
