@@ -23,6 +23,7 @@
 //! | [`noise`] | counter-based Gaussian noise, keyed by seed, image and step |
 //! | [`pixels`] | model values as bytes of an image |
 //! | [`training`] | Algorithm 1: the joint training objective |
+//! | `teaching` | a new class for a trained model (feature `teaching`) |
 //! | [`settings`] | requests for images, and their validation |
 //! | [`class_names`] | the names of a model's classes |
 //! | [`bundle`] | the file format of a trained model |
@@ -65,5 +66,7 @@ pub mod prediction;
 pub mod sampler;
 pub mod self_test;
 pub mod settings;
+#[cfg(feature = "teaching")]
+pub mod teaching;
 pub mod timesteps;
 pub mod training;

@@ -1,13 +1,21 @@
 //! Training of the joint network (Ho & Salimans 2022, Algorithm 1): the random numbers of a batch, and the loss.
 
 mod attributes;
+#[cfg(feature = "teaching")]
+mod clip;
 mod distillation;
+#[cfg(feature = "teaching")]
+mod ema;
 mod flow_map;
 mod levels;
 mod order;
 mod trajectories;
 mod weighting;
 
+#[cfg(feature = "teaching")]
+pub use clip::clip_global_norm;
+#[cfg(feature = "teaching")]
+pub use ema::Ema;
 pub use flow_map::{Jump, Jumps, Method};
 pub use levels::{Levels, LogNormal};
 pub use order::{Order, flips};

@@ -21,7 +21,7 @@ use freeguide::network::UNet;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::ema::Ema;
+use freeguide::training::Ema;
 use crate::precision::LossScale;
 use crate::state::optimizer;
 use freeguide_recipe::Recipe;

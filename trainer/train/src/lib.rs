@@ -13,11 +13,9 @@
 
 mod advice;
 mod checkpoint;
-mod clip;
 mod data_grid;
 mod disk;
 pub mod distributed;
-mod ema;
 mod events;
 mod finite;
 mod forecast;

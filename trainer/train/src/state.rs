@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::checkpoint::Checkpoint;
 use crate::distributed::Ranks;
-use crate::ema::Ema;
+use freeguide::training::Ema;
 use crate::finite::is_finite;
 use crate::precision::LossScale;
 use crate::run_folder::RunFolder;

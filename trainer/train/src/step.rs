@@ -10,7 +10,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use freeguide::network::UNet;
 use freeguide::training::{Method, Objective, Part};
 
-use crate::clip::clip_global_norm;
+use freeguide::training::clip_global_norm;
 use crate::distributed::Ranks;
 use crate::precision::{GradientSum, working_copy};
 use crate::prepare::{Prepared, Steps};

@@ -3,7 +3,7 @@
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
-use freeguide::network::UNet;
+use crate::network::UNet;
 
 /// An exponential moving average: after each step, `average ← d · average + (1 − d) · weights`.
 #[derive(Debug, Clone)]
