@@ -148,7 +148,7 @@ fn report(rows: &[String], version: &str, rounds: usize, steps: usize) -> String
          Machine: {}.\n\n\
          Both programs ran {rounds} times {FIRST_STEPS} steps and {} steps. The table gives the difference of the shortest runs, \
          which is sampling without\nstart-up, loading and saving. Ratios below 1 are in freeguide's favour.\n\n\
-         | model | images | freeguide, ms a step | ONNX Runtime, ms a step | ratio | freeguide, peak MiB | ONNX Runtime, peak MiB |\n\
+         | model | images | freeguide, ms per step | ONNX Runtime, ms per step | ratio | freeguide, peak MiB | ONNX Runtime, peak MiB |\n\
          |---|---|---|---|---|---|---|\n",
         machine::describe(),
         FIRST_STEPS + steps,
