@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::{ClassifierError, LayerError, Normalisation, Tensors};
@@ -81,7 +82,9 @@ pub(super) struct File<'a> {
 impl<'a> File<'a> {
     pub(super) fn read(bytes: &'a [u8]) -> Result<Self, ClassifierError> {
         let (header, tensors) = view(CLASSIFIER_FILE, bytes)?;
-        let says = says(header).ok_or_else(|| {
+        let Metadata {
+            freeguide_classifier: says,
+        } = metadata(header).ok_or_else(|| {
             ClassifierError::Description("was not written by `freeguide classifier`".to_owned())
         })?;
         Ok(Self {
@@ -91,20 +94,21 @@ impl<'a> File<'a> {
     }
 }
 
-/// The value of [`DESCRIPTION_KEY`] in a valid header.
-fn says(header: &[u8]) -> Option<String> {
+/// What of the metadata `M` names, in a valid header.
+pub(super) fn metadata<M: DeserializeOwned>(header: &[u8]) -> Option<M> {
     #[derive(Deserialize)]
-    struct Header {
+    struct Header<M> {
         #[serde(rename = "__metadata__")]
-        metadata: Metadata,
+        metadata: M,
     }
-    /// The metadata among the header's entries.
-    #[derive(Deserialize)]
-    struct Metadata {
-        freeguide_classifier: String,
-    }
-    let header: Header = serde_json::from_slice(header).ok()?;
-    Some(header.metadata.freeguide_classifier)
+    let header: Header<M> = serde_json::from_slice(header).ok()?;
+    Some(header.metadata)
+}
+
+/// [`DESCRIPTION_KEY`].
+#[derive(Deserialize)]
+struct Metadata {
+    freeguide_classifier: String,
 }
 
 impl Tensors for File<'_> {

@@ -9,6 +9,7 @@ use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::ClassifierError;
+use super::file::metadata;
 use crate::bundle::{Config, GuideError, ImageShape, View, view};
 use crate::class_names::ClassNames;
 use crate::guidance::ClassifierGuidance;
@@ -83,7 +84,9 @@ impl NoisyClassifier {
     pub fn read(bytes: &[u8], device: &Device) -> Result<Self, ClassifierError> {
         let (header, tensors) = view(FILE, bytes)?;
         let bad = |why: String| ClassifierError::Description(why);
-        let says = says(header)
+        let Metadata {
+            freeguide_noisy_classifier: says,
+        } = metadata(header)
             .ok_or_else(|| bad("was not written by `freeguide classifier --noisy`".to_owned()))?;
         let description: NoisyDescription = serde_json::from_str(&says)
             .map_err(|e| bad(format!("has an invalid description: {e}")))?;
@@ -165,19 +168,10 @@ impl NoisyClassifier {
     }
 }
 
-/// The value of [`NOISY_DESCRIPTION_KEY`] in a valid header.
-fn says(header: &[u8]) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Header {
-        #[serde(rename = "__metadata__")]
-        metadata: Metadata,
-    }
-    #[derive(Deserialize)]
-    struct Metadata {
-        freeguide_noisy_classifier: String,
-    }
-    let header: Header = serde_json::from_slice(header).ok()?;
-    Some(header.metadata.freeguide_noisy_classifier)
+/// [`NOISY_DESCRIPTION_KEY`].
+#[derive(Deserialize)]
+struct Metadata {
+    freeguide_noisy_classifier: String,
 }
 
 /// The file's tensors, which take the places of a fresh network's parameters.

@@ -190,13 +190,12 @@ impl Conditioning {
             parts.push(sinusoids(sigmoid(next.neg()) * SCALE, self.channels(), 0.0));
         }
         if self.number.is_some() {
-            let all = parts[0].zeros_like();
             parts.push(match others.number {
                 Some(GivenNumbers { value, given }) => {
                     let argument = value * self.number_slope + self.number_offset;
                     sinusoids(argument, self.channels(), 0.0) * given.unsqueeze_dim::<2>(1)
                 }
-                None => all,
+                None => parts[0].zeros_like(),
             });
         }
         match parts.len() {

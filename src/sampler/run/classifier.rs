@@ -5,6 +5,7 @@ use std::sync::Arc;
 use burn::tensor::{Tensor, TensorData};
 
 use super::Run;
+use super::counting::visits;
 use crate::denoiser::Denoiser;
 use crate::guidance::ClassGradient;
 
@@ -23,18 +24,8 @@ impl<D: Denoiser> Run<D> {
         if guidance.asked(&self.plan.classes[image]).is_empty() {
             return 0;
         }
-        let last = self.levels.len().saturating_sub(1);
-        let visits = (0..self.levels.len()).flat_map(|step| {
-            let corrected = self.plan.is_corrected(step);
-            let times = match corrected || step == last {
-                true => 1,
-                false => self.plan.resampling,
-            };
-            let next = corrected.then_some((step + 1).min(last));
-            std::iter::repeat_n(step, times).chain(next)
-        });
         let interval = self.plan.guidance_interval;
-        visits
+        visits(&self.plan, self.levels.len())
             .filter(|&step| guidance.guides(self.levels[step], interval))
             .count()
     }
