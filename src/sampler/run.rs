@@ -12,7 +12,7 @@ pub use state::{OtherState, RunState};
 
 use std::sync::Arc;
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 use counting::count_evaluations;
 use evaluation::predict;
 use guide_network::GuideNetwork;
@@ -27,12 +27,10 @@ use super::step::{Next, Predictor, Step};
 use super::symmetry::Symmetric;
 use super::tiling::Offset;
 use super::{Plan, PreviousStep, SeedInterpolation, Solver};
-use crate::condition::Joint;
-use crate::denoiser::{Denoiser, Rows};
-use crate::guidance::{ClassGradient, Guide, GuideModel, Guided, GuidedRows};
+use crate::denoiser::Denoiser;
+use crate::guidance::{ClassGradient, Guide, GuideModel, Guided};
 #[cfg(all(feature = "wgpu", not(feature = "fusion")))]
 use crate::kernels::unet::GuidedImages;
-use crate::network::OtherInputs;
 use crate::noise::sampling_noise;
 use crate::noise_level::{LogSnr, LogSnrRange};
 use crate::prediction::Target;
