@@ -215,13 +215,15 @@ fn gpu() -> Result<()> {
 const ONNX_PACKAGES: [&str; 5] = ["numpy", "onnx", "onnxruntime", "pillow", "safetensors"];
 
 /// The packages that all of tests/python imports.
-const TORCH_PACKAGES: [&str; 13] = [
+const TORCH_PACKAGES: [&str; 15] = [
     "datasets",
     "diffusers",
     "huggingface_hub",
     "numpy",
     "onnx",
     "onnxruntime",
+    "onnxslim",
+    "openvino",
     "pillow",
     "safetensors",
     "scikit-learn",
